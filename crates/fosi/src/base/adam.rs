@@ -1,0 +1,133 @@
+//! Adam (Kingma, Ba 2015) and AdamW (Loshchilov, Hutter 2019).
+
+use super::{Elements, Elementwise, Momentum};
+use crate::error::{Error, require};
+
+/// Adam: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// β₁ in [0, 1); default 0.9.
+    pub beta1: f64,
+    /// β₂ in [0, 1); default 0.999.
+    pub beta2: f64,
+    /// ε > 0, added to √v̂; default 1e-8.
+    pub epsilon: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+/// The numbers of one step of Adam.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStep {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    rate: f64,
+    second_correction: f64,
+}
+
+impl Elementwise for Adam {
+    type Coefficients = AdamStep;
+    const NAME: &'static str = "adam";
+    const STATE: usize = 2;
+
+    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
+        let t = step as f64;
+        AdamStep {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            rate: learning_rate / (1.0 - self.beta1.powf(t)),
+            second_correction: 1.0 / (1.0 - self.beta2.powf(t)),
+        }
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
+        state[0] = state[0].clone().scale(step.beta1) + gradient.clone().scale(1.0 - step.beta1);
+        let square = gradient.clone() * gradient;
+        state[1] = state[1].clone().scale(step.beta2) + square.scale(1.0 - step.beta2);
+        let size = state[1].clone().scale(step.second_correction).sqrt();
+        state[0].clone().scale(step.rate) / size.offset(step.epsilon)
+    }
+    fn momentum(&self) -> Momentum {
+        Momentum {
+            decay: self.beta1,
+            gain: 1.0 - self.beta1,
+            lookahead: false,
+            bias_correction: true,
+        }
+    }
+    fn validate(&self) -> Result<(), Error> {
+        let allowed = "at least 0 and below 1";
+        require(
+            (0.0..1.0).contains(&self.beta1),
+            "beta1",
+            self.beta1,
+            allowed,
+        )?;
+        require(
+            (0.0..1.0).contains(&self.beta2),
+            "beta2",
+            self.beta2,
+            allowed,
+        )?;
+        let positive = self.epsilon > 0.0 && self.epsilon.is_finite();
+        require(positive, "epsilon", self.epsilon, "positive and finite")
+    }
+}
+
+/// AdamW: Adam's step, and θ ← θ − ηλθ beside it. FOSI never projects the decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// The step without decay.
+    pub adam: Adam,
+    /// λ ≥ 0; default 0.01.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        Self {
+            adam: Adam::default(),
+            weight_decay: 0.01,
+        }
+    }
+}
+
+impl Elementwise for AdamW {
+    type Coefficients = AdamStep;
+    const NAME: &'static str = "adamw";
+    const STATE: usize = 2;
+
+    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
+        self.adam.coefficients(step, learning_rate)
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
+        Adam::direction(step, state, gradient)
+    }
+    fn momentum(&self) -> Momentum {
+        Elementwise::momentum(&self.adam)
+    }
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+    fn validate(&self) -> Result<(), Error> {
+        let allowed = self.weight_decay >= 0.0 && self.weight_decay.is_finite();
+        require(
+            allowed,
+            "weight_decay",
+            self.weight_decay,
+            "at least 0 and finite",
+        )?;
+        Elementwise::validate(&self.adam)
+    }
+}

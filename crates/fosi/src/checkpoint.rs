@@ -1,0 +1,372 @@
+//! The optimizer's whole state, to bytes and back.
+//!
+//! The format is safetensors, with a JSON header that carries a version and a checksum over everything. A file is
+//! written beside its final place, synced and renamed, so that a crash leaves the old one or the new one.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::base::Base;
+use crate::error::Error;
+use crate::lanczos::LanczosInfo;
+use crate::optimizer::{Fosi, Progress, Subspace};
+use crate::space::{Space, Stored};
+use crate::spectrum::Spectrum;
+
+/// The format's version; a file of another one is refused.
+pub const VERSION: u32 = 1;
+
+/// Vectors of equal length with the type of their entries, as they are stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    dtype: Dtype,
+    shape: [usize; 2],
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    /// The vectors as they are.
+    pub fn from_rows<T: Stored>(rows: &[impl AsRef<[T]>]) -> Self {
+        let dim = rows.first().map_or(0, |row| row.as_ref().len());
+        let mut bytes = Vec::with_capacity(rows.len() * dim * size_of::<T>());
+        for row in rows {
+            row.as_ref()
+                .iter()
+                .for_each(|entry| entry.write(&mut bytes));
+        }
+        Self {
+            dtype: T::DTYPE,
+            shape: [rows.len(), dim],
+            bytes,
+        }
+    }
+
+    /// The number of vectors.
+    pub fn len(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Whether there is no vector.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The vectors, each of `dim` entries of type `T`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where type or length differ.
+    pub fn to_rows<T: Stored>(&self, dim: usize) -> Result<Vec<Vec<T>>, Error> {
+        let [rows, found] = self.shape;
+        if rows > 0 && found != dim {
+            let message = format!("its vectors have {found} entries, the optimizer's {dim}");
+            return Err(Error::Checkpoint(message));
+        }
+        if self.dtype != T::DTYPE {
+            let message = format!(
+                "its vectors are {:?}, the optimizer's {:?}",
+                self.dtype,
+                T::DTYPE
+            );
+            return Err(Error::Checkpoint(message));
+        }
+        if rows == 0 || dim == 0 {
+            return Ok(vec![Vec::new(); rows]);
+        }
+        let row = |bytes: &[u8]| bytes.chunks_exact(size_of::<T>()).map(T::read).collect();
+        Ok(self
+            .bytes
+            .chunks_exact(dim * size_of::<T>())
+            .map(row)
+            .collect())
+    }
+}
+
+/// The scalars of a checkpoint.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    base: String,
+    dim: usize,
+    progress: Progress,
+    subspace: Option<SubspaceHeader>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SubspaceHeader {
+    largest: usize,
+    maximum: f64,
+    minimum: f64,
+    scale: f64,
+    info: LanczosInfo,
+}
+
+/// Names of the arrays in a file.
+const BASIS: &str = "basis";
+const SMALL: [&str; 5] = [
+    "eigenvalues",
+    "residuals",
+    "inverse_curvature",
+    "momentum",
+    "gram_inverse",
+];
+
+fn state_name(index: usize) -> String {
+    format!("state.{index}")
+}
+
+impl<S: Space, B: Base<S>> Fosi<S, B> {
+    /// The whole state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, step and calibration.
+    ///
+    /// The parameters are the caller's and are not part of it, nor are the settings.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        use std::borrow::Borrow;
+        let mut arrays: Vec<(String, Array)> = Vec::new();
+        for (i, vector) in self.state.iter().enumerate() {
+            arrays.push((state_name(i), self.space.export(vector.borrow())));
+        }
+        let mut subspace = None;
+        if let Some(s) = &self.subspace {
+            arrays.push((BASIS.into(), self.space.export_basis(&s.spectrum.basis)));
+            let small = [
+                &s.spectrum.eigenvalues,
+                &s.spectrum.residuals,
+                &s.inverse_curvature,
+                &s.momentum,
+                &s.spectrum.gram_inverse,
+            ];
+            for (name, values) in SMALL.iter().zip(small) {
+                arrays.push(((*name).into(), Array::from_rows(&[values])));
+            }
+            subspace = Some(SubspaceHeader {
+                largest: s.spectrum.largest,
+                maximum: s.spectrum.maximum,
+                minimum: s.spectrum.minimum,
+                scale: s.scale,
+                info: s.spectrum.info,
+            });
+        }
+        let header = Header {
+            version: VERSION,
+            base: self.base.name().into(),
+            dim: self.space.dim(),
+            progress: self.progress,
+            subspace,
+        };
+        serialize(&header, &arrays)
+    }
+
+    /// Takes over a state that [`to_bytes`](Self::to_bytes) made, with the same base and dimension. Settings stay
+    /// this optimizer's own.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the bytes are damaged or do not fit; the optimizer is then as before.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let (header, mut arrays) = deserialize(bytes)?;
+        self.fits(&header)?;
+        let mut state = Vec::new();
+        for i in 0..self.state.len() {
+            state.push(self.space.import(&take(&mut arrays, &state_name(i))?)?);
+        }
+        let subspace = match header.subspace {
+            Some(scalars) => Some(self.import_subspace(scalars, &mut arrays)?),
+            None => None,
+        };
+        let own_interval = self.progress.interval;
+        self.state = state;
+        self.subspace = subspace;
+        self.progress = header.progress;
+        if matches!(self.config.schedule, crate::Schedule::Every { .. }) {
+            self.progress.interval = own_interval;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, header: &Header) -> Result<(), Error> {
+        let own = self.base.name();
+        if header.base != own {
+            let message = format!(
+                "it was made by base {}, and this optimizer's is {own}",
+                header.base
+            );
+            return Err(Error::Checkpoint(message));
+        }
+        let dim = self.space.dim();
+        if header.dim != dim {
+            let message = format!("it has {} parameters, and this optimizer {dim}", header.dim);
+            return Err(Error::Checkpoint(message));
+        }
+        Ok(())
+    }
+
+    fn import_subspace(
+        &self,
+        scalars: SubspaceHeader,
+        arrays: &mut HashMap<String, Array>,
+    ) -> Result<Subspace<S>, Error> {
+        let basis = self.space.import_basis(&take(arrays, BASIS)?)?;
+        let k = self.space.size(&basis);
+        let mut small = Vec::new();
+        for name in SMALL {
+            let len = if name == "gram_inverse" { k * k } else { k };
+            let mut rows: Vec<Vec<f64>> = take(arrays, name)?.to_rows(len)?;
+            small.push(rows.pop().unwrap_or_default());
+        }
+        let [
+            eigenvalues,
+            residuals,
+            inverse_curvature,
+            momentum,
+            gram_inverse,
+        ]: [Vec<f64>; 5] = small
+            .try_into()
+            .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
+        if scalars.largest > k {
+            let message = format!("it has {k} pairs, {} of them largest", scalars.largest);
+            return Err(Error::Checkpoint(message));
+        }
+        let spectrum = Spectrum {
+            eigenvalues,
+            residuals,
+            largest: scalars.largest,
+            basis,
+            gram_inverse,
+            maximum: scalars.maximum,
+            minimum: scalars.minimum,
+            info: scalars.info,
+        };
+        Ok(Subspace::new(
+            spectrum,
+            inverse_curvature,
+            momentum,
+            scalars.scale,
+        ))
+    }
+
+    /// Writes the state to a file, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; an older file of that name is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_atomically(path.as_ref(), &self.to_bytes()?)
+    }
+
+    /// Reads the state from a file: see [`restore`](Self::restore).
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Checkpoint`]; the optimizer is then as before.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
+        self.restore(&bytes)
+    }
+}
+
+/// Replaces a file by `bytes`: written beside it, synced, renamed.
+///
+/// # Errors
+/// [`Error::Io`]; an older file of that name is then untouched.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    use std::io::Write;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        // The rename itself must survive a crash.
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| io_error(path, source))
+}
+
+fn io_error(path: &Path, source: std::io::Error) -> Error {
+    Error::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error> {
+    let missing = || Error::Checkpoint(format!("it lacks the array {name:?}"));
+    arrays.remove(name).ok_or_else(missing)
+}
+
+/// CRC-32 over header and arrays.
+fn checksum<'a>(header: &str, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, bytes) in arrays {
+        hasher.update(name.as_bytes());
+        hasher.update(bytes);
+    }
+    format!("{:08x}", hasher.finalize())
+}
+
+fn serialize(header: &Header, arrays: &[(String, Array)]) -> Result<Vec<u8>, Error> {
+    let damaged = |error: &dyn std::fmt::Display| Error::Checkpoint(error.to_string());
+    let header = serde_json::to_string(header).map_err(|e| damaged(&e))?;
+    let mut sorted: Vec<_> = arrays.iter().map(|(name, a)| (name.as_str(), a)).collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let sum = checksum(
+        &header,
+        sorted.iter().map(|(name, a)| (*name, a.bytes.as_slice())),
+    );
+    let metadata = HashMap::from([("fosi".into(), header), ("checksum".into(), sum)]);
+    let views: Result<Vec<_>, _> = sorted
+        .iter()
+        .map(|(name, a)| Ok((*name, TensorView::new(a.dtype, a.shape.to_vec(), &a.bytes)?)))
+        .collect();
+    let views = views.map_err(|e: safetensors::SafeTensorError| damaged(&e))?;
+    safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
+}
+
+fn deserialize(bytes: &[u8]) -> Result<(Header, HashMap<String, Array>), Error> {
+    let damaged =
+        |error: &dyn std::fmt::Display| Error::Checkpoint(format!("it is damaged: {error}"));
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
+    let metadata = metadata.metadata().as_ref();
+    let entry = |key: &str| metadata.and_then(|m| m.get(key));
+    let (Some(header), Some(sum)) = (entry("fosi"), entry("checksum")) else {
+        return Err(Error::Checkpoint(
+            "it was not written by this library".into(),
+        ));
+    };
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    let found = checksum(
+        header,
+        views.iter().map(|(name, v)| (name.as_str(), v.data())),
+    );
+    if found != *sum {
+        return Err(damaged(&format!("its checksum is {found}, not {sum}")));
+    }
+    let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;
+    let version = value.get("version").and_then(serde_json::Value::as_u64);
+    if version != Some(u64::from(VERSION)) {
+        let found = version.map_or("none".into(), |v| v.to_string());
+        let message =
+            format!("its format is version {found}, and this library reads version {VERSION}");
+        return Err(Error::Checkpoint(message));
+    }
+    let header: Header = serde_json::from_value(value).map_err(|e| damaged(&e))?;
+    let mut arrays = HashMap::new();
+    for (name, view) in views {
+        let &[rows, dim] = view.shape() else {
+            return Err(damaged(&format!("array {name:?} is not a list of vectors")));
+        };
+        let array = Array {
+            dtype: view.dtype(),
+            shape: [rows, dim],
+            bytes: view.data().to_vec(),
+        };
+        arrays.insert(name, array);
+    }
+    Ok((header, arrays))
+}

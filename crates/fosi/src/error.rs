@@ -1,0 +1,139 @@
+//! What can go wrong, and what to do about it.
+
+use std::path::PathBuf;
+
+/// The errors of this crate. Each says what was given and what is allowed; an operation that
+/// returns one has left the optimizer and the parameters as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is outside its range.
+    #[error("{setting} is {given}, but must be {allowed}")]
+    InvalidSetting {
+        /// The setting's name.
+        setting: &'static str,
+        /// The value that was given.
+        given: String,
+        /// The values that are allowed.
+        allowed: &'static str,
+    },
+    /// A vector has the wrong number of entries.
+    #[error("{what} has {found} entries, but the optimizer was made for {expected}")]
+    DimensionMismatch {
+        /// Which vector.
+        what: &'static str,
+        /// The dimension of the space.
+        expected: usize,
+        /// The length that was given.
+        found: usize,
+    },
+    /// The gradient has an infinite or NaN entry; skip the batch or lower the learning rate.
+    #[error(
+        "the gradient at step {step} is not finite; the step was not taken \
+         (skip this batch, lower the learning rate or clip the gradient)"
+    )]
+    NonFiniteGradient {
+        /// Number of steps that had been taken.
+        step: u64,
+    },
+    /// The spectrum could not be estimated; the previous one, if any, stays in use.
+    #[error("the refresh at step {step} failed and the previous spectrum stays in use: {source}")]
+    Refresh {
+        /// Number of steps that had been taken.
+        step: u64,
+        /// Why the estimation failed.
+        source: LanczosError,
+    },
+    /// Lanczos failed outside an optimizer.
+    #[error(transparent)]
+    Lanczos(#[from] LanczosError),
+    /// The user's own code failed.
+    #[error("{0}")]
+    User(#[source] BoxError),
+    /// A checkpoint does not fit this optimizer or is damaged.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+}
+
+/// Any error of user code: a gradient, a product, a callback.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a Lanczos iteration ended without a result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LanczosError {
+    /// A product has an infinite or NaN entry.
+    #[error("the Hessian-vector product of Lanczos step {step} is not finite")]
+    NonFinite {
+        /// Lanczos step, from 1.
+        step: usize,
+    },
+    /// An exact operator is not symmetric: `⟨u, Hv⟩ ≠ ⟨v, Hu⟩`.
+    #[error(
+        "the operator is not symmetric at Lanczos step {step}: ⟨u,Hv⟩ and ⟨v,Hu⟩ differ by {asymmetry:.2e} \
+         of the largest value seen (allowed: {tolerance:.0e}); check the product, and that every product \
+         uses the same loss: one batch, one dropout mask"
+    )]
+    Asymmetric {
+        /// Lanczos step, from 1.
+        step: usize,
+        /// The measured asymmetry, relative to the largest entry of the tridiagonal matrix so far.
+        asymmetry: f64,
+        /// The operator's tolerance.
+        tolerance: f64,
+    },
+    /// Difference quotients disagree at every step size: the loss has no second derivative here.
+    #[error(
+        "the difference quotient of Lanczos step {step} is not symmetric, or changes from try to try, at every \
+         step size (best asymmetry {asymmetry:.2e}, allowed {tolerance:.0e}): the loss has a kink here or is not the same \
+         function at every evaluation; use one batch and one dropout mask for all products, f64 gradients, \
+         exact products, or a smooth activation"
+    )]
+    Unresolved {
+        /// Lanczos step, from 1.
+        step: usize,
+        /// The smallest asymmetry over the tries.
+        asymmetry: f64,
+        /// The operator's tolerance.
+        tolerance: f64,
+    },
+    /// The operator itself failed.
+    #[error("the Hessian-vector product of Lanczos step {step} failed: {source}")]
+    Operator {
+        /// Lanczos step, from 1.
+        step: usize,
+        /// The operator's error.
+        source: BoxError,
+    },
+    /// The dense eigensolver did not converge on the tridiagonal matrix.
+    #[error("the eigenvalues of the {size}×{size} tridiagonal matrix did not converge")]
+    Tridiagonal {
+        /// Order of the tridiagonal matrix.
+        size: usize,
+    },
+}
+
+/// Refuses a setting unless it is within its range.
+pub(crate) fn require(
+    holds: bool,
+    setting: &'static str,
+    given: impl std::fmt::Display,
+    allowed: &'static str,
+) -> Result<(), Error> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::InvalidSetting {
+        setting,
+        given: given.to_string(),
+        allowed,
+    })
+}

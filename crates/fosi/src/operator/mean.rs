@@ -1,0 +1,78 @@
+//! The mean of several operators: the Hessian averaged over batches.
+
+use std::borrow::{Borrow, BorrowMut};
+
+use super::SymmetricOperator;
+use crate::error::{BoxError, Error, require};
+use crate::space::Space;
+
+/// The mean of operators, (1/b)·ΣAᵢ.
+///
+/// The curvature of one batch overfits that batch; the mean over several is nearer to that of the whole loss.
+#[derive(Debug)]
+pub struct Mean<S: Space, O> {
+    space: S,
+    operators: Vec<O>,
+    products: Vec<S::Owned>,
+}
+
+impl<S: Space, O: SymmetricOperator<S>> Mean<S, O> {
+    /// The mean of at least one operator.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] where there is none.
+    pub fn new(space: S, operators: Vec<O>) -> Result<Self, Error> {
+        let count = operators.len();
+        require(count > 0, "the number of operators", count, "at least 1")?;
+        let products = operators.iter().map(|_| space.zeros()).collect();
+        Ok(Self {
+            space,
+            operators,
+            products,
+        })
+    }
+
+    /// The operators, in their order.
+    pub fn into_inner(self) -> Vec<O> {
+        self.operators
+    }
+
+    fn average(&self, out: &mut S::Vector) {
+        let weight = 1.0 / self.products.len() as f64;
+        for (i, product) in self.products.iter().enumerate() {
+            let keep = if i == 0 { 0.0 } else { 1.0 };
+            self.space.combine(weight, product.borrow(), keep, out);
+        }
+    }
+}
+
+impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Mean<S, O> {
+    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
+        for (operator, product) in self.operators.iter_mut().zip(&mut self.products) {
+            operator.apply(v, product.borrow_mut())?;
+        }
+        self.average(out);
+        Ok(())
+    }
+    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        let mut any = false;
+        for (operator, product) in self.operators.iter_mut().zip(&mut self.products) {
+            any |= operator.retry(v, product.borrow_mut())?;
+        }
+        if any {
+            self.average(out);
+        }
+        Ok(any)
+    }
+    fn shift(&mut self) -> Result<bool, BoxError> {
+        let mut any = false;
+        for operator in &mut self.operators {
+            any |= operator.shift()?;
+        }
+        Ok(any)
+    }
+    fn tolerance(&self) -> f64 {
+        let tolerances = self.operators.iter().map(O::tolerance);
+        tolerances.fold(0.0, f64::max)
+    }
+}

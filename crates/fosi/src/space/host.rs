@@ -1,0 +1,700 @@
+//! ℝⁿ in slices of `f32` or `f64` on the CPU.
+//!
+//! Every operation walks blocks that stay in cache, split over rayon's threads at places that depend on n alone,
+//! and adds partial sums pairwise in that fixed order: the bits don't depend on the number of threads.
+
+use std::ops::Range;
+
+use half::bf16;
+use pulp::Arch;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::kernels::{Scalar, Stored, combine_block, dot_block, square_block};
+use super::{Moved, Space, Split};
+use crate::base::{Elementwise, MAX_STATE};
+use crate::checkpoint::Array;
+use crate::error::Error;
+
+/// Entries of a block: with ten vectors of a basis it fits in a core's second-level cache.
+const BLOCK: usize = 2048;
+/// Below this many entries read, starting threads costs more than it brings.
+const SERIAL: usize = 1 << 18;
+/// Vectors of a basis whose sums travel together through the reduction.
+const GROUP: usize = 32;
+
+/// The precision in which the kept basis V is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// The vectors' own precision.
+    #[default]
+    Full,
+    /// `f32` for `f64` vectors: half the memory.
+    Single,
+    /// `bf16`: half the memory of `f32`. Projections stay exact to the vectors' rounding, since the rounded basis's
+    /// own Gram matrix is inverted; the subspace itself is turned by about 0.2°.
+    Bf16,
+}
+
+/// ℝⁿ on the CPU, with vectors `[T]`.
+///
+/// ```
+/// use fosi::{Host, Space};
+///
+/// let space = Host::<f32>::new(3);
+/// assert_eq!(space.dot(&[1.0, 2.0, 3.0], &[1.0, 1.0, 1.0]), 6.0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Host<T> {
+    dim: usize,
+    storage: Storage,
+    scalar: std::marker::PhantomData<T>,
+}
+
+impl<T: Scalar> Host<T> {
+    /// The space of vectors with `dim` entries.
+    pub fn new(dim: usize) -> Self {
+        Self {
+            dim,
+            storage: Storage::Full,
+            scalar: std::marker::PhantomData,
+        }
+    }
+
+    /// Keeps bases in another precision; working bases stay in full precision.
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
+        self
+    }
+}
+
+/// A basis on the host, one vector after another.
+#[derive(Debug, Clone)]
+pub struct HostBasis<T> {
+    rows: Rows<T>,
+    /// Number of vectors in use; the others' memory is kept for later.
+    size: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Rows<T> {
+    Full(Vec<Vec<T>>),
+    Single(Vec<Vec<f32>>),
+    Bf16(Vec<Vec<bf16>>),
+}
+
+/// Evaluates an expression with `rows` bound to the vectors in whichever precision they have.
+macro_rules! with_rows {
+    ($basis:expr, $rows:ident => $body:expr) => {
+        match &$basis.rows {
+            Rows::Full($rows) => {
+                let $rows = &$rows[..$basis.size];
+                $body
+            }
+            Rows::Single($rows) => {
+                let $rows = &$rows[..$basis.size];
+                $body
+            }
+            Rows::Bf16($rows) => {
+                let $rows = &$rows[..$basis.size];
+                $body
+            }
+        }
+    };
+}
+
+/// Where to split a range in two: at a block boundary that depends on the range alone.
+fn middle(len: usize) -> Option<usize> {
+    (len > BLOCK).then(|| len.div_ceil(BLOCK).div_ceil(2) * BLOCK)
+}
+
+/// Runs both, on two threads where the work is large.
+fn both<A: Send, B: Send>(
+    parallel: bool,
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if parallel {
+        rayon::join(a, b)
+    } else {
+        (a(), b())
+    }
+}
+
+/// Σ over the blocks of `range` of what `leaf` adds to its sums, pairwise.
+fn reduce<const K: usize>(
+    range: Range<usize>,
+    cost: usize,
+    leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
+) -> [f64; K] {
+    let Some(half) = middle(range.len()) else {
+        let mut sums = [0.0; K];
+        leaf(range, &mut sums);
+        return sums;
+    };
+    let cut = range.start + half;
+    let parallel = range.len() * cost > SERIAL;
+    let (mut a, b) = both(
+        parallel,
+        || reduce(range.start..cut, cost, leaf),
+        || reduce(cut..range.end, cost, leaf),
+    );
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+/// Σ over the blocks of `x` of what `leaf` returns, with each block writable.
+fn update<T: Send>(
+    x: &mut [T],
+    start: usize,
+    cost: usize,
+    leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
+) -> f64 {
+    let Some(half) = middle(x.len()) else {
+        return leaf(start, x);
+    };
+    let parallel = x.len() * cost > SERIAL;
+    let (left, right) = x.split_at_mut(half);
+    let (a, b) = both(
+        parallel,
+        || update(left, start, cost, leaf),
+        || update(right, start + half, cost, leaf),
+    );
+    a + b
+}
+
+/// The slices that an elementwise step walks together.
+struct StepBlock<'a, T> {
+    start: usize,
+    gradient: &'a [T],
+    parameters: &'a mut [T],
+    direction: &'a mut [T],
+    state: [&'a mut [T]; MAX_STATE],
+}
+
+impl<'a, T> StepBlock<'a, T> {
+    fn split(self, half: usize) -> (Self, Self) {
+        let (gradient, gradient_right) = self.gradient.split_at(half);
+        let (parameters, parameters_right) = self.parameters.split_at_mut(half);
+        let (direction, direction_right) =
+            self.direction.split_at_mut(half.min(self.direction.len()));
+        let mut state_right: [&mut [T]; MAX_STATE] = Default::default();
+        let mut state: [&mut [T]; MAX_STATE] = Default::default();
+        for ((whole, left), right) in self.state.into_iter().zip(&mut state).zip(&mut state_right) {
+            let cut = half.min(whole.len());
+            (*left, *right) = whole.split_at_mut(cut);
+        }
+        let left = Self {
+            start: self.start,
+            gradient,
+            parameters,
+            direction,
+            state,
+        };
+        let right = Self {
+            start: self.start + half,
+            gradient: gradient_right,
+            parameters: parameters_right,
+            direction: direction_right,
+            state: state_right,
+        };
+        (left, right)
+    }
+}
+
+/// Walks the blocks and adds up what `leaf` writes to its sums.
+fn step_blocks<const K: usize, T: Scalar>(
+    block: StepBlock<'_, T>,
+    cost: usize,
+    leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
+) -> [f64; K] {
+    let len = block.gradient.len();
+    let Some(half) = middle(len) else {
+        let mut sums = [0.0; K];
+        leaf(block, &mut sums);
+        return sums;
+    };
+    let (left, right) = block.split(half);
+    let (mut a, b) = both(
+        len * cost > SERIAL,
+        || step_blocks(left, cost, leaf),
+        || step_blocks(right, cost, leaf),
+    );
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+/// Applies the base's formula to one block: `complement` holds g₂ on entry, and d_b is left in `direction`.
+#[inline(always)]
+fn apply_rule<E: Elementwise, T: Scalar>(
+    coefficients: &E::Coefficients,
+    complement: impl Fn(usize) -> T,
+    state: &mut [&mut [T]; MAX_STATE],
+    direction: &mut [T],
+) {
+    let n = direction.len();
+    let state = std::array::from_fn::<_, MAX_STATE, _>(|s| {
+        let slot = std::mem::take(&mut state[s]);
+        if s < E::STATE { &mut slot[..n] } else { slot }
+    });
+    for (i, out) in direction.iter_mut().enumerate() {
+        let mut entry = [T::ZERO; MAX_STATE];
+        for s in 0..E::STATE {
+            entry[s] = state[s][i];
+        }
+        *out = E::direction(coefficients, &mut entry[..E::STATE], complement(i));
+        for s in 0..E::STATE {
+            state[s][i] = entry[s];
+        }
+    }
+}
+
+/// Vᵀx and ‖x‖² for the rows of one precision, and Vᵀy where there is a y.
+fn project_rows<B: Stored, T: Scalar>(
+    rows: &[Vec<B>],
+    x: &[T],
+    y: &[T],
+    c: &mut [f64],
+    d: &mut [f64],
+) -> f64 {
+    let arch = Arch::new();
+    let pair = !d.is_empty();
+    let mut square = None;
+    for (g, rows) in rows.chunks(GROUP).enumerate() {
+        let k = rows.len();
+        let with_square = square.is_none();
+        let sums: [f64; 2 * GROUP + 1] = reduce(0..x.len(), k, &|range, sums| {
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    let row = |i: usize| &rows[i][range.clone()];
+                    dot_block(row, &x[range.clone()], &mut sums[..k]);
+                    if pair {
+                        dot_block(row, &y[range.clone()], &mut sums[GROUP..GROUP + k]);
+                    }
+                    if with_square {
+                        sums[2 * GROUP] = square_block(&x[range.clone()]);
+                    }
+                },
+            );
+        });
+        let start = g * GROUP;
+        c[start..start + k].copy_from_slice(&sums[..k]);
+        if pair {
+            d[start..start + k].copy_from_slice(&sums[GROUP..GROUP + k]);
+        }
+        square.get_or_insert(sums[2 * GROUP]);
+    }
+    square.unwrap_or_else(|| dot_slices(x, x))
+}
+
+/// x ← x − Vc and the new ‖x‖² for the rows of one precision.
+fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
+    let arch = Arch::new();
+    update(x, 0, rows.len() + 1, &|start, x| {
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                let mut sum = [0.0; BLOCK];
+                let sum = &mut sum[..x.len()];
+                combine_block(|i| &rows[i][start..start + x.len()], c, sum);
+                for (x, sum) in x.iter_mut().zip(sum.iter()) {
+                    *x = T::store(x.load() - sum);
+                }
+                square_block(x)
+            },
+        )
+    })
+}
+
+fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
+    let arch = Arch::new();
+    let [sum] = reduce(0..x.len(), 1, &|range, sums: &mut [f64; 1]| {
+        arch.dispatch(
+            #[inline(always)]
+            || dot_block(|_| &x[range.clone()], &y[range.clone()], sums),
+        );
+    });
+    sum
+}
+
+/// V·Y, block by block, for the columns Y.
+fn rotate_rows<A: Stored, B: Stored>(
+    rows: &[Vec<A>],
+    columns: &[Vec<f64>],
+    dim: usize,
+) -> Vec<Vec<B>> {
+    let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
+    let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
+    for row in &mut out {
+        for (block, part) in blocks.iter_mut().zip(row.chunks_mut(BLOCK)) {
+            block.push(part);
+        }
+    }
+    let arch = Arch::new();
+    let one_block = |(index, parts): (usize, &mut Vec<&mut [B]>)| {
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                let start = index * BLOCK;
+                for (part, column) in parts.iter_mut().zip(columns) {
+                    let mut sum = [0.0; BLOCK];
+                    let sum = &mut sum[..part.len()];
+                    combine_block(|i| &rows[i][start..start + part.len()], column, sum);
+                    for (part, sum) in part.iter_mut().zip(sum.iter()) {
+                        *part = B::store(*sum);
+                    }
+                }
+            },
+        );
+    };
+    use rayon::prelude::*;
+    if dim * rows.len() > SERIAL {
+        blocks.par_iter_mut().enumerate().for_each(one_block);
+    } else {
+        blocks.iter_mut().enumerate().for_each(one_block);
+    }
+    out
+}
+
+/// The middle pass of a step, and the last one where the base is linear or there is no basis.
+fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
+    rows: &[Vec<B>],
+    coefficients: &E::Coefficients,
+    split: &Split<'_, HostBasis<T>>,
+    block: StepBlock<'_, T>,
+) -> Moved {
+    let cost = rows.len() + E::STATE + 2;
+    if rows.is_empty() || E::LINEAR {
+        let [square] = step_blocks(block, cost, &|block, sums: &mut [f64; 1]| {
+            sums[0] = linear_block::<E, T, B>(rows, coefficients, split, block);
+        });
+        return Moved {
+            complement_norm: square.sqrt(),
+        };
+    }
+    let StepBlock {
+        start,
+        gradient,
+        parameters,
+        direction,
+        state,
+    } = block;
+    let mut projection = vec![0.0; rows.len()];
+    let mut square = 0.0;
+    let mut state = Some(state);
+    for (group, projection) in rows.chunks(GROUP).zip(projection.chunks_mut(GROUP)) {
+        let sums = if let Some(state) = state.take() {
+            let block = StepBlock {
+                start,
+                gradient,
+                parameters: &mut *parameters,
+                direction: &mut *direction,
+                state,
+            };
+            step_blocks(block, cost, &|block, sums: &mut [f64; GROUP + 1]| {
+                complement_block::<E, T, B>(rows, group, coefficients, split, block, sums);
+            })
+        } else {
+            let direction = &*direction;
+            reduce(0..direction.len(), cost, &|range, sums| {
+                let x = &direction[range.clone()];
+                dot_block(|i| &group[i][range.clone()], x, &mut sums[..group.len()]);
+            })
+        };
+        projection.copy_from_slice(&sums[..group.len()]);
+        square += sums[GROUP];
+    }
+    let mut along = vec![0.0; rows.len()];
+    let inside = split.along_basis(&projection, &mut along);
+    finish(rows, &along, split, direction, parameters);
+    Moved {
+        complement_norm: (square - inside).max(0.0).sqrt(),
+    }
+}
+
+/// θ ← (1 − decay)θ − s·d_b − V·along.
+fn finish<T: Scalar, B: Stored>(
+    rows: &[Vec<B>],
+    along: &[f64],
+    split: &Split<'_, HostBasis<T>>,
+    direction: &[T],
+    parameters: &mut [T],
+) {
+    let arch = Arch::new();
+    update(parameters, 0, rows.len() + 2, &|start, parameters| {
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                let range = start..start + parameters.len();
+                let mut sum = [0.0; BLOCK];
+                let sum = &mut sum[..parameters.len()];
+                combine_block(|i| &rows[i][range.clone()], along, sum);
+                move_block(split, &direction[range.clone()], Some(sum), parameters);
+                0.0
+            },
+        )
+    });
+}
+
+/// θ ← (1 − decay)θ − s·d − along on one block.
+#[inline(always)]
+fn move_block<T: Scalar>(
+    split: &Split<'_, HostBasis<T>>,
+    direction: &[T],
+    along: Option<&[f64]>,
+    parameters: &mut [T],
+) {
+    let (keep, scale) = (1.0 - split.decay, split.scale);
+    let direction = &direction[..parameters.len()];
+    match along {
+        Some(along) => {
+            let along = &along[..parameters.len()];
+            for (i, p) in parameters.iter_mut().enumerate() {
+                *p = T::store(keep * p.load() - scale * direction[i].load() - along[i]);
+            }
+        }
+        // In the vectors' own precision, so that the step is bit for bit that of the base alone.
+        None => {
+            for (i, p) in parameters.iter_mut().enumerate() {
+                *p = p.scale(keep) - direction[i].scale(scale);
+            }
+        }
+    }
+}
+
+/// A whole step on one block for a linear base, whose direction has no part in the subspace; returns ‖d_b‖².
+#[inline(always)]
+fn linear_block<E: Elementwise, T: Scalar, B: Stored>(
+    rows: &[Vec<B>],
+    coefficients: &E::Coefficients,
+    split: &Split<'_, HostBasis<T>>,
+    block: StepBlock<'_, T>,
+) -> f64 {
+    let range = block.start..block.start + block.gradient.len();
+    let gamma = split.gradient_scale;
+    let mut direction = [T::ZERO; BLOCK];
+    let direction = &mut direction[..block.gradient.len()];
+    let mut state = block.state;
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            if rows.is_empty() {
+                let clipped = |i: usize| block.gradient[i].scale(gamma);
+                apply_rule::<E, T>(coefficients, clipped, &mut state, direction);
+                move_block(split, direction, None, block.parameters);
+                return square_block(direction);
+            }
+            let mut sum = [0.0; BLOCK];
+            let sum = &mut sum[..direction.len()];
+            combine_block(|i| &rows[i][range.clone()], split.coefficients, sum);
+            let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
+            apply_rule::<E, T>(coefficients, complement, &mut state, direction);
+            let mut along = [0.0; BLOCK];
+            let along = &mut along[..direction.len()];
+            combine_block(|i| &rows[i][range.clone()], split.subspace_step, along);
+            move_block(split, direction, Some(along), block.parameters);
+            square_block(direction)
+        },
+    )
+}
+
+/// g₂, d_b and the block's part of Vᵀd_b and ‖d_b‖² for a base that is not linear.
+#[inline(always)]
+fn complement_block<E: Elementwise, T: Scalar, B: Stored>(
+    rows: &[Vec<B>],
+    group: &[Vec<B>],
+    coefficients: &E::Coefficients,
+    split: &Split<'_, HostBasis<T>>,
+    block: StepBlock<'_, T>,
+    sums: &mut [f64; GROUP + 1],
+) {
+    let range = block.start..block.start + block.gradient.len();
+    let gamma = split.gradient_scale;
+    let mut state = block.state;
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sum = [0.0; BLOCK];
+            let sum = &mut sum[..block.gradient.len()];
+            combine_block(|i| &rows[i][range.clone()], split.coefficients, sum);
+            let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
+            apply_rule::<E, T>(coefficients, complement, &mut state, block.direction);
+            dot_block(
+                |i| &group[i][range.clone()],
+                block.direction,
+                &mut sums[..group.len()],
+            );
+            sums[GROUP] = square_block(block.direction);
+        },
+    );
+}
+
+impl<T: Scalar> Space for Host<T> {
+    type Vector = [T];
+    type Owned = Vec<T>;
+    type Basis = HostBasis<T>;
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+    fn epsilon(&self) -> f64 {
+        T::EPSILON
+    }
+    fn check(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
+        if x.len() == self.dim {
+            return Ok(());
+        }
+        Err(Error::DimensionMismatch {
+            what,
+            expected: self.dim,
+            found: x.len(),
+        })
+    }
+    fn zeros(&self) -> Vec<T> {
+        vec![T::ZERO; self.dim]
+    }
+    fn normal(&self, seed: u64) -> Vec<T> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let entry = |_| T::store(StandardNormal.sample(&mut random));
+        (0..self.dim).map(entry).collect()
+    }
+    fn dot(&self, x: &[T], y: &[T]) -> f64 {
+        dot_slices(x, y)
+    }
+    fn combine(&self, a: f64, x: &[T], b: f64, y: &mut [T]) {
+        update(y, 0, 2, &|start, y| {
+            let x = &x[start..start + y.len()];
+            if b == 0.0 {
+                // y may hold anything, NaN too.
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = x.scale(a));
+            } else {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = y.scale(b) + x.scale(a);
+                }
+            }
+            0.0
+        });
+    }
+    fn clamp(&self, limit: f64, x: &[T], y: &mut [T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = T::store(x.load().clamp(-limit, limit));
+        }
+    }
+
+    fn basis(&self, capacity: usize) -> HostBasis<T> {
+        HostBasis {
+            rows: Rows::Full(Vec::with_capacity(capacity)),
+            size: 0,
+        }
+    }
+    fn size(&self, basis: &HostBasis<T>) -> usize {
+        basis.size
+    }
+    fn push(&self, basis: &mut HostBasis<T>, a: f64, x: &[T]) {
+        fn put<T: Stored, B: Stored>(rows: &mut Vec<Vec<B>>, size: usize, a: f64, x: &[T]) {
+            let entries = x.iter().map(|x| B::store(a * x.load()));
+            match rows.get_mut(size) {
+                Some(row) => row
+                    .iter_mut()
+                    .zip(entries)
+                    .for_each(|(old, new)| *old = new),
+                None => rows.push(entries.collect()),
+            }
+        }
+        match &mut basis.rows {
+            Rows::Full(rows) => put(rows, basis.size, a, x),
+            Rows::Single(rows) => put(rows, basis.size, a, x),
+            Rows::Bf16(rows) => put(rows, basis.size, a, x),
+        }
+        basis.size += 1;
+    }
+    fn clear(&self, basis: &mut HostBasis<T>) {
+        basis.size = 0;
+    }
+    fn column(&self, basis: &HostBasis<T>, index: usize) -> Vec<T> {
+        with_rows!(basis, rows => rows[index].iter().map(|x| T::store(x.load())).collect())
+    }
+    fn project(&self, basis: &HostBasis<T>, x: &[T], c: &mut [f64]) -> f64 {
+        with_rows!(basis, rows => project_rows(rows, x, &[], c, &mut []))
+    }
+    fn project_pair(
+        &self,
+        basis: &HostBasis<T>,
+        x: &[T],
+        y: &[T],
+        c: &mut [f64],
+        d: &mut [f64],
+    ) -> f64 {
+        with_rows!(basis, rows => project_rows(rows, x, y, c, d))
+    }
+    fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
+        with_rows!(basis, rows => subtract_rows(rows, c, x))
+    }
+    fn rotate(&self, basis: &HostBasis<T>, columns: &[Vec<f64>]) -> HostBasis<T> {
+        let dim = self.dim;
+        let rows = with_rows!(basis, rows => match self.storage {
+            Storage::Full => Rows::Full(rotate_rows(rows, columns, dim)),
+            Storage::Single => Rows::Single(rotate_rows(rows, columns, dim)),
+            Storage::Bf16 => Rows::Bf16(rotate_rows(rows, columns, dim)),
+        });
+        HostBasis {
+            rows,
+            size: columns.len(),
+        }
+    }
+
+    fn elementwise_step<E: Elementwise>(
+        &self,
+        coefficients: &E::Coefficients,
+        state: &mut [Vec<T>],
+        gradient: &[T],
+        split: &Split<'_, HostBasis<T>>,
+        parameters: &mut [T],
+        direction: &mut Vec<T>,
+    ) -> Moved {
+        let mut slots: [&mut [T]; MAX_STATE] = Default::default();
+        for (slot, vector) in slots.iter_mut().zip(state) {
+            *slot = vector;
+        }
+        let block = StepBlock {
+            start: 0,
+            gradient,
+            parameters,
+            direction,
+            state: slots,
+        };
+        match split.basis {
+            Some(basis) => {
+                with_rows!(basis, rows => step_rows::<E, T, _>(rows, coefficients, split, block))
+            }
+            None => step_rows::<E, T, T>(&[], coefficients, split, block),
+        }
+    }
+
+    fn export(&self, x: &[T]) -> Array {
+        Array::from_rows(&[x])
+    }
+    fn import(&self, array: &Array) -> Result<Vec<T>, Error> {
+        let mut rows = array.to_rows(self.dim)?;
+        match (rows.len(), rows.pop()) {
+            (1, Some(row)) => Ok(row),
+            (found, _) => Err(Error::Checkpoint(format!(
+                "{found} vectors where one belongs"
+            ))),
+        }
+    }
+    fn export_basis(&self, basis: &HostBasis<T>) -> Array {
+        with_rows!(basis, rows => Array::from_rows(rows))
+    }
+    fn import_basis(&self, array: &Array) -> Result<HostBasis<T>, Error> {
+        let rows = match self.storage {
+            Storage::Full => Rows::Full(array.to_rows(self.dim)?),
+            Storage::Single => Rows::Single(array.to_rows(self.dim)?),
+            Storage::Bf16 => Rows::Bf16(array.to_rows(self.dim)?),
+        };
+        let size = array.len();
+        Ok(HostBasis { rows, size })
+    }
+}

@@ -1,0 +1,242 @@
+//! The extreme eigenpairs of a symmetric operator (the paper's ESE, Algorithm 1).
+
+use std::borrow::Borrow;
+
+use faer::Side;
+
+use crate::error::{Error, LanczosError, require};
+use crate::lanczos::{LanczosInfo, LanczosParams, Tridiagonal, Workspace, lanczos};
+use crate::operator::SymmetricOperator;
+use crate::scaling::Extremes;
+use crate::space::Space;
+
+/// What is estimated, and with how much work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpectrumParams {
+    /// k: how many of the algebraically largest eigenvalues.
+    pub largest: usize,
+    /// ℓ: how many of the smallest.
+    pub smallest: usize,
+    /// m: Lanczos steps, at least k+ℓ. `None`: max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2).
+    pub lanczos_steps: Option<usize>,
+    /// Seed of the start vector.
+    pub seed: u64,
+}
+
+impl Default for SpectrumParams {
+    /// The paper's k = 10, ℓ = 0.
+    fn default() -> Self {
+        Self {
+            largest: 10,
+            smallest: 0,
+            lanczos_steps: None,
+            seed: 0,
+        }
+    }
+}
+
+impl SpectrumParams {
+    /// The number of steps in a space of dimension n, at most n.
+    pub fn steps(&self, dim: usize) -> usize {
+        let default = || {
+            let logarithm = (2.0 * (dim.max(1) as f64).ln()).ceil() as usize;
+            (4 * (self.largest + self.smallest)).max(logarithm)
+        };
+        self.lanczos_steps.unwrap_or_else(default).min(dim)
+    }
+
+    /// # Errors
+    /// [`Error::InvalidSetting`] where k+ℓ is 0 or m below k+ℓ.
+    pub fn validate(&self) -> Result<(), Error> {
+        let pairs = self.largest.saturating_add(self.smallest);
+        let given = format!("{} + {}", self.largest, self.smallest);
+        let within = (1..=MOST_PAIRS).contains(&pairs);
+        require(
+            within,
+            "largest + smallest (k + ℓ)",
+            given,
+            "from 1 to 10,000",
+        )?;
+        match self.lanczos_steps {
+            Some(m) => require(
+                (pairs..=MOST_PAIRS).contains(&m),
+                "lanczos_steps (m)",
+                m,
+                "at least largest + smallest (k + ℓ), at most 10,000",
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Far beyond any use; keeps products of settings from overflowing.
+const MOST_PAIRS: usize = 10_000;
+
+/// Extreme eigenpairs: k largest in descending order, then ℓ smallest in ascending order.
+///
+/// Fewer where the space is smaller than k+ℓ, and never the same pair twice.
+pub struct Spectrum<S: Space> {
+    /// λ̂, one for each pair.
+    pub eigenvalues: Vec<f64>,
+    /// Bounds on ‖Av̂ − λ̂v̂‖, one for each pair, rounding apart.
+    pub residuals: Vec<f64>,
+    /// How many of the pairs are of the largest.
+    pub largest: usize,
+    /// V̂: the eigenvectors, orthonormal to rounding.
+    pub basis: S::Basis,
+    /// (V̂ᵀV̂)⁻¹, row by row.
+    pub gram_inverse: Vec<f64>,
+    /// The largest Ritz value of the run.
+    pub maximum: f64,
+    /// The smallest Ritz value of the run, an estimate of λ_n from above.
+    pub minimum: f64,
+    /// What Lanczos did.
+    pub info: LanczosInfo,
+}
+
+impl<S: Space> std::fmt::Debug for Spectrum<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spectrum")
+            .field("eigenvalues", &self.eigenvalues)
+            .field("residuals", &self.residuals)
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Space> Spectrum<S> {
+    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given.
+    pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
+        let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
+        let largest = self.maximum;
+        let last_of_largest = self.largest.checked_sub(1).map(|i| self.eigenvalues[i]);
+        let last_of_smallest = self.eigenvalues[self.largest..].last();
+        Extremes {
+            largest,
+            smallest,
+            largest_left: last_of_largest.unwrap_or(largest).max(0.0),
+            smallest_left: last_of_smallest.map_or(smallest, |last| last.max(0.0)),
+        }
+    }
+
+    /// u = 1/max(|λ̂|, floor·max|λ̂|), one for each pair; zeros for a zero operator, whose Newton step is none.
+    pub fn inverse_curvature(&self, floor: f64) -> Vec<f64> {
+        let size = self
+            .eigenvalues
+            .iter()
+            .fold(0.0, |m: f64, x| m.max(x.abs()));
+        let inverse = |x: &f64| {
+            if size > 0.0 {
+                1.0 / x.abs().max(floor * size)
+            } else {
+                0.0
+            }
+        };
+        self.eigenvalues.iter().map(inverse).collect()
+    }
+}
+
+/// Estimates the extreme eigenpairs of `operator`.
+///
+/// ```
+/// use fosi::{Host, operator::DenseMatrix, spectrum::{SpectrumParams, estimate}};
+///
+/// let space = Host::<f64>::new(2);
+/// let mut matrix = DenseMatrix::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
+/// let params = SpectrumParams { largest: 1, smallest: 1, ..SpectrumParams::default() };
+/// let spectrum = estimate(&space, &mut matrix, &params)?;
+/// assert!((spectrum.eigenvalues[0] - 3.0).abs() < 1e-12);
+/// assert!((spectrum.eigenvalues[1] - 1.0).abs() < 1e-12);
+/// # Ok::<(), fosi::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidSetting`] for impossible parameters, [`Error::Lanczos`] where the iteration fails.
+pub fn estimate<S: Space>(
+    space: &S,
+    operator: &mut impl SymmetricOperator<S>,
+    params: &SpectrumParams,
+) -> Result<Spectrum<S>, Error> {
+    params.validate()?;
+    let mut workspace = Workspace::new(space, params.steps(space.dim()));
+    Ok(estimate_with(space, operator, params, &mut workspace)?)
+}
+
+/// The same in memory that is kept from one estimation to the next. `params` must be valid.
+pub(crate) fn estimate_with<S: Space>(
+    space: &S,
+    operator: &mut impl SymmetricOperator<S>,
+    params: &SpectrumParams,
+    workspace: &mut Workspace<S>,
+) -> Result<Spectrum<S>, LanczosError> {
+    let lanczos_params = LanczosParams {
+        steps: params.steps(space.dim()),
+        seed: params.seed,
+    };
+    let t = lanczos(space, operator, &lanczos_params, workspace)?;
+    let ritz = RitzPairs::of(&t)?;
+    let m = ritz.values.len();
+    let largest = params.largest.min(m);
+    let smallest = params.smallest.min(m - largest);
+    let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
+    let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
+    let basis = space.rotate(&workspace.basis, &columns);
+    let gram_inverse = gram_inverse(space, &basis);
+    Ok(Spectrum {
+        eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
+        residuals: chosen.iter().map(|&i| ritz.residual(i, &t)).collect(),
+        largest,
+        basis,
+        gram_inverse,
+        maximum: ritz.values.last().copied().unwrap_or(0.0),
+        minimum: ritz.values.first().copied().unwrap_or(0.0),
+        info: t.info,
+    })
+}
+
+/// Eigenpairs of T, ascending.
+struct RitzPairs {
+    values: Vec<f64>,
+    vectors: Vec<Vec<f64>>,
+}
+
+impl RitzPairs {
+    fn of(t: &Tridiagonal) -> Result<Self, LanczosError> {
+        let m = t.diagonal.len();
+        let dense = faer::Mat::from_fn(m, m, |i, j| match i.abs_diff(j) {
+            0 => t.diagonal[i],
+            1 => t.off_diagonal[i.min(j)],
+            _ => 0.0,
+        });
+        let pairs = dense
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|_| LanczosError::Tridiagonal { size: m })?;
+        let (values, vectors) = (pairs.S().column_vector(), pairs.U());
+        Ok(Self {
+            values: (0..m).map(|i| values[i]).collect(),
+            vectors: (0..m)
+                .map(|i| (0..m).map(|j| vectors[(j, i)]).collect())
+                .collect(),
+        })
+    }
+
+    /// ‖Av̂ − λ̂v̂‖: what the columns of Q leave, weighted with the Ritz vector's entries.
+    fn residual(&self, i: usize, t: &Tridiagonal) -> f64 {
+        let terms = self.vectors[i].iter().zip(&t.leftover);
+        terms.map(|(y, leftover)| (y * leftover).abs()).sum()
+    }
+}
+
+/// (VᵀV)⁻¹ row by row.
+fn gram_inverse<S: Space>(space: &S, basis: &S::Basis) -> Vec<f64> {
+    use faer::linalg::solvers::DenseSolveCore;
+    let k = space.size(basis);
+    let mut gram = vec![0.0; k * k];
+    for (i, row) in gram.chunks_mut(k.max(1)).enumerate() {
+        let column = space.column(basis, i);
+        space.project(basis, column.borrow(), row);
+    }
+    let matrix = faer::Mat::from_fn(k, k, |i, j| 0.5 * (gram[i * k + j] + gram[j * k + i]));
+    let inverse = matrix.partial_piv_lu().inverse();
+    (0..k * k).map(|i| inverse[(i / k, i % k)]).collect()
+}

@@ -1,0 +1,319 @@
+//! The estimated spectrum against a dense eigensolver.
+
+use fosi::operator::{self, DenseMatrix, SymmetricOperator};
+use fosi::space::Scalar;
+use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
+use fosi::{Host, Space};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A symmetric matrix Q·diag(λ)·Qᵀ with random orthogonal Q.
+fn with_eigenvalues(eigenvalues: &[f64], seed: u64) -> DenseMatrix {
+    let n = eigenvalues.len();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let noise = faer::Mat::from_fn(n, n, |_, _| random.random_range(-1.0..1.0));
+    let q = noise.qr().compute_Q();
+    let scaled = faer::Mat::from_fn(n, n, |i, j| q[(i, j)] * eigenvalues[j]);
+    let a = &scaled * q.transpose();
+    let entries = (0..n * n)
+        .map(|i| 0.5 * (a[(i / n, i % n)] + a[(i % n, i / n)]))
+        .collect();
+    DenseMatrix::new(n, entries).unwrap()
+}
+
+/// The matrix's eigenvalues by a dense eigensolver, ascending.
+fn dense_eigenvalues(a: &DenseMatrix) -> Vec<f64> {
+    let n = a.dim();
+    let dense = faer::Mat::from_fn(n, n, |i, j| a.get(i, j));
+    dense.self_adjoint_eigenvalues(faer::Side::Lower).unwrap()
+}
+
+fn size(eigenvalues: &[f64]) -> f64 {
+    eigenvalues.iter().fold(0.0, |m: f64, x| m.max(x.abs()))
+}
+
+/// ‖Av̂ − λ̂v̂‖ of each pair, in f64.
+fn true_residuals<T: Scalar>(a: &DenseMatrix, spectrum: &Spectrum<Host<T>>) -> Vec<f64> {
+    let n = a.dim();
+    let space = Host::<T>::new(n);
+    let residual = |(i, lambda): (usize, &f64)| {
+        let v = space.column(&spectrum.basis, i);
+        let row = |r: usize| -> f64 { (0..n).map(|c| a.get(r, c) * v[c].load()).sum() };
+        let square: f64 = (0..n)
+            .map(|r| (row(r) - lambda * v[r].load()).powi(2))
+            .sum();
+        square.sqrt()
+    };
+    spectrum
+        .eigenvalues
+        .iter()
+        .enumerate()
+        .map(residual)
+        .collect()
+}
+
+/// Whether every pair is an eigenpair to within its residual, residuals are honest, and V is orthonormal.
+fn check<T: Scalar>(a: &DenseMatrix, params: &SpectrumParams) -> Spectrum<Host<T>> {
+    let n = a.dim();
+    let truth = dense_eigenvalues(a);
+    let norm = size(&truth);
+    let spectrum = estimate(&Host::<T>::new(n), &mut a.clone(), params).unwrap();
+    let pairs = (params.largest + params.smallest).min(n);
+    assert_eq!(spectrum.eigenvalues.len(), pairs);
+    // Rounding of n products' entries and of the Ritz vectors, in the vectors' precision.
+    let rounding = 1000.0 * T::EPSILON * norm;
+    let residuals = true_residuals(a, &spectrum);
+    for (i, (lambda, bound)) in spectrum
+        .eigenvalues
+        .iter()
+        .zip(&spectrum.residuals)
+        .enumerate()
+    {
+        let nearest = truth
+            .iter()
+            .map(|t| (t - lambda).abs())
+            .fold(f64::INFINITY, f64::min);
+        assert!(
+            nearest <= bound + rounding,
+            "λ̂_{i} = {lambda} is {nearest:e} from an eigenvalue; bound {bound:e}"
+        );
+        assert!(
+            residuals[i] <= 10.0 * bound + rounding,
+            "pair {i}: residual {:e}, bound {bound:e}",
+            residuals[i]
+        );
+        assert!(
+            bound <= &(10.0 * residuals[i] + rounding),
+            "pair {i}: residual {:e}, bound {bound:e}",
+            residuals[i]
+        );
+    }
+    orthonormal(&spectrum, n);
+    if params.steps(n) == n {
+        let largest = truth.iter().rev().take(params.largest);
+        let smallest = truth.iter().take(pairs - params.largest.min(n));
+        for (lambda, expected) in spectrum.eigenvalues.iter().zip(largest.chain(smallest)) {
+            assert!(
+                (lambda - expected).abs() <= rounding,
+                "{lambda} instead of {expected}"
+            );
+        }
+    }
+    spectrum
+}
+
+fn orthonormal<T: Scalar>(spectrum: &Spectrum<Host<T>>, n: usize) {
+    let space = Host::<T>::new(n);
+    let k = space.size(&spectrum.basis);
+    let mut c = vec![0.0; k];
+    for i in 0..k {
+        space.project(&spectrum.basis, &space.column(&spectrum.basis, i), &mut c);
+        for (j, c) in c.iter().enumerate() {
+            let expected = f64::from(i == j);
+            assert!(
+                (c - expected).abs() < 200.0 * T::EPSILON,
+                "⟨v{i},v{j}⟩ = {c}"
+            );
+        }
+    }
+}
+
+fn params(largest: usize, smallest: usize, lanczos_steps: Option<usize>) -> SpectrumParams {
+    SpectrumParams {
+        largest,
+        smallest,
+        lanczos_steps,
+        seed: 7,
+    }
+}
+
+/// A spectrum of each kind that networks and textbooks have.
+fn kinds(n: usize) -> Vec<Vec<f64>> {
+    let f = |i: usize| i as f64;
+    vec![
+        (0..n).map(|i| 1.0 + f(i)).collect(),
+        (0..n).map(|i| f(i) - f(n) / 2.0).collect(),
+        (0..n).map(|i| 1.5_f64.powi(2 - i as i32)).collect(),
+        (0..n)
+            .map(|i| if i < 4 { 10.0 - f(i) } else { 0.0 })
+            .collect(),
+        (0..n)
+            .map(|i| if i % 3 == 0 { 5.0 } else { -2.0 + f(i % 2) })
+            .collect(),
+        (0..n)
+            .map(|i| if i < 5 { 1.0 + 1e-4 * f(i) } else { 1e-3 })
+            .collect(),
+        vec![0.0; n],
+        vec![2.5; n],
+        (0..n).map(|i| if i == 0 { 50.0 } else { 1.0 }).collect(),
+    ]
+}
+
+#[test]
+fn agrees_with_the_dense_eigensolver() {
+    for n in [1, 2, 3, 5, 11, 40, 100, 300] {
+        for (kind, eigenvalues) in kinds(n).iter().enumerate() {
+            let a = with_eigenvalues(eigenvalues, 31 * n as u64 + kind as u64);
+            for (k, l) in [(1, 0), (10, 0), (0, 3), (4, 4)] {
+                check::<f64>(&a, &params(k, l, None));
+                check::<f32>(&a, &params(k, l, None));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn agrees_on_random_spectra(
+        eigenvalues in prop::collection::vec(-10.0..10.0_f64, 1..120),
+        k in 1..8_usize, l in 0..8_usize, extra in 0..60_usize, seed in any::<u64>(),
+    ) {
+        let a = with_eigenvalues(&eigenvalues, seed);
+        check::<f64>(&a, &params(k, l, Some(k + l + extra)));
+        check::<f32>(&a, &params(k, l, Some(k + l + extra)));
+    }
+}
+
+#[test]
+fn multiplicities_come_out() {
+    let mut eigenvalues = vec![1.0; 200];
+    eigenvalues[3] = 50.0;
+    let spectrum = check::<f64>(&with_eigenvalues(&eigenvalues, 5), &params(20, 0, None));
+    assert!((spectrum.eigenvalues[0] - 50.0).abs() < 1e-10);
+    for lambda in &spectrum.eigenvalues[1..] {
+        assert!((lambda - 1.0).abs() < 1e-10);
+    }
+    assert!(spectrum.info.breakdowns > 0);
+}
+
+#[test]
+fn low_rank_matrices_have_no_other_eigenvalues() {
+    // With no guard at the breakdown, later Ritz values come from rounding alone.
+    let mut eigenvalues = vec![0.0; 60];
+    eigenvalues[..4].copy_from_slice(&[4.0, 3.0, 2.0, 1.0]);
+    let spectrum = check::<f64>(&with_eigenvalues(&eigenvalues, 9), &params(10, 0, None));
+    for (lambda, expected) in spectrum.eigenvalues.iter().zip([4.0, 3.0, 2.0, 1.0, 0.0]) {
+        assert!((lambda - expected).abs() < 1e-12);
+    }
+    let rank2 = with_eigenvalues(&[7.0, 5.0, 0.0, 0.0, 0.0], 2);
+    let spectrum = check::<f32>(&rank2, &params(2, 0, None));
+    assert!((spectrum.eigenvalues[1] - 5.0).abs() < 1e-5);
+}
+
+#[test]
+fn the_zero_operator_has_zero_eigenvalues() {
+    let spectrum = check::<f64>(&with_eigenvalues(&[0.0; 30], 1), &params(3, 2, None));
+    assert_eq!(spectrum.eigenvalues, [0.0; 5]);
+    assert_eq!(spectrum.inverse_curvature(1e-6), [0.0; 5]);
+}
+
+#[test]
+fn asymmetric_operators_are_refused() {
+    let mut shear = operator::from_fn::<Host<f64>, _>(|v: &[f64], out: &mut [f64]| {
+        for i in 0..v.len() {
+            out[i] = (i + 1) as f64 * v[i] + if i + 1 < v.len() { 3.0 * v[i + 1] } else { 0.0 };
+        }
+    });
+    let error = estimate(&Host::new(50), &mut shear, &params(3, 0, None)).unwrap_err();
+    assert!(error.to_string().contains("not symmetric"), "{error}");
+}
+
+#[test]
+fn non_finite_products_name_the_step() {
+    let mut calls = 0;
+    let mut failing = operator::from_fn::<Host<f32>, _>(|v: &[f32], out: &mut [f32]| {
+        calls += 1;
+        for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+            *out = if calls == 4 && i == 2 {
+                f32::NAN
+            } else {
+                (i + 1) as f32 * v
+            };
+        }
+    });
+    let error = estimate(&Host::new(50), &mut failing, &params(3, 0, None)).unwrap_err();
+    assert!(
+        error.to_string().contains("Lanczos step 4 is not finite"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let n = 100_000;
+            let mut diagonal = operator::from_fn::<Host<f32>, _>(|v: &[f32], out: &mut [f32]| {
+                for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+                    *out = v / (i + 1) as f32;
+                }
+            });
+            let space = Host::<f32>::new(n);
+            let spectrum = estimate(&space, &mut diagonal, &params(5, 0, None)).unwrap();
+            (
+                spectrum.eigenvalues.clone(),
+                space.column(&spectrum.basis, 4),
+            )
+        })
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(5));
+}
+
+/// An operator whose first way of computing a product is wrong now and then, as a difference across a kink is.
+struct Kinked {
+    exact: DenseMatrix,
+    wrong_every: usize,
+    applied: usize,
+    repairable: bool,
+}
+
+impl SymmetricOperator<Host<f64>> for Kinked {
+    fn apply(&mut self, v: &[f64], out: &mut [f64]) -> Result<(), fosi::error::BoxError> {
+        self.exact.apply(v, out)?;
+        self.applied += 1;
+        if self.applied.is_multiple_of(self.wrong_every) {
+            out[self.applied % v.len()] += 1e4;
+        }
+        Ok(())
+    }
+    fn retry(&mut self, v: &[f64], out: &mut [f64]) -> Result<bool, fosi::error::BoxError> {
+        if self.repairable {
+            self.exact.apply(v, out)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+#[test]
+fn wrong_products_are_asked_for_again_or_refused() {
+    let eigenvalues: Vec<f64> = (0..80).map(|i| f64::from(i).sqrt()).collect();
+    let exact = with_eigenvalues(&eigenvalues, 3);
+    let space = Host::<f64>::new(80);
+    let truth = estimate(&space, &mut exact.clone(), &params(5, 0, None)).unwrap();
+    for wrong_every in 1..12 {
+        let mut kinked = Kinked {
+            exact: exact.clone(),
+            wrong_every,
+            applied: 0,
+            repairable: true,
+        };
+        let spectrum = estimate(&space, &mut kinked, &params(5, 0, None)).unwrap();
+        for (a, b) in spectrum.eigenvalues.iter().zip(&truth.eigenvalues) {
+            assert!(
+                (a - b).abs() < 1e-9,
+                "wrong every {wrong_every}: {a} instead of {b}"
+            );
+        }
+        assert!(spectrum.info.retries > 0);
+        kinked.repairable = false;
+        assert!(estimate(&space, &mut kinked, &params(5, 0, None)).is_err());
+    }
+}
