@@ -163,6 +163,18 @@ pub trait Elementwise: Send + Sync {
 /// The most state vectors of an [`Elementwise`] base.
 pub const MAX_STATE: usize = 4;
 
+/// The step that a base is asked to take.
+pub struct BaseStep<'a, S: Space> {
+    /// The space.
+    pub space: &'a S,
+    /// t, counted from 1.
+    pub step: u64,
+    /// η.
+    pub learning_rate: f64,
+    /// The base's state vectors.
+    pub state: &'a mut [S::Owned],
+}
+
 /// Any base optimizer on the space `S`.
 ///
 /// Every [`Elementwise`] rule is one. A rule that couples coordinates implements [`Base::direction`] and keeps
@@ -172,14 +184,11 @@ pub trait Base<S: Space> {
     fn name(&self) -> &'static str;
     /// The number of state vectors; all start at zero. With momentum, the first is its vector.
     fn state_len(&self) -> usize;
-    /// Turns the complement's gradient g₂ into what is subtracted from the parameters, η included. `step` counts
-    /// from 1.
+    /// Turns the complement's gradient g₂ into d_b, what is subtracted from the parameters, η included.
     fn direction(
-        &self,
-        space: &S,
-        step: u64,
-        learning_rate: f64,
-        state: &mut [S::Owned],
+        &mut self,
+        at: BaseStep<'_, S>,
+        parameters: &S::Vector,
         gradient: &mut S::Vector,
     ) -> Result<(), Error>;
 
@@ -199,40 +208,46 @@ pub trait Base<S: Space> {
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }
+    /// State beyond the state vectors, for checkpoints.
+    fn export(&self) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
+    }
+    /// Takes over what [`export`](Self::export) gave; on an error nothing has changed.
+    fn import(&mut self, _bytes: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// One split step; the default makes a pass over V for each of g₂, e and the update.
-    #[allow(clippy::too_many_arguments)]
     fn step(
-        &self,
-        space: &S,
-        step: u64,
-        learning_rate: f64,
-        state: &mut [S::Owned],
+        &mut self,
+        at: BaseStep<'_, S>,
         gradient: &S::Vector,
         split: &Split<'_, S::Basis>,
         parameters: &mut S::Vector,
         scratch: &mut S::Owned,
     ) -> Result<Moved, Error> {
+        let space = at.space;
         let direction: &mut S::Vector = scratch.borrow_mut();
         space.combine(split.gradient_scale, gradient, 0.0, direction);
+        if let Some(basis) = split.basis {
+            space.subtract(basis, split.coefficients, direction);
+        }
+        self.direction(at, parameters, direction)?;
         let Some(basis) = split.basis else {
-            self.direction(space, step, learning_rate, state, direction)?;
-            let norm = space.dot(direction, direction).max(0.0).sqrt();
+            let square = space.dot(direction, direction);
             space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
             return Ok(Moved {
-                complement_norm: norm,
+                complement_norm: square.sqrt(),
             });
         };
-        space.subtract(basis, split.coefficients, direction);
-        self.direction(space, step, learning_rate, state, direction)?;
         let mut projection = vec![0.0; space.size(basis)];
         let mut along = projection.clone();
-        let norm = space.project(basis, direction, &mut projection);
+        let square = space.project(basis, direction, &mut projection);
         let inside = split.along_basis(&projection, &mut along);
         space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
         space.subtract(basis, &along, parameters);
         Ok(Moved {
-            complement_norm: (norm - inside).max(0.0).sqrt(),
+            complement_norm: (square - inside).max(0.0).sqrt(),
         })
     }
 }
@@ -245,34 +260,23 @@ impl<S: Space, E: Elementwise> Base<S> for E {
         E::STATE
     }
     fn direction(
-        &self,
-        space: &S,
-        step: u64,
-        learning_rate: f64,
-        state: &mut [S::Owned],
+        &mut self,
+        at: BaseStep<'_, S>,
+        _parameters: &S::Vector,
         gradient: &mut S::Vector,
     ) -> Result<(), Error> {
-        let mut zero = space.zeros();
-        let mut scratch = space.zeros();
-        let whole = Split {
-            basis: None,
-            gram_inverse: &[],
-            coefficients: &[],
-            subspace_step: &[],
-            gradient_scale: 1.0,
-            scale: 1.0,
-            decay: 0.0,
-        };
-        let coefficients = self.coefficients(step, learning_rate);
-        space.elementwise_step::<E>(
+        let mut moved = at.space.zeros();
+        let mut scratch = at.space.zeros();
+        let coefficients = self.coefficients(at.step, at.learning_rate);
+        at.space.elementwise_step::<E>(
             &coefficients,
-            state,
+            at.state,
             gradient,
-            &whole,
-            zero.borrow_mut(),
+            &Split::NONE,
+            moved.borrow_mut(),
             &mut scratch,
         );
-        space.combine(-1.0, zero.borrow(), 0.0, gradient);
+        at.space.combine(-1.0, moved.borrow(), 0.0, gradient);
         Ok(())
     }
     fn momentum(&self) -> Momentum {
@@ -288,17 +292,21 @@ impl<S: Space, E: Elementwise> Base<S> for E {
         Elementwise::validate(self)
     }
     fn step(
-        &self,
-        space: &S,
-        step: u64,
-        learning_rate: f64,
-        state: &mut [S::Owned],
+        &mut self,
+        at: BaseStep<'_, S>,
         gradient: &S::Vector,
         split: &Split<'_, S::Basis>,
         parameters: &mut S::Vector,
         scratch: &mut S::Owned,
     ) -> Result<Moved, Error> {
-        let coefficients = self.coefficients(step, learning_rate);
-        Ok(space.elementwise_step::<E>(&coefficients, state, gradient, split, parameters, scratch))
+        let coefficients = self.coefficients(at.step, at.learning_rate);
+        Ok(at.space.elementwise_step::<E>(
+            &coefficients,
+            at.state,
+            gradient,
+            split,
+            parameters,
+            scratch,
+        ))
     }
 }

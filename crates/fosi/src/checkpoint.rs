@@ -54,6 +54,14 @@ impl Array {
         self.len() == 0
     }
 
+    /// The vectors, of whatever length they have.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the type differs.
+    pub fn into_rows<T: Stored>(self) -> Result<Vec<Vec<T>>, Error> {
+        self.to_rows(self.shape[1])
+    }
+
     /// The vectors, each of `dim` entries of type `T`.
     ///
     /// # Errors
@@ -89,6 +97,7 @@ impl Array {
 struct Header {
     version: u32,
     base: String,
+    signature: String,
     dim: usize,
     progress: Progress,
     subspace: Option<SubspaceHeader>,
@@ -105,6 +114,7 @@ struct SubspaceHeader {
 
 /// Names of the arrays in a file.
 const BASIS: &str = "basis";
+const BASE: &str = "base";
 const SMALL: [&str; 5] = [
     "eigenvalues",
     "residuals",
@@ -127,6 +137,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         for (i, vector) in self.state.iter().enumerate() {
             arrays.push((state_name(i), self.space.export(vector.borrow())));
         }
+        arrays.push((BASE.into(), Array::from_rows(&[self.base.export()?])));
         let mut subspace = None;
         if let Some(s) = &self.subspace {
             arrays.push((BASIS.into(), self.space.export_basis(&s.spectrum.basis)));
@@ -151,6 +162,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let header = Header {
             version: VERSION,
             base: self.base.name().into(),
+            signature: self.signature.clone(),
             dim: self.space.dim(),
             progress: self.progress,
             subspace,
@@ -175,6 +187,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             None => None,
         };
         let own_interval = self.progress.interval;
+        let mut base: Vec<Vec<u8>> = take(&mut arrays, BASE)?.into_rows()?;
+        self.base.import(&base.pop().unwrap_or_default())?;
         self.state = state;
         self.subspace = subspace;
         self.progress = header.progress;
@@ -196,6 +210,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let dim = self.space.dim();
         if header.dim != dim {
             let message = format!("it has {} parameters, and this optimizer {dim}", header.dim);
+            return Err(Error::Checkpoint(message));
+        }
+        let (own, found) = (&self.signature, &header.signature);
+        if own != found {
+            let message = format!("its parameters are {found}, this optimizer's {own}");
             return Err(Error::Checkpoint(message));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::borrow::{Borrow, BorrowMut};
 use std::time::Instant;
 
-use crate::base::Base;
+use crate::base::{Base, BaseStep};
 use crate::error::{Error, require};
 use crate::lanczos::{LanczosInfo, Workspace};
 use crate::operator::SymmetricOperator;
@@ -202,6 +202,8 @@ pub struct Fosi<S: Space, B> {
     pub(crate) state: Vec<S::Owned>,
     pub(crate) subspace: Option<Subspace<S>>,
     pub(crate) progress: Progress,
+    /// What the parameters are, kept in checkpoints.
+    pub(crate) signature: String,
     scratch: S::Owned,
     clipped: Option<S::Owned>,
     workspace: Option<Workspace<S>>,
@@ -332,6 +334,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             state,
             subspace: None,
             progress,
+            signature: String::new(),
             scratch,
             clipped: None,
             workspace: None,
@@ -477,13 +480,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let momentum = self.base.momentum();
         let decay = learning_rate * self.base.weight_decay();
         let mut split = Split {
-            basis: None,
-            gram_inverse: &[],
-            coefficients: &[],
-            subspace_step: &[],
             gradient_scale,
-            scale: 1.0,
             decay,
+            ..Split::NONE
         };
         let mut newton_square = 0.0;
         if let Some(subspace) = &mut self.subspace {
@@ -520,16 +519,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             split.subspace_step = &small.newton;
             split.scale = *scale;
         }
-        let moved = self.base.step(
-            &self.space,
-            step + 1,
+        let at = BaseStep {
+            space: &self.space,
+            step: step + 1,
             learning_rate,
-            &mut self.state,
-            gradient,
-            &split,
-            parameters,
-            &mut self.scratch,
-        )?;
+            state: &mut self.state,
+        };
+        let moved = self
+            .base
+            .step(at, gradient, &split, parameters, &mut self.scratch)?;
         let scale = split.scale;
         if let Some(subspace) = &mut self.subspace {
             subspace.momentum.copy_from_slice(&subspace.small.momentum);
@@ -623,6 +621,21 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         newton_rate.checked("newton_rate (α)", self.progress.step)?;
         self.config.newton_rate = newton_rate;
         Ok(())
+    }
+
+    /// Says what the parameters are, a model's layers say; a checkpoint with another signature is refused.
+    pub fn set_signature(&mut self, signature: impl Into<String>) {
+        self.signature = signature.into();
+    }
+
+    /// The base optimizer.
+    pub fn base(&self) -> &B {
+        &self.base
+    }
+
+    /// The base optimizer, to be changed between steps.
+    pub fn base_mut(&mut self) -> &mut B {
+        &mut self.base
     }
 
     /// The settings.

@@ -118,6 +118,17 @@ pub struct Split<'a, B> {
 }
 
 impl<B> Split<'_, B> {
+    /// The whole space is the base's: no basis, no clipping, no decay.
+    pub const NONE: Self = Self {
+        basis: None,
+        gram_inverse: &[],
+        coefficients: &[],
+        subspace_step: &[],
+        gradient_scale: 1.0,
+        scale: 1.0,
+        decay: 0.0,
+    };
+
     /// What is subtracted along V given p = Vᵀd_b: s·(VᵀV)⁻¹p with the sign that removes d_b's part, and the
     /// Newton step. Written to `out`; returns ‖V(VᵀV)⁻¹p‖².
     pub fn along_basis(&self, projection: &[f64], out: &mut [f64]) -> f64 {

@@ -23,7 +23,7 @@ impl Scalar for f64 {
     const ZERO: Self = 0.0;
 }
 
-/// The entries of a stored basis: `f32`, `f64` or `bf16`.
+/// The entries of a stored basis: `f32`, `f64` or `bf16` (and `u8`, for bytes in checkpoints).
 pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The format's name in checkpoints.
     const DTYPE: safetensors::Dtype;
@@ -62,6 +62,7 @@ macro_rules! stored {
 }
 stored!(f32, F32, f64::from, |x| x as f32);
 stored!(f64, F64, |x| x, |x| x);
+stored!(u8, U8, f64::from, |x| x as u8);
 // The bits of a bf16 are the upper half of an f32's: a shift vectorises where the general conversion does not.
 stored!(
     bf16,

@@ -1,0 +1,98 @@
+//! What can go wrong between a Burn module and the flat vectors of the optimizer.
+
+/// The errors of this crate's bridge to Burn. An operation that returns one has left the module as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BridgeError {
+    /// The module has nothing to train.
+    #[error(
+        "the module has no float parameter that requires a gradient; \
+         create it on an autodiff device (`device.autodiff()`) or unfreeze some of its parameters"
+    )]
+    NothingToTrain,
+    /// The same parameter id stands for tensors of different shapes.
+    #[error("the parameters `{first}` and `{second}` have the same id but different shapes")]
+    ConflictingShapes {
+        /// Path of the parameter that comes first in the module.
+        first: String,
+        /// Path of the other.
+        second: String,
+    },
+    /// The module isn't the one that the layout was made from.
+    #[error(
+        "the module does not fit its flat layout at `{path}`: {reason}; \
+         make the layout (and the optimizer) anew after changing, freezing or unfreezing parameters"
+    )]
+    LayoutMismatch {
+        /// Path of the first parameter that differs.
+        path: String,
+        /// How it differs.
+        reason: &'static str,
+    },
+    /// A flat vector has the wrong length.
+    #[error("the {what} has {found} entries, but the module has {expected} trainable parameters")]
+    LengthMismatch {
+        /// Which vector.
+        what: &'static str,
+        /// Number of trainable parameters.
+        expected: usize,
+        /// The length that was given.
+        found: usize,
+    },
+    /// A gradient's shape isn't its parameter's.
+    #[error("the gradient of `{path}` has shape {found:?}, its parameter {expected:?}")]
+    GradientShape {
+        /// Path of the parameter.
+        path: String,
+        /// The parameter's shape.
+        expected: Vec<usize>,
+        /// The gradient's shape.
+        found: Vec<usize>,
+    },
+    /// The device can't compute in double precision.
+    #[error("the device {device} does not support f64; take the products in f32")]
+    NoDoublePrecision {
+        /// The device.
+        device: String,
+    },
+    /// The loss isn't one number.
+    #[error(
+        "the loss has {elements} entries, but must have one; reduce it, for instance with `.mean()`"
+    )]
+    LossNotScalar {
+        /// Number of entries.
+        elements: usize,
+    },
+    /// The loss doesn't depend on the module.
+    #[error(
+        "the loss has no gradient: it must be computed from the module that the closure is given, \
+         on an autodiff device, without `detach`, `inner` or `valid`"
+    )]
+    LossNotTracked,
+    /// The loss was computed in another precision than the module's.
+    #[error(
+        "the loss was computed in {found} on a copy of the module in {expected}; compute it from the module \
+         that the closure is given and cast the batch to the module's type (`like_module(batch, module)`)"
+    )]
+    LossPrecision {
+        /// Type of the module's parameters.
+        expected: String,
+        /// Type of the loss, or what Burn said about it.
+        found: String,
+    },
+    /// The same loss at the same parameters gave two different gradients.
+    #[error(
+        "two gradients of the loss at the same parameters differ by {difference:.1e} relative to their norm \
+         (allowed: {allowed:.1e}), so differences of gradients say nothing about curvature; \
+         use one fixed batch, and one dropout mask (call `device.seed(..)` at the start of the closure) or none"
+    )]
+    NotDeterministic {
+        /// ‖g − g′‖ / ‖g‖.
+        difference: f64,
+        /// The largest difference that is taken for rounding.
+        allowed: f64,
+    },
+    /// The device failed to give a tensor's values.
+    #[error("reading a tensor from its device failed: {0}")]
+    Read(#[from] burn::tensor::TensorReadError),
+}

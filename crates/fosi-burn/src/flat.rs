@@ -1,0 +1,456 @@
+//! A Burn module's trainable parameters as one flat vector, and back.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Element, Tensor, TensorData, Transaction};
+
+use crate::BridgeError;
+
+/// One trainable parameter's place in the flat vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Path of the parameter in the module, for instance `layers.0.weight`.
+    pub path: String,
+    /// Burn's identity of the parameter; it survives `save_file` and `load_file`.
+    pub id: ParamId,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+    /// Position of its first entry in the flat vector; its entries follow in row-major order.
+    pub offset: usize,
+    /// Further parameters of the module have this id too (tied weights).
+    pub tied: bool,
+}
+
+impl Slot {
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The parameter has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot's place in the flat vector.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// The order in which a module's trainable parameters stand in the flat vector.
+///
+/// It holds every float parameter that requires a gradient, in the module's own visiting order (the order
+/// of its fields); buffers, running statistics and frozen parameters are left out. Parameters with the same
+/// id (tied weights: a clone of a [`Param`]) take one slot and stay tied in [`set_parameters`](Self::set_parameters).
+///
+/// ```
+/// use burn::{nn::LinearConfig, tensor::Device};
+/// use fosi_burn::FlatLayout;
+///
+/// let linear = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
+/// let layout = FlatLayout::of(&linear)?;
+/// assert_eq!(layout.len(), 8);
+/// assert_eq!(layout.slots()[1].path, "bias");
+///
+/// let theta: Vec<f32> = layout.parameters(&linear)?;
+/// let doubled: Vec<f32> = theta.iter().map(|x| 2.0 * x).collect();
+/// let linear = layout.set_parameters(&linear, &doubled)?;
+/// assert_eq!(layout.parameters::<f32>(&linear)?, doubled);
+/// # Ok::<(), fosi_burn::BridgeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatLayout {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+impl FlatLayout {
+    /// The layout of `module`.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::NothingToTrain`] without a trainable parameter, [`BridgeError::ConflictingShapes`]
+    /// where one id stands for two shapes.
+    pub fn of<M: Module>(module: &M) -> Result<Self, BridgeError> {
+        let mut visitor = LayoutVisitor::default();
+        module.visit(&mut visitor);
+        if let Some(error) = visitor.conflict {
+            return Err(error);
+        }
+        if visitor.slots.is_empty() {
+            return Err(BridgeError::NothingToTrain);
+        }
+        Ok(Self {
+            slots: visitor.slots,
+            len: visitor.len,
+        })
+    }
+
+    /// Number of trainable parameters n, the length of every flat vector.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// There is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The parameters in the order of the flat vector.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The module's trainable parameters, converted to `E` (`f32` or `f64`). Length n.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`], or [`BridgeError::Read`] where the device fails.
+    pub fn parameters<E: Element>(&self, module: &impl Module) -> Result<Vec<E>, BridgeError> {
+        let mut visitor = ReadParameters {
+            cursor: Cursor::new(self),
+            values: Some(Transaction::default()),
+        };
+        module.visit(&mut visitor);
+        visitor.cursor.finish()?;
+        let mut flat = Vec::with_capacity(self.len);
+        for data in read(visitor.values)? {
+            append(&mut flat, data)?;
+        }
+        Ok(flat)
+    }
+
+    /// `module` with its trainable parameters replaced by `values` (length n).
+    ///
+    /// Everything else is kept: ids, devices, float types, frozen parameters, running statistics (which Burn's
+    /// modules share with their clones, so the result shares them with `module`) and training flags.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`] or [`BridgeError::LayoutMismatch`].
+    pub fn set_parameters<M: Module, E: Element>(
+        &self,
+        module: &M,
+        values: &[E],
+    ) -> Result<M, BridgeError> {
+        self.check_len("parameter vector", values.len())?;
+        self.check(module)?;
+        Ok(module.clone().map(&mut WriteParameters {
+            cursor: Cursor::new(self),
+            values,
+            tied: HashMap::new(),
+        }))
+    }
+
+    /// The gradients as one vector of length n; a parameter that the loss doesn't reach is a block of zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`], [`BridgeError::GradientShape`] or [`BridgeError::Read`].
+    pub fn gradient<E: Element>(
+        &self,
+        module: &impl Module,
+        gradients: GradientsParams,
+    ) -> Result<Vec<E>, BridgeError> {
+        let mut visitor = ReadGradients {
+            cursor: Cursor::new(self),
+            gradients,
+            values: Some(Transaction::default()),
+            reached: Vec::with_capacity(self.slots.len()),
+        };
+        module.visit(&mut visitor);
+        visitor.cursor.finish()?;
+        let mut flat = Vec::with_capacity(self.len);
+        for (slot, data) in visitor.reached.into_iter().zip(read(visitor.values)?) {
+            let slot = &self.slots[slot];
+            if data.shape().as_slice() != slot.shape {
+                return Err(BridgeError::GradientShape {
+                    path: slot.path.clone(),
+                    expected: slot.shape.clone(),
+                    found: data.shape().to_vec(),
+                });
+            }
+            flat.resize(slot.offset, E::from_elem(0));
+            append(&mut flat, data)?;
+        }
+        flat.resize(self.len, E::from_elem(0));
+        Ok(flat)
+    }
+
+    /// The inverse of [`gradient`](Self::gradient): a flat vector of length n as the gradients that Burn's
+    /// optimizers take.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`] or [`BridgeError::LayoutMismatch`].
+    pub fn to_gradients<E: Element>(
+        &self,
+        module: &impl Module,
+        gradient: &[E],
+    ) -> Result<GradientsParams, BridgeError> {
+        self.check_len("gradient", gradient.len())?;
+        let mut visitor = WriteGradients {
+            cursor: Cursor::new(self),
+            gradient,
+            gradients: GradientsParams::new(),
+        };
+        module.visit(&mut visitor);
+        visitor.cursor.finish()?;
+        Ok(visitor.gradients)
+    }
+
+    /// Does `module` have exactly these trainable parameters?
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`] names the first that differs.
+    pub fn check(&self, module: &impl Module) -> Result<(), BridgeError> {
+        let mut visitor = Check(Cursor::new(self));
+        module.visit(&mut visitor);
+        visitor.0.finish()
+    }
+
+    pub(crate) fn check_len(&self, what: &'static str, found: usize) -> Result<(), BridgeError> {
+        if found == self.len {
+            return Ok(());
+        }
+        Err(BridgeError::LengthMismatch {
+            what,
+            expected: self.len,
+            found,
+        })
+    }
+}
+
+/// The tensor of `values` on `device`, in the float type of `like`.
+fn tensor_of<const D: usize, E: Element>(
+    values: &[E],
+    like: &Tensor<D>,
+    device: &Device,
+) -> Tensor<D> {
+    let data = TensorData::new(values.to_vec(), like.shape());
+    Tensor::from_data(data, (device, like.dtype()))
+}
+
+/// All tensors are read in one transaction, so that an asynchronous device is waited for once.
+fn read(values: Option<Transaction>) -> Result<Vec<TensorData>, BridgeError> {
+    let values = values.unwrap_or_default().try_execute();
+    values.map_err(|error| BridgeError::Read(error.into()))
+}
+
+fn append<E: Element>(flat: &mut Vec<E>, data: TensorData) -> Result<(), BridgeError> {
+    let data = data.try_cast_as::<E>();
+    let data = data.map_err(|error| BridgeError::Read(error.into()))?;
+    let values = data.as_slice::<E>();
+    flat.extend_from_slice(values.map_err(|error| BridgeError::Read(error.into()))?);
+    Ok(())
+}
+
+#[derive(Default)]
+struct LayoutVisitor {
+    path: Vec<String>,
+    slots: Vec<Slot>,
+    slot_of: HashMap<ParamId, usize>,
+    len: usize,
+    conflict: Option<BridgeError>,
+}
+
+impl ModuleVisitor for LayoutVisitor {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let (path, shape) = (self.path.join("."), param.shape().to_vec());
+        if let Some(&slot) = self.slot_of.get(&param.id) {
+            let slot = &mut self.slots[slot];
+            slot.tied = true;
+            if slot.shape != shape {
+                self.conflict = Some(BridgeError::ConflictingShapes {
+                    first: slot.path.clone(),
+                    second: path,
+                });
+            }
+            return;
+        }
+        self.slot_of.insert(param.id, self.slots.len());
+        let slot = Slot {
+            path,
+            id: param.id,
+            shape,
+            offset: self.len,
+            tied: false,
+        };
+        self.len += slot.len();
+        self.slots.push(slot);
+    }
+}
+
+/// Follows a module's visit along a layout and notes the first difference.
+struct Cursor<'a> {
+    layout: &'a FlatLayout,
+    next: usize,
+    mismatch: Option<BridgeError>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(layout: &'a FlatLayout) -> Self {
+        Self {
+            layout,
+            next: 0,
+            mismatch: None,
+        }
+    }
+
+    /// The slot that `param` fills; `None` for a parameter that isn't trained and for one already seen.
+    fn slot<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<(usize, &'a Slot)> {
+        if !param.is_require_grad() || self.mismatch.is_some() {
+            return None;
+        }
+        let index = self.next;
+        let expected = self.layout.slots.get(index);
+        match expected {
+            Some(slot) if slot.id == param.id => {
+                if slot.shape != *param.shape() {
+                    self.mismatch = mismatch(&slot.path, "its shape has changed");
+                    return None;
+                }
+                self.next += 1;
+                Some((index, slot))
+            }
+            _ => {
+                let seen = &self.layout.slots[..index];
+                if !seen.iter().any(|slot| slot.tied && slot.id == param.id) {
+                    let path = expected.map_or("the end of the module", |slot| &slot.path);
+                    self.mismatch = mismatch(path, "another parameter stands there");
+                }
+                None
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), BridgeError> {
+        let missing = self.layout.slots.get(self.next);
+        let error = self.mismatch.or_else(|| {
+            missing.and_then(|slot| {
+                mismatch(&slot.path, "it is missing or does not require a gradient")
+            })
+        });
+        error.map_or(Ok(()), Err)
+    }
+}
+
+fn mismatch(path: &str, reason: &'static str) -> Option<BridgeError> {
+    Some(BridgeError::LayoutMismatch {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+struct Check<'a>(Cursor<'a>);
+
+impl ModuleVisitor for Check<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.slot(param);
+    }
+}
+
+struct ReadParameters<'a> {
+    cursor: Cursor<'a>,
+    values: Option<Transaction>,
+}
+
+impl ModuleVisitor for ReadParameters<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.cursor.slot(param).is_some() {
+            let value = param.base().inner();
+            self.values = self.values.take().map(|values| values.register(value));
+        }
+    }
+}
+
+struct ReadGradients<'a> {
+    cursor: Cursor<'a>,
+    gradients: GradientsParams,
+    values: Option<Transaction>,
+    /// Index of each registered gradient's slot.
+    reached: Vec<usize>,
+}
+
+impl ModuleVisitor for ReadGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some((index, slot)) = self.cursor.slot(param) else {
+            return;
+        };
+        // Taken out of the container, a gradient is the only handle to its memory and is read without a copy.
+        if let Some(gradient) = self.gradients.remove::<D>(slot.id) {
+            self.values = self.values.take().map(|values| values.register(gradient));
+            self.reached.push(index);
+        }
+    }
+}
+
+struct WriteGradients<'a, E> {
+    cursor: Cursor<'a>,
+    gradient: &'a [E],
+    gradients: GradientsParams,
+}
+
+impl<E: Element> ModuleVisitor for WriteGradients<'_, E> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some((_, slot)) = self.cursor.slot(param) {
+            let like = param.base();
+            let device = like.device().without_autodiff();
+            let value = tensor_of(&self.gradient[slot.range()], &like, &device);
+            self.gradients.register(slot.id, value);
+        }
+    }
+}
+
+struct WriteParameters<'a, E> {
+    cursor: Cursor<'a>,
+    values: &'a [E],
+    /// Tied parameters share one leaf of the autodiff graph, so that their gradients add up.
+    tied: HashMap<ParamId, Box<dyn Any>>,
+}
+
+impl<E: Element> WriteParameters<'_, E> {
+    fn value<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        let Some((_, slot)) = self.cursor.slot(param) else {
+            let leaf = self.tied.get(&param.id)?;
+            return leaf.downcast_ref::<Tensor<D>>().cloned();
+        };
+        let like = param.base();
+        let value = tensor_of(&self.values[slot.range()], &like, &like.device()).require_grad();
+        let value = if like.is_distributed() {
+            value.set_distributed(slot.id)
+        } else {
+            value
+        };
+        if slot.tied {
+            self.tied.insert(slot.id, Box::new(value.clone()));
+        }
+        Some(value)
+    }
+}
+
+impl<E: Element> ModuleMapper for WriteParameters<'_, E> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.value(&param) {
+            Some(value) => param.map(|_| value),
+            None => param,
+        }
+    }
+}

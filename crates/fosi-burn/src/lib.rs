@@ -1,0 +1,16 @@
+//! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
+//! and a drop-in optimizer.
+
+mod error;
+mod flat;
+mod gradient;
+mod optimizer;
+mod precision;
+mod twin;
+
+pub use error::BridgeError;
+pub use flat::{FlatLayout, Slot};
+pub use gradient::{backward, value_and_gradient};
+pub use optimizer::{FosiOptimizer, OptimizerError, RefreshAttempt, TrainStep};
+pub use precision::{Precision, float_dtype, like_module};
+pub use twin::Twin;

@@ -1,0 +1,277 @@
+//! FOSI for a Burn module: a training step in one call.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use fosi::base::Base;
+use fosi::error::{BoxError, LanczosError};
+use fosi::operator::{Counted, DifferenceQuotient};
+use fosi::{Fosi, FosiConfig, Host, Refresh, StepReport};
+
+use crate::{BridgeError, FlatLayout, Precision, Twin, backward};
+
+/// The errors of [`FosiOptimizer`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptimizerError {
+    /// Between the module and the flat vectors.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// In the optimizer itself.
+    #[error(transparent)]
+    Fosi(#[from] fosi::Error),
+}
+
+/// What a training step did.
+#[derive(Debug)]
+pub struct TrainStep {
+    /// The loss before the step.
+    pub loss: f64,
+    /// Lengths of the step's parts and the scale.
+    pub report: StepReport,
+    /// The refresh before the step, if one was due.
+    pub refresh: Option<RefreshAttempt>,
+}
+
+/// A refresh, made or failed, and its cost.
+#[derive(Debug)]
+pub struct RefreshAttempt {
+    /// The new spectrum, or why the old one stays.
+    pub result: Result<Refresh, fosi::Error>,
+    /// Hessian-vector products.
+    pub products: u64,
+    /// Gradients that the products took, the determinism check's among them.
+    pub gradients: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// FOSI around a base optimizer, for modules of one architecture.
+///
+/// Parameters and gradients are taken to the host for the step, so any Burn device serves. Hessian-vector products
+/// are guarded difference quotients of the loss's gradient on a twin of the module, in f64 where its devices have it;
+/// the module's running statistics, random state and `require_grad` stay as they are.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use fosi::{FosiConfig, Schedule, base::HeavyBall};
+/// use fosi_burn::{FosiOptimizer, like_module};
+///
+/// let device = Device::flex().autodiff();
+/// let mut model = LinearConfig::new(3, 1).init(&device);
+/// let batch = Tensor::<2>::from_data([[1.0, 0.2, 3.0], [0.5, 2.0, -1.0]], &device);
+///
+/// let config = FosiConfig { largest: 2, schedule: Schedule::Every { warmup: 2, interval: 10 }, ..FosiConfig::default() };
+/// let mut optimizer = FosiOptimizer::new(&model, HeavyBall::new(0.9), config)?;
+/// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+/// let first = optimizer.step(0.01, &mut model, &loss)?.loss;
+/// for _ in 0..50 {
+///     optimizer.step(0.01, &mut model, &loss)?;
+/// }
+/// assert!(optimizer.step(0.01, &mut model, &loss)?.loss < first);
+/// # Ok::<(), fosi_burn::OptimizerError>(())
+/// ```
+pub struct FosiOptimizer<B> {
+    fosi: Fosi<Host<f32>, B>,
+    layout: FlatLayout,
+    precision: Precision,
+    /// Whether the next refresh first checks that the loss is the same function at every evaluation.
+    check_determinism: bool,
+}
+
+impl<B: Base<Host<f32>>> FosiOptimizer<B> {
+    /// FOSI around `base` for modules like `module`. The learning rate is given at each step.
+    ///
+    /// Where a device of the module has no f64, products are central differences in f32.
+    ///
+    /// # Errors
+    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
+        let layout = FlatLayout::of(module)?;
+        let mut fosi = Fosi::new(Host::new(layout.len()), base, 0.0, config)?;
+        fosi.set_signature(signature(&layout));
+        let dtype = Precision::F64.dtype();
+        let double = module.devices().iter().all(|d| d.supports_dtype(dtype));
+        if !double {
+            tracing::warn!("a device of the module has no f64: products are taken in f32");
+        }
+        Ok(Self {
+            fosi,
+            layout,
+            precision: if double {
+                Precision::F64
+            } else {
+                Precision::F32
+            },
+            check_determinism: true,
+        })
+    }
+
+    /// Takes products in another precision than the devices' best.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Whether the first refresh compares two gradients at the same parameters; default true.
+    pub fn with_determinism_check(mut self, check: bool) -> Self {
+        self.check_determinism = check;
+        self
+    }
+
+    /// One step on `loss`: a refresh where it is due, the gradient, the update.
+    ///
+    /// `loss` is evaluated once on `module` itself, and at a refresh on copies of it, in f64 as a rule: it casts its
+    /// batch with [`like_module`](crate::like_module), and is the same function at every call.
+    ///
+    /// # Errors
+    /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics. A
+    /// refresh that fails for numerical reasons is no error: see [`TrainStep::refresh`].
+    pub fn step<M: Module>(
+        &mut self,
+        learning_rate: f64,
+        module: &mut M,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<TrainStep, OptimizerError> {
+        let refresh = match self.due() {
+            true => Some(self.refresh(module, loss)?),
+            false => None,
+        };
+        let (loss, gradients) = backward(module, loss)?;
+        let report = self.step_with_gradients(learning_rate, module, gradients)?;
+        Ok(TrainStep {
+            loss,
+            report,
+            refresh,
+        })
+    }
+
+    /// One step with gradients that the caller has: accumulated, averaged over devices.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with_gradients<M: Module>(
+        &mut self,
+        learning_rate: f64,
+        module: &mut M,
+        gradients: GradientsParams,
+    ) -> Result<StepReport, OptimizerError> {
+        let gradient: Vec<f32> = self.layout.gradient(module, gradients)?;
+        let mut parameters: Vec<f32> = self.layout.parameters(module)?;
+        self.fosi.set_learning_rate(learning_rate)?;
+        let report = self.fosi.step(&mut parameters, &gradient)?;
+        *module = self.layout.set_parameters(module, &parameters)?;
+        Ok(report)
+    }
+
+    /// Whether the schedule asks for a refresh before the next step.
+    pub fn due(&self) -> bool {
+        self.fosi.due()
+    }
+
+    /// Estimates the spectrum of the loss's Hessian at the module's parameters and adopts it.
+    ///
+    /// # Errors
+    /// [`OptimizerError::Bridge`] where the loss isn't fit for products: not deterministic, or in the wrong
+    /// precision. Numerical failures are in [`RefreshAttempt::result`].
+    pub fn refresh<M: Module>(
+        &mut self,
+        module: &M,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<RefreshAttempt, OptimizerError> {
+        let started = Instant::now();
+        self.layout.check(module)?;
+        let twin = Twin::new(module, self.precision)?;
+        let checked = 2 * u64::from(self.check_determinism);
+        if self.check_determinism {
+            twin.check_determinism(loss)?;
+            self.check_determinism = false;
+        }
+        let gradient = |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
+            let (_, gradient) = twin.value_and_gradient(theta, loss)?;
+            out.copy_from_slice(&gradient);
+            Ok(())
+        };
+        let mut quotient = match self.precision {
+            Precision::F64 => DifferenceQuotient::new(twin.parameters(), gradient)?,
+            Precision::F32 => DifferenceQuotient::central(twin.parameters(), gradient),
+        };
+        let mut counted = Counted::new(&mut quotient);
+        let result = self.fosi.refresh(&mut counted);
+        let products = counted.products;
+        Ok(RefreshAttempt {
+            result: unless_bridge(result)?,
+            products,
+            gradients: checked + quotient.gradients(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// The optimizer on flat vectors: spectrum, scale, rates.
+    pub fn fosi(&self) -> &Fosi<Host<f32>, B> {
+        &self.fosi
+    }
+
+    /// The optimizer on flat vectors, to be changed between steps.
+    pub fn fosi_mut(&mut self) -> &mut Fosi<Host<f32>, B> {
+        &mut self.fosi
+    }
+
+    /// The order of parameters in the flat vectors.
+    pub fn layout(&self) -> &FlatLayout {
+        &self.layout
+    }
+
+    /// Writes the optimizer's whole state to a file, atomically. The module is saved by its own
+    /// `save_file`.
+    ///
+    /// # Errors
+    /// [`fosi::Error::Io`]; an older file of that name is then untouched.
+    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
+        Ok(self.fosi.save(path)?)
+    }
+
+    /// Takes over the state in a file that [`save`](Self::save) wrote for the same architecture and base.
+    ///
+    /// # Errors
+    /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then as before.
+    pub fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
+        Ok(self.fosi.load(path)?)
+    }
+}
+
+/// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.
+fn unless_bridge(
+    result: Result<Refresh, fosi::Error>,
+) -> Result<Result<Refresh, fosi::Error>, OptimizerError> {
+    match result {
+        Err(fosi::Error::Refresh {
+            step,
+            source:
+                LanczosError::Operator {
+                    step: product,
+                    source,
+                },
+        }) => match source.downcast::<BridgeError>() {
+            Ok(bridge) => Err((*bridge).into()),
+            Err(source) => {
+                let source = LanczosError::Operator {
+                    step: product,
+                    source,
+                };
+                Ok(Err(fosi::Error::Refresh { step, source }))
+            }
+        },
+        other => Ok(other),
+    }
+}
+
+/// Paths and shapes of all parameters, by which a checkpoint of another architecture is refused.
+fn signature(layout: &FlatLayout) -> String {
+    let slot = |slot: &crate::Slot| format!("{} {:?}", slot.path, slot.shape);
+    let slots: Vec<String> = layout.slots().iter().map(slot).collect();
+    slots.join(", ")
+}

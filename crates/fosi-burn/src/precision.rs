@@ -1,0 +1,74 @@
+//! The float type of a module, and inputs that follow it.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, FloatDType, Tensor};
+
+/// The precision in which gradients are taken for curvature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Single precision: for devices without f64, and smooth activations.
+    F32,
+    /// Double precision, the default: a step small enough not to cross the kinks of ReLU needs it.
+    #[default]
+    F64,
+}
+
+impl Precision {
+    /// Burn's name for the type.
+    pub fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::F64 => FloatDType::F64,
+        }
+    }
+}
+
+/// The float type of `module`: that of its first float parameter; `None` where it has no float parameter
+/// or that one is quantized.
+pub fn float_dtype(module: &impl Module) -> Option<FloatDType> {
+    struct First(Option<DType>);
+
+    impl ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.0.is_none() {
+                self.0 = Some(param.base().dtype());
+            }
+        }
+    }
+
+    let mut first = First(None);
+    module.visit(&mut first);
+    first.0.filter(is_plain_float).map(FloatDType::from)
+}
+
+/// `input` in the float type of `module`; no work where it has it already.
+///
+/// A loss that is also evaluated on the f64 copy of its module casts its batch with it, since Burn doesn't mix
+/// float types:
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use fosi_burn::like_module;
+///
+/// # let device = Device::flex().autodiff();
+/// # let (x, y) = (Tensor::<2>::ones([4, 3], &device), Tensor::<2>::ones([4, 2], &device));
+/// let loss = |model: &Linear| {
+///     let residual = model.forward(like_module(x.clone(), model)) - like_module(y.clone(), model);
+///     residual.square().mean()
+/// };
+/// # loss(&LinearConfig::new(3, 2).init(&device));
+/// ```
+pub fn like_module<const D: usize>(input: Tensor<D>, module: &impl Module) -> Tensor<D> {
+    match float_dtype(module) {
+        Some(dtype) => input.cast(dtype),
+        None => input,
+    }
+}
+
+pub(crate) fn is_plain_float(dtype: &DType) -> bool {
+    matches!(
+        dtype,
+        DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16
+    )
+}

@@ -1,0 +1,220 @@
+//! An independent copy of a module in another precision, to take gradients for curvature on.
+
+use std::collections::HashMap;
+
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Tensor};
+
+use crate::gradient::value_and_gradient_in;
+use crate::precision::is_plain_float;
+use crate::{BridgeError, FlatLayout, Precision};
+
+/// A copy of a module whose loss can be evaluated at any parameters without touching the module.
+///
+/// Every float parameter and buffer is cast to the [`Precision`]; ids, devices, frozen parameters and training
+/// flags stay as they are. Each evaluation starts from the same state: the running statistics of batch norm,
+/// which Burn shares between a module and its clones, are independent here and put back every time.
+///
+/// What isn't a parameter or buffer is out of reach: a bare [`Tensor`] field of a module keeps its float type,
+/// and so does a tensor that the closure brings along. Cast them with [`like_module`](crate::like_module).
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use fosi_burn::{Precision, Twin, like_module};
+///
+/// let device = Device::flex().autodiff();
+/// let (model, x) = (LinearConfig::new(3, 1).init(&device), Tensor::<2>::ones([4, 3], &device));
+/// let loss = |model: &Linear| model.forward(like_module(x.clone(), model)).square().mean();
+///
+/// let twin = Twin::new(&model, Precision::F64)?;
+/// twin.check_determinism(&loss)?;
+/// let mut shifted = twin.parameters().to_vec();
+/// shifted[0] += 1e-9;
+/// let (value, gradient) = twin.value_and_gradient(&shifted, &loss)?;
+/// assert_eq!(gradient.len(), 4);
+/// # assert!(value.is_finite());
+/// # Ok::<(), fosi_burn::BridgeError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Twin<M> {
+    /// Never evaluated itself: evaluations work on fresh copies.
+    pristine: M,
+    layout: FlatLayout,
+    state: TrainingState,
+    precision: Precision,
+    parameters: Vec<f64>,
+}
+
+impl<M: Module> Twin<M> {
+    /// The twin of `module` as it is now.
+    ///
+    /// `module` keeps every bit of its parameters and running statistics. (Updates of running statistics that
+    /// Burn has queued from the last forward pass are applied, as the next pass would have done.)
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::NothingToTrain`], [`BridgeError::NoDoublePrecision`] where one of its devices can't
+    /// compute in f64, or [`BridgeError::Read`].
+    pub fn new(module: &M, precision: Precision) -> Result<Self, BridgeError> {
+        let layout = FlatLayout::of(module)?;
+        for device in module.devices() {
+            if !device.supports_dtype(precision.dtype()) {
+                return Err(BridgeError::NoDoublePrecision {
+                    device: format!("{device:?}"),
+                });
+            }
+        }
+        let parameters = layout.parameters(module)?;
+        let state = TrainingState::of(module);
+        let pristine = state.fresh(module).map(&mut Cast(precision));
+        Ok(Self {
+            pristine,
+            layout,
+            state,
+            precision,
+            parameters,
+        })
+    }
+
+    /// The order of the flat vectors, the same as the module's.
+    pub fn layout(&self) -> &FlatLayout {
+        &self.layout
+    }
+
+    /// The module's trainable parameters θ when the twin was made. Length n.
+    pub fn parameters(&self) -> &[f64] {
+        &self.parameters
+    }
+
+    /// The precision in which the twin computes.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// A fresh copy of the module with the given parameters (length n), rounded to the twin's precision.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`].
+    pub fn at(&self, parameters: &[f64]) -> Result<M, BridgeError> {
+        self.layout
+            .set_parameters(&self.state.fresh(&self.pristine), parameters)
+    }
+
+    /// The loss and its gradient at the given parameters, both vectors of length n.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`]; [`BridgeError::LossPrecision`] where the closure mixes float types or
+    /// ignores the module that it is given; [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
+    /// [`BridgeError::Read`].
+    pub fn value_and_gradient(
+        &self,
+        parameters: &[f64],
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<(f64, Vec<f64>), BridgeError> {
+        let dtype = self.precision.dtype().into();
+        value_and_gradient_in(dtype, &self.layout, &self.at(parameters)?, loss)
+    }
+
+    /// Is the loss the same function at every evaluation? Takes its gradient twice at θ.
+    ///
+    /// Differences up to rounding are allowed, ‖g − g′‖ ≤ tol·‖g‖ with tol = 1e-12 in f64 and 1e-5 in f32,
+    /// since a device may sum in a varying order. Gradients that aren't finite are left to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::NotDeterministic`], and those of [`value_and_gradient`](Self::value_and_gradient).
+    pub fn check_determinism(&self, loss: &impl Fn(&M) -> Tensor<1>) -> Result<(), BridgeError> {
+        let (_, first) = self.value_and_gradient(&self.parameters, loss)?;
+        let (_, second) = self.value_and_gradient(&self.parameters, loss)?;
+        let allowed = match self.precision {
+            Precision::F32 => 1e-5,
+            Precision::F64 => 1e-12,
+        };
+        let distance = norm(first.iter().zip(&second).map(|(a, b)| a - b));
+        let scale = norm(first.iter().copied()).max(norm(second.iter().copied()));
+        if distance > allowed * scale {
+            return Err(BridgeError::NotDeterministic {
+                difference: distance / scale,
+                allowed,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// What takes part in training as the module stands: which parameters are differentiated, which flags are on.
+#[derive(Debug, Clone, Default)]
+struct TrainingState {
+    require_grad: HashMap<ParamId, bool>,
+    flags: HashMap<ParamId, bool>,
+}
+
+impl TrainingState {
+    fn of(module: &impl Module) -> Self {
+        let mut state = Self::default();
+        module.visit(&mut state);
+        state
+    }
+
+    /// A copy of `module` that shares no state with it. Only `train` gives running statistics of their own,
+    /// and it switches on whatever is configured to train; here it all stays as it was.
+    fn fresh<M: Module>(&self, module: &M) -> M {
+        module.clone().train().map(&mut Restore(self))
+    }
+}
+
+impl ModuleVisitor for TrainingState {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.require_grad.insert(param.id, param.is_require_grad());
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.flags.insert(flag.id, flag.is_enabled());
+    }
+}
+
+struct Restore<'a>(&'a TrainingState);
+
+impl ModuleMapper for Restore<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let before = self.0.require_grad.get(&param.id).copied();
+        match before {
+            Some(false) if param.is_require_grad() => {
+                param.map(|value| value.set_require_grad(false))
+            }
+            _ => param,
+        }
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        match self.0.flags.get(&flag.id) {
+            Some(&enabled) => flag.map(|value| value.with(enabled)),
+            None => flag,
+        }
+    }
+}
+
+struct Cast(Precision);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let dtype: DType = param.base().dtype();
+        if !is_plain_float(&dtype) {
+            return param; // quantized weights are frozen and compute in the type of their input
+        }
+        let require_grad = param.is_require_grad();
+        // Cut off first (`detach` would keep the requirement): the cast value is a leaf of its own, not a
+        // function of the module's parameter.
+        param.map(|value| {
+            let value = value.set_require_grad(false).cast(self.0.dtype());
+            value.set_require_grad(require_grad)
+        })
+    }
+}

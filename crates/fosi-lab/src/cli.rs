@@ -1,0 +1,117 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{TaskName, TrainOptions};
+
+/// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
+///
+/// Without a command: `fosi train lr` on the embedded digits.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "fosi", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// The command given, or the default one.
+    pub fn command_or_default(self) -> Command {
+        self.command.unwrap_or_else(|| {
+            Command::Train(Box::new(TrainCommand {
+                task: TaskName::Lr,
+                config: None,
+                dry_run: false,
+                options: TrainOptions::default(),
+            }))
+        })
+    }
+}
+
+/// The program's commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Train a task with several optimizers and compare them
+    Train(Box<TrainCommand>),
+    /// Print the table over several runs
+    Compare(CompareCommand),
+    /// Repeat the paper's experiments on quadratics
+    Quadratic(QuadraticCommand),
+}
+
+/// `fosi train`.
+#[derive(Clone, Debug, Args)]
+pub struct TrainCommand {
+    /// Task: lr (logistic regression)
+    pub task: TaskName,
+    /// TOML file with options; its keys are the flags' names, and flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print model, parameter count and every setting; train and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Settings.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+/// `fosi compare`.
+#[derive(Clone, Debug, Args)]
+pub struct CompareCommand {
+    /// Folders of runs, as `fosi train` makes them
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+}
+
+/// `fosi quadratic`.
+#[derive(Clone, Debug, Args)]
+pub struct QuadraticCommand {
+    /// Which one
+    pub experiment: Experiment,
+    /// Folder for data and figures; files of the same names are replaced
+    #[arg(long, value_name = "DIR", default_value = "quadratic")]
+    pub out: PathBuf,
+    /// Random bases over which medians are taken where an optimizer sees eigenvectors (Adam)
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub bases: u64,
+}
+
+/// An experiment on quadratics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Experiment {
+    /// Figure 3: one large eigenvalue above a falling spectrum
+    Spectrum,
+    /// Figure 4: a worse condition number of the whole, better ones of both subspaces
+    Condition,
+    /// Figures 7 and 8: condition number against rotation
+    Grid,
+    /// Figure 9: learning rates and momenta
+    Rates,
+    /// Figure 1: two dimensions, step by step
+    Illustrate,
+    /// All of them
+    All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn no_arguments_mean_logistic_regression() {
+        let Command::Train(train) = Cli::parse_from(["fosi"]).command_or_default() else {
+            panic!("training is the default")
+        };
+        assert_eq!(train.task, TaskName::Lr);
+        assert!(!train.dry_run);
+    }
+}

@@ -1,0 +1,106 @@
+//! Every setting as text, for `--dry-run`.
+
+use super::{PerBase, RefreshSchedule, TrainConfig};
+use crate::data::Batches;
+use crate::optimizers::{Base, OptimizerName};
+use crate::runs::{DataDescription, ModelDescription};
+
+impl TrainConfig {
+    /// The model, its number of parameters and every setting with its value, a line each.
+    pub fn describe(&self, model: &ModelDescription, data: &DataDescription) -> String {
+        let steps_per_epoch = Batches::new(data.train, self.batch, 0).per_epoch();
+        let mut lines = vec![
+            ("model", model.name.clone()),
+            ("parameters", model.parameters.to_string()),
+            (
+                "data",
+                format!(
+                    "{}: {} training, {} validation examples",
+                    data.name, data.train, data.validation
+                ),
+            ),
+        ];
+        lines.extend(self.training_lines(steps_per_epoch));
+        lines.extend(self.fosi_lines(model.parameters, steps_per_epoch));
+        lines.extend(self.other_lines());
+        let line = |(name, value): (&str, String)| format!("{name:13} {value}\n");
+        lines.into_iter().map(line).collect()
+    }
+
+    fn training_lines(&self, steps_per_epoch: usize) -> Vec<(&'static str, String)> {
+        vec![
+            ("optimizers", join(&self.optimizers)),
+            ("seed", join(&self.seeds)),
+            (
+                "epochs",
+                format!("{} of {steps_per_epoch} steps", self.epochs),
+            ),
+            ("batch", self.batch.to_string()),
+            ("lr", self.per_base(&self.lr)),
+            ("momentum", format!("{} (hb, nesterov)", self.momentum)),
+            ("weight-decay", format!("{} (adamw)", self.weight_decay)),
+        ]
+    }
+
+    fn fosi_lines(&self, parameters: usize, steps_per_epoch: usize) -> Vec<(&'static str, String)> {
+        let schedule = match self.schedule {
+            RefreshSchedule::Interval(steps) => ("interval", format!("{steps} steps")),
+            RefreshSchedule::Overhead(factor) => (
+                "overhead",
+                format!("{factor}; the interval follows from the measured cost"),
+            ),
+        };
+        vec![
+            ("k", self.k.to_string()),
+            ("l", self.l.to_string()),
+            ("m", self.lanczos_steps(parameters).to_string()),
+            ("alpha", self.alpha.to_string()),
+            schedule,
+            (
+                "warmup",
+                format!("{} steps", self.warmup_steps(steps_per_epoch)),
+            ),
+            ("clip", self.per_base(&self.clip)),
+            ("hvp", self.hvp.to_string()),
+        ]
+    }
+
+    fn other_lines(&self) -> Vec<(&'static str, String)> {
+        let threads = self.threads.map(|n| n.to_string());
+        let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
+        vec![
+            (
+                "threads",
+                threads.unwrap_or_else(|| "one a core".to_owned()),
+            ),
+            ("data-dir", data_dir.unwrap_or_else(|| "none".to_owned())),
+            ("out", self.out.display().to_string()),
+            (
+                "name",
+                self.name
+                    .clone()
+                    .unwrap_or_else(|| "task, data set and time".to_owned()),
+            ),
+        ]
+    }
+
+    /// The values of the base optimizers that run.
+    fn per_base(&self, values: &PerBase) -> String {
+        let runs = |base: &Base| {
+            self.optimizers
+                .iter()
+                .any(|o: &OptimizerName| o.base == *base)
+        };
+        let shown = Base::ALL.into_iter().filter(runs);
+        join(
+            &shown
+                .map(|base| format!("{base}={}", values.get(base)))
+                .collect::<Vec<_>>(),
+        )
+    }
+}
+
+fn join<T: ToString>(values: &[T]) -> String {
+    let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    texts.join(",")
+}

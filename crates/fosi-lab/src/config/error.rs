@@ -1,0 +1,111 @@
+//! What can be wrong with a run's settings.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::names::UnknownName;
+
+/// Settings that cannot be used; the message says what was given, what is allowed and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The configuration file can't be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The configuration file isn't TOML, or a value in it is of the wrong kind.
+    #[error("in the configuration file {}: {}", path.display(), reason.trim_end())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says, with line and column.
+        reason: String,
+    },
+    /// A key in the configuration file that is no option.
+    #[error("in the configuration file {}: {name}", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, and the one that was perhaps meant.
+        name: UnknownName,
+    },
+    /// k = ℓ = 0.
+    #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]
+    NoPairs,
+    /// Fewer Lanczos steps than eigenpairs asked for.
+    #[error(
+        "--m {m} is too few Lanczos steps for --k {k} and --l {l}: at least {} are needed; \
+         leave --m out for 4(k+l)",
+        k.saturating_add(*l)
+    )]
+    TooFewLanczosSteps {
+        /// Lanczos steps given.
+        m: usize,
+        /// Largest eigenpairs asked for.
+        k: usize,
+        /// Smallest eigenpairs asked for.
+        l: usize,
+    },
+    /// A count that must not be zero.
+    #[error("--{option} is 0: at least 1 is needed")]
+    Zero {
+        /// The option.
+        option: &'static str,
+    },
+    /// A number outside its range, infinite or not a number.
+    #[error("--{option} is {value}: allowed is {allowed}")]
+    Rate {
+        /// The option.
+        option: &'static str,
+        /// The number given.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// `--interval` together with `--overhead`.
+    #[error(
+        "--interval {interval} and --overhead {overhead} contradict each other: both set how often the \
+         spectrum is estimated; give one of them"
+    )]
+    TwoSchedules {
+        /// The interval given.
+        interval: usize,
+        /// The overhead given.
+        overhead: f64,
+    },
+    /// A batch larger than the data.
+    #[error("--batch {batch} is larger than the training data: at most {examples} examples")]
+    BatchTooLarge {
+        /// The batch size given.
+        batch: usize,
+        /// Training examples there are.
+        examples: usize,
+    },
+    /// A list with nothing in it.
+    #[error("--{option} is an empty list: name at least one")]
+    EmptyList {
+        /// The option.
+        option: &'static str,
+    },
+    /// A list that names something twice.
+    #[error("--{option} names {value} twice: name each once")]
+    Repeated {
+        /// The option.
+        option: &'static str,
+        /// What is named twice.
+        value: String,
+    },
+    /// A run name that isn't the name of one folder.
+    #[error(
+        "--name `{name}` is no folder's name: allowed is one name without / or \\, other than . and .."
+    )]
+    Name {
+        /// The name given.
+        name: String,
+    },
+}

@@ -1,0 +1,188 @@
+//! What a user may set, by flag or in a file: the same names in both.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command};
+use serde::Deserialize;
+
+use super::{BaseValues, ConfigError, HvpPrecision, List, RefreshSchedule, TrainConfig};
+use crate::data::DataName;
+use crate::names::known_name;
+use crate::optimizers::OptimizerName;
+
+/// One layer of settings: what is `None` keeps the value of the layer below.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TrainOptions {
+    /// Data set: digits (embedded, the default) or mnist (needs --data-dir)
+    #[arg(long, value_name = "NAME")]
+    pub data: Option<DataName>,
+    /// Folder that holds the data set's files, or holds them in a folder of the data set's name
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw, each also as fosi-hb, …
+    /// [default: hb,fosi-hb,adam,fosi-adam]
+    #[arg(long, value_name = "LIST")]
+    pub optimizers: Option<List<OptimizerName>>,
+    /// Largest eigenpairs that FOSI uses [default: 10]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub k: Option<usize>,
+    /// Smallest eigenpairs that FOSI uses [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub l: Option<usize>,
+    /// Lanczos steps of an estimation [default: max(4(k+l), 2 ln n)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub m: Option<usize>,
+    /// Newton rate in the subspace [default: 0.01]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub alpha: Option<f64>,
+    /// Steps between estimations of the spectrum [default: 800 on mnist, 50 on digits]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    pub interval: Option<usize>,
+    /// Instead of --interval: cost of a step with FOSI over one without, such as 1.1
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    pub overhead: Option<f64>,
+    /// Steps before the first estimation [default: one epoch]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    pub warmup: Option<usize>,
+    /// Upper limit of the learning rate's scaling; one number, or hb=3,adam=1 [default: 3; adam, adamw: 1]
+    #[arg(
+        long,
+        visible_alias = "scale-limit",
+        value_name = "LIMIT",
+        allow_negative_numbers = true
+    )]
+    #[serde(alias = "scale-limit")]
+    pub clip: Option<BaseValues>,
+    /// Learning rate; one number, or hb=0.1,adam=0.001 [default: 0.1; adam, adamw: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub lr: Option<BaseValues>,
+    /// Momentum of hb and nesterov [default: 0.9]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    pub momentum: Option<f64>,
+    /// Decoupled weight decay of adamw [default: 0.01]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// Examples in a batch [default: 1024 on mnist, 64 on digits]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub batch: Option<usize>,
+    /// Passes over the training data [default: 100 on mnist, 60 on digits]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epochs: Option<usize>,
+    /// Seed, or several separated by commas: every optimizer runs with each [default: 0]
+    #[arg(
+        long,
+        visible_alias = "seeds",
+        value_name = "LIST",
+        allow_negative_numbers = true
+    )]
+    #[serde(alias = "seeds")]
+    pub seed: Option<List<u64>>,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+    /// Precision of Hessian-vector products: f64 or f32 [default: f64]
+    #[arg(long, value_name = "TYPE")]
+    pub hvp: Option<HvpPrecision>,
+    /// Folder in which the run's folder is made [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Name of the run's folder [default: task, data set and time]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+impl TrainOptions {
+    /// Reads a TOML file whose keys are the flags' names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the file's name: unreadable, not TOML, an unknown key, a value of the wrong kind.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let syntax = |error: toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+        let names = Self::names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for key in table.keys() {
+            known_name("key", key, &names).map_err(|name| ConfigError::UnknownKey {
+                path: path.to_owned(),
+                name,
+            })?;
+        }
+        toml::from_str(&text).map_err(syntax)
+    }
+
+    /// The flags' names, with their aliases.
+    pub(super) fn names() -> Vec<String> {
+        let command = Self::augment_args(Command::new("options"));
+        let mut names = Vec::new();
+        for argument in command.get_arguments() {
+            let aliases = argument.get_visible_aliases().unwrap_or_default();
+            names.extend(
+                argument
+                    .get_long()
+                    .into_iter()
+                    .chain(aliases)
+                    .map(str::to_owned),
+            );
+        }
+        names
+    }
+
+    /// Overrides what is given.
+    pub(super) fn apply(&self, config: &mut TrainConfig) -> Result<(), ConfigError> {
+        self.apply_schedule(config)?;
+        override_with(&mut config.data, self.data);
+        override_with(&mut config.k, self.k);
+        override_with(&mut config.l, self.l);
+        override_with(&mut config.alpha, self.alpha);
+        override_with(&mut config.momentum, self.momentum);
+        override_with(&mut config.weight_decay, self.weight_decay);
+        override_with(&mut config.batch, self.batch);
+        override_with(&mut config.epochs, self.epochs);
+        override_with(&mut config.hvp, self.hvp);
+        override_with(&mut config.out, self.out.clone());
+        override_with(
+            &mut config.optimizers,
+            self.optimizers.clone().map(|list| list.0),
+        );
+        override_with(&mut config.seeds, self.seed.clone().map(|list| list.0));
+        config.m = self.m.or(config.m);
+        config.warmup = self.warmup.or(config.warmup);
+        config.threads = self.threads.or(config.threads);
+        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
+        config.name = self.name.clone().or(config.name.take());
+        if let Some(clip) = &self.clip {
+            clip.apply(&mut config.clip);
+        }
+        if let Some(lr) = &self.lr {
+            lr.apply(&mut config.lr);
+        }
+        Ok(())
+    }
+
+    /// A layer that sets one of interval and overhead replaces either of the layer below.
+    fn apply_schedule(&self, config: &mut TrainConfig) -> Result<(), ConfigError> {
+        config.schedule = match (self.interval, self.overhead) {
+            (Some(interval), Some(overhead)) => {
+                return Err(ConfigError::TwoSchedules { interval, overhead });
+            }
+            (Some(interval), None) => RefreshSchedule::Interval(interval),
+            (None, Some(overhead)) => RefreshSchedule::Overhead(overhead),
+            (None, None) => return Ok(()),
+        };
+        Ok(())
+    }
+}
+
+fn override_with<T>(value: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *value = given;
+    }
+}

@@ -1,0 +1,165 @@
+use super::*;
+
+fn layer(toml: &str) -> TrainOptions {
+    toml::from_str(toml).unwrap()
+}
+
+fn resolve(toml: &str) -> Result<TrainConfig, ConfigError> {
+    TrainConfig::resolve(TaskName::Lr, &[layer(toml)])
+}
+
+#[test]
+fn mnist_defaults_are_the_papers() {
+    let config = resolve("data = 'mnist'").unwrap();
+    assert_eq!((config.batch, config.epochs), (1024, 100));
+    assert_eq!(config.schedule, RefreshSchedule::Interval(800));
+    assert_eq!((config.k, config.l, config.alpha), (10, 0, 0.01));
+    assert_eq!(
+        (config.lr.hb, config.momentum, config.lr.adam),
+        (0.1, 0.9, 0.001)
+    );
+    assert_eq!(
+        (config.clip.hb, config.clip.adam, config.clip.gd),
+        (3.0, 1.0, 3.0)
+    );
+    assert_eq!(config.warmup_steps(59), 59);
+    let names: Vec<String> = config.optimizers.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["hb", "fosi-hb", "adam", "fosi-adam"]);
+}
+
+#[test]
+fn lanczos_steps_follow_the_papers_rule() {
+    let config = resolve("").unwrap();
+    assert_eq!(config.lanczos_steps(7850), 40);
+    assert_eq!(config.lanczos_steps(25), 25);
+    let small = resolve("k = 1").unwrap();
+    assert_eq!(small.lanczos_steps(7850), 18); // 2 ln 7850 = 17.94
+    assert_eq!(resolve("m = 23").unwrap().lanczos_steps(7850), 23);
+}
+
+#[test]
+fn flags_override_the_file_and_the_file_the_defaults() {
+    let file = layer("batch = 32\nepochs = 7\noverhead = 1.2\nlr = { hb = 0.5 }\nseed = [1, 2]");
+    let flags = layer("epochs = 9\ninterval = 4\nlr = { adam = 0.25 }");
+    let config = TrainConfig::resolve(TaskName::Lr, &[file, flags]).unwrap();
+    assert_eq!((config.batch, config.epochs), (32, 9));
+    assert_eq!(config.schedule, RefreshSchedule::Interval(4));
+    assert_eq!(
+        (config.lr.hb, config.lr.adam, config.lr.gd),
+        (0.5, 0.25, 0.1)
+    );
+    assert_eq!(config.seeds, [1, 2]);
+}
+
+#[test]
+fn the_data_set_of_any_layer_chooses_the_defaults() {
+    let layers = [layer("data = 'mnist'"), layer("epochs = 3")];
+    let config = TrainConfig::resolve(TaskName::Lr, &layers).unwrap();
+    assert_eq!((config.batch, config.epochs), (1024, 3));
+}
+
+#[test]
+fn lists_and_rates_have_the_same_spellings_in_files_as_on_the_command_line() {
+    assert_eq!(resolve("seeds = '4,5'").unwrap().seeds, [4, 5]);
+    assert_eq!(resolve("seed = 6").unwrap().seeds, [6]);
+    assert_eq!(resolve("lr = 1").unwrap().lr, PerBase::all(1.0));
+    let parsed: BaseValues = "hb=0.5, adamw=2".parse().unwrap();
+    assert_eq!(
+        parsed,
+        BaseValues::Some(vec![(Base::HeavyBall, 0.5), (Base::AdamW, 2.0)])
+    );
+}
+
+#[test]
+fn what_is_not_allowed_is_refused_with_what_is() {
+    let cases = [
+        ("k = 0", "k + l must be at least 1"),
+        ("k = 3\nl = 2\nm = 4", "at least 5 are needed"),
+        (
+            "alpha = 0",
+            "--alpha is 0: allowed is a finite number above 0",
+        ),
+        ("alpha = nan", "--alpha is NaN"),
+        ("lr = -0.1", "--lr is -0.1"),
+        ("lr = { adam = inf }", "--lr is inf"),
+        (
+            "clip = 0.5",
+            "--clip is 0.5: allowed is a finite number of at least 1",
+        ),
+        (
+            "momentum = 1",
+            "--momentum is 1: allowed is a number of at least 0 and below 1",
+        ),
+        ("momentum = -0.1", "--momentum is -0.1"),
+        ("momentum = nan", "--momentum is NaN"),
+        ("weight-decay = -1", "--weight-decay is -1"),
+        (
+            "overhead = 1",
+            "--overhead is 1: allowed is a finite number above 1",
+        ),
+        ("overhead = inf", "--overhead is inf"),
+        ("overhead = 1.1\ninterval = 5", "contradict each other"),
+        ("interval = 0", "--interval is 0"),
+        ("epochs = 0", "--epochs is 0"),
+        ("batch = 0", "--batch is 0"),
+        ("threads = 0", "--threads is 0"),
+        ("optimizers = []", "--optimizers is an empty list"),
+        ("optimizers = 'hb,hb'", "--optimizers names hb twice"),
+        ("seeds = [1, 1]", "--seed names 1 twice"),
+        ("name = '../x'", "is no folder's name"),
+        ("name = '..'", "is no folder's name"),
+        ("name = ''", "is no folder's name"),
+    ];
+    for (toml, part) in cases {
+        let message = resolve(toml).expect_err(toml).to_string();
+        assert!(message.contains(part), "`{toml}` gave: {message}");
+    }
+}
+
+#[test]
+fn a_batch_may_be_all_the_data_but_not_more() {
+    let config = resolve("batch = 100").unwrap();
+    assert!(config.check_against(100).is_ok());
+    let message = config.check_against(99).unwrap_err().to_string();
+    assert!(message.contains("at most 99"), "{message}");
+}
+
+#[test]
+fn names_in_files_are_checked_with_the_nearest_known() {
+    let wrong = |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let message = TrainOptions::from_file(file.path())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains(&*file.path().to_string_lossy()),
+            "{message}"
+        );
+        message
+    };
+    assert!(wrong("momentun = 0.9").contains("did you mean `momentum`?"));
+    assert!(wrong("data_dir = 'x'").contains("did you mean `data-dir`?"));
+    assert!(wrong("optimizers = ['fosi-hp']").contains("did you mean `fosi-hb`?"));
+    assert!(wrong("lr = { adm = 1 }").contains("did you mean `adam`?"));
+    assert!(wrong("epochs = -3").contains("line 1"));
+    assert!(wrong("epochs = ").contains("line 1"));
+}
+
+#[test]
+fn every_flag_is_a_key() {
+    for name in TrainOptions::names() {
+        // A value of no option's type: the key must be refused for its value, not for its name.
+        let message = toml::from_str::<TrainOptions>(&format!("{name} = 1979-05-27"))
+            .unwrap_err()
+            .to_string();
+        assert!(!message.contains("unknown field"), "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_configuration_reads_back_from_json() {
+    let config = resolve("overhead = 1.5\nseeds = [1, 2]\nm = 50").unwrap();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
+}

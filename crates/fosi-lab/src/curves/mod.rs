@@ -1,0 +1,209 @@
+//! The picture of a run: training loss and validation accuracy against epochs and against seconds.
+
+use plotters::prelude::{DrawingArea, DrawingBackend, IntoFont};
+use plotters::style::WHITE;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::optimizers::OptimizerName;
+use crate::plot::{Axis, FONT, Figure, INK, Line, LineStyle, Panel, PlotError, draw_legend};
+use crate::runs::{MetricsRow, Run};
+use crate::summary::Spread;
+
+const SIZE: (u32, u32) = (1100, 820);
+const HEADER: u32 = 74;
+
+/// Four panels: above the training loss, below the validation accuracy; on the left over epochs, on the right over
+/// seconds of training.
+///
+/// Over several seeds lines are medians, and bands reach from the least to the greatest.
+#[derive(Clone, Debug)]
+pub struct Curves {
+    title: String,
+    legend: Vec<(String, LineStyle)>,
+    panels: [Panel; 4],
+}
+
+impl Curves {
+    /// The curves of a run; `None` where no epoch was finished.
+    pub fn of(run: &Run) -> Option<Self> {
+        if run.rows.is_empty() {
+            return None;
+        }
+        let mut optimizers: Vec<OptimizerName> = Vec::new();
+        for row in &run.rows {
+            if !optimizers.contains(&row.optimizer) {
+                optimizers.push(row.optimizer);
+            }
+        }
+        let medians: Vec<_> = optimizers
+            .iter()
+            .map(|&optimizer| (optimizer, epochs(&run.rows, optimizer)))
+            .collect();
+        let panels = [
+            panel(&medians, Value::TrainingLoss, Against::Epochs),
+            panel(&medians, Value::TrainingLoss, Against::Seconds),
+            panel(&medians, Value::ValidationAccuracy, Against::Epochs),
+            panel(&medians, Value::ValidationAccuracy, Against::Seconds),
+        ];
+        Some(Self {
+            title: format!("{} on {}", run.record.model.name, run.record.data.name),
+            legend: optimizers
+                .iter()
+                .map(|&o| (o.to_string(), LineStyle::of(o)))
+                .collect(),
+            panels,
+        })
+    }
+}
+
+impl Figure for Curves {
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, plotters::coord::Shift>,
+        scale: u32,
+    ) -> Result<(), PlotError> {
+        area.fill(&WHITE).map_err(PlotError::draw)?;
+        let (header, body) = area.split_vertically(HEADER * scale);
+        let (title, legend) = header.split_vertically(HEADER * scale / 2);
+        let centred = Pos::new(HPos::Center, VPos::Center);
+        let font = (FONT, 20 * scale).into_font().color(&INK).pos(centred);
+        let middle = (SIZE.0 * scale / 2, HEADER * scale / 4);
+        let at = (middle.0 as i32, middle.1 as i32 + 4 * scale as i32);
+        title
+            .draw_text(&self.title, &font, at)
+            .map_err(PlotError::draw)?;
+        draw_legend(&legend, &self.legend, scale)?;
+        for (panel, area) in self.panels.iter().zip(body.split_evenly((2, 2))) {
+            panel.draw(&area, scale)?;
+        }
+        Ok(())
+    }
+}
+
+/// One epoch of one optimizer, over its seeds.
+struct Epoch {
+    epoch: f64,
+    seconds: f64,
+    loss: Spread,
+    accuracy: Spread,
+}
+
+fn epochs(rows: &[MetricsRow], optimizer: OptimizerName) -> Vec<Epoch> {
+    let own: Vec<&MetricsRow> = rows
+        .iter()
+        .filter(|row| row.optimizer == optimizer)
+        .collect();
+    let mut numbers: Vec<u64> = own.iter().map(|row| row.epoch).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+        .into_iter()
+        .map(|number| {
+            let over_seeds = |value: fn(&MetricsRow) -> f64| {
+                Spread::of(
+                    own.iter()
+                        .filter(|row| row.epoch == number)
+                        .map(|row| value(row)),
+                )
+            };
+            Epoch {
+                epoch: number as f64,
+                seconds: over_seeds(|row| row.train_seconds).median,
+                loss: over_seeds(|row| row.train_loss),
+                accuracy: over_seeds(|row| row.valid_accuracy),
+            }
+        })
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Value {
+    TrainingLoss,
+    ValidationAccuracy,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Against {
+    Epochs,
+    Seconds,
+}
+
+fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], value: Value, against: Against) -> Panel {
+    let spread = |epoch: &Epoch| match value {
+        Value::TrainingLoss => epoch.loss,
+        Value::ValidationAccuracy => epoch.accuracy,
+    };
+    let at = |epoch: &Epoch| match against {
+        Against::Epochs => epoch.epoch,
+        Against::Seconds => epoch.seconds,
+    };
+    let line = |(optimizer, epochs): &(OptimizerName, Vec<Epoch>)| {
+        let several = epochs
+            .iter()
+            .any(|epoch| spread(epoch).low < spread(epoch).high);
+        let band = epochs
+            .iter()
+            .map(|e| (at(e), spread(e).low, spread(e).high));
+        Line {
+            points: epochs.iter().map(|e| (at(e), spread(e).median)).collect(),
+            band: if several { band.collect() } else { Vec::new() },
+            style: LineStyle::of(*optimizer),
+        }
+    };
+    let lines: Vec<Line> = optimizers.iter().map(line).collect();
+    let (name, y) = match value {
+        Value::TrainingLoss => ("training loss", loss_axis(&lines)),
+        Value::ValidationAccuracy => ("validation accuracy", accuracy_axis(&lines)),
+    };
+    let x_label = match against {
+        Against::Epochs => "epochs",
+        Against::Seconds => "seconds of training",
+    };
+    let xs = || {
+        lines
+            .iter()
+            .flat_map(|line| line.points.iter().map(|point| point.0))
+    };
+    Panel {
+        title: String::new(),
+        x_label: x_label.to_owned(),
+        y_label: name.to_owned(),
+        x: Axis::linear(0.0, xs().fold(0.0, f64::max)),
+        y,
+        lines,
+    }
+}
+
+fn ys(lines: &[Line]) -> Vec<f64> {
+    let mut ys: Vec<f64> = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|point| point.1))
+        .collect();
+    ys.sort_by(f64::total_cmp);
+    ys
+}
+
+/// Logarithmic: losses fall by factors, and differ by factors where they are small.
+fn loss_axis(lines: &[Line]) -> Axis {
+    let ys = ys(lines);
+    let (low, high) = (
+        ys.first().copied().unwrap_or(0.1),
+        ys.last().copied().unwrap_or(1.0),
+    );
+    Axis::logarithmic(low, high).padded(0.05)
+}
+
+/// Without the lowest twentieth: the first epochs would press the rest, where optimizers differ, into a line.
+fn accuracy_axis(lines: &[Line]) -> Axis {
+    let ys = ys(lines);
+    let high = ys.last().copied().unwrap_or(1.0);
+    let low = ys.get(ys.len() / 20).copied().unwrap_or(0.0);
+    Axis::linear(low, high).padded(0.05)
+}
+
+#[cfg(test)]
+mod tests;

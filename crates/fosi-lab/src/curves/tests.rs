@@ -1,0 +1,99 @@
+use super::*;
+use crate::config::{TaskName, TrainConfig};
+use crate::data::{DataName, Dataset, Split};
+use crate::plot::{to_png, to_svg};
+use crate::runs::{ModelDescription, RunRecord};
+
+fn tiny_split() -> Split {
+    let part = Dataset {
+        name: "digits".to_owned(),
+        features: vec![0.0],
+        labels: vec![0],
+        dim: 1,
+        classes: 1,
+    };
+    Split {
+        train: part.clone(),
+        validation: part,
+    }
+}
+
+fn run(rows: Vec<MetricsRow>) -> Run {
+    let model = ModelDescription {
+        name: "logistic regression".to_owned(),
+        parameters: 650,
+    };
+    let config = TrainConfig::defaults(TaskName::Lr, DataName::Digits);
+    let record = RunRecord::start("r", &config, model, &tiny_split());
+    Run { record, rows }
+}
+
+fn row(optimizer: &str, seed: u64, epoch: u64, loss: f64) -> MetricsRow {
+    MetricsRow {
+        optimizer: optimizer.parse().unwrap(),
+        seed,
+        epoch,
+        step: epoch,
+        train_loss: loss,
+        valid_loss: loss,
+        valid_accuracy: 1.0 - loss / 4.0,
+        train_seconds: epoch as f64 / 8.0,
+        refresh_seconds: 0.0,
+        gradients: epoch,
+        products: 0,
+    }
+}
+
+#[test]
+fn lines_are_medians_and_bands_ranges_over_seeds() {
+    let mut rows = Vec::new();
+    for (seed, loss) in [(1, 0.5), (2, 0.25), (3, 1.0)] {
+        rows.push(row("hb", seed, 1, loss));
+    }
+    let curves = Curves::of(&run(rows)).unwrap();
+    let line = &curves.panels[0].lines[0];
+    assert_eq!(line.points, [(1.0, 0.5)]);
+    assert_eq!(line.band, [(1.0, 0.25, 1.0)]);
+    assert_eq!(curves.panels[1].lines[0].points, [(0.125, 0.5)]);
+    assert_eq!(curves.panels[2].lines[0].points, [(1.0, 0.875)]);
+}
+
+#[test]
+fn base_and_fosi_share_a_colour_and_differ_in_dashes() {
+    let curves = Curves::of(&run(vec![
+        row("adam", 1, 1, 0.5),
+        row("fosi-adam", 1, 1, 0.4),
+    ]))
+    .unwrap();
+    let [(_, base), (_, fosi)] = curves.legend.as_slice() else {
+        panic!("two optimizers")
+    };
+    assert_eq!(base.color, fosi.color);
+    assert!(base.dashed && !fosi.dashed);
+}
+
+#[test]
+fn a_run_without_epochs_has_no_curves() {
+    assert!(Curves::of(&run(Vec::new())).is_none());
+}
+
+#[test]
+fn svg_and_png_are_drawn_whatever_the_values() {
+    let cases = [
+        vec![row("hb", 1, 1, 0.5)],
+        vec![row("hb", 1, 1, 0.0), row("hb", 1, 2, 0.0)],
+        vec![row("hb", 1, 1, 1e300), row("hb", 1, 2, 1e-300)],
+        vec![row("gd", 1, 1, -1.0), row("fosi-gd", 1, 1, 1.0)],
+    ];
+    for rows in cases {
+        let curves = Curves::of(&run(rows)).unwrap();
+        let svg = to_svg(&curves).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("seconds of training"));
+        let png = to_png(&curves, 1).unwrap();
+        let reader = png::Decoder::new(std::io::Cursor::new(png))
+            .read_info()
+            .unwrap();
+        assert_eq!(reader.info().size(), SIZE);
+    }
+}

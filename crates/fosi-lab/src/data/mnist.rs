@@ -1,0 +1,74 @@
+//! MNIST (LeCun, Cortes, Burges) from the four files in which it is distributed.
+
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Dataset, Split, read_images, read_labels};
+
+const CLASSES: usize = 10;
+
+/// Reads MNIST from `directory` or `directory/mnist`: the training images train, the test images validate.
+///
+/// The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`. Pixels are divided by 255. Any number of images of any one
+/// size is accepted, so other data in this format (Fashion-MNIST) can take MNIST's place.
+///
+/// # Errors
+/// [`DataError`] with the file's name when one is missing, damaged or doesn't fit the others.
+pub fn mnist(directory: &Path) -> Result<Split, DataError> {
+    let folders = [directory.to_owned(), directory.join("mnist")];
+    let (train_images, train_labels) = (
+        find(&folders, "train-images-idx3-ubyte")?,
+        find(&folders, "train-labels-idx1-ubyte")?,
+    );
+    let (test_images, test_labels) = (
+        find(&folders, "t10k-images-idx3-ubyte")?,
+        find(&folders, "t10k-labels-idx1-ubyte")?,
+    );
+    let (train, size) = read_part(&train_images, &train_labels)?;
+    let (validation, validation_size) = read_part(&test_images, &test_labels)?;
+    if validation_size != size {
+        return Err(DataError::SizeMismatch {
+            path: test_images,
+            found: validation_size,
+            expected: size,
+        });
+    }
+    Ok(Split { train, validation })
+}
+
+fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf, DataError> {
+    folders
+        .iter()
+        .flat_map(|folder| [folder.join(name), folder.join(format!("{name}.gz"))])
+        .find(|path| path.is_file())
+        .ok_or_else(|| DataError::Missing {
+            name: name.to_owned(),
+            looked_in: folders.to_vec(),
+        })
+}
+
+/// One part, with the rows and columns of its images.
+fn read_part(images: &Path, labels: &Path) -> Result<(Dataset, (usize, usize)), DataError> {
+    let pixels = read_images(images)?;
+    let classes_of = read_labels(labels, CLASSES)?;
+    if pixels.count != classes_of.len() {
+        return Err(DataError::CountMismatch {
+            images: images.to_owned(),
+            image_count: pixels.count,
+            labels: labels.to_owned(),
+            label_count: classes_of.len(),
+        });
+    }
+    let dataset = Dataset {
+        name: "mnist".to_owned(),
+        features: pixels
+            .pixels
+            .iter()
+            .map(|&p| f32::from(p) / 255.0)
+            .collect(),
+        labels: classes_of,
+        dim: pixels.rows * pixels.columns,
+        classes: CLASSES,
+    };
+    Ok((dataset, (pixels.rows, pixels.columns)))
+}

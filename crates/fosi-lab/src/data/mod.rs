@@ -1,0 +1,149 @@
+//! Labelled images: what they are, where they come from, and the order in which training sees them.
+
+mod batches;
+mod digits;
+mod error;
+mod idx;
+mod mnist;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use batches::{Batch, Batches};
+pub use digits::digits;
+pub use error::DataError;
+pub use idx::{IdxImages, read_images, read_labels};
+pub use mnist::mnist;
+
+use crate::names::{UnknownName, known_name};
+
+/// n feature vectors of the same length, each with a class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Name for reports, such as `digits`.
+    pub name: String,
+    /// n×dim, row by row, scaled to \[0, 1\].
+    pub features: Vec<f32>,
+    /// n classes, each below `classes`.
+    pub labels: Vec<u8>,
+    /// Length of one feature vector.
+    pub dim: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl Dataset {
+    /// Number of examples, n.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The examples `indices`, in that order.
+    ///
+    /// # Panics
+    /// When an index is not below [`len`](Self::len).
+    pub fn gather(&self, indices: &[u32]) -> Batch {
+        let mut features = Vec::with_capacity(indices.len() * self.dim);
+        let mut labels = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let index = index as usize;
+            features.extend_from_slice(&self.features[index * self.dim..(index + 1) * self.dim]);
+            labels.push(self.labels[index]);
+        }
+        Batch { features, labels }
+    }
+
+    fn subset(&self, indices: &[u32]) -> Self {
+        let Batch { features, labels } = self.gather(indices);
+        Self {
+            features,
+            labels,
+            ..self.clone_header()
+        }
+    }
+
+    fn clone_header(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            features: Vec::new(),
+            labels: Vec::new(),
+            dim: self.dim,
+            classes: self.classes,
+        }
+    }
+}
+
+/// A data set in two parts, of the same features and classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// What the optimizers see.
+    pub train: Dataset,
+    /// What they never see.
+    pub validation: Dataset,
+}
+
+/// The data sets that the program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DataName {
+    /// The embedded UCI digits: 1,437 training and 360 validation images of 8×8.
+    Digits,
+    /// MNIST from a folder: 60,000 training images of 28×28; the 10,000 test images validate.
+    Mnist,
+}
+
+impl DataName {
+    const NAMES: [&str; 2] = ["digits", "mnist"];
+
+    /// Reads the data set. `directory` is where the files of a data set that isn't embedded lie.
+    ///
+    /// # Errors
+    /// Missing, damaged or mislabelled files, and [`DataError::NoDirectory`] for MNIST without `directory`.
+    pub fn load(self, directory: Option<&Path>) -> Result<Split, DataError> {
+        match (self, directory) {
+            (Self::Digits, _) => digits(),
+            (Self::Mnist, Some(directory)) => mnist(directory),
+            (Self::Mnist, None) => Err(DataError::NoDirectory { data: self }),
+        }
+    }
+}
+
+impl std::fmt::Display for DataName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Digits => "digits",
+            Self::Mnist => "mnist",
+        })
+    }
+}
+
+impl std::str::FromStr for DataName {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        match known_name("data set", name, &Self::NAMES)? {
+            "mnist" => Ok(Self::Mnist),
+            _ => Ok(Self::Digits),
+        }
+    }
+}
+
+impl TryFrom<String> for DataName {
+    type Error = UnknownName;
+
+    fn try_from(name: String) -> Result<Self, UnknownName> {
+        name.parse()
+    }
+}
+
+impl From<DataName> for String {
+    fn from(name: DataName) -> Self {
+        name.to_string()
+    }
+}

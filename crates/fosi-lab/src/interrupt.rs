@@ -1,0 +1,45 @@
+//! Ctrl-C: once asks the run to end, twice ends the program at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit status of a program ended by Ctrl-C, as shells have it: 128 + SIGINT.
+pub const EXIT_STATUS: i32 = 130;
+
+/// Whether the user has asked the run to end.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Nobody has asked yet, and only [`request`](Self::request) can.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Listens for Ctrl-C (and for the system's request to end). The first one calls `notice` and sets the flag; the
+    /// second one ends the program with [`EXIT_STATUS`].
+    ///
+    /// # Errors
+    /// When the system refuses, or when something in this process listens already.
+    pub fn on_ctrl_c(notice: impl Fn() + Send + 'static) -> Result<Self, ctrlc::Error> {
+        let interrupt = Self::new();
+        let flag = interrupt.clone();
+        ctrlc::set_handler(move || {
+            if flag.0.swap(true, Ordering::Relaxed) {
+                std::process::exit(EXIT_STATUS);
+            }
+            notice();
+        })?;
+        Ok(interrupt)
+    }
+
+    /// Asks the run to end.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run should end.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

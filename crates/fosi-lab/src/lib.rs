@@ -1,0 +1,17 @@
+//! The parts of the program `fosi`: data sets, settings, training runs, and what is reported about them.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod curves;
+pub mod data;
+pub mod interrupt;
+pub mod logistic_regression;
+pub mod names;
+pub mod optimizers;
+pub mod plot;
+pub mod progress;
+pub mod quadratic;
+pub mod runs;
+pub mod summary;
+pub mod train;

@@ -1,0 +1,74 @@
+//! Names that a user types, and the nearest known one when a name is unknown.
+
+use thiserror::Error;
+
+/// A name that isn't known, with the nearest one that is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("unknown {kind} `{given}`{}; known: {known}", nearest_hint(.nearest))]
+pub struct UnknownName {
+    /// What the name names, such as `optimizer`.
+    pub kind: &'static str,
+    /// The name given.
+    pub given: String,
+    /// The known name most like it, if one is like it at all.
+    pub nearest: Option<String>,
+    /// All known names, separated by commas.
+    pub known: String,
+}
+
+fn nearest_hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => String::new(),
+    }
+}
+
+/// `given` as the equal element of `known`.
+pub(crate) fn known_name<'a>(
+    kind: &'static str,
+    given: &str,
+    known: &[&'a str],
+) -> Result<&'a str, UnknownName> {
+    if let Some(name) = known.iter().find(|name| **name == given) {
+        return Ok(name);
+    }
+    Err(UnknownName {
+        kind,
+        given: given.to_owned(),
+        nearest: nearest(given, known).map(str::to_owned),
+        known: known.join(", "),
+    })
+}
+
+/// The known name fewest edits away, where these are at most a third of the name given, or one.
+fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let allowed = (given.chars().count() / 3).max(1);
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&given, name), *name))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let error = known_name("optimizer", "fossi-hb", &["hb", "fosi-hb", "adam"]).unwrap_err();
+        assert_eq!(error.nearest.as_deref(), Some("fosi-hb"));
+        assert_eq!(
+            error.to_string(),
+            "unknown optimizer `fossi-hb` (did you mean `fosi-hb`?); known: hb, fosi-hb, adam"
+        );
+    }
+
+    #[test]
+    fn nothing_is_suggested_for_a_name_like_no_other() {
+        let error = known_name("data set", "xyz", &["mnist", "digits"]).unwrap_err();
+        assert_eq!(error.nearest, None);
+    }
+}

@@ -1,0 +1,303 @@
+//! Linear and logarithmic axes with round ticks.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+/// A labelled axis over a range, linear or logarithmic, with ticks at 1, 2 and 5 times powers of ten.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    range: Range<f64>,
+    logarithmic: bool,
+}
+
+impl Axis {
+    /// Ends beyond ±10¹⁰⁰ are moved there, so that lengths and logarithms stay finite.
+    const FAR: f64 = 1e100;
+
+    /// Linear, over `low` to `high` in either order; a range of no length is widened.
+    pub fn linear(low: f64, high: f64) -> Self {
+        let (low, high) = (low.min(high).max(-Self::FAR), low.max(high).min(Self::FAR));
+        let pad = if high > low {
+            0.0
+        } else {
+            low.abs().max(1.0) / 2.0
+        };
+        Self {
+            range: low - pad..high + pad,
+            logarithmic: false,
+        }
+    }
+
+    /// Logarithmic, over `low` to `high`, both above 0; falls back to linear where they aren't.
+    pub fn logarithmic(low: f64, high: f64) -> Self {
+        let (low, high) = (low.min(high), low.max(high));
+        if low <= 0.0 {
+            return Self::linear(low, high);
+        }
+        let (low, high) = (low.max(1.0 / Self::FAR), high.min(Self::FAR));
+        let pad = if high > low { 1.0 } else { 2.0 };
+        Self {
+            range: low / pad..high * pad,
+            logarithmic: true,
+        }
+    }
+
+    /// The same with `share` of its length added at both ends.
+    pub fn padded(self, share: f64) -> Self {
+        let Range { start, end } = self.range;
+        let range = if self.logarithmic {
+            let factor = (end / start).powf(share);
+            start / factor..end * factor
+        } else {
+            let pad = share * (end - start);
+            start - pad..end + pad
+        };
+        Self { range, ..self }
+    }
+
+    /// Where `value` lies: 0 at the start of the range, 1 at its end.
+    fn position(&self, value: f64) -> f64 {
+        let Range { start, end } = self.range;
+        if self.logarithmic {
+            (value.max(f64::MIN_POSITIVE) / start).ln() / (end / start).ln()
+        } else {
+            (value - start) / (end - start)
+        }
+    }
+
+    /// The value at `position`.
+    fn value(&self, position: f64) -> f64 {
+        let Range { start, end } = self.range;
+        if self.logarithmic {
+            start * (end / start).powf(position)
+        } else {
+            start + position * (end - start)
+        }
+    }
+
+    /// The pieces of a line inside the range of y, where this is the vertical axis. (The drawing library would draw
+    /// what is outside along the edge.)
+    pub(super) fn clip(&self, points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+        let mut pieces = Vec::new();
+        let mut piece: Vec<(f64, f64)> = Vec::new();
+        for pair in points.windows(2) {
+            let ([(x0, y0), (x1, y1)], [p0, p1]) = (
+                [pair[0], pair[1]],
+                [self.position(pair[0].1), self.position(pair[1].1)],
+            );
+            // Shares of the segment at which it crosses the lower and the upper edge.
+            let (low, high) = ((0.0 - p0) / (p1 - p0), (1.0 - p0) / (p1 - p0));
+            let (enter, leave) = match p0 == p1 {
+                true if (0.0..=1.0).contains(&p0) => (0.0, 1.0),
+                true => (1.0, 0.0),
+                false => (low.min(high).max(0.0), low.max(high).min(1.0)),
+            };
+            if enter > leave || enter.is_nan() || leave.is_nan() {
+                pieces.push(std::mem::take(&mut piece));
+                continue;
+            }
+            let at = |share: f64| match share {
+                0.0 => (x0, y0),
+                1.0 => (x1, y1),
+                share => (x0 + share * (x1 - x0), self.value(p0 + share * (p1 - p0))),
+            };
+            if piece.is_empty() {
+                piece.push(at(enter));
+            }
+            piece.push(at(leave));
+            if leave < 1.0 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+        pieces.push(piece);
+        pieces.retain(|piece| piece.len() > 1);
+        pieces
+    }
+
+    /// At most `most` ticks inside the range.
+    fn ticks(&self, most: usize) -> Vec<f64> {
+        let most = most.max(2);
+        if self.logarithmic {
+            return self.logarithmic_ticks(most);
+        }
+        let length = self.range.end - self.range.start;
+        let rough = length / most as f64;
+        let power = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .into_iter()
+            .map(|multiple| multiple * power)
+            .find(|&step| length / step <= most as f64)
+            .unwrap_or(10.0 * power);
+        let first = (self.range.start / step).ceil() as i64;
+        let last = (self.range.end / step).floor() as i64;
+        // Dividing by a power of ten gives the nearest number to the decimal one; multiplying doesn't.
+        let tick = |i: i64| {
+            if step < 1.0 {
+                i as f64 / (1.0 / step).round()
+            } else {
+                i as f64 * step
+            }
+        };
+        (first..=last).map(tick).collect()
+    }
+
+    /// The finest of: all decades and their 1…9, 1-2-5, 1-3, decades, every second decade, … that are few enough.
+    fn logarithmic_ticks(&self, most: usize) -> Vec<f64> {
+        let first = self.range.start.log10().floor() as i32;
+        let last = self.range.end.log10().ceil() as i32;
+        let inside = |ticks: Vec<f64>| -> Vec<f64> {
+            let slack = 1e-9;
+            let range = self.range.start * (1.0 - slack)..=self.range.end * (1.0 + slack);
+            ticks
+                .into_iter()
+                .filter(|tick| range.contains(tick))
+                .collect()
+        };
+        let multiples: [&[f64]; 5] = [
+            &[
+                1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0,
+            ],
+            &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+            &[1.0, 2.0, 3.0, 5.0],
+            &[1.0, 2.0, 5.0],
+            &[1.0, 3.0],
+        ];
+        let candidates = multiples.into_iter().map(|multiples| {
+            let decade = |d: i32| multiples.iter().map(move |m| decimal(*m, d));
+            inside((first..=last).flat_map(decade).collect())
+        });
+        let sparser = (1..).map(|stride| {
+            let decades = (first..=last).filter(|d| d.rem_euclid(stride) == 0);
+            inside(decades.map(|d| decimal(1.0, d)).collect())
+        });
+        candidates
+            .chain(sparser)
+            .find(|ticks| ticks.len() <= most)
+            .unwrap_or_default()
+    }
+}
+
+/// multiple·10^power, as the decimal literal has it.
+fn decimal(multiple: f64, power: i32) -> f64 {
+    if power < 0 {
+        multiple / 10f64.powi(-power)
+    } else {
+        multiple * 10f64.powi(power)
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        // Far outside the range is as good as the far edge of a figure, and stays within i32.
+        let position = self.position(*value).clamp(-10.0, 10.0);
+        limit.0 + (position * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        self.ticks(hint.bold_points())
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, value: &f64) -> String {
+        tick_label(*value)
+    }
+}
+
+/// Short decimal, or a power of ten where that would be long.
+pub(super) fn tick_label(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
+        return format!("{value:e}").replace('-', "−");
+    }
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    text.replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_ticks_are_round() {
+        assert_eq!(
+            Axis::linear(0.0, 100.0).ticks(6),
+            [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+        );
+        assert_eq!(
+            Axis::linear(0.912, 0.93).ticks(5),
+            [0.915, 0.92, 0.925, 0.93]
+        );
+        assert_eq!(Axis::linear(-0.3, 0.3).ticks(4), [-0.2, 0.0, 0.2]);
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_as_fine_as_there_is_room() {
+        assert_eq!(
+            Axis::logarithmic(1e-3, 1e3).ticks(8),
+            [1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3]
+        );
+        assert_eq!(Axis::logarithmic(1e-3, 1e3).ticks(4), [1e-2, 1.0, 1e2]);
+        assert_eq!(Axis::logarithmic(0.25, 1.2).ticks(6), [0.3, 0.5, 1.0]);
+        assert_eq!(
+            Axis::logarithmic(0.18, 0.62).ticks(5),
+            [0.2, 0.3, 0.4, 0.5, 0.6]
+        );
+    }
+
+    #[test]
+    fn values_are_mapped_between_the_ends() {
+        let axis = Axis::logarithmic(1.0, 100.0);
+        assert_eq!(axis.map(&1.0, (0, 200)), 0);
+        assert_eq!(axis.map(&10.0, (0, 200)), 100);
+        assert_eq!(axis.map(&100.0, (200, 0)), 0);
+        assert_eq!(Axis::linear(2.0, 4.0).map(&3.0, (10, 20)), 15);
+    }
+
+    #[test]
+    fn lines_are_cut_at_the_edges_of_the_range() {
+        let axis = Axis::linear(0.0, 1.0);
+        let line = [
+            (0.0, -1.0),
+            (1.0, 1.0),
+            (2.0, 0.5),
+            (3.0, -0.5),
+            (4.0, -0.5),
+            (5.0, 1.5),
+        ];
+        let pieces = axis.clip(&line);
+        assert_eq!(
+            pieces,
+            [
+                vec![(0.5, 0.0), (1.0, 1.0), (2.0, 0.5), (2.5, 0.0)],
+                vec![(4.25, 0.0), (4.75, 1.0)],
+            ]
+        );
+        let flat = Axis::logarithmic(1.0, 10.0).clip(&[(0.0, 3.0), (1.0, 3.0)]);
+        assert_eq!(flat, [vec![(0.0, 3.0), (1.0, 3.0)]]);
+    }
+
+    #[test]
+    fn ranges_without_length_or_below_zero_still_give_axes() {
+        assert_eq!(Axis::linear(3.0, 3.0).range(), 1.5..4.5);
+        assert!(Axis::logarithmic(0.0, 1.0).ticks(5).contains(&0.4));
+        assert_eq!(Axis::logarithmic(2.0, 2.0).range(), 1.0..4.0);
+    }
+
+    #[test]
+    fn labels_are_short() {
+        assert_eq!(tick_label(0.925), "0.925");
+        assert_eq!(tick_label(-20.0), "−20");
+        assert_eq!(tick_label(1e-7), "1e−7");
+        assert_eq!(tick_label(0.0), "0");
+    }
+}

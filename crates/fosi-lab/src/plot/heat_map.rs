@@ -1,0 +1,225 @@
+//! Heat maps, and the colours of their values.
+
+use plotters::coord::Shift;
+use plotters::prelude::{
+    ChartBuilder, Color, DrawingArea, DrawingBackend, IntoFont, RGBColor, Rectangle,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::tick_label;
+use super::{Axis, FONT, INK, PlotError};
+
+/// Colours of positive values on a logarithmic scale, light for small ones; values beyond the ends get the ends'.
+///
+/// The colours are those of viridis: their lightness falls evenly, so the order survives print without colour and every
+/// common kind of colour blindness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColorScale {
+    /// Lightest up to here.
+    pub low: f64,
+    /// Darkest from here.
+    pub high: f64,
+}
+
+/// Viridis at equal distances, from dark to light.
+const VIRIDIS: [(u8, u8, u8); 9] = [
+    (68, 1, 84),
+    (71, 44, 122),
+    (59, 81, 139),
+    (44, 113, 142),
+    (33, 144, 141),
+    (39, 173, 129),
+    (92, 200, 99),
+    (170, 220, 50),
+    (253, 231, 37),
+];
+
+impl ColorScale {
+    /// The colour of a value; not a number is grey.
+    pub fn color(&self, value: f64) -> RGBColor {
+        let share = (value / self.low).ln() / (self.high / self.low).ln();
+        if share.is_nan() {
+            return RGBColor(160, 160, 160);
+        }
+        let at = (1.0 - share.clamp(0.0, 1.0)) * (VIRIDIS.len() - 1) as f64;
+        let below = (at.floor() as usize).min(VIRIDIS.len() - 2);
+        let (from, to, part) = (VIRIDIS[below], VIRIDIS[below + 1], at - below as f64);
+        let mix =
+            |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
+        RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+    }
+
+    /// Draws the scale as an upright bar with the values beside it and `label` above.
+    ///
+    /// # Errors
+    /// What the backend refuses.
+    pub fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        label: &str,
+        scale: u32,
+    ) -> Result<(), PlotError> {
+        let px = |length: u32| length * scale;
+        let (width, height) = area.dim_in_pixel();
+        let font = (FONT, px(14)).into_font().color(&INK);
+        let centred = font.pos(Pos::new(HPos::Center, VPos::Center));
+        let middle = (width as i32 / 2, px(20) as i32);
+        area.draw_text(label, &centred, middle)
+            .map_err(PlotError::draw)?;
+        let bar = area.margin(px(40), height / 6, px(6), px(56));
+        let axis = Axis::logarithmic(self.low, self.high);
+        let mut chart = ChartBuilder::on(&bar)
+            .set_label_area_size(plotters::prelude::LabelAreaPosition::Right, px(8))
+            .build_cartesian_2d(Axis::linear(0.0, 1.0), axis)
+            .map_err(PlotError::draw)?;
+        const STEPS: i32 = 128;
+        let value =
+            |i: i32| self.low * (self.high / self.low).powf(f64::from(i) / f64::from(STEPS));
+        let steps = (0..STEPS).map(|i| {
+            let color = self.color((value(i) * value(i + 1)).sqrt());
+            Rectangle::new([(0.0, value(i)), (1.0, value(i + 1))], color.filled())
+        });
+        chart.draw_series(steps).map_err(PlotError::draw)?;
+        let first = self.low.log10().round() as i32;
+        let last = self.high.log10().round() as i32;
+        for power in first..=last {
+            let text = match power {
+                power if power == first => format!("≤ {}", power_of_ten(power)),
+                power if power == last => format!("≥ {}", power_of_ten(power)),
+                power => power_of_ten(power),
+            };
+            let (x, y) = chart.backend_coord(&(1.0, 10f64.powi(power)));
+            let left = (FONT, px(13)).into_font().color(&INK);
+            let left = left.pos(Pos::new(HPos::Left, VPos::Center));
+            let origin = area.get_base_pixel();
+            let at = (x - origin.0 + px(6) as i32, y - origin.1 + px(1) as i32);
+            area.draw_text(&text, &left, at).map_err(PlotError::draw)?;
+        }
+        Ok(())
+    }
+}
+
+/// 10 with the exponent raised.
+fn power_of_ten(power: i32) -> String {
+    let raised = |c: char| match c {
+        '-' => '⁻',
+        '0' => '⁰',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        digit => char::from_u32('⁴' as u32 + (digit as u32 - '4' as u32)).unwrap_or(digit),
+    };
+    let exponent: String = power.to_string().chars().map(raised).collect();
+    format!("10{exponent}")
+}
+
+/// Values over a grid of two coordinates, each cell reaching half-way to its neighbours.
+#[derive(Clone, Debug)]
+pub struct HeatMap {
+    /// Above the map.
+    pub title: String,
+    /// Below the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// The grid's horizontal coordinates, ascending.
+    pub xs: Vec<f64>,
+    /// The grid's vertical coordinates, ascending.
+    pub ys: Vec<f64>,
+    /// Value of the cell at `(xs[i], ys[j])` at `i * ys.len() + j`.
+    pub values: Vec<f64>,
+    /// Colours.
+    pub scale: ColorScale,
+}
+
+impl HeatMap {
+    /// Draws the map over all of `area`.
+    ///
+    /// # Errors
+    /// What the backend refuses.
+    pub fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: u32,
+    ) -> Result<(), PlotError> {
+        let px = |length: u32| length * scale;
+        let font = |size: u32| (FONT, px(size)).into_font().color(&INK);
+        let (x_edges, y_edges) = (edges(&self.xs), edges(&self.ys));
+        let ends = |edges: &[f64]| match edges {
+            [first, .., last] => Axis::linear(*first, *last),
+            _ => Axis::linear(0.0, 1.0),
+        };
+        let mut chart = ChartBuilder::on(area)
+            .margin(px(10))
+            .x_label_area_size(px(42))
+            .y_label_area_size(px(52))
+            .caption(&self.title, font(17))
+            .build_cartesian_2d(ends(&x_edges), ends(&y_edges))
+            .map_err(PlotError::draw)?;
+        let cells = self.values.iter().enumerate().map(|(at, value)| {
+            let (i, j) = (at / self.ys.len(), at % self.ys.len());
+            let corners = [(x_edges[i], y_edges[j]), (x_edges[i + 1], y_edges[j + 1])];
+            Rectangle::new(corners, self.scale.color(*value).filled())
+        });
+        chart.draw_series(cells).map_err(PlotError::draw)?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .x_labels(8)
+            .y_labels(6)
+            .axis_style(INK.stroke_width(scale))
+            .label_style(font(13))
+            .axis_desc_style(font(14))
+            .x_desc(&self.x_label)
+            .y_desc(&self.y_label)
+            .set_all_tick_mark_size(px(4))
+            .x_label_formatter(&|value| tick_label(*value))
+            .y_label_formatter(&|value| tick_label(*value))
+            .draw()
+            .map_err(PlotError::draw)
+    }
+}
+
+/// Where cells around `centres` meet: half-way between them, and as far outside at the ends.
+fn edges(centres: &[f64]) -> Vec<f64> {
+    let [first, .., last] = centres else {
+        return centres.iter().flat_map(|c| [c - 0.5, c + 0.5]).collect();
+    };
+    let mut edges: Vec<f64> = centres
+        .windows(2)
+        .map(|pair| 0.5 * (pair[0] + pair[1]))
+        .collect();
+    let (low, high) = (edges[0], edges[edges.len() - 1]);
+    edges.insert(0, 2.0 * first - low);
+    edges.push(2.0 * last - high);
+    edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_meet_half_way() {
+        assert_eq!(edges(&[1.0, 2.0, 4.0]), [0.5, 1.5, 3.0, 5.0]);
+        assert_eq!(edges(&[2.0]), [1.5, 2.5]);
+    }
+
+    #[test]
+    fn small_values_are_light_and_the_ends_hold_beyond() {
+        let scale = ColorScale {
+            low: 1e-2,
+            high: 1e2,
+        };
+        assert_eq!(scale.color(1e-9), RGBColor(253, 231, 37));
+        assert_eq!(scale.color(1.0), RGBColor(33, 144, 141));
+        assert_eq!(scale.color(f64::INFINITY), RGBColor(68, 1, 84));
+        assert_eq!(scale.color(f64::NAN), RGBColor(160, 160, 160));
+    }
+
+    #[test]
+    fn exponents_are_raised() {
+        assert_eq!(power_of_ten(-14), "10⁻¹⁴");
+        assert_eq!(power_of_ten(20), "10²⁰");
+    }
+}

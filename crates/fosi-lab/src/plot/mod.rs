@@ -1,0 +1,108 @@
+//! Figures: axes, colours, lines and legends over `plotters`, drawn alike as SVG and as PNG.
+
+mod axis;
+mod heat_map;
+mod legend;
+mod output;
+mod panel;
+mod sheet;
+mod stroke;
+
+use plotters::coord::Shift;
+use plotters::prelude::{DrawingArea, DrawingBackend, RGBColor};
+use thiserror::Error;
+
+pub use axis::Axis;
+pub use heat_map::{ColorScale, HeatMap};
+pub use legend::draw_legend;
+pub use output::{to_png, to_svg};
+pub use panel::Panel;
+pub use sheet::{Cell, Sheet};
+
+use crate::optimizers::{Base, OptimizerName};
+
+/// Figures name this family: in SVG the viewer's own, in PNG the embedded Roboto.
+pub const FONT: &str = "sans-serif";
+
+/// Ink of texts and axes.
+pub const INK: RGBColor = RGBColor(40, 40, 40);
+
+/// A figure that could not be drawn.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlotError {
+    /// The embedded font can't be read.
+    #[error("the embedded font is damaged; build the program again")]
+    Font,
+    /// The drawing library refused.
+    #[error("cannot draw the figure: {0}")]
+    Draw(String),
+    /// The PNG encoder refused.
+    #[error("cannot encode the figure: {0}")]
+    Encode(#[from] png::EncodingError),
+}
+
+impl PlotError {
+    /// From an error of the drawing library, whose type depends on the backend.
+    pub fn draw(error: impl std::fmt::Display) -> Self {
+        Self::Draw(error.to_string())
+    }
+}
+
+/// A figure of fixed size that can be drawn on any backend. Lengths are in units of a nominal pixel; `scale` says how
+/// many real ones that is.
+pub trait Figure {
+    /// Nominal width and height.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on `area`, which is `scale` times the nominal size.
+    ///
+    /// # Errors
+    /// What the backend refuses.
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: u32,
+    ) -> Result<(), PlotError>;
+}
+
+/// The colour of a base optimizer's family, from the palette of Okabe and Ito, told apart by the colour-blind.
+pub fn color(base: Base) -> RGBColor {
+    match base {
+        Base::GradientDescent => RGBColor(0, 0, 0),
+        Base::HeavyBall => RGBColor(0, 114, 178),
+        Base::Nesterov => RGBColor(0, 158, 115),
+        Base::Adam => RGBColor(213, 94, 0),
+        Base::AdamW => RGBColor(204, 121, 167),
+    }
+}
+
+/// How an optimizer's line is drawn everywhere: the family's colour, dashed for the base and solid for FOSI.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LineStyle {
+    /// Colour.
+    pub color: RGBColor,
+    /// Dashed instead of solid.
+    pub dashed: bool,
+}
+
+impl LineStyle {
+    /// Of an optimizer.
+    pub fn of(optimizer: OptimizerName) -> Self {
+        Self {
+            color: color(optimizer.base),
+            dashed: !optimizer.fosi,
+        }
+    }
+}
+
+/// A polyline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Points from left to right.
+    pub points: Vec<(f64, f64)>,
+    /// Least and greatest y at the same x, where there is more than one run; drawn as a pale band.
+    pub band: Vec<(f64, f64, f64)>,
+    /// How it is drawn.
+    pub style: LineStyle,
+}

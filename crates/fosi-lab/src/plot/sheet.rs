@@ -1,0 +1,91 @@
+//! A figure of several panels under one legend.
+
+use plotters::coord::Shift;
+use plotters::prelude::{DrawingArea, DrawingBackend, IntoFont};
+use plotters::style::WHITE;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::{ColorScale, FONT, Figure, HeatMap, INK, LineStyle, Panel, PlotError, draw_legend};
+
+/// One rectangle of a sheet.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    /// Lines.
+    Panel(Panel),
+    /// A heat map.
+    HeatMap(HeatMap),
+}
+
+/// Panels and heat maps in rows, under a title and a legend.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// Above everything.
+    pub title: String,
+    /// Lines' names; none where empty.
+    pub legend: Vec<(String, LineStyle)>,
+    /// Row by row.
+    pub cells: Vec<Cell>,
+    /// Cells in a row.
+    pub columns: usize,
+    /// Nominal width and height of a cell.
+    pub cell: (u32, u32),
+    /// The heat maps' colours, drawn at the right with a label.
+    pub bar: Option<(ColorScale, String)>,
+}
+
+const TITLE: u32 = 40;
+const LEGEND: u32 = 34;
+const BAR: u32 = 110;
+
+impl Sheet {
+    fn rows(&self) -> usize {
+        self.cells.len().div_ceil(self.columns.max(1))
+    }
+
+    fn legend_height(&self) -> u32 {
+        if self.legend.is_empty() { 0 } else { LEGEND }
+    }
+}
+
+impl Figure for Sheet {
+    fn size(&self) -> (u32, u32) {
+        let bar = if self.bar.is_some() { BAR } else { 0 };
+        (
+            self.columns as u32 * self.cell.0 + bar,
+            TITLE + self.legend_height() + self.rows() as u32 * self.cell.1,
+        )
+    }
+
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: u32,
+    ) -> Result<(), PlotError> {
+        area.fill(&WHITE).map_err(PlotError::draw)?;
+        let (title, rest) = area.split_vertically(TITLE * scale);
+        let (legend, body) = rest.split_vertically(self.legend_height() * scale);
+        let centred = Pos::new(HPos::Center, VPos::Center);
+        let font = (FONT, 20 * scale).into_font().color(&INK).pos(centred);
+        let (width, _) = self.size();
+        let middle = ((width * scale / 2) as i32, (TITLE * scale / 2) as i32);
+        title
+            .draw_text(&self.title, &font, middle)
+            .map_err(PlotError::draw)?;
+        if !self.legend.is_empty() {
+            draw_legend(&legend, &self.legend, scale)?;
+        }
+        let cells_width = self.columns as u32 * self.cell.0 * scale;
+        let (cells, right) = body.split_horizontally(cells_width);
+        if let Some((colors, label)) = &self.bar {
+            colors.draw(&right, label, scale)?;
+        }
+        let areas = cells.split_evenly((self.rows(), self.columns));
+        for (cell, area) in self.cells.iter().zip(areas) {
+            match cell {
+                Cell::Panel(panel) => panel.draw(&area, scale)?,
+                Cell::HeatMap(map) => map.draw(&area, scale)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Runs of an optimizer on a quadratic, with the library's own optimizers and Lanczos.
+
+use fosi::base::{Adam, AdamW, Base as Rule, GradientDescent, HeavyBall, Nesterov};
+use fosi::{Fosi, FosiConfig, Host, Rate, Schedule};
+use rayon::prelude::*;
+
+use super::Quadratic;
+use crate::optimizers::{Base, OptimizerName};
+use crate::summary::Spread;
+
+/// How an optimizer is run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Descent {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// η of the base, before FOSI's scaling.
+    pub learning_rate: f64,
+    /// β of Heavy-Ball and Nesterov, β₁ of Adam.
+    pub momentum: f64,
+    /// c: limit of FOSI's scaling.
+    pub scale_limit: f64,
+    /// k: FOSI's number of largest eigenvalues.
+    pub largest: usize,
+    /// Steps.
+    pub steps: usize,
+    /// Seed of Lanczos' start.
+    pub seed: u64,
+}
+
+impl Descent {
+    /// The paper's settings on quadratics: momentum 0.9, c = ∞, k = 10, 200 steps.
+    pub fn new(optimizer: OptimizerName, learning_rate: f64) -> Self {
+        Self {
+            optimizer,
+            learning_rate,
+            momentum: 0.9,
+            scale_limit: f64::INFINITY,
+            largest: 10,
+            steps: 200,
+            seed: 0,
+        }
+    }
+
+    /// The paper's learning rate for a base on quadratics with eigenvalues in [μ, L]: 2/(L+μ) for gradient descent,
+    /// 2/(√L+√μ)² for the momentum methods, half the best one, and 0.05 for Adam (B.2).
+    pub fn paper_rate(base: Base, (largest, smallest): (f64, f64)) -> f64 {
+        match base {
+            Base::GradientDescent => 2.0 / (largest + smallest),
+            Base::HeavyBall | Base::Nesterov => 2.0 / (largest.sqrt() + smallest.sqrt()).powi(2),
+            Base::Adam | Base::AdamW => 0.05,
+        }
+    }
+
+    /// f at the start and after each step; ∞ from where a gradient is no longer finite.
+    ///
+    /// # Errors
+    /// [`fosi::Error`] for settings out of range, or where Lanczos fails.
+    pub fn run(&self, f: &Quadratic) -> Result<Vec<f64>, fosi::Error> {
+        let momentum = self.momentum;
+        match self.optimizer.base {
+            Base::GradientDescent => self.run_with(f, GradientDescent),
+            Base::HeavyBall => self.run_with(f, HeavyBall::new(momentum)),
+            Base::Nesterov => self.run_with(f, Nesterov::new(momentum)),
+            Base::Adam => self.run_with(f, self.adam()),
+            Base::AdamW => self.run_with(
+                f,
+                AdamW {
+                    adam: self.adam(),
+                    ..AdamW::default()
+                },
+            ),
+        }
+    }
+
+    /// f after the last step.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn last(&self, f: &Quadratic) -> Result<f64, fosi::Error> {
+        Ok(self.run(f)?.last().copied().unwrap_or(f64::NAN))
+    }
+
+    fn adam(&self) -> Adam {
+        Adam {
+            beta1: self.momentum,
+            ..Adam::default()
+        }
+    }
+
+    fn config(&self) -> FosiConfig {
+        if !self.optimizer.fosi {
+            return FosiConfig::base_only();
+        }
+        // Momentum without damping sums 1/(1−β) gradients: with α = 1−β the Newton step's mean is a whole one.
+        let newton_rate = match self.optimizer.base {
+            Base::HeavyBall | Base::Nesterov => 1.0 - self.momentum,
+            _ => 1.0,
+        };
+        FosiConfig {
+            largest: self.largest,
+            newton_rate: Rate::Constant(newton_rate),
+            scale_limit: self.scale_limit,
+            strong_convexity: Some(0.0),
+            // The Hessian is the same everywhere: one estimate is enough.
+            schedule: Schedule::Every {
+                warmup: 0,
+                interval: u64::MAX,
+            },
+            seed: self.seed,
+            ..FosiConfig::default()
+        }
+    }
+
+    fn run_with<B: Rule<Host<f64>>>(
+        &self,
+        f: &Quadratic,
+        base: B,
+    ) -> Result<Vec<f64>, fosi::Error> {
+        let space = Host::new(f.dim());
+        let mut optimizer = Fosi::new(space, base, self.learning_rate, self.config())?;
+        if optimizer.due() {
+            optimizer.refresh(&mut &*f)?;
+        }
+        let mut theta = f.start().to_vec();
+        let mut gradient = vec![0.0; f.dim()];
+        let mut values = vec![f.gradient(&theta, &mut gradient)];
+        for _ in 0..self.steps {
+            match optimizer.step(&mut theta, &gradient) {
+                Ok(_) => values.push(f.gradient(&theta, &mut gradient)),
+                Err(fosi::Error::NonFiniteGradient { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        values.resize(self.steps + 1, f64::INFINITY);
+        Ok(values)
+    }
+}
+
+/// The optimizers of the paper's experiments on quadratics.
+pub const OPTIMIZERS: [OptimizerName; 6] = [
+    OptimizerName {
+        base: Base::GradientDescent,
+        fosi: false,
+    },
+    OptimizerName {
+        base: Base::GradientDescent,
+        fosi: true,
+    },
+    OptimizerName {
+        base: Base::HeavyBall,
+        fosi: false,
+    },
+    OptimizerName {
+        base: Base::HeavyBall,
+        fosi: true,
+    },
+    OptimizerName {
+        base: Base::Adam,
+        fosi: false,
+    },
+    OptimizerName {
+        base: Base::Adam,
+        fosi: true,
+    },
+];
+
+/// Whether an optimizer's course depends on the eigenvectors, not on eigenvalues and start alone.
+pub(super) fn sees_axes(optimizer: OptimizerName) -> bool {
+    matches!(optimizer.base, Base::Adam | Base::AdamW)
+}
+
+/// What an optimizer did on one function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// f after the last step, for each random basis that it was run in: one where it sees eigenvalues alone.
+    pub last: Vec<f64>,
+    /// f at each step, the median over bases.
+    pub curve: Vec<f64>,
+}
+
+impl Outcome {
+    /// The median of f after the last step.
+    pub fn median(&self) -> f64 {
+        median(&self.last)
+    }
+
+    fn of(optimizer: OptimizerName, curves: &[Vec<f64>]) -> Self {
+        let steps = curves.first().map_or(0, Vec::len);
+        let at = |step: usize| curves.iter().map(|curve| curve[step]).collect::<Vec<_>>();
+        Self {
+            optimizer,
+            last: at(steps.saturating_sub(1)),
+            curve: (0..steps).map(|step| median(&at(step))).collect(),
+        }
+    }
+}
+
+/// Runs each of [`OPTIMIZERS`] with the paper's settings on a function given in several bases.
+///
+/// # Errors
+/// As [`Descent::run`].
+pub(super) fn compare(
+    bases: &[Quadratic],
+    extremes: (f64, f64),
+) -> Result<Vec<Outcome>, fosi::Error> {
+    let outcome = |optimizer: OptimizerName| {
+        let bases = if sees_axes(optimizer) {
+            bases
+        } else {
+            &bases[..1]
+        };
+        let rate = Descent::paper_rate(optimizer.base, extremes);
+        let curves: Vec<Vec<f64>> = (0..bases.len())
+            .into_par_iter()
+            .map(|i| {
+                let descent = Descent {
+                    seed: i as u64,
+                    ..Descent::new(optimizer, rate)
+                };
+                descent.run(&bases[i])
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Outcome::of(optimizer, &curves))
+    };
+    OPTIMIZERS.into_par_iter().map(outcome).collect()
+}
+
+/// The middle value, or the mean of the two middle ones; not a number for none.
+pub(super) fn median(values: &[f64]) -> f64 {
+    Spread::of(values.iter().copied()).median
+}

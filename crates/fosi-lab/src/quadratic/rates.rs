@@ -1,0 +1,315 @@
+//! Figure 9: f_{1.12,90} over learning rates and momenta, with and without scaled learning rates.
+
+use plotters::style::RGBColor;
+use rayon::prelude::*;
+
+use super::descent::{median, sees_axes};
+use super::report::{claims_text, finite, short, table};
+use super::{Claim, Descent, Quadratic, Report, Tick, grid};
+use crate::optimizers::{Base, OptimizerName};
+use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+
+/// b and ζ of the function.
+const FUNCTION: (f64, usize) = (1.12, 90);
+/// Momentum of the first panel.
+pub const MOMENTUM: f64 = 0.9;
+
+/// An optimizer, and for FOSI whether its learning rate is scaled without limit (c = ∞) or not at all (c = 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// c = 1 in place of ∞.
+    pub unscaled: bool,
+}
+
+/// Adam has no scaling: its one FOSI form is both.
+pub const VARIANTS: [Variant; 8] = {
+    const fn variant(base: Base, fosi: bool, unscaled: bool) -> Variant {
+        let optimizer = OptimizerName { base, fosi };
+        Variant {
+            optimizer,
+            unscaled,
+        }
+    }
+    [
+        variant(Base::GradientDescent, false, false),
+        variant(Base::GradientDescent, true, true),
+        variant(Base::GradientDescent, true, false),
+        variant(Base::HeavyBall, false, false),
+        variant(Base::HeavyBall, true, true),
+        variant(Base::HeavyBall, true, false),
+        variant(Base::Adam, false, false),
+        variant(Base::Adam, true, false),
+    ]
+};
+
+impl std::fmt::Display for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let c = if self.unscaled { " (c=1)" } else { "" };
+        write!(f, "{}{c}", self.optimizer)
+    }
+}
+
+/// One point of the figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Momentum: 0.9, or the best one. Gradient descent has none, and stands with 0.9.
+    pub momentum: f64,
+    /// η.
+    pub learning_rate: f64,
+    /// The optimizer.
+    pub variant: Variant,
+    /// f after 200 steps; ∞ where the run diverged out of range.
+    pub f200: f64,
+}
+
+/// The experiment's outcome.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    /// At momentum 0.9.
+    pub fixed: Vec<Point>,
+    /// At the best momentum of [`momenta`].
+    pub best: Vec<Point>,
+}
+
+/// η of the panel at momentum 0.9.
+pub fn learning_rates() -> Vec<f64> {
+    let low = (0..50).map(|i| 10f64.powf(-5.0 + 4.0 * f64::from(i) / 49.0));
+    let middle = (0..50).map(|i| 0.10001 + 0.89999 * f64::from(i) / 49.0);
+    let high = (0..20).map(|i| 1.1 + 8.9 * f64::from(i) / 19.0);
+    low.chain(middle).chain(high).collect()
+}
+
+/// η of the panel at the best momentum.
+pub fn best_learning_rates() -> Vec<f64> {
+    (0..50)
+        .map(|i| 10f64.powf(-4.0 + 5.0 * f64::from(i) / 49.0))
+        .collect()
+}
+
+/// 40 momenta of [0.7, 1).
+pub fn momenta() -> Vec<f64> {
+    (0..40).map(|i| 0.7 + 0.3 * f64::from(i) / 40.0).collect()
+}
+
+fn with_momentum() -> impl Iterator<Item = Variant> {
+    let own = |v: &Variant| v.optimizer.base != Base::GradientDescent;
+    VARIANTS.into_iter().filter(own)
+}
+
+/// Ticks of a run.
+pub fn ticks() -> u64 {
+    let fixed = learning_rates().len() * VARIANTS.len();
+    (fixed + best_learning_rates().len() * with_momentum().count()) as u64
+}
+
+/// Runs 200 steps for each optimizer, learning rate and momentum; Adam and FOSI-Adam in `bases` random bases.
+///
+/// # Errors
+/// Where Lanczos fails.
+pub fn run(bases: u64, tick: &Tick) -> Result<Rates, fosi::Error> {
+    let f = grid::function(FUNCTION.0);
+    let turned: Vec<Quadratic> = (0..bases)
+        .map(|seed| grid::turned(&f, FUNCTION.1, seed))
+        .collect();
+    let last = |variant: Variant, learning_rate: f64, momentum: f64| {
+        let bases = if sees_axes(variant.optimizer) {
+            &turned[..]
+        } else {
+            &turned[..1]
+        };
+        let descent = Descent {
+            momentum,
+            scale_limit: if variant.unscaled { 1.0 } else { f64::INFINITY },
+            ..Descent::new(variant.optimizer, learning_rate)
+        };
+        let values = bases.iter().enumerate().map(|(i, f)| {
+            Descent {
+                seed: i as u64,
+                ..descent
+            }
+            .last(f)
+        });
+        Ok(Point {
+            momentum,
+            learning_rate,
+            variant,
+            f200: median(&values.collect::<Result<Vec<_>, _>>()?),
+        })
+    };
+    let pairs = |variants: Vec<Variant>, rates: Vec<f64>| -> Vec<(Variant, f64)> {
+        variants
+            .into_iter()
+            .flat_map(|v| rates.iter().map(move |r| (v, *r)).collect::<Vec<_>>())
+            .collect()
+    };
+    let fixed = pairs(VARIANTS.to_vec(), learning_rates())
+        .into_par_iter()
+        .map(|(variant, rate)| last(variant, rate, MOMENTUM).inspect(|_| tick()))
+        .collect::<Result<_, fosi::Error>>()?;
+    let best = pairs(with_momentum().collect(), best_learning_rates())
+        .into_par_iter()
+        .map(|(variant, rate)| {
+            let points = momenta()
+                .into_par_iter()
+                .map(|momentum| last(variant, rate, momentum));
+            let points: Vec<Point> = points.collect::<Result<_, fosi::Error>>()?;
+            tick();
+            Ok(points.into_iter().min_by(|a, b| a.f200.total_cmp(&b.f200)))
+        })
+        .collect::<Result<Vec<_>, fosi::Error>>()?;
+    Ok(Rates {
+        fixed,
+        best: best.into_iter().flatten().collect(),
+    })
+}
+
+impl Rates {
+    /// Files, figure and text.
+    pub fn report(&self) -> Report {
+        let claims = claims_text(&self.claims());
+        Report {
+            tables: vec![("figure9.csv".to_owned(), self.csv())],
+            figures: vec![("figure9".to_owned(), self.sheet())],
+            text: format!(
+                "Figure 9: the lowest f after 200 steps over learning rates\n\n{}\n\n{claims}",
+                self.table()
+            ),
+        }
+    }
+
+    /// The paper's statements about this function.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for (name, points) in [("momentum 0.9", &self.fixed), ("best momentum", &self.best)] {
+            for fosi in VARIANTS.into_iter().filter(|v| v.optimizer.fosi) {
+                let base = Variant {
+                    optimizer: OptimizerName::plain(fosi.optimizer.base),
+                    unscaled: false,
+                };
+                let (Some(fosi_best), Some(base_best)) =
+                    (lowest(points, fosi), lowest(points, base))
+                else {
+                    continue;
+                };
+                claims.push(Claim::check(
+                    format!(
+                        "{fosi} at its best learning rate ends lower than {base} at its own, {name}"
+                    ),
+                    &[fosi_best.f200 / base_best.f200],
+                    |ratio| *ratio < 1.0,
+                    |ratio| format!("{ratio:.3}×"),
+                ));
+            }
+        }
+        claims
+    }
+
+    fn csv(&self) -> String {
+        let mut text = "momentum,learning_rate,optimizer,f200\n".to_owned();
+        for p in self.fixed.iter().chain(&self.best) {
+            text += &format!(
+                "{},{},{},{}\n",
+                p.momentum, p.learning_rate, p.variant, p.f200
+            );
+        }
+        text
+    }
+
+    fn table(&self) -> String {
+        let cells = |points: &[Point], variant: Variant| match lowest(points, variant) {
+            Some(p) => [short(p.f200), short(p.learning_rate), short(p.momentum)],
+            None => ["–", "–", "–"].map(str::to_owned),
+        };
+        let header = [
+            "",
+            "f, momentum 0.9",
+            "at η",
+            "f, best momentum",
+            "at η",
+            "at momentum",
+        ];
+        table(
+            &header,
+            VARIANTS.map(|variant| {
+                let [f, eta, _] = cells(&self.fixed, variant);
+                let [f_best, eta_best, momentum] = cells(&self.best, variant);
+                vec![variant.to_string(), f, eta, f_best, eta_best, momentum]
+            }),
+        )
+    }
+
+    fn sheet(&self) -> Sheet {
+        let panel = |title: &str, points: &[Point]| {
+            let line = |variant: Variant| Line {
+                points: finite(
+                    points
+                        .iter()
+                        .filter(|p| p.variant == variant)
+                        .map(|p| (p.learning_rate, p.f200)),
+                ),
+                band: Vec::new(),
+                style: style(variant),
+            };
+            Cell::Panel(Panel {
+                title: title.to_owned(),
+                x_label: "learning rate η".to_owned(),
+                y_label: "f after 200 steps".to_owned(),
+                x: Axis::logarithmic(1e-5, 10.0),
+                y: Axis::logarithmic(1e-4, 1e2),
+                lines: VARIANTS
+                    .into_iter()
+                    .map(line)
+                    .filter(|line| !line.points.is_empty())
+                    .collect(),
+            })
+        };
+        Sheet {
+            title: format!(
+                "Learning rates on f with b = {}, ζ = {}",
+                FUNCTION.0, FUNCTION.1
+            ),
+            legend: VARIANTS.map(|v| (legend_name(v), style(v))).to_vec(),
+            cells: vec![
+                panel("momentum 0.9", &self.fixed),
+                panel("best momentum", &self.best),
+            ],
+            columns: 2,
+            cell: (620, 420),
+            bar: None,
+        }
+    }
+}
+
+fn lowest(points: &[Point], variant: Variant) -> Option<&Point> {
+    points
+        .iter()
+        .filter(|p| p.variant == variant)
+        .min_by(|a, b| a.f200.total_cmp(&b.f200))
+}
+
+/// The name with c where there is a choice of it.
+fn legend_name(variant: Variant) -> String {
+    let scaled = variant.optimizer.fosi && variant.optimizer.base != Base::Adam;
+    let c = if scaled && !variant.unscaled {
+        " (c=∞)"
+    } else {
+        ""
+    };
+    format!("{variant}{c}")
+}
+
+/// The optimizer's style; c = 1 in a lighter tone of the same colour.
+fn style(variant: Variant) -> LineStyle {
+    let style = LineStyle::of(variant.optimizer);
+    if !variant.unscaled {
+        return style;
+    }
+    let lighter = |c: u8| (255.0 - 0.5 * (255.0 - f64::from(c))) as u8;
+    let RGBColor(r, g, b) = style.color;
+    LineStyle {
+        color: RGBColor(lighter(r), lighter(g), lighter(b)),
+        ..style
+    }
+}

@@ -1,0 +1,242 @@
+//! Figure 3: FOSI does not feel the largest eigenvalue.
+
+use rayon::prelude::*;
+
+use super::descent::compare;
+use super::report::{claims_text, finite, legend, log_axis, short, table};
+use super::{Claim, OPTIMIZERS, Outcome, Quadratic, Report, Tick};
+use crate::optimizers::{Base, OptimizerName};
+use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+
+/// n of the functions.
+pub const DIMENSIONS: [usize; 2] = [100, 1500];
+/// λ₁ of the functions.
+pub const LARGEST: [f64; 5] = [5.0, 10.0, 20.0, 50.0, 200.0];
+
+/// How each optimizer did on one function.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// n.
+    pub n: usize,
+    /// λ₁.
+    pub lambda1: f64,
+    /// f at the start.
+    pub f0: f64,
+    /// In the order of [`OPTIMIZERS`].
+    pub outcomes: Vec<Outcome>,
+}
+
+/// The experiment's outcome: n by n, λ₁ by λ₁.
+#[derive(Clone, Debug)]
+pub struct Spectrum {
+    /// One for each function.
+    pub entries: Vec<Entry>,
+}
+
+/// Eigenvalues λ₁, and λᵢ = 1.5^−(i−2) for i ≥ 2; the largest first.
+pub fn function(n: usize, lambda1: f64) -> Quadratic {
+    let tail = (0..n.saturating_sub(1)).map(|i| 1.5_f64.powi(-(i as i32)));
+    Quadratic::new(std::iter::once(lambda1).chain(tail).collect())
+}
+
+/// Ticks of a run.
+pub fn ticks() -> u64 {
+    (DIMENSIONS.len() * LARGEST.len()) as u64
+}
+
+/// Runs 200 steps of each optimizer on each function, Adam and FOSI-Adam in `bases` random bases.
+///
+/// # Errors
+/// Where Lanczos fails.
+pub fn run(bases: u64, tick: &Tick) -> Result<Spectrum, fosi::Error> {
+    let functions: Vec<(usize, f64)> = DIMENSIONS
+        .iter()
+        .flat_map(|&n| LARGEST.map(|lambda1| (n, lambda1)))
+        .collect();
+    let entry = |&(n, lambda1): &(usize, f64)| {
+        let f = function(n, lambda1);
+        let turned: Vec<Quadratic> = (0..bases)
+            .into_par_iter()
+            .map(|seed| f.turned(seed))
+            .collect();
+        let outcomes = compare(&turned, f.extremes())?;
+        tick();
+        Ok(Entry {
+            n,
+            lambda1,
+            f0: f.value_at_start(),
+            outcomes,
+        })
+    };
+    let entries = functions
+        .par_iter()
+        .map(entry)
+        .collect::<Result<_, fosi::Error>>()?;
+    Ok(Spectrum { entries })
+}
+
+impl Spectrum {
+    /// Files, figure and text.
+    pub fn report(&self) -> Report {
+        let claims = claims_text(&self.claims());
+        Report {
+            tables: vec![("figure3.csv".to_owned(), self.csv())],
+            figures: vec![("figure3".to_owned(), self.sheet())],
+            text: format!(
+                "Figure 3: f after 200 steps; medians over {} random bases for Adam and FOSI-Adam\n\n{}\n\n{claims}",
+                self.bases(),
+                self.table()
+            ),
+        }
+    }
+
+    /// The paper's statements about these functions.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = [Base::GradientDescent, Base::HeavyBall, Base::Adam]
+            .into_iter()
+            .map(|base| {
+                better_than_base(
+                    base,
+                    self.entries.iter().map(|e| (e.name(), &e.outcomes[..])),
+                )
+            })
+            .collect();
+        for base in [Base::GradientDescent, Base::HeavyBall] {
+            let optimizer = OptimizerName::fosi(base);
+            let spread = |n: usize| {
+                let own = self.entries.iter().filter(|e| e.n == n);
+                let values = own
+                    .filter_map(|e| e.outcome(optimizer))
+                    .map(Outcome::median);
+                let (low, high) =
+                    values.fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
+                (n, high / low - 1.0)
+            };
+            claims.push(Claim::check(
+                format!("{optimizer} does not feel λ₁ (f within 1e-4 from λ₁ = 5 to 200, relatively), for each n"),
+                &DIMENSIONS.map(spread),
+                |(_, spread)| *spread < 1e-4,
+                |(n, spread)| format!("n={n}: {spread:.1e}"),
+            ));
+        }
+        claims
+    }
+
+    fn bases(&self) -> usize {
+        let counts = self
+            .entries
+            .iter()
+            .flat_map(|e| e.outcomes.iter().map(|o| o.last.len()));
+        counts.max().unwrap_or(0)
+    }
+
+    fn csv(&self) -> String {
+        let mut text = "n,lambda1,optimizer,f0,f200\n".to_owned();
+        for e in &self.entries {
+            for o in &e.outcomes {
+                let (n, lambda1, f0) = (e.n, e.lambda1, e.f0);
+                text += &format!("{n},{lambda1},{},{f0},{}\n", o.optimizer, o.median());
+            }
+        }
+        text
+    }
+
+    fn table(&self) -> String {
+        let names = OPTIMIZERS.map(|o| o.to_string());
+        let mut header = vec!["n", "λ₁"];
+        header.extend(names.iter().map(String::as_str));
+        table(
+            &header,
+            self.entries.iter().map(|e| {
+                let mut row = vec![e.n.to_string(), e.lambda1.to_string()];
+                row.extend(e.outcomes.iter().map(|o| short(o.median())));
+                row
+            }),
+        )
+    }
+
+    fn sheet(&self) -> Sheet {
+        let y_of = |n: usize| {
+            let own = self.entries.iter().filter(move |e| e.n == n);
+            log_axis(own.flat_map(|e| e.outcomes.iter().flat_map(|o| o.curve.iter().copied())))
+        };
+        let panel = |e: &Entry| {
+            Cell::Panel(curves_panel(
+                format!("n = {}, λ₁ = {}", e.n, e.lambda1),
+                &e.outcomes,
+                y_of(e.n),
+            ))
+        };
+        Sheet {
+            title: "f(θ) on quadratics with one large eigenvalue".to_owned(),
+            legend: legend(),
+            cells: self.entries.iter().map(panel).collect(),
+            columns: LARGEST.len(),
+            cell: (300, 300),
+            bar: None,
+        }
+    }
+}
+
+impl Entry {
+    fn name(&self) -> String {
+        format!("n={} λ₁={}", self.n, self.lambda1)
+    }
+
+    fn outcome(&self, optimizer: OptimizerName) -> Option<&Outcome> {
+        self.outcomes.iter().find(|o| o.optimizer == optimizer)
+    }
+}
+
+/// Curves of several optimizers over steps.
+pub(super) fn curves_panel(title: String, outcomes: &[Outcome], y: Axis) -> Panel {
+    let line = |o: &Outcome| Line {
+        points: finite(
+            o.curve
+                .iter()
+                .enumerate()
+                .map(|(step, f)| (step as f64, *f)),
+        ),
+        band: Vec::new(),
+        style: LineStyle::of(o.optimizer),
+    };
+    let steps = outcomes.iter().map(|o| o.curve.len()).max().unwrap_or(1) - 1;
+    Panel {
+        title,
+        x_label: "step".to_owned(),
+        y_label: "f(θ)".to_owned(),
+        x: Axis::linear(0.0, steps as f64),
+        y,
+        lines: outcomes.iter().map(line).collect(),
+    }
+}
+
+/// FOSI ends lower than its base on every function, in every basis.
+pub(super) fn better_than_base<'a>(
+    base: Base,
+    functions: impl Iterator<Item = (String, &'a [Outcome])>,
+) -> Claim {
+    let (plain, fosi) = (OptimizerName::plain(base), OptimizerName::fosi(base));
+    let mut cases = Vec::new();
+    for (name, outcomes) in functions {
+        let find = |name: OptimizerName| outcomes.iter().find(|o| o.optimizer == name);
+        let (Some(plain), Some(fosi)) = (find(plain), find(fosi)) else {
+            continue;
+        };
+        let pairs = plain.last.iter().zip(&fosi.last);
+        let ratios: Vec<f64> = pairs.map(|(plain, fosi)| fosi / plain).collect();
+        let worse = ratios.iter().filter(|ratio| **ratio >= 1.0).count();
+        let worst = ratios.iter().fold(0.0_f64, |m, r| m.max(*r));
+        cases.push((name, worse, ratios.len(), worst));
+    }
+    cases.sort_by(|a, b| b.3.total_cmp(&a.3));
+    Claim::check(
+        format!("{fosi} ends lower than {plain}, in every basis"),
+        &cases,
+        |(_, worse, _, _)| *worse == 0,
+        |(name, worse, of, worst)| match of {
+            1 => format!("{name} ({worst:.2}×)"),
+            _ => format!("{name} ({worse} of {of} bases, up to {worst:.2}×)"),
+        },
+    )
+}

@@ -1,0 +1,186 @@
+//! Making, filling and reading a run's folder.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::record::now;
+use super::{MetricsRow, RunError, RunRecord};
+use crate::config::TrainConfig;
+
+const METRICS: &str = "metrics.csv";
+const RECORD: &str = "run.json";
+
+/// The folder of a run that is going on.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: csv::Writer<File>,
+}
+
+impl RunFolder {
+    /// Refuses a name that is taken, before the work that leads to [`create`](Self::create).
+    ///
+    /// # Errors
+    /// [`RunError::Exists`].
+    pub fn check_free(out: &Path, name: &str) -> Result<(), RunError> {
+        let path = out.join(name);
+        match path.symlink_metadata() {
+            Ok(_) => Err(RunError::Exists { path }),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Makes `out/name` with an empty `metrics.csv`; `out` is made where it is missing.
+    ///
+    /// # Errors
+    /// [`RunError::Exists`] when the folder is there, [`RunError::Write`] when the system refuses.
+    pub fn create(out: &Path, name: &str) -> Result<Self, RunError> {
+        fs::create_dir_all(out).map_err(|source| write_error(out, source))?;
+        let path = out.join(name);
+        fs::create_dir(&path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => RunError::Exists { path: path.clone() },
+            _ => write_error(&path, source),
+        })?;
+
+        let file = path.join(METRICS);
+        let opened = File::create_new(&file).map_err(|source| write_error(&file, source))?;
+        let mut writer = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_writer(opened);
+        writer
+            .write_record(MetricsRow::COLUMNS)
+            .and_then(|()| Ok(writer.flush()?))
+            .map_err(|error| write_error(&file, error.into()))?;
+        Ok(Self {
+            path,
+            metrics: writer,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a row to `metrics.csv` and hands it to the system, so that a run cut off keeps it.
+    ///
+    /// # Errors
+    /// [`RunError::Write`].
+    pub fn append(&mut self, row: &MetricsRow) -> Result<(), RunError> {
+        self.metrics
+            .serialize(row)
+            .and_then(|()| Ok(self.metrics.flush()?))
+            .map_err(|error| write_error(&self.path.join(METRICS), error.into()))
+    }
+
+    /// Replaces `run.json`.
+    ///
+    /// # Errors
+    /// [`RunError::Write`]; the old file then stays as it was.
+    pub fn write_record(&self, record: &RunRecord) -> Result<(), RunError> {
+        let mut json = serde_json::to_vec_pretty(record)
+            .map_err(|error| write_error(&self.path.join(RECORD), error.into()))?;
+        json.push(b'\n');
+        self.write_file(RECORD, &json)
+    }
+
+    /// Replaces the file `name`: written beside it, synced, renamed.
+    ///
+    /// # Errors
+    /// [`RunError::Write`]; the old file then stays as it was.
+    pub fn write_file(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
+        replace_file(&self.path.join(name), content)
+    }
+}
+
+/// Replaces a file: written beside it, synced, renamed.
+///
+/// # Errors
+/// [`RunError::Write`]; the old file then stays as it was.
+pub(crate) fn replace_file(target: &Path, content: &[u8]) -> Result<(), RunError> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(content)?;
+        open_to_all(file.as_file())?;
+        file.as_file().sync_all()?;
+        file.persist(target)?;
+        Ok(())
+    };
+    write().map_err(|source| write_error(target, source))
+}
+
+/// Temporary files are private to their owner; a run's files are as readable as any other.
+#[cfg(unix)]
+fn open_to_all(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> RunError {
+    RunError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A run as its folder holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `run.json`.
+    pub record: RunRecord,
+    /// `metrics.csv`.
+    pub rows: Vec<MetricsRow>,
+}
+
+impl Run {
+    /// Reads a run's folder.
+    ///
+    /// # Errors
+    /// [`RunError`] with the file's name: missing, damaged, or of another version.
+    pub fn read(folder: &Path) -> Result<Self, RunError> {
+        let record = read_record(&folder.join(RECORD))?;
+        let path = folder.join(METRICS);
+        let file = File::open(&path).map_err(|source| read_error(&path, source))?;
+        let rows = MetricsRow::read_all(file, &path)?;
+        Ok(Self { record, rows })
+    }
+
+    /// The name of a run that was given none: task, data set and UTC time.
+    pub fn default_name(config: &TrainConfig) -> String {
+        let time = now().replace(['-', ':', 'Z'], "").replace('T', "-");
+        format!("{}-{}-{time}", config.task, config.data)
+    }
+}
+
+fn read_record(path: &Path) -> Result<RunRecord, RunError> {
+    let text = fs::read_to_string(path).map_err(|source| read_error(path, source))?;
+    let damaged = |error: serde_json::Error| RunError::Record {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+    if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64)
+        && found != RunRecord::FORMAT
+    {
+        return Err(RunError::Format {
+            path: path.to_owned(),
+            found,
+            known: RunRecord::FORMAT,
+        });
+    }
+    serde_json::from_str(&text).map_err(damaged)
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> RunError {
+    RunError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}

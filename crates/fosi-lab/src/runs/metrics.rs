@@ -1,0 +1,99 @@
+//! `metrics.csv`: a row an epoch, optimizer and seed.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+use crate::optimizers::OptimizerName;
+
+/// What one optimizer has reached at the end of one epoch. The fields are the columns, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRow {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// The run's seed.
+    pub seed: u64,
+    /// Epoch, from 1.
+    pub epoch: u64,
+    /// Steps taken since the start.
+    pub step: u64,
+    /// Mean loss over the training data.
+    pub train_loss: f64,
+    /// Mean loss over the validation data.
+    pub valid_loss: f64,
+    /// Share of the validation data that is classified rightly.
+    pub valid_accuracy: f64,
+    /// Seconds of training since the start, refreshes included, evaluation left out.
+    pub train_seconds: f64,
+    /// Of these, seconds in refreshes of the spectrum.
+    pub refresh_seconds: f64,
+    /// Gradients computed since the start, those inside Hessian-vector products left out.
+    pub gradients: u64,
+    /// Hessian-vector products computed since the start.
+    pub products: u64,
+}
+
+impl MetricsRow {
+    /// The columns' names, in their order.
+    pub const COLUMNS: [&str; 11] = [
+        "optimizer",
+        "seed",
+        "epoch",
+        "step",
+        "train_loss",
+        "valid_loss",
+        "valid_accuracy",
+        "train_seconds",
+        "refresh_seconds",
+        "gradients",
+        "products",
+    ];
+
+    /// Reads rows as [`RunFolder`](super::RunFolder) writes them; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`RunError::Metrics`] with the line: other columns, a value of the wrong kind, a number that isn't finite.
+    pub fn read_all(input: impl Read, path: &Path) -> Result<Vec<Self>, RunError> {
+        let damaged = |line, reason: String| RunError::Metrics {
+            path: path.to_owned(),
+            line,
+            reason,
+        };
+        let csv_error = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            damaged(line, error.to_string())
+        };
+        let mut reader = csv::Reader::from_reader(input);
+        let header = reader.headers().map_err(csv_error)?;
+        if header != Self::COLUMNS.as_slice() {
+            let expected = Self::COLUMNS.join(",");
+            return Err(damaged(1, format!("the columns must be {expected}")));
+        }
+        let mut rows = Vec::new();
+        for row in reader.deserialize::<Self>() {
+            let row = row.map_err(csv_error)?;
+            if !row.is_finite() {
+                return Err(damaged(
+                    rows.len() as u64 + 2,
+                    "a number isn't finite".to_owned(),
+                ));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn is_finite(&self) -> bool {
+        [
+            self.train_loss,
+            self.valid_loss,
+            self.valid_accuracy,
+            self.train_seconds,
+            self.refresh_seconds,
+        ]
+        .iter()
+        .all(|value| value.is_finite())
+    }
+}

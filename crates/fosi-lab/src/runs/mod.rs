@@ -1,0 +1,17 @@
+//! A run's folder: `metrics.csv`, `run.json` and the figures.
+
+mod error;
+mod folder;
+mod machine;
+mod metrics;
+mod record;
+
+pub use error::RunError;
+pub(crate) use folder::replace_file;
+pub use folder::{Run, RunFolder};
+pub use machine::Machine;
+pub use metrics::MetricsRow;
+pub use record::{
+    DataDescription, Failure, ModelDescription, RefreshOutcome, RefreshRecord, RunRecord,
+    RunStatus, Versions,
+};

@@ -1,0 +1,190 @@
+//! `run.json`: what was run, where, and what happened.
+
+use serde::{Deserialize, Serialize};
+
+use super::Machine;
+use crate::config::TrainConfig;
+use crate::data::Split;
+use crate::optimizers::OptimizerName;
+
+/// A whole run, as `run.json` holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Version of this format.
+    pub format: u64,
+    /// The run's name, which is its folder's.
+    pub name: String,
+    /// How far the run came.
+    pub status: RunStatus,
+    /// Start, RFC 3339, UTC.
+    pub started: String,
+    /// End, RFC 3339, UTC.
+    pub finished: Option<String>,
+    /// Every setting.
+    pub config: TrainConfig,
+    /// What was trained.
+    pub model: ModelDescription,
+    /// What it was trained on.
+    pub data: DataDescription,
+    /// The program's parts.
+    pub versions: Versions,
+    /// Where the times were measured.
+    pub machine: Machine,
+    /// Every estimation of a spectrum.
+    pub refreshes: Vec<RefreshRecord>,
+    /// Every optimizer that was stopped.
+    pub failures: Vec<Failure>,
+}
+
+impl RunRecord {
+    /// The format that this program writes and reads.
+    pub const FORMAT: u64 = 1;
+
+    /// The record of a run that starts now on this machine.
+    pub fn start(name: &str, config: &TrainConfig, model: ModelDescription, split: &Split) -> Self {
+        Self {
+            format: Self::FORMAT,
+            name: name.to_owned(),
+            status: RunStatus::Running,
+            started: now(),
+            finished: None,
+            config: config.clone(),
+            model,
+            data: DataDescription::of(split),
+            versions: Versions::here(),
+            machine: Machine::here(),
+            refreshes: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Marks the run as over.
+    pub fn finish(&mut self, status: RunStatus) {
+        self.status = status;
+        self.finished = Some(now());
+    }
+}
+
+/// The time, RFC 3339 to the second, UTC.
+pub(super) fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+/// How far a run came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Not over, or cut off.
+    Running,
+    /// Over, with every optimizer tried.
+    Finished,
+    /// Ended by Ctrl-C.
+    Interrupted,
+}
+
+/// What is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelDescription {
+    /// For people, such as `logistic regression, 784 inputs, 10 classes`.
+    pub name: String,
+    /// Number n of parameters.
+    pub parameters: usize,
+}
+
+/// What a model is trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataDescription {
+    /// The data set's name.
+    pub name: String,
+    /// Training examples.
+    pub train: usize,
+    /// Validation examples.
+    pub validation: usize,
+    /// Length of a feature vector.
+    pub dim: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl DataDescription {
+    /// Describes `split`.
+    pub fn of(split: &Split) -> Self {
+        Self {
+            name: split.train.name.clone(),
+            train: split.train.len(),
+            validation: split.validation.len(),
+            dim: split.train.dim,
+            classes: split.train.classes,
+        }
+    }
+}
+
+/// Versions of the program and of what it was built with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versions {
+    /// This program.
+    pub fosi: String,
+    /// `release`, or `debug` where assertions are on and times mean little.
+    pub profile: String,
+}
+
+impl Versions {
+    /// Of this program.
+    pub fn here() -> Self {
+        let debug = cfg!(debug_assertions);
+        Self {
+            fosi: env!("CARGO_PKG_VERSION").to_owned(),
+            profile: if debug { "debug" } else { "release" }.to_owned(),
+        }
+    }
+}
+
+/// One estimation of the spectrum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefreshRecord {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// The run's seed.
+    pub seed: u64,
+    /// Steps taken before it.
+    pub step: u64,
+    /// Hessian-vector products that it computed.
+    pub products: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// What came of it.
+    pub outcome: RefreshOutcome,
+}
+
+/// What came of an estimation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshOutcome {
+    /// A new spectrum.
+    Accepted {
+        /// Eigenvalues, the largest first.
+        eigenvalues: Vec<f64>,
+        /// ‖Hv − λv‖ of each pair, as Lanczos bounds it.
+        residuals: Vec<f64>,
+    },
+    /// Refused; the old spectrum stayed.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// An optimizer that was stopped before the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// The run's seed.
+    pub seed: u64,
+    /// Epoch in which it was stopped, from 1.
+    pub epoch: u64,
+    /// Steps that it had taken.
+    pub step: u64,
+    /// Why.
+    pub reason: String,
+}

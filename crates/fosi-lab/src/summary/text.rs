@@ -1,0 +1,136 @@
+//! The summary as aligned text.
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+use super::{Entry, Measure, Spread};
+
+/// No lines but one below the header.
+pub(crate) const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// The tables that a run ends with: for each measure the best value and when the base's best was reached, then costs.
+pub fn render(entries: &[Entry]) -> String {
+    let mut blocks: Vec<String> = Measure::ALL
+        .iter()
+        .enumerate()
+        .map(|(index, measure)| measure_block(*measure, index, entries))
+        .collect();
+    blocks.push(cost_block(entries));
+    blocks.extend(seeds_note(entries));
+    blocks.extend(stopped_note(entries));
+    blocks.join("\n\n")
+}
+
+fn measure_block(measure: Measure, index: usize, entries: &[Entry]) -> String {
+    let (title, best, decimals) = match measure {
+        Measure::ValidationAccuracy => ("Validation accuracy", "highest", 4),
+        Measure::ValidationLoss => ("Validation loss", "lowest", 4),
+        Measure::TrainingLoss => ("Training loss", "lowest", 4),
+    };
+    let header = [
+        best,
+        "at epoch",
+        "steps to\nbase's best",
+        "ratio\nto base",
+        "seconds to\nbase's best",
+        "ratio\nto base",
+    ];
+    let rows = entries.iter().map(|entry| {
+        let standing = &entry.standings[index];
+        let mut cells = vec![spread(&standing.best, decimals), spread(&standing.epoch, 0)];
+        match &standing.reach {
+            Some(reach) => cells.extend([
+                spread(&reach.steps, 0),
+                spread(&reach.step_ratio, 2),
+                spread(&reach.seconds, 2),
+                spread(&reach.second_ratio, 2),
+            ]),
+            None => cells.extend(std::iter::repeat_n("no base".to_owned(), 4)),
+        }
+        cells
+    });
+    block(title, &header, entries, rows)
+}
+
+fn cost_block(entries: &[Entry]) -> String {
+    let header = [
+        "steps",
+        "training\nseconds",
+        "seconds\nan epoch",
+        "seconds in\nrefreshes",
+        "gradients",
+        "products",
+    ];
+    let rows = entries.iter().map(|entry| {
+        let totals = &entry.totals;
+        vec![
+            spread(&totals.steps, 0),
+            spread(&totals.seconds, 2),
+            spread(&totals.epoch_seconds, 3),
+            spread(&totals.refresh_seconds, 2),
+            spread(&totals.gradients, 0),
+            spread(&totals.products, 0),
+        ]
+    });
+    block("Cost", &header, entries, rows)
+}
+
+fn block(
+    title: &str,
+    header: &[&str],
+    entries: &[Entry],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    let cells = std::iter::once(title).chain(header.iter().copied());
+    table.set_header(cells.collect::<Vec<_>>());
+    for (entry, mut row) in entries.iter().zip(rows) {
+        row.insert(0, label(entry, entries));
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// The optimizer, after the run's name where there are several runs, with a mark where it was stopped.
+fn label(entry: &Entry, entries: &[Entry]) -> String {
+    let mark = if entry.stopped { " †" } else { "" };
+    if entries.iter().all(|other| other.run == entry.run) {
+        return format!("{}{mark}", entry.optimizer);
+    }
+    format!("{} {}{mark}", entry.run, entry.optimizer)
+}
+
+/// The median, and on a second line the range where it is one.
+fn spread(spread: &Spread, decimals: usize) -> String {
+    let median = match spread.median {
+        value if value.is_nan() => return "–".to_owned(),
+        value if value.is_infinite() => "not reached".to_owned(),
+        value => format!("{value:.decimals$}"),
+    };
+    let ends = [spread.low, spread.high].map(|value| match value.is_infinite() {
+        true => "∞".to_owned(),
+        false => format!("{value:.decimals$}"),
+    });
+    if ends[0] == ends[1] {
+        return median;
+    }
+    format!("{median}\n{}–{}", ends[0], ends[1])
+}
+
+fn seeds_note(entries: &[Entry]) -> Option<String> {
+    let most = entries.iter().map(|entry| entry.seeds).max()?;
+    (most > 1).then(|| {
+        format!("Medians over {most} seeds, with the least and the greatest; ∞: not reached with some seed.")
+    })
+}
+
+fn stopped_note(entries: &[Entry]) -> Option<String> {
+    let stopped = entries.iter().any(|entry| entry.stopped);
+    stopped.then(|| "† stopped before the end: its best is that of the epochs before.".to_owned())
+}

@@ -1,0 +1,248 @@
+//! The program from outside: bad input gets a message and exit status 2, and nothing half-written.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn fosi(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// Runs in an empty folder; the message must hold every one of `parts`, and the folder must stay as it was.
+fn refused(arguments: &[&str], parts: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    refused_in(folder.path(), arguments, parts);
+}
+
+fn refused_in(folder: &Path, arguments: &[&str], parts: &[&str]) {
+    let before = entries(folder);
+    let output = fosi(folder, arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+    for part in parts {
+        assert!(
+            message.contains(part),
+            "{arguments:?}: `{part}` in {message}"
+        );
+    }
+    assert!(message.starts_with("error: "), "{message}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(entries(folder), before, "{arguments:?}");
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.extend(entries(&path));
+        }
+        names.push(path.display().to_string());
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn settings_that_are_not_allowed() {
+    let cases: [(&[&str], &[&str]); 22] = [
+        (&["--k", "0"], &["--k 0", "at least 1"]),
+        (
+            &["--k", "4", "--l", "4", "--m", "7"],
+            &["--m 7", "at least 8"],
+        ),
+        (&["--k", "-1"], &["-1", "--k"]),
+        (&["--alpha", "-0.01"], &["--alpha is -0.01", "above 0"]),
+        (&["--alpha", "nan"], &["--alpha is NaN"]),
+        (&["--lr", "0"], &["--lr is 0", "above 0"]),
+        (&["--lr", "hb=inf"], &["--lr is inf"]),
+        (
+            &["--lr", "hp=0.1"],
+            &["unknown base optimizer `hp`", "did you mean `hb`?"],
+        ),
+        (&["--lr", "fast"], &["`fast` is not a number"]),
+        (&["--clip", "0.9"], &["--clip is 0.9", "at least 1"]),
+        (&["--scale-limit", "nan"], &["--clip is NaN"]),
+        (&["--momentum", "1.0"], &["--momentum is 1", "below 1"]),
+        (&["--weight-decay", "-1"], &["--weight-decay is -1"]),
+        (&["--overhead", "1"], &["--overhead is 1", "above 1"]),
+        (
+            &["--overhead", "1.1", "--interval", "9"],
+            &["--interval 9", "--overhead 1.1"],
+        ),
+        (&["--interval", "0"], &["--interval is 0"]),
+        (&["--epochs", "0"], &["--epochs is 0"]),
+        (&["--batch", "0"], &["--batch is 0"]),
+        (&["--batch", "1438"], &["--batch 1438", "at most 1437"]),
+        (&["--threads", "0"], &["--threads is 0"]),
+        (&["--name", "../elsewhere"], &["../elsewhere"]),
+        (&["--seeds", "1,2,1"], &["--seed names 1 twice"]),
+    ];
+    for (arguments, parts) in cases {
+        refused(&[&["train", "lr"], arguments].concat(), parts);
+    }
+}
+
+#[test]
+fn names_that_are_unknown_get_the_nearest_known_one() {
+    refused(
+        &["train", "lr", "--optimizers", "hb,fosi-adm"],
+        &["unknown optimizer `fosi-adm`", "`fosi-adam`"],
+    );
+    refused(
+        &["train", "lr", "--data", "mnits"],
+        &["unknown data set `mnits`", "did you mean `mnist`?"],
+    );
+    refused(
+        &["train", "lr", "--hvp", "f65"],
+        &["unknown precision `f65`", "did you mean `f64`?"],
+    );
+    refused(&["train", "rl"], &["unknown task `rl`", "lr"]);
+    refused(&["trian"], &["trian", "train"]);
+    refused(&["train", "lr", "--epoch", "3"], &["--epoch", "--epochs"]);
+}
+
+#[test]
+fn configuration_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("epoch = 3", "did you mean `epochs`?"),
+        ("epochs = 'three'", "line 1"),
+        ("epochs = 3\nmomentum = 2", "--momentum is 2"),
+        (
+            "optimizers = ['hb', 'fosi-gb']",
+            "unknown optimizer `fosi-gb`",
+        ),
+        ("interval = 5\noverhead = 1.5", "contradict"),
+        ("= 3", "line 1"),
+    ];
+    for (text, part) in cases {
+        fs::write(folder.path().join("run.toml"), text).unwrap();
+        refused_in(
+            folder.path(),
+            &["train", "lr", "--config", "run.toml"],
+            &[part],
+        );
+    }
+    refused_in(
+        folder.path(),
+        &["train", "lr", "--config", "none.toml"],
+        &["none.toml"],
+    );
+}
+
+#[test]
+fn data_that_is_missing_or_damaged() {
+    refused(&["train", "lr", "--data", "mnist"], &["--data-dir"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mnist = [
+        "train",
+        "lr",
+        "--data",
+        "mnist",
+        "--data-dir",
+        "data",
+        "--name",
+        "x",
+    ];
+    refused_in(folder.path(), &mnist, &["train-images-idx3-ubyte", "data"]);
+
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let write =
+        |name: &str, bytes: &[u8]| fs::write(folder.path().join("data").join(name), bytes).unwrap();
+    write(
+        "train-images-idx3-ubyte",
+        &[0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 7],
+    );
+    write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 1, 10]);
+    write("t10k-images-idx3-ubyte", b"");
+    write("t10k-labels-idx1-ubyte", b"");
+    refused_in(
+        folder.path(),
+        &mnist,
+        &["train-images-idx3-ubyte", "truncated", "25 bytes", "has 17"],
+    );
+    write(
+        "train-images-idx3-ubyte",
+        &[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7],
+    );
+    refused_in(
+        folder.path(),
+        &mnist,
+        &["train-labels-idx1-ubyte", "label 0 is 10"],
+    );
+    write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 1, 9]);
+    refused_in(
+        folder.path(),
+        &mnist,
+        &["t10k-images-idx3-ubyte", "not an IDX file"],
+    );
+}
+
+#[test]
+fn a_run_folder_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("runs/mine")).unwrap();
+    fs::write(folder.path().join("runs/mine/metrics.csv"), "kept").unwrap();
+    refused_in(
+        folder.path(),
+        &["train", "lr", "--name", "mine"],
+        &["runs/mine", "exists", "--name"],
+    );
+    assert_eq!(
+        fs::read_to_string(folder.path().join("runs/mine/metrics.csv")).unwrap(),
+        "kept"
+    );
+}
+
+#[test]
+fn comparing_what_is_no_run() {
+    refused(&["compare"], &["<RUN>"]);
+    refused(&["compare", "runs/none"], &["runs/none", "run.json"]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("run.json"), "{\"format\": 99}").unwrap();
+    refused_in(folder.path(), &["compare", "."], &["format 99"]);
+    fs::write(folder.path().join("run.json"), "{\"format\": 1").unwrap();
+    refused_in(folder.path(), &["compare", "."], &["run.json is damaged"]);
+}
+
+#[test]
+fn help_names_every_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = fosi(folder.path(), &["train", "--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for option in [
+        "dry-run",
+        "optimizers",
+        "k",
+        "l",
+        "m",
+        "alpha",
+        "interval",
+        "overhead",
+        "warmup",
+        "clip",
+        "lr",
+        "momentum",
+        "batch",
+        "epochs",
+        "seed",
+        "threads",
+        "hvp",
+        "config",
+        "data",
+        "data-dir",
+        "name",
+        "out",
+    ] {
+        assert!(
+            text.contains(&format!("--{option} ")) || text.contains(&format!("--{option}\n")),
+            "{option}"
+        );
+    }
+}

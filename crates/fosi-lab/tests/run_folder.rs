@@ -1,0 +1,182 @@
+//! Reading back what a run wrote, whole and damaged.
+
+use std::fs;
+
+use fosi_lab::config::{TaskName, TrainConfig};
+use fosi_lab::data::{DataName, digits};
+use fosi_lab::runs::{
+    Failure, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord, Run, RunError, RunFolder,
+    RunRecord, RunStatus,
+};
+
+fn row(epoch: u64) -> MetricsRow {
+    MetricsRow {
+        optimizer: "fosi-hb".parse().unwrap(),
+        seed: 3,
+        epoch,
+        step: 23 * epoch,
+        train_loss: 0.1 + 0.2,
+        valid_loss: 1.0 / 3.0,
+        valid_accuracy: 0.9,
+        train_seconds: 1e-7,
+        refresh_seconds: 0.0,
+        gradients: 23,
+        products: 40,
+    }
+}
+
+fn record() -> RunRecord {
+    let model = ModelDescription {
+        name: "m".to_owned(),
+        parameters: 650,
+    };
+    let config = TrainConfig::defaults(TaskName::Lr, DataName::Digits);
+    let mut record = RunRecord::start("r", &config, model, &digits().unwrap());
+    let refresh = |outcome| RefreshRecord {
+        optimizer: row(1).optimizer,
+        seed: 3,
+        step: 23,
+        products: 40,
+        seconds: 0.1,
+        outcome,
+    };
+    record.refreshes = vec![
+        refresh(RefreshOutcome::Accepted {
+            eigenvalues: vec![4.0, 0.1 + 0.2],
+            residuals: vec![1e-17, 1e-300],
+        }),
+        refresh(RefreshOutcome::Refused {
+            reason: "a product wasn't finite".to_owned(),
+        }),
+    ];
+    record.failures = vec![Failure {
+        optimizer: row(1).optimizer,
+        seed: 3,
+        epoch: 2,
+        step: 30,
+        reason: "the training loss is NaN".to_owned(),
+    }];
+    record
+}
+
+/// A folder with two rows and a record.
+fn written(out: &std::path::Path) -> std::path::PathBuf {
+    let mut folder = RunFolder::create(out, "r").unwrap();
+    folder.append(&row(1)).unwrap();
+    folder.append(&row(2)).unwrap();
+    folder.write_record(&record()).unwrap();
+    folder.path().to_owned()
+}
+
+#[test]
+fn a_run_reads_back_bit_for_bit() {
+    let out = tempfile::tempdir().unwrap();
+    let run = Run::read(&written(out.path())).unwrap();
+    assert_eq!(run.rows, [row(1), row(2)]);
+    let mut expected = record();
+    expected.started = run.record.started.clone();
+    assert_eq!(run.record, expected);
+    assert_eq!(run.record.status, RunStatus::Running);
+}
+
+#[test]
+fn rows_are_in_the_file_before_the_run_is_over() {
+    let out = tempfile::tempdir().unwrap();
+    let mut folder = RunFolder::create(out.path(), "r").unwrap();
+    let lines = || {
+        fs::read_to_string(out.path().join("r/metrics.csv"))
+            .unwrap()
+            .lines()
+            .count()
+    };
+    assert_eq!(lines(), 1);
+    folder.append(&row(1)).unwrap();
+    assert_eq!(lines(), 2);
+}
+
+#[test]
+fn a_folder_is_made_once() {
+    let out = tempfile::tempdir().unwrap();
+    RunFolder::check_free(out.path(), "r").unwrap();
+    written(out.path());
+    assert!(matches!(
+        RunFolder::check_free(out.path(), "r"),
+        Err(RunError::Exists { .. })
+    ));
+    assert!(matches!(
+        RunFolder::create(out.path(), "r"),
+        Err(RunError::Exists { .. })
+    ));
+}
+
+#[test]
+fn files_are_replaced_and_nothing_else_is_left() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(out.path(), "r").unwrap();
+    folder.write_file("x", b"one").unwrap();
+    folder.write_file("x", b"two").unwrap();
+    let path = out.path().join("r");
+    assert_eq!(fs::read(path.join("x")).unwrap(), b"two");
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    // Where a folder stands in the way, the error names the file and no temporary one stays.
+    fs::create_dir(path.join("y")).unwrap();
+    let error = folder.write_file("y", b"three").unwrap_err();
+    assert!(matches!(&error, RunError::Write { path: at, .. } if *at == path.join("y")));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+}
+
+#[test]
+fn damaged_metrics_are_named_with_their_line() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = written(out.path());
+    let path = folder.join("metrics.csv");
+    let good = fs::read_to_string(&path).unwrap();
+    let cases = [
+        (good.replace("optimizer,seed", "seed,optimizer"), 1),
+        (good.replace("fosi-hb,3,1", "fosi-xy,3,1"), 2),
+        (good.replace("fosi-hb,3,2", "fosi-hb,-3,2"), 3),
+        (good.replace("fosi-hb,3,2,46,", "fosi-hb,3,2,46,NaN,"), 3),
+        (good.replacen("0.30000000000000004", "inf", 1), 2),
+        (good[..good.len() - 9].to_owned(), 3),
+        (String::new(), 1),
+    ];
+    for (text, expected) in cases {
+        fs::write(&path, &text).unwrap();
+        let error = Run::read(&folder).unwrap_err();
+        assert!(
+            matches!(&error, RunError::Metrics { line, .. } if *line == expected),
+            "{error} in\n{text}"
+        );
+        assert!(error.to_string().contains("metrics.csv"));
+    }
+}
+
+#[test]
+fn a_damaged_or_missing_record_is_named() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = written(out.path());
+    let path = folder.join("run.json");
+    let good = fs::read_to_string(&path).unwrap();
+    for text in [
+        &good[..good.len() / 2],
+        "",
+        "[]",
+        &good.replace("fosi-hb", "fosi-xy"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = Run::read(&folder).unwrap_err();
+        assert!(matches!(&error, RunError::Record { .. }), "{error}");
+        assert!(error.to_string().contains("run.json"));
+    }
+    fs::write(&path, good.replace("\"format\": 1", "\"format\": 2")).unwrap();
+    assert!(matches!(
+        Run::read(&folder),
+        Err(RunError::Format {
+            found: 2,
+            known: 1,
+            ..
+        })
+    ));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(Run::read(&folder), Err(RunError::Read { .. })));
+}

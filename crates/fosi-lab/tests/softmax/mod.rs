@@ -1,0 +1,169 @@
+//! Softmax regression with Heavy-Ball by hand: a [`Workbench`] to test the training loop with. The name `fosi-hb`
+//! stands for three times the learning rate; every second epoch it reports a made-up refresh.
+
+use std::time::Duration;
+
+use fosi_lab::data::{Batch, Dataset};
+use fosi_lab::optimizers::OptimizerName;
+use fosi_lab::runs::{ModelDescription, RefreshOutcome, RefreshRecord};
+use fosi_lab::train::{Cost, Evaluation, StepError, StepReport, Trainee, Workbench};
+
+pub struct Softmax {
+    pub dim: usize,
+    pub classes: usize,
+    pub rate: f64,
+    /// This optimizer gets NaN as its loss at its 30th step.
+    pub diverges: Option<OptimizerName>,
+    /// Each evaluation takes as long.
+    pub evaluation_pause: Duration,
+}
+
+impl Softmax {
+    pub fn new(dim: usize, classes: usize) -> Self {
+        Self {
+            dim,
+            classes,
+            rate: 0.1,
+            diverges: None,
+            evaluation_pause: Duration::ZERO,
+        }
+    }
+}
+
+impl Workbench for Softmax {
+    fn model(&self) -> ModelDescription {
+        ModelDescription {
+            name: format!(
+                "logistic regression, {} inputs, {} classes",
+                self.dim, self.classes
+            ),
+            parameters: (self.dim + 1) * self.classes,
+        }
+    }
+
+    fn trainee(
+        &self,
+        optimizer: OptimizerName,
+        seed: u64,
+    ) -> Result<Box<dyn Trainee + '_>, StepError> {
+        let n = (self.dim + 1) * self.classes;
+        Ok(Box::new(Regression {
+            setup: self,
+            optimizer,
+            seed,
+            weights: vec![0.0; n],
+            momentum: vec![0.0; n],
+            rate: if optimizer.fosi {
+                3.0 * self.rate
+            } else {
+                self.rate
+            },
+            steps: 0,
+            refreshes: Vec::new(),
+        }))
+    }
+}
+
+struct Regression<'a> {
+    setup: &'a Softmax,
+    optimizer: OptimizerName,
+    seed: u64,
+    weights: Vec<f64>,
+    momentum: Vec<f64>,
+    rate: f64,
+    steps: u64,
+    refreshes: Vec<RefreshRecord>,
+}
+
+impl Regression<'_> {
+    /// Class probabilities of one example.
+    fn probabilities(&self, x: &[f32]) -> Vec<f64> {
+        let row = self.setup.dim + 1;
+        let score =
+            |w: &[f64]| w[row - 1] + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+        let scores: Vec<f64> = self.weights.chunks(row).map(score).collect();
+        let most = scores.iter().copied().fold(f64::MIN, f64::max);
+        let powers: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        powers.into_iter().map(|p| p / sum).collect()
+    }
+}
+
+impl Trainee for Regression<'_> {
+    fn step(&mut self, batch: Batch) -> Result<StepReport, StepError> {
+        let (dim, row) = (self.setup.dim, self.setup.dim + 1);
+        let mut gradient = vec![0.0; self.weights.len()];
+        let mut loss = 0.0;
+        for (x, &label) in batch.features.chunks(dim).zip(&batch.labels) {
+            let p = self.probabilities(x);
+            loss -= p[usize::from(label)].ln();
+            for (class, g) in gradient.chunks_mut(row).enumerate() {
+                let error = p[class] - f64::from(u8::from(class == usize::from(label)));
+                g.iter_mut()
+                    .zip(x)
+                    .for_each(|(g, x)| *g += error * f64::from(*x));
+                g[dim] += error;
+            }
+        }
+        let size = batch.len() as f64;
+        for ((w, m), g) in self
+            .weights
+            .iter_mut()
+            .zip(&mut self.momentum)
+            .zip(gradient)
+        {
+            *m = 0.9 * *m + g / size;
+            *w -= self.rate * *m;
+        }
+        self.steps += 1;
+        if self.optimizer.fosi && self.steps.is_multiple_of(40) {
+            self.refreshes.push(RefreshRecord {
+                optimizer: self.optimizer,
+                seed: self.seed,
+                step: self.steps,
+                products: 40,
+                seconds: 0.001,
+                outcome: RefreshOutcome::Accepted {
+                    eigenvalues: vec![2.0, 1.0],
+                    residuals: vec![1e-9, 1e-8],
+                },
+            });
+        }
+        let diverged = self.setup.diverges == Some(self.optimizer) && self.steps == 30;
+        Ok(StepReport {
+            loss: if diverged { f64::NAN } else { loss / size },
+        })
+    }
+
+    fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation, StepError> {
+        std::thread::sleep(self.setup.evaluation_pause);
+        let (mut loss, mut right) = (0.0, 0);
+        for (x, &label) in data.features.chunks(data.dim).zip(&data.labels) {
+            let p = self.probabilities(x);
+            loss -= p[usize::from(label)].ln();
+            let best = (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b]));
+            right += u64::from(best == Some(usize::from(label)));
+        }
+        let n = data.len() as f64;
+        Ok(Evaluation {
+            loss: loss / n,
+            accuracy: right as f64 / n,
+        })
+    }
+
+    fn cost(&self) -> Cost {
+        Cost {
+            gradients: self.steps,
+            products: if self.optimizer.fosi {
+                self.steps / 40 * 40
+            } else {
+                0
+            },
+            refresh_seconds: 0.0,
+        }
+    }
+
+    fn take_refreshes(&mut self) -> Vec<RefreshRecord> {
+        std::mem::take(&mut self.refreshes)
+    }
+}
