@@ -135,6 +135,9 @@ pub trait Elementwise: Send + Sync {
     /// Whether the direction is a linear combination of past gradients with the same weights for all
     /// coordinates; such a base never leaves the subspace's complement.
     const LINEAR: bool = false;
+    /// Whether the state holds squares of gradients. A gradient whose square would overflow is then refused with
+    /// [`Error::GradientOverflow`].
+    const SQUARES: bool = false;
 
     /// The numbers of step t, counted from 1, at learning rate η.
     fn coefficients(&self, step: u64, learning_rate: f64) -> Self::Coefficients;
@@ -207,6 +210,10 @@ pub trait Base<S: Space> {
     /// An error where a setting is outside its range.
     fn validate(&self) -> Result<(), Error> {
         Ok(())
+    }
+    /// Whether the state holds squares of gradients: see [`Elementwise::SQUARES`].
+    fn squares(&self) -> bool {
+        false
     }
     /// State beyond the state vectors, for checkpoints.
     fn export(&self) -> Result<Vec<u8>, Error> {
@@ -290,6 +297,9 @@ impl<S: Space, E: Elementwise> Base<S> for E {
     }
     fn validate(&self) -> Result<(), Error> {
         Elementwise::validate(self)
+    }
+    fn squares(&self) -> bool {
+        E::SQUARES
     }
     fn step(
         &mut self,

@@ -80,8 +80,13 @@ impl Array {
             );
             return Err(Error::Checkpoint(message));
         }
-        if rows == 0 || dim == 0 {
-            return Ok(vec![Vec::new(); rows]);
+        if rows == 0 {
+            return Ok(Vec::new());
+        }
+        if dim == 0 {
+            // Empty vectors take no bytes, so their number alone must not cost memory.
+            let many = || Error::Checkpoint(format!("it claims {rows} empty vectors"));
+            return (rows == 1).then(|| vec![Vec::new()]).ok_or_else(many);
         }
         let row = |bytes: &[u8]| bytes.chunks_exact(size_of::<T>()).map(T::read).collect();
         Ok(self
@@ -89,6 +94,17 @@ impl Array {
             .chunks_exact(dim * size_of::<T>())
             .map(row)
             .collect())
+    }
+
+    /// The only vector, of `dim` finite numbers.
+    fn to_finite_row(&self, name: &str, dim: usize) -> Result<Vec<f64>, Error> {
+        match self.to_rows::<f64>(dim)?.as_slice() {
+            [row] if row.iter().all(|x| x.is_finite()) => Ok(row.clone()),
+            _ => {
+                let message = format!("array {name:?} is not one vector of finite numbers");
+                Err(Error::Checkpoint(message))
+            }
+        }
     }
 }
 
@@ -122,6 +138,10 @@ const SMALL: [&str; 5] = [
     "momentum",
     "gram_inverse",
 ];
+
+/// The metadata entry with the checksum, of [`CHECKSUM`] hexadecimal digits, and the header.
+const METADATA: &str = "fosi";
+const CHECKSUM: usize = 8;
 
 fn state_name(index: usize) -> String {
     format!("state.{index}")
@@ -186,16 +206,37 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             Some(scalars) => Some(self.import_subspace(scalars, &mut arrays)?),
             None => None,
         };
-        let own_interval = self.progress.interval;
+        let progress = self.resumed(header.progress)?;
         let mut base: Vec<Vec<u8>> = take(&mut arrays, BASE)?.into_rows()?;
         self.base.import(&base.pop().unwrap_or_default())?;
         self.state = state;
         self.subspace = subspace;
-        self.progress = header.progress;
-        if matches!(self.config.schedule, crate::Schedule::Every { .. }) {
-            self.progress.interval = own_interval;
-        }
+        self.progress = progress;
         Ok(())
+    }
+
+    /// The saved progress with this optimizer's own T where its schedule fixes one, or the saved measurement.
+    fn resumed(&self, saved: Progress) -> Result<Progress, Error> {
+        // Far beyond any run, and far below where counting would overflow.
+        const MOST: u64 = 1 << 53;
+        let last = saved.last_refresh.unwrap_or(0);
+        if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
+            let message = format!("its step {} cannot be", saved.step);
+            return Err(Error::Checkpoint(message));
+        }
+        let steps = self.config.spectrum_params(0).steps(self.space.dim());
+        let schedule = &self.config.schedule;
+        let measured = saved.product_cost.and(saved.interval);
+        let fixed = schedule.fixed_interval(steps);
+        Ok(Progress {
+            interval: fixed.or(measured),
+            product_cost: if fixed.is_some() {
+                schedule.given_cost()
+            } else {
+                measured.and(saved.product_cost)
+            },
+            ..saved
+        })
     }
 
     fn fits(&self, header: &Header) -> Result<(), Error> {
@@ -230,8 +271,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let mut small = Vec::new();
         for name in SMALL {
             let len = if name == "gram_inverse" { k * k } else { k };
-            let mut rows: Vec<Vec<f64>> = take(arrays, name)?.to_rows(len)?;
-            small.push(rows.pop().unwrap_or_default());
+            small.push(take(arrays, name)?.to_finite_row(name, len)?);
         }
         let [
             eigenvalues,
@@ -244,6 +284,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
         if scalars.largest > k {
             let message = format!("it has {k} pairs, {} of them largest", scalars.largest);
+            return Err(Error::Checkpoint(message));
+        }
+        if !(scalars.scale >= 1.0 && scalars.scale.is_finite()) {
+            let message = format!("its scale is {}, which cannot be", scalars.scale);
             return Err(Error::Checkpoint(message));
         }
         let spectrum = Spectrum {
@@ -298,8 +342,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
-        // The rename itself must survive a crash.
-        std::fs::File::open(folder)?.sync_all()
+        // The rename itself must survive a crash; elsewhere a folder can't be opened.
+        #[cfg(unix)]
+        std::fs::File::open(folder)?.sync_all()?;
+        Ok(())
     };
     write().map_err(|source| io_error(path, source))
 }
@@ -316,12 +362,15 @@ fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error>
     arrays.remove(name).ok_or_else(missing)
 }
 
-/// CRC-32 over header and arrays.
-fn checksum<'a>(header: &str, arrays: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+/// CRC-32 over header and arrays, their types and shapes included.
+fn checksum<'a>(
+    header: &str,
+    arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
+) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header.as_bytes());
-    for (name, bytes) in arrays {
-        hasher.update(name.as_bytes());
+    for (name, dtype, shape, bytes) in arrays {
+        hasher.update(format!("{name} {dtype:?} {shape:?}").as_bytes());
         hasher.update(bytes);
     }
     format!("{:08x}", hasher.finalize())
@@ -334,9 +383,12 @@ fn serialize(header: &Header, arrays: &[(String, Array)]) -> Result<Vec<u8>, Err
     sorted.sort_by_key(|(name, _)| *name);
     let sum = checksum(
         &header,
-        sorted.iter().map(|(name, a)| (*name, a.bytes.as_slice())),
+        sorted
+            .iter()
+            .map(|(name, a)| (*name, a.dtype, &a.shape[..], &a.bytes[..])),
     );
-    let metadata = HashMap::from([("fosi".into(), header), ("checksum".into(), sum)]);
+    // One entry: the order of several would change from run to run, and equal states must give equal bytes.
+    let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
     let views: Result<Vec<_>, _> = sorted
         .iter()
         .map(|(name, a)| Ok((*name, TensorView::new(a.dtype, a.shape.to_vec(), &a.bytes)?)))
@@ -351,8 +403,8 @@ fn deserialize(bytes: &[u8]) -> Result<(Header, HashMap<String, Array>), Error> 
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
     let metadata = metadata.metadata().as_ref();
-    let entry = |key: &str| metadata.and_then(|m| m.get(key));
-    let (Some(header), Some(sum)) = (entry("fosi"), entry("checksum")) else {
+    let entry = metadata.and_then(|m| m.get(METADATA));
+    let Some((sum, header)) = entry.and_then(|entry| entry.split_at_checked(CHECKSUM)) else {
         return Err(Error::Checkpoint(
             "it was not written by this library".into(),
         ));
@@ -361,9 +413,11 @@ fn deserialize(bytes: &[u8]) -> Result<(Header, HashMap<String, Array>), Error> 
     views.sort_by(|a, b| a.0.cmp(&b.0));
     let found = checksum(
         header,
-        views.iter().map(|(name, v)| (name.as_str(), v.data())),
+        views
+            .iter()
+            .map(|(name, v)| (name.as_str(), v.dtype(), v.shape(), v.data())),
     );
-    if found != *sum {
+    if found != sum {
         return Err(damaged(&format!("its checksum is {found}, not {sum}")));
     }
     let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;

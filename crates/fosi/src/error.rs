@@ -36,6 +36,21 @@ pub enum Error {
         /// Number of steps that had been taken.
         step: u64,
     },
+    /// The gradient is so long that its square overflows the vectors' precision, and the base keeps squares: the
+    /// infinity would stay in its state for ever. Scale the loss down, or clip the gradient.
+    #[error(
+        "the gradient at step {step} has norm {norm:.2e}, and this base squares gradients, so that the norm must \
+         be at most {limit:.2e} in this precision; the step was not taken (skip this batch, clip the gradient, scale the loss \
+         down or use f64)"
+    )]
+    GradientOverflow {
+        /// Number of steps that had been taken.
+        step: u64,
+        /// ‖g‖ after clipping.
+        norm: f64,
+        /// The largest norm that is allowed.
+        limit: f64,
+    },
     /// The spectrum could not be estimated; the previous one, if any, stays in use.
     #[error("the refresh at step {step} failed and the previous spectrum stays in use: {source}")]
     Refresh {

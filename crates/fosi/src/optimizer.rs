@@ -125,7 +125,7 @@ impl FosiConfig {
         self.clipping.validate()
     }
 
-    fn spectrum_params(&self, refresh: u64) -> SpectrumParams {
+    pub(crate) fn spectrum_params(&self, refresh: u64) -> SpectrumParams {
         SpectrumParams {
             largest: self.largest,
             smallest: self.smallest,
@@ -319,12 +319,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         learning_rate.checked("learning_rate (η)", 0)?;
         let state = (0..base.state_len()).map(|_| space.zeros()).collect();
         let scratch = space.zeros();
-        let progress = match config.schedule {
-            Schedule::Every { interval, .. } => Progress {
-                interval: Some(interval),
-                ..Progress::default()
-            },
-            _ => Progress::default(),
+        let steps = config.spectrum_params(0).steps(space.dim());
+        let progress = Progress {
+            interval: config.schedule.fixed_interval(steps),
+            product_cost: config.schedule.given_cost(),
+            ..Progress::default()
         };
         Ok(Self {
             space,
@@ -399,7 +398,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             seconds: started.elapsed().as_secs_f64(),
         };
         self.subspace = Some(Subspace::new(spectrum, inverse_curvature, momentum, scale));
-        if self.progress.product_seconds.is_none() {
+        // Kept only where T depends on it: a time differs from run to run, and equal runs must have equal states.
+        if self.progress.interval.is_none() && self.progress.product_seconds.is_none() {
             let products = refresh.info.products.max(1) as f64;
             self.progress.product_seconds = Some(refresh.seconds / products);
         }
@@ -428,21 +428,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         momentum
     }
 
-    /// Fixes T once the cost r of a product is known.
+    /// Fixes a measured T once the cost r of a product is known.
     fn fix_interval(&mut self) {
-        let Schedule::Overhead {
-            overhead,
-            product_cost,
-            ..
-        } = self.config.schedule
-        else {
+        let Schedule::Overhead { overhead, .. } = self.config.schedule else {
             return;
         };
         let (None, Some(seconds)) = (self.progress.interval, self.progress.product_seconds) else {
             return;
         };
-        let measured = || self.pace.median().map(|pace| seconds / pace.max(1e-9));
-        let Some(cost) = product_cost.or_else(measured) else {
+        let Some(cost) = self.pace.median().map(|pace| seconds / pace.max(1e-9)) else {
             return;
         };
         let steps = self.config.spectrum_params(0).steps(self.space.dim());
@@ -456,7 +450,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// refresh, bit for bit the base's own step.
     ///
     /// # Errors
-    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], or [`Error::InvalidSetting`] where a rate's schedule
+    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], or [`Error::InvalidSetting`] where a rate's schedule
     /// gives a negative or non-finite value. Parameters and optimizer are then as before.
     pub fn step(
         &mut self,
@@ -469,6 +463,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let learning_rate = self.learning_rate.checked("learning_rate (η)", step)?;
         let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
         let norm = self.project_gradient(gradient)?;
+        self.refuse_overflow(norm)?;
         let gradient = match (self.config.clipping, &self.clipped) {
             (Clipping::Value(_), Some(clipped)) => clipped.borrow(),
             _ => gradient,
@@ -543,6 +538,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             scale,
             newton_norm: newton_square.sqrt(),
             base_norm: scale * moved.complement_norm,
+        })
+    }
+
+    /// An error where the base would square a gradient that is too long for it.
+    fn refuse_overflow(&self, norm: f64) -> Result<(), Error> {
+        let reaches_base = match self.config.clipping {
+            Clipping::None => norm,
+            Clipping::Norm(limit) | Clipping::Value(limit) => norm.min(limit),
+        };
+        // Half: room for the rounding of v̂ = v/(1 − β₂ᵗ).
+        let limit = 0.5 * self.space.max_value().sqrt();
+        if !self.base.squares() || reaches_base <= limit {
+            return Ok(());
+        }
+        Err(Error::GradientOverflow {
+            step: self.progress.step,
+            norm: reaches_base,
+            limit,
         })
     }
 

@@ -62,6 +62,25 @@ impl Schedule {
         }
     }
 
+    /// T where it needs no measurement, for refreshes of m Lanczos steps.
+    pub(crate) fn fixed_interval(&self, lanczos_steps: usize) -> Option<u64> {
+        match *self {
+            Self::Every { interval, .. } => Some(interval),
+            Self::Overhead { overhead, .. } => self
+                .given_cost()
+                .map(|cost| interval(cost, lanczos_steps, overhead)),
+            Self::Never => None,
+        }
+    }
+
+    /// r where it is given.
+    pub(crate) fn given_cost(&self) -> Option<f64> {
+        match *self {
+            Self::Overhead { product_cost, .. } => product_cost,
+            Self::Never | Self::Every { .. } => None,
+        }
+    }
+
     pub(crate) fn warmup(&self) -> Option<u64> {
         match *self {
             Self::Never => None,

@@ -32,6 +32,8 @@ pub trait Space {
     fn dim(&self) -> usize;
     /// The unit roundoff of a vector's entries.
     fn epsilon(&self) -> f64;
+    /// The largest finite value of a vector's entry.
+    fn max_value(&self) -> f64;
     /// An error unless `x` has n entries.
     fn check(&self, what: &'static str, x: &Self::Vector) -> Result<(), Error>;
     /// The zero vector.

@@ -108,7 +108,7 @@ impl<S: Space> Spectrum<S> {
     /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given.
     pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
         let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
-        let largest = self.maximum;
+        let largest = self.maximum.max(0.0);
         let last_of_largest = self.largest.checked_sub(1).map(|i| self.eigenvalues[i]);
         let last_of_smallest = self.eigenvalues[self.largest..].last();
         Extremes {
@@ -203,6 +203,11 @@ struct RitzPairs {
 impl RitzPairs {
     fn of(t: &Tridiagonal) -> Result<Self, LanczosError> {
         let m = t.diagonal.len();
+        if m == 0 {
+            // The eigensolver panics on an empty matrix.
+            let (values, vectors) = Default::default();
+            return Ok(Self { values, vectors });
+        }
         let dense = faer::Mat::from_fn(m, m, |i, j| match i.abs_diff(j) {
             0 => t.diagonal[i],
             1 => t.off_diagonal[i.min(j)],

@@ -38,6 +38,7 @@ impl Elementwise for Adam {
     type Coefficients = AdamStep;
     const NAME: &'static str = "adam";
     const STATE: usize = 2;
+    const SQUARES: bool = true;
 
     fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
         let t = step as f64;
@@ -106,6 +107,7 @@ impl Elementwise for AdamW {
     type Coefficients = AdamStep;
     const NAME: &'static str = "adamw";
     const STATE: usize = 2;
+    const SQUARES: bool = true;
 
     fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
         self.adam.coefficients(step, learning_rate)

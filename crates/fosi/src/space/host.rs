@@ -381,7 +381,15 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         direction,
         state,
     } = block;
-    let mut projection = vec![0.0; rows.len()];
+    // On the stack, so that a step of the usual k allocates nothing.
+    let (mut few, mut many) = ([0.0; 2 * GROUP], Vec::new());
+    let memory = if rows.len() <= GROUP {
+        &mut few[..2 * rows.len()]
+    } else {
+        many.resize(2 * rows.len(), 0.0);
+        &mut many[..]
+    };
+    let (projection, along) = memory.split_at_mut(rows.len());
     let mut square = 0.0;
     let mut state = Some(state);
     for (group, projection) in rows.chunks(GROUP).zip(projection.chunks_mut(GROUP)) {
@@ -406,9 +414,8 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         projection.copy_from_slice(&sums[..group.len()]);
         square += sums[GROUP];
     }
-    let mut along = vec![0.0; rows.len()];
-    let inside = split.along_basis(&projection, &mut along);
-    finish(rows, &along, split, direction, parameters);
+    let inside = split.along_basis(projection, along);
+    finish(rows, along, split, direction, parameters);
     Moved {
         complement_norm: (square - inside).max(0.0).sqrt(),
     }
@@ -541,6 +548,9 @@ impl<T: Scalar> Space for Host<T> {
     }
     fn epsilon(&self) -> f64 {
         T::EPSILON
+    }
+    fn max_value(&self) -> f64 {
+        T::MAX
     }
     fn check(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
         if x.len() == self.dim {

@@ -9,17 +9,21 @@ use half::bf16;
 pub trait Scalar: Stored + crate::base::Elements + PartialOrd {
     /// Unit roundoff.
     const EPSILON: f64;
+    /// The largest finite value.
+    const MAX: f64;
     /// Zero.
     const ZERO: Self;
 }
 
 impl Scalar for f32 {
     const EPSILON: f64 = f32::EPSILON as f64 / 2.0;
+    const MAX: f64 = f32::MAX as f64;
     const ZERO: Self = 0.0;
 }
 
 impl Scalar for f64 {
     const EPSILON: f64 = f64::EPSILON / 2.0;
+    const MAX: f64 = f64::MAX;
     const ZERO: Self = 0.0;
 }
 

@@ -1,0 +1,57 @@
+//! In the steady state a step allocates nothing.
+
+use allocation_counter::measure;
+use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
+use fosi::space::Scalar;
+use fosi::{Clipping, Fosi, FosiConfig, Host, Rate, Schedule, operator};
+
+/// Allocations of fifty steps with ten pairs, after a refresh and two steps.
+fn allocations<T: Scalar, B: Base<Host<T>>>(base: B, clipping: Clipping) -> u64 {
+    let n = 10_000;
+    let config = FosiConfig {
+        newton_rate: Rate::scheduled(|t| 0.1 / (t + 1) as f64),
+        schedule: Schedule::Every {
+            warmup: 0,
+            interval: 1000,
+        },
+        clipping,
+        ..FosiConfig::default()
+    };
+    let mut optimizer = Fosi::new(Host::<T>::new(n), base, 0.01, config).unwrap();
+    let mut hessian = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+        for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+            *out = v.scale(1.0 / (i + 1) as f64);
+        }
+    });
+    optimizer.refresh(&mut hessian).unwrap();
+    let mut x = vec![T::ZERO; n];
+    let gradient: Vec<T> = (0..n).map(|i| T::store((i as f64).cos())).collect();
+    let mut steps = |count: usize| {
+        for _ in 0..count {
+            assert!(!optimizer.due());
+            optimizer.step(&mut x, &gradient).unwrap();
+        }
+    };
+    steps(2);
+    measure(|| steps(50)).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    let made = measure(|| {
+        std::hint::black_box(vec![0_u8; 100]);
+    });
+    assert_eq!(made.count_total, 1);
+}
+
+#[test]
+fn steps_allocate_nothing() {
+    for clipping in [Clipping::None, Clipping::Norm(1.0), Clipping::Value(0.5)] {
+        assert_eq!(allocations::<f32, _>(GradientDescent, clipping), 0);
+        assert_eq!(allocations::<f32, _>(HeavyBall::default(), clipping), 0);
+        assert_eq!(allocations::<f32, _>(Nesterov::default(), clipping), 0);
+        assert_eq!(allocations::<f32, _>(Adam::default(), clipping), 0);
+        assert_eq!(allocations::<f64, _>(AdamW::default(), clipping), 0);
+        assert_eq!(allocations::<f64, _>(HeavyBall::default(), clipping), 0);
+    }
+}

@@ -1,0 +1,373 @@
+//! The split step against a dense f64 reference that keeps the total momentum and projects explicitly.
+
+use std::borrow::Borrow;
+
+use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall, Momentum, Nesterov};
+use fosi::operator;
+use fosi::scaling::Extremes;
+use fosi::space::Scalar;
+use fosi::{Clipping, Error, Fosi, FosiConfig, Host, Rate, Schedule, Space, Storage};
+
+/// A diagonal Hessian whose large entries sit elsewhere at each refresh.
+fn curvature(refresh: usize, i: usize) -> f64 {
+    let place = (i + 5 * refresh) % 97;
+    1.0 + 100.0 * 0.6_f64.powi(place as i32)
+}
+
+/// A gradient that depends on the step alone, so that rounding doesn't feed back.
+fn gradient<T: Scalar>(n: usize, step: usize) -> Vec<T> {
+    let entry = |i: usize| ((i * 37 + step * 101) as f64 * 0.61803).sin();
+    (0..n).map(|i| T::store(entry(i))).collect()
+}
+
+fn config(largest: usize, smallest: usize) -> FosiConfig {
+    FosiConfig {
+        largest,
+        smallest,
+        newton_rate: Rate::Constant(0.3),
+        schedule: Schedule::Every {
+            warmup: 4,
+            interval: 9,
+        },
+        ..FosiConfig::default()
+    }
+}
+
+fn refresh<T: Scalar, B: Base<Host<T>>>(optimizer: &mut Fosi<Host<T>, B>, count: usize) {
+    let mut hessian = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+        for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+            *out = v.scale(curvature(count, i));
+        }
+    });
+    optimizer.refresh(&mut hessian).unwrap();
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    GradientDescent,
+    HeavyBall,
+    Nesterov,
+    Adam,
+}
+
+/// The whole algorithm in n-vectors of f64: M is the total momentum, and its two parts are its projections, so
+/// splitting it anew at a refresh is no more than taking another V.
+struct Reference {
+    rule: Rule,
+    momentum: Vec<f64>,
+    second: Vec<f64>,
+    x: Vec<f64>,
+}
+
+impl Reference {
+    fn step(&mut self, t: i32, rate: f64, g: &[f64], v: &[Vec<f64>], u: &[f64], scale: f64) {
+        let m = &mut self.momentum;
+        let (decay, gain) = match self.rule {
+            Rule::GradientDescent => (0.0, 1.0),
+            Rule::HeavyBall | Rule::Nesterov => (0.9, 1.0),
+            Rule::Adam => (0.9, 0.1),
+        };
+        for (m, g) in m.iter_mut().zip(g) {
+            *m = decay * *m + gain * g;
+        }
+        let seen: Vec<f64> = match self.rule {
+            Rule::Nesterov => m.iter().zip(g).map(|(m, g)| 0.9 * m + g).collect(),
+            Rule::Adam => m.iter().map(|m| m / (1.0 - 0.9_f64.powi(t))).collect(),
+            _ => m.clone(),
+        };
+        let coefficients = solve_normal(v, &seen);
+        let mut direction = complement(v, &seen);
+        if self.rule == Rule::Adam {
+            let g2 = complement(v, g);
+            for ((d, second), g) in direction.iter_mut().zip(&mut self.second).zip(g2) {
+                *second = 0.999 * *second + 0.001 * g * g;
+                *d /= (*second / (1.0 - 0.999_f64.powi(t))).sqrt() + 1e-8;
+            }
+            direction = complement(v, &direction);
+        }
+        for (i, x) in self.x.iter_mut().enumerate() {
+            *x -= scale * rate * direction[i];
+            for ((v, u), c) in v.iter().zip(u).zip(&coefficients) {
+                *x -= 0.3 * u * c * v[i];
+            }
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// (VᵀV)⁻¹Vᵀx.
+fn solve_normal(v: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+    use faer::linalg::solvers::Solve;
+    let k = v.len();
+    if k == 0 {
+        return Vec::new();
+    }
+    let gram = faer::Mat::from_fn(k, k, |i, j| dot(&v[i], &v[j]));
+    let right = faer::Mat::from_fn(k, 1, |i, _| dot(&v[i], x));
+    let solution = gram.partial_piv_lu().solve(&right);
+    (0..k).map(|i| solution[(i, 0)]).collect()
+}
+
+/// x − V(VᵀV)⁻¹Vᵀx.
+fn complement(v: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+    let c = solve_normal(v, x);
+    let inside = |i: usize| -> f64 { v.iter().zip(&c).map(|(v, c)| v[i] * c).sum() };
+    x.iter().enumerate().map(|(i, x)| x - inside(i)).collect()
+}
+
+fn columns<T: Scalar, B: Base<Host<T>>>(optimizer: &Fosi<Host<T>, B>) -> Vec<Vec<f64>> {
+    let space = optimizer.space();
+    let Some(spectrum) = optimizer.spectrum() else {
+        return Vec::new();
+    };
+    (0..spectrum.eigenvalues.len())
+        .map(|i| {
+            let column = space.column(&spectrum.basis, i);
+            column.iter().map(|x| x.load()).collect()
+        })
+        .collect()
+}
+
+/// Steps with three refreshes; the largest deviation from the reference, relative to the largest move.
+fn deviation<T: Scalar, B: Base<Host<T>>>(rule: Rule, base: B, storage: Storage, n: usize) -> f64 {
+    let space = Host::<T>::new(n).with_storage(storage);
+    let mut optimizer = Fosi::new(space, base, 0.05, config(4, 2)).unwrap();
+    let zeros = vec![0.0; n];
+    let mut reference = Reference {
+        rule,
+        momentum: zeros.clone(),
+        second: zeros.clone(),
+        x: zeros,
+    };
+    let mut x = vec![T::ZERO; n];
+    let (mut count, mut worst, mut size) = (0, 0.0_f64, 0.0_f64);
+    for step in 0..31 {
+        if optimizer.due() {
+            refresh(&mut optimizer, count);
+            count += 1;
+        }
+        let g: Vec<T> = gradient(n, step);
+        optimizer.step(&mut x, &g).unwrap();
+        let u = optimizer.spectrum().map(|s| s.inverse_curvature(1e-6));
+        let g: Vec<f64> = g.iter().map(|g| g.load()).collect();
+        let (v, u) = (columns(&optimizer), u.unwrap_or_default());
+        reference.step(step as i32 + 1, 0.05, &g, &v, &u, optimizer.scale());
+        for (x, y) in x.iter().zip(&reference.x) {
+            worst = worst.max((x.load() - y).abs());
+            size = size.max(y.abs());
+        }
+    }
+    assert_eq!(count, 3);
+    worst / size
+}
+
+#[test]
+fn steps_agree_with_the_dense_reference() {
+    fn each<T: Scalar>(storage: Storage, tolerance: f64) {
+        for n in [90, 2100] {
+            let deviations = [
+                deviation::<T, _>(Rule::GradientDescent, GradientDescent, storage, n),
+                deviation::<T, _>(Rule::HeavyBall, HeavyBall::default(), storage, n),
+                deviation::<T, _>(Rule::Nesterov, Nesterov::default(), storage, n),
+                deviation::<T, _>(Rule::Adam, Adam::default(), storage, n),
+                deviation::<T, _>(Rule::HeavyBall, Generic(HeavyBall::default()), storage, n),
+                deviation::<T, _>(Rule::Adam, Generic(Adam::default()), storage, n),
+            ];
+            for (i, d) in deviations.iter().enumerate() {
+                assert!(d < &tolerance, "{storage:?}, n = {n}, base {i}: {d:e}");
+            }
+        }
+    }
+    // Adam divides by √v, which is small where g₂ nearly vanishes: a few digits go there.
+    each::<f64>(Storage::Full, 1e-11);
+    each::<f64>(Storage::Single, 1e-11);
+    each::<f64>(Storage::Bf16, 1e-11);
+    each::<f32>(Storage::Full, 1e-4);
+    each::<f32>(Storage::Bf16, 1e-4);
+}
+
+/// A base with its fused step hidden: FOSI takes the default path, pass by pass.
+struct Generic<B>(B);
+
+impl<S: Space, B: Base<S>> Base<S> for Generic<B> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn state_len(&self) -> usize {
+        self.0.state_len()
+    }
+    fn direction(
+        &mut self,
+        at: BaseStep<'_, S>,
+        parameters: &S::Vector,
+        gradient: &mut S::Vector,
+    ) -> Result<(), Error> {
+        self.0.direction(at, parameters, gradient)
+    }
+    fn momentum(&self) -> Momentum {
+        self.0.momentum()
+    }
+    fn weight_decay(&self) -> f64 {
+        self.0.weight_decay()
+    }
+    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
+        self.0.rate_ratio(extremes)
+    }
+}
+
+/// Thirty steps with refreshes; what each reported, and where they ended.
+fn run<T: Scalar, B: Base<Host<T>>>(
+    base: B,
+    config: FosiConfig,
+    n: usize,
+) -> (Vec<[f64; 4]>, Vec<T>) {
+    let mut optimizer = Fosi::new(Host::<T>::new(n), base, 0.05, config).unwrap();
+    let mut x: Vec<T> = gradient(n, 77);
+    let mut count = 0;
+    let mut reports = Vec::new();
+    for step in 0..15 {
+        if optimizer.due() {
+            refresh(&mut optimizer, count);
+            count += 1;
+        }
+        let r = optimizer.step(&mut x, &gradient(n, step)).unwrap();
+        reports.push([r.gradient_norm, r.scale, r.newton_norm, r.base_norm]);
+    }
+    (reports, x)
+}
+
+#[test]
+fn the_fused_step_is_the_generic_one() {
+    fn same<B: Base<Host<f64>>>(make: impl Fn() -> B) {
+        // 40 pairs are more than one group of the reduction; 2100 entries more than one block.
+        for (largest, n) in [(1, 1), (3, 700), (40, 2100)] {
+            for clipping in [Clipping::None, Clipping::Norm(0.4), Clipping::Value(0.2)] {
+                let with = || FosiConfig {
+                    clipping,
+                    ..config(largest, 2)
+                };
+                let (fused, x) = run(make(), with(), n);
+                let (generic, y) = run(Generic(make()), with(), n);
+                for (x, y) in x.iter().zip(&y) {
+                    assert!(
+                        (x - y).abs() < 1e-11,
+                        "k = {largest}, {clipping:?}: {x} {y}"
+                    );
+                }
+                for (a, b) in fused.iter().flatten().zip(generic.iter().flatten()) {
+                    assert!(
+                        (a - b).abs() < 1e-7 * (1.0 + a.abs()),
+                        "{fused:?} {generic:?}"
+                    );
+                }
+            }
+        }
+    }
+    same(|| GradientDescent);
+    same(HeavyBall::default);
+    same(Nesterov::default);
+    same(Adam::default);
+    same(fosi::base::AdamW::default);
+}
+
+#[test]
+fn reported_lengths_are_those_of_the_move() {
+    // Gradient descent: d₁ ⊥ d₂, so the move's length is √(‖d₁‖² + ‖d₂‖²).
+    let n = 300;
+    let mut optimizer =
+        Fosi::new(Host::<f64>::new(n), GradientDescent, 0.05, config(4, 2)).unwrap();
+    let mut x = vec![0.0; n];
+    for step in 0..12 {
+        if optimizer.due() {
+            refresh(&mut optimizer, 0);
+        }
+        let before = x.clone();
+        let report = optimizer.step(&mut x, &gradient::<f64>(n, step)).unwrap();
+        let moved: f64 = x.iter().zip(&before).map(|(a, b)| (a - b).powi(2)).sum();
+        let parts = report.newton_norm.hypot(report.base_norm);
+        assert!((moved.sqrt() - parts).abs() < 1e-12, "{report:?}");
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    fn same<B: Base<Host<f32>> + Send>(make: impl Fn() -> B + Sync) {
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                let config = FosiConfig {
+                    lanczos_steps: Some(8),
+                    ..config(4, 1)
+                };
+                run::<f32, _>(make(), config, 120_001)
+            })
+        };
+        let one = with(1);
+        assert!(one == with(2));
+        assert!(one == with(5));
+    }
+    same(HeavyBall::default);
+    same(Adam::default);
+    same(|| Generic(Adam::default()));
+}
+
+/// Keeps the gradient that it was given last.
+struct Spy<T>(Vec<T>);
+
+impl<T: Scalar> Base<Host<T>> for Spy<T> {
+    fn name(&self) -> &'static str {
+        "spy"
+    }
+    fn state_len(&self) -> usize {
+        0
+    }
+    fn direction(
+        &mut self,
+        at: BaseStep<'_, Host<T>>,
+        _x: &[T],
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        self.0 = gradient.to_vec();
+        let given: &[T] = self.0.borrow();
+        at.space.combine(0.01, given, 0.0, gradient);
+        Ok(())
+    }
+}
+
+/// ‖Vᵀg₂‖/‖g‖ for a gradient that lies mostly in the subspace.
+fn leak<T: Scalar>(storage: Storage) -> f64 {
+    let n = 4000;
+    let space = Host::<T>::new(n).with_storage(storage);
+    let mut optimizer = Fosi::new(space, Spy(Vec::new()), 0.05, config(6, 0)).unwrap();
+    let mut x = vec![T::ZERO; n];
+    refresh(&mut optimizer, 0);
+    let g: Vec<T> = (0..n)
+        .map(|i| T::store(if i < 6 { 1000.0 } else { 0.01 }))
+        .collect();
+    let norm = optimizer.step(&mut x, &g).unwrap().gradient_norm;
+    let g2: Vec<f64> = optimizer.base().0.iter().map(|g| g.load()).collect();
+    let inside: f64 = columns(&optimizer)
+        .iter()
+        .map(|v| dot(v, &g2).powi(2))
+        .sum();
+    inside.sqrt() / norm
+}
+
+#[test]
+fn the_complement_is_orthogonal_to_rounding_in_every_storage() {
+    for storage in [Storage::Full, Storage::Single, Storage::Bf16] {
+        assert!(
+            leak::<f32>(storage) < 2e-7,
+            "{storage:?}: {:e}",
+            leak::<f32>(storage)
+        );
+        assert!(
+            leak::<f64>(storage) < 1e-14,
+            "{storage:?}: {:e}",
+            leak::<f64>(storage)
+        );
+    }
+}
