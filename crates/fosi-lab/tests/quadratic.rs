@@ -1,0 +1,287 @@
+//! The paper's quadratics against the public Python implementation's final values (`data/quadratics.json`).
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use fosi_lab::optimizers::{Base, OptimizerName};
+use fosi_lab::quadratic::{condition, grid, rates, spectrum};
+use serde::Deserialize;
+
+const BASES: u64 = 10;
+
+#[derive(Deserialize)]
+struct Reference {
+    figure3: Vec<Figure3>,
+    figure4: BTreeMap<String, Figure4>,
+    figure7: Vec<BTreeMap<String, f64>>,
+    #[serde(rename = "figure9_momentum_0.9")]
+    fixed: BTreeMap<String, Vec<Option<f64>>>,
+    #[serde(rename = "figure9_best_momentum")]
+    best: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Figure3 {
+    n: usize,
+    lambda1: f64,
+    optimizer: String,
+    f0: f64,
+    f200: f64,
+}
+
+#[derive(Deserialize)]
+struct Figure4 {
+    f0: f64,
+    f200: f64,
+    f250: f64,
+}
+
+fn reference() -> &'static Reference {
+    static REFERENCE: OnceLock<Reference> = OnceLock::new();
+    REFERENCE.get_or_init(|| serde_json::from_str(include_str!("data/quadratics.json")).unwrap())
+}
+
+fn grid() -> &'static grid::Grid {
+    static GRID: OnceLock<grid::Grid> = OnceLock::new();
+    GRID.get_or_init(|| grid::run(BASES, &|| ()).unwrap())
+}
+
+fn spectrum() -> &'static spectrum::Spectrum {
+    static SPECTRUM: OnceLock<spectrum::Spectrum> = OnceLock::new();
+    SPECTRUM.get_or_init(|| spectrum::run(BASES, &|| ()).unwrap())
+}
+
+fn rates() -> &'static rates::Rates {
+    static RATES: OnceLock<rates::Rates> = OnceLock::new();
+    RATES.get_or_init(|| rates::run(BASES, &|| ()).unwrap())
+}
+
+fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
+    let error = (found / expected - 1.0).abs();
+    assert!(
+        error <= tolerance,
+        "{what}: {found} instead of {expected}, {error:.1e}"
+    );
+}
+
+/// Adam's values depend on random eigenvectors: medians are to be within a factor of two of the reference's.
+fn within_a_factor_of_two(ratio: f64) -> bool {
+    (0.5..=2.0).contains(&ratio)
+}
+
+#[test]
+fn figure_3_agrees() {
+    assert_eq!(reference().figure3.len(), 60);
+    for r in &reference().figure3 {
+        let optimizer: OptimizerName = r.optimizer.to_lowercase().parse().unwrap();
+        let is = |e: &&spectrum::Entry| e.n == r.n && e.lambda1 == r.lambda1;
+        let entry = spectrum().entries.iter().find(is).unwrap();
+        let what = format!("n={} λ₁={} {optimizer}", r.n, r.lambda1);
+        close(entry.f0, r.f0, 1e-12, &what);
+        let outcome = entry
+            .outcomes
+            .iter()
+            .find(|o| o.optimizer == optimizer)
+            .unwrap();
+        if optimizer.base == Base::Adam {
+            let ratio = outcome.median() / r.f200;
+            assert!(within_a_factor_of_two(ratio), "{what}: {ratio}");
+        } else {
+            close(outcome.median(), r.f200, 1e-6, &what);
+        }
+    }
+}
+
+#[test]
+fn figure_4_agrees() {
+    let condition = condition::run(&|| ()).unwrap();
+    for outcome in &condition.outcomes {
+        let name = outcome.optimizer.to_string();
+        let r = &reference().figure4[&name.to_uppercase()];
+        // The reference gives f0 to twelve digits.
+        close(outcome.curve[0], r.f0, 1e-11, &name);
+        close(outcome.curve[200], r.f200, 1e-6, &name);
+        close(outcome.curve[250], r.f250, 1e-6, &name);
+    }
+    let c = condition.conditioning;
+    close(c.hessian, 1e3, 1e-12, "λ₁/λ_n");
+    close(c.effective, 1e5, 1e-12, "α/(ηλ_n)");
+    close(c.complement, 900.0, 1e-12, "λ₁₀/λ_n");
+    assert_eq!(c.lemma4, None);
+    // The paper's point: worse conditioned as a whole, and better all the same.
+    assert!(c.effective > c.hessian);
+    let [gd, fosi] = &condition.outcomes[..] else {
+        panic!("two optimizers")
+    };
+    assert!(
+        gd.curve
+            .iter()
+            .zip(&fosi.curve)
+            .skip(1)
+            .all(|(gd, fosi)| fosi < gd)
+    );
+}
+
+/// Every function of the grid with the optimizer's median and the reference's value.
+fn grid_against_reference(mut each: impl FnMut(OptimizerName, &grid::Entry, f64, f64)) {
+    assert_eq!(reference().figure7.len(), 520);
+    assert_eq!(grid().entries.len(), 520);
+    for r in &reference().figure7 {
+        let is = |e: &&grid::Entry| e.b == r["b"] && e.zeta as f64 == r["zeta"];
+        let entry = grid().entries.iter().find(is).unwrap();
+        for outcome in &entry.outcomes {
+            let optimizer = outcome.optimizer;
+            let name = |name: &&String| name.to_lowercase() == optimizer.to_string();
+            let expected = r[r.keys().find(name).unwrap()];
+            each(optimizer, entry, outcome.median(), expected);
+        }
+    }
+}
+
+#[test]
+fn figure_7_agrees_where_the_start_alone_decides() {
+    let mut compared = 0;
+    grid_against_reference(|optimizer, entry, found, expected| {
+        if optimizer.base != Base::Adam {
+            let what = format!("b={} ζ={} {optimizer}", entry.b, entry.zeta);
+            close(found, expected, 1e-6, &what);
+            compared += 1;
+        }
+    });
+    assert_eq!(compared, 4 * 520);
+}
+
+/// The factor of two is missed by 42 functions of Adam's and 140 of FOSI-Adam's, and by no others.
+///
+/// FOSI-Adam's are those with small ζ, where f is the same in all bases: c̄ has Adam's bias correction here and none in
+/// the reference. With the correction left out, all 520 are within the factor, these to 0.2%. Adam's are compared with
+/// the reference's one draw of eigenvectors.
+#[test]
+fn figure_7_misses_the_factor_of_two_with_adam_only_where_known() {
+    let mut misses: BTreeMap<String, usize> = BTreeMap::new();
+    grid_against_reference(|optimizer, entry, found, expected| {
+        let ratio = found / expected;
+        if optimizer.base != Base::Adam || within_a_factor_of_two(ratio) {
+            return;
+        }
+        let what = format!("b={} ζ={} {optimizer}: {ratio}", entry.b, entry.zeta);
+        assert!((0.35..2.5).contains(&ratio), "{what}");
+        assert!(!optimizer.fosi || entry.zeta <= 20, "{what}");
+        *misses.entry(optimizer.to_string()).or_default() += 1;
+    });
+    let known = [("adam", 42), ("fosi-adam", 140)].map(|(name, n)| (name.to_owned(), n));
+    assert_eq!(misses, BTreeMap::from(known));
+}
+
+/// The reference's name of a variant.
+fn variant_name(variant: rates::Variant) -> String {
+    let name = variant
+        .optimizer
+        .to_string()
+        .to_uppercase()
+        .replace("ADAM", "Adam");
+    match variant.optimizer {
+        o if !o.fosi || o.base == Base::Adam => name,
+        _ if variant.unscaled => format!("{name} (c=1)"),
+        _ => format!("{name} (c=inf)"),
+    }
+}
+
+#[test]
+fn figure_9_agrees_at_momentum_0_9() {
+    let etas = &reference().fixed["etas"];
+    let mut compared = 0;
+    for variant in rates::VARIANTS {
+        let own: Vec<_> = rates()
+            .fixed
+            .iter()
+            .filter(|p| p.variant == variant)
+            .collect();
+        let values = &reference().fixed[&variant_name(variant)];
+        assert_eq!((own.len(), values.len()), (120, 120));
+        for ((point, eta), value) in own.iter().zip(etas).zip(values) {
+            close(point.learning_rate, eta.unwrap(), 1e-8, "η");
+            let Some(value) = value else { continue };
+            compare(point, *value);
+            compared += 1;
+        }
+    }
+    // The reference's finite values.
+    assert_eq!(compared, 567);
+}
+
+fn compare(point: &rates::Point, expected: f64) {
+    let (variant, eta) = (point.variant, point.learning_rate);
+    let what = format!("{variant} η={eta}");
+    if variant.optimizer.base != Base::Adam {
+        return close(point.f200, expected, 1e-6, &what);
+    }
+    // Known to miss the factor of two: FOSI-Adam far above its best rate, where its f spreads widely over bases.
+    let factor = if variant.optimizer.fosi && eta > 1.2 {
+        4.0
+    } else {
+        2.0
+    };
+    let ratio = point.f200 / expected;
+    assert!((1.0 / factor..factor).contains(&ratio), "{what}: {ratio}");
+}
+
+#[test]
+fn figure_9_agrees_at_the_best_momentum() {
+    let best = &reference().best;
+    for variant in rates::VARIANTS {
+        if variant.optimizer.base == Base::GradientDescent {
+            continue;
+        }
+        let own: Vec<_> = rates()
+            .best
+            .iter()
+            .filter(|p| p.variant == variant)
+            .collect();
+        let pairs = best[variant_name(variant)].as_array().unwrap();
+        assert_eq!((own.len(), pairs.len()), (50, 50));
+        for (point, pair) in own.iter().zip(pairs) {
+            let Some(value) = pair[1].as_f64() else {
+                continue;
+            };
+            if variant.optimizer.base != Base::Adam {
+                close(point.momentum, pair[0].as_f64().unwrap(), 1e-9, "momentum");
+            }
+            compare(point, value);
+        }
+    }
+}
+
+/// All claims of the three experiments hold without exception, but for FOSI-Adam in every single basis.
+#[test]
+fn the_papers_claims_hold() {
+    let claims = [spectrum().claims(), grid().claims(), rates().claims()].concat();
+    assert!(claims.len() > 15);
+    for claim in claims {
+        let known = claim
+            .statement
+            .starts_with("fosi-adam ends lower than adam, in every basis");
+        if known && claim.cases == 520 {
+            assert!(
+                !claim.holds(),
+                "an exception of the public implementation has gone"
+            );
+            assert!(claim.exceptions.len() < 150, "{claim}");
+        } else {
+            assert!(claim.holds(), "{claim}");
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let entry = pool.install(|| grid::run_one(1.13, 60, 3)).unwrap();
+        entry.outcomes
+    };
+    assert_eq!(run(1), run(4));
+}
