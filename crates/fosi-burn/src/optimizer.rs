@@ -128,8 +128,8 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// batch with [`like_module`](crate::like_module), and is the same function at every call.
     ///
     /// # Errors
-    /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics. A
-    /// refresh that fails for numerical reasons is no error: see [`TrainStep::refresh`].
+    /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics and
+    /// a refresh that was made before the gradient failed. A refresh that fails for numerical reasons is no error: see [`TrainStep::refresh`].
     pub fn step<M: Module>(
         &mut self,
         learning_rate: f64,

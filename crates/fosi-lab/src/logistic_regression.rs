@@ -64,13 +64,13 @@ impl LogisticRegression {
         let model = Classifier {
             linear: LinearConfig::new(self.dim, self.classes).init(&training),
         };
-        let precision = match self.config.hvp {
-            HvpPrecision::F64 => Precision::F64,
-            HvpPrecision::F32 => Precision::F32,
+        let optimizer =
+            FosiOptimizer::new(&model, base, self.fosi_config(name, seed)).map_err(other)?;
+        let optimizer = match self.config.hvp {
+            // Its default, or f32 where the device has no f64.
+            HvpPrecision::F64 => optimizer,
+            HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
-        let optimizer = FosiOptimizer::new(&model, base, self.fosi_config(name, seed))
-            .map_err(other)?
-            .with_precision(precision);
         Ok(Box::new(Training {
             name,
             seed,

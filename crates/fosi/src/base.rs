@@ -188,6 +188,9 @@ pub trait Base<S: Space> {
     /// The number of state vectors; all start at zero. With momentum, the first is its vector.
     fn state_len(&self) -> usize;
     /// Turns the complement's gradient g₂ into d_b, what is subtracted from the parameters, η included.
+    ///
+    /// # Errors
+    /// Its own; the state vectors and what the base keeps itself must then be as before, since FOSI cannot restore them.
     fn direction(
         &mut self,
         at: BaseStep<'_, S>,

@@ -450,8 +450,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// refresh, bit for bit the base's own step.
     ///
     /// # Errors
-    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], or [`Error::InvalidSetting`] where a rate's schedule
-    /// gives a negative or non-finite value. Parameters and optimizer are then as before.
+    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], or
+    /// [`Error::InvalidSetting`] where a rate's schedule gives a negative or non-finite value. Parameters and optimizer are then as before.
     pub fn step(
         &mut self,
         parameters: &mut S::Vector,

@@ -1,9 +1,10 @@
 //! Figure 4: a worse condition number of the whole, better ones of both subspaces (A.4).
 
-use super::report::{finite, short, table};
+use super::report::{short, table};
+use super::spectrum::curves_panel;
 use super::{Descent, Outcome, Quadratic, Report, Tick};
 use crate::optimizers::{Base, OptimizerName};
-use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+use crate::plot::{Axis, Cell, LineStyle, Sheet};
 
 /// η.
 pub const LEARNING_RATE: f64 = 1e-3;
@@ -175,29 +176,13 @@ impl Condition {
     }
 
     fn sheet(&self) -> Sheet {
-        let line = |o: &Outcome| Line {
-            points: finite(
-                o.curve
-                    .iter()
-                    .enumerate()
-                    .map(|(step, f)| (step as f64, *f)),
-            ),
-            band: Vec::new(),
-            style: LineStyle::of(o.optimizer),
-        };
         let highest = self
             .outcomes
             .iter()
             .flat_map(|o| o.curve.iter())
             .fold(0.0_f64, |m, f| m.max(*f));
-        let panel = Panel {
-            title: String::new(),
-            x_label: "step".to_owned(),
-            y_label: "f(θ)".to_owned(),
-            x: Axis::linear(0.0, STEPS as f64),
-            y: Axis::linear(0.0, 1.05 * highest),
-            lines: self.outcomes.iter().map(line).collect(),
-        };
+        let y = Axis::linear(0.0, 1.05 * highest);
+        let panel = curves_panel(String::new(), &self.outcomes, y);
         let entry = |o: &Outcome| (o.optimizer.to_string(), LineStyle::of(o.optimizer));
         Sheet {
             title: "FOSI with a worse condition number of the whole".to_owned(),

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use super::descent::{compare, sees_axes};
 use super::report::{claims_text, exceptions_csv, legend, log_axis, short, table};
-use super::spectrum::{better_than_base, curves_panel};
+use super::spectrum::{better_than_bases, curves_panel};
 use super::{Claim, OPTIMIZERS, Outcome, Quadratic, Report, Tick};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::OptimizerName;
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
 /// n of all functions.
@@ -135,15 +135,8 @@ impl Grid {
 
     /// The paper's statements about these functions.
     pub fn claims(&self) -> Vec<Claim> {
-        let mut claims: Vec<Claim> = [Base::GradientDescent, Base::HeavyBall, Base::Adam]
-            .into_iter()
-            .map(|base| {
-                better_than_base(
-                    base,
-                    self.entries.iter().map(|e| (e.name(), &e.outcomes[..])),
-                )
-            })
-            .collect();
+        let outcomes = self.entries.iter().map(|e| (e.name(), &e.outcomes[..]));
+        let mut claims = better_than_bases(outcomes);
         claims.extend(self.median_claim());
         for optimizer in OPTIMIZERS {
             claims.push(self.rotation_claim(optimizer));

@@ -92,15 +92,8 @@ impl Spectrum {
 
     /// The paper's statements about these functions.
     pub fn claims(&self) -> Vec<Claim> {
-        let mut claims: Vec<Claim> = [Base::GradientDescent, Base::HeavyBall, Base::Adam]
-            .into_iter()
-            .map(|base| {
-                better_than_base(
-                    base,
-                    self.entries.iter().map(|e| (e.name(), &e.outcomes[..])),
-                )
-            })
-            .collect();
+        let outcomes = self.entries.iter().map(|e| (e.name(), &e.outcomes[..]));
+        let mut claims = better_than_bases(outcomes);
         for base in [Base::GradientDescent, Base::HeavyBall] {
             let optimizer = OptimizerName::fosi(base);
             let spread = |n: usize| {
@@ -211,8 +204,16 @@ pub(super) fn curves_panel(title: String, outcomes: &[Outcome], y: Axis) -> Pane
     }
 }
 
-/// FOSI ends lower than its base on every function, in every basis.
-pub(super) fn better_than_base<'a>(
+/// For each base: FOSI ends lower than it on every function, in every basis.
+pub(super) fn better_than_bases<'a>(
+    functions: impl Iterator<Item = (String, &'a [Outcome])> + Clone,
+) -> Vec<Claim> {
+    [Base::GradientDescent, Base::HeavyBall, Base::Adam]
+        .map(|base| better_than_base(base, functions.clone()))
+        .into()
+}
+
+fn better_than_base<'a>(
     base: Base,
     functions: impl Iterator<Item = (String, &'a [Outcome])>,
 ) -> Claim {

@@ -1,7 +1,7 @@
 //! Making, filling and reading a run's folder.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::record::now;
@@ -99,27 +99,25 @@ impl RunFolder {
 /// # Errors
 /// [`RunError::Write`]; the old file then stays as it was.
 pub(crate) fn replace_file(target: &Path, content: &[u8]) -> Result<(), RunError> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(content)?;
-        open_to_all(file.as_file())?;
-        file.as_file().sync_all()?;
-        file.persist(target)?;
-        Ok(())
-    };
-    write().map_err(|source| write_error(target, source))
+    let written =
+        fosi::checkpoint::write_atomically(target, content).map_err(|error| match error {
+            fosi::Error::Io { source, .. } => source,
+            other => std::io::Error::other(other),
+        });
+    written
+        .and_then(|()| open_to_all(target))
+        .map_err(|source| write_error(target, source))
 }
 
 /// Temporary files are private to their owner; a run's files are as readable as any other.
 #[cfg(unix)]
-fn open_to_all(file: &File) -> std::io::Result<()> {
+fn open_to_all(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn open_to_all(_: &File) -> std::io::Result<()> {
+fn open_to_all(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
