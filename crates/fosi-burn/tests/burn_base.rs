@@ -270,8 +270,8 @@ fn a_gradient_that_would_poison_the_state_is_refused() {
 fn the_mean_of_several_losses_has_the_mean_hessian() {
     let Problem { network, x, y } = problem();
     let slice = |from: usize| {
-        let x = x.clone().slice([from..from + 8]);
-        let y = y.clone().slice([from..from + 8]);
+        let x = x.clone().narrow(0, from, 8);
+        let y = y.clone().narrow(0, from, 8);
         move |m: &Network| m.loss(&x, &y)
     };
     let new = || FosiOptimizer::new(&network, GradientDescent, every(0, 4)).unwrap();

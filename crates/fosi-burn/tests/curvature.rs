@@ -45,7 +45,7 @@ fn trained(of: &Perceptron, network: &Network, steps: usize) -> Network {
 /// What an estimation by differences of Burn's gradients gave, and the exact Hessian's at the same point.
 enum Outcome {
     Found {
-        found: Spectrum<Host<f64>>,
+        found: Box<Spectrum<Host<f64>>>,
         exact: Vec<f64>,
     },
     Refused,
@@ -104,7 +104,10 @@ fn estimate_both(
         out.copy_from_slice(&of.hessian_product(&point, v));
     });
     let exact = estimate(&space, &mut product, &params).unwrap().eigenvalues;
-    Outcome::Found { found, exact }
+    Outcome::Found {
+        found: Box::new(found),
+        exact,
+    }
 }
 
 #[test]

@@ -30,7 +30,13 @@ fn training_lowers_the_loss_and_moves_what_it_should() {
     let batch = Batch::new(24, &device);
     let mut network = Network::new(&device);
     let (before, unreached) = (frozen(&network), network.unreached.weight.val().into_data());
-    let mut optimizer = FosiOptimizer::new(&network, HeavyBall::new(0.9), every(5, 20)).unwrap();
+    // All steps: an eigenvector that isn't found to the last digit keeps a little of the random start in every
+    // direction, also in those that the loss doesn't see.
+    let config = FosiConfig {
+        lanczos_steps: Some(TRAINABLE),
+        ..every(5, 20)
+    };
+    let mut optimizer = FosiOptimizer::new(&network, HeavyBall::new(0.9), config).unwrap();
     assert_eq!(optimizer.layout().len(), TRAINABLE);
     let loss = |network: &Network| network.loss(&batch);
     let mut losses = Vec::new();
@@ -51,12 +57,10 @@ fn training_lowers_the_loss_and_moves_what_it_should() {
         losses[59]
     );
     assert_eq!(frozen(&network), before);
-    // Not exactly where it was: an eigenvector that Lanczos hasn't found to the last digit keeps a little of the random
-    // start in every direction.
     let unreached = Tensor::<2>::from_data(unreached, &device.clone().without_autodiff());
     let moved = network.unreached.weight.val().inner() - unreached;
     let moved = moved.abs().max().into_scalar::<f32>();
-    assert!(moved < 1e-3, "{moved}");
+    assert!(moved < 1e-5, "{moved}");
 }
 
 #[test]
