@@ -1,7 +1,7 @@
 //! Any optimizer of Burn as FOSI's base.
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Bytes;
 use fosi::base::{Base, BaseStep, Momentum, split_step};
 use fosi::scaling::Extremes;
@@ -185,8 +185,18 @@ impl<M: Module> Base<Host<f32>> for BurnBase<M> {
             ));
         }
         let state = Bytes::from_bytes_vec(state.to_vec());
-        let restored = self.optimizer.clone().from_bytes(state);
-        self.optimizer = restored.map_err(|error| Error::Checkpoint(error.to_string()))?;
+        let record = OptimizerRecord::from_bytes(state);
+        let record = record.map_err(|error| Error::Checkpoint(error.to_string()))?;
+        let saved = record.len();
+        let restored = self.optimizer.clone().load_record(record);
+        // Burn starts afresh where a state isn't the optimizer's, and says nothing.
+        let taken = restored.to_record().len();
+        if taken != saved {
+            return Err(Error::Checkpoint(format!(
+                "it holds {saved} state tensors, of which this optimizer of Burn's takes {taken}: it was made by another"
+            )));
+        }
+        self.optimizer = restored;
         Ok(())
     }
 

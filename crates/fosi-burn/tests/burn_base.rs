@@ -1,17 +1,20 @@
 //! Burn's optimizers as bases: the plain step bit for bit, the wrapped one against the native base, save and load,
 //! failures.
 
+mod common;
+
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdaGradConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams, LambConfig, LionConfig,
     ModuleOptimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::activation::tanh;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
+use common::{device, every, linear, matrix};
 use fosi::base::{Base, GradientDescent, HeavyBall, Momentum};
-use fosi::{FosiConfig, Host, Schedule};
+use fosi::{FosiConfig, Host};
 use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, backward, like_module};
 
 #[derive(Module, Debug)]
@@ -23,8 +26,8 @@ struct Network {
 impl Network {
     fn new(device: &Device) -> Self {
         Self {
-            hidden: LinearConfig::new(4, 6).init(device),
-            output: LinearConfig::new(6, 2).init(device),
+            hidden: linear(4, 6, 1, device),
+            output: linear(6, 2, 2, device),
         }
     }
 
@@ -43,12 +46,11 @@ struct Problem {
 }
 
 fn problem() -> Problem {
-    let device = Device::flex().autodiff();
-    device.seed(3);
+    let device = device();
     Problem {
         network: Network::new(&device),
-        x: Tensor::random([16, 4], Distribution::Normal(0.0, 1.0), &device),
-        y: Tensor::random([16, 2], Distribution::Normal(0.0, 1.0), &device),
+        x: matrix(16, 4, 3, &device),
+        y: matrix(16, 2, 4, &device),
     }
 }
 
@@ -69,14 +71,6 @@ fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
         ("adan", AdanConfig::new().init()),
         ("lamb", LambConfig::new().init()),
     ]
-}
-
-fn every(warmup: u64, interval: u64) -> FosiConfig {
-    FosiConfig {
-        largest: 3,
-        schedule: Schedule::Every { warmup, interval },
-        ..FosiConfig::default()
-    }
 }
 
 fn flat(network: &Network) -> Vec<f32> {
@@ -204,8 +198,7 @@ fn a_resumed_run_is_bit_equal_across_a_refresh() {
             .save_file(folder.path().join("module"))
             .unwrap();
 
-        let device = Device::flex().autodiff();
-        let mut resumed = Network::new(&device).load_file(folder.path().join("module"));
+        let mut resumed = Network::new(&device()).load_file(folder.path().join("module"));
         let mut second = new(&resumed);
         second.load(folder.path().join("optimizer")).unwrap();
         for step in 5..12 {
@@ -230,13 +223,35 @@ fn the_state_of_other_parameters_is_refused() {
     let bytes = optimizer.fosi().to_bytes().unwrap();
 
     // The same architecture with parameters of its own.
-    let stranger = Network::new(&Device::flex().autodiff());
+    let stranger = Network::new(&device());
     let error = new(&stranger)
         .fosi_mut()
         .restore(&bytes)
         .unwrap_err()
         .to_string();
     assert!(error.contains("load the module's own record"), "{error}");
+}
+
+#[test]
+fn the_state_of_another_optimizer_is_refused() {
+    let Problem { network, x, y } = problem();
+    let new = |optimizer: ModuleOptimizer| {
+        let base = BurnBase::new(&network, optimizer).unwrap();
+        FosiOptimizer::new(&network, base, every(3, 4)).unwrap()
+    };
+    let mut adam = new(AdamConfig::new().init());
+    let mut module = network.clone();
+    adam.step(0.01, &mut module, &|m: &Network| m.loss(&x, &y))
+        .unwrap();
+    let bytes = adam.fosi().to_bytes().unwrap();
+    let mut sgd = new(SgdConfig::new().init());
+    let error = sgd.fosi_mut().restore(&bytes).unwrap_err().to_string();
+    assert!(error.contains("made by another"), "{error}");
+    assert_eq!(sgd.fosi().steps(), 0);
+    new(AdamConfig::new().init())
+        .fosi_mut()
+        .restore(&bytes)
+        .unwrap();
 }
 
 #[test]

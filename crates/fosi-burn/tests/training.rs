@@ -5,18 +5,10 @@ mod common;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
-use common::{Batch, Network, TRAINABLE, bits, device};
+use common::{Batch, Network, TRAINABLE, bits, device, every};
+use fosi::FosiConfig;
 use fosi::base::{Adam, HeavyBall};
-use fosi::{FosiConfig, Schedule};
 use fosi_burn::{FosiOptimizer, OptimizerError};
-
-fn every(warmup: u64, interval: u64) -> FosiConfig {
-    FosiConfig {
-        largest: 3,
-        schedule: Schedule::Every { warmup, interval },
-        ..FosiConfig::default()
-    }
-}
 
 /// The frozen layer's weights.
 fn frozen(network: &Network) -> Vec<f32> {

@@ -7,6 +7,7 @@ pub mod network;
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
+use fosi::{FosiConfig, Schedule};
 use fosi_burn::{FlatLayout, like_module};
 
 pub const INPUTS: usize = 5;
@@ -100,6 +101,15 @@ pub fn linear(inputs: usize, outputs: usize, salt: u64, device: &Device) -> Line
     Linear {
         weight: Param::from_tensor(matrix(inputs, outputs, salt, device)),
         bias: Some(Param::from_tensor(Tensor::from_data(bias, device))),
+    }
+}
+
+/// Three eigenpairs, refreshed at step `warmup` and every `interval` steps from there.
+pub fn every(warmup: u64, interval: u64) -> FosiConfig {
+    FosiConfig {
+        largest: 3,
+        schedule: Schedule::Every { warmup, interval },
+        ..FosiConfig::default()
     }
 }
 
