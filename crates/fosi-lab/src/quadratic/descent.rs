@@ -84,6 +84,20 @@ impl Descent {
         Ok(self.run(f)?.last().copied().unwrap_or(f64::NAN))
     }
 
+    /// The same function in several bases; the seed counts up from this one's.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(super) fn run_in(&self, bases: &[Quadratic]) -> Result<Outcome, fosi::Error> {
+        let run = |(i, f): (usize, &Quadratic)| {
+            let seed = self.seed + i as u64;
+            Self { seed, ..*self }.run(f)
+        };
+        let curves = bases.par_iter().enumerate().map(run);
+        let curves: Vec<Vec<f64>> = curves.collect::<Result<_, _>>()?;
+        Ok(Outcome::of(self.optimizer, &curves))
+    }
+
     fn adam(&self) -> Adam {
         Adam {
             beta1: self.momentum,
@@ -199,17 +213,7 @@ pub(super) fn compare(
             &bases[..1]
         };
         let rate = Descent::paper_rate(optimizer.base, extremes);
-        let curves: Vec<Vec<f64>> = (0..bases.len())
-            .into_par_iter()
-            .map(|i| {
-                let descent = Descent {
-                    seed: i as u64,
-                    ..Descent::new(optimizer, rate)
-                };
-                descent.run(&bases[i])
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Outcome::of(optimizer, &curves))
+        Descent::new(optimizer, rate).run_in(bases)
     };
     OPTIMIZERS.into_par_iter().map(outcome).collect()
 }
