@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::DataName;
+use super::{DataName, ImagesError};
 
 /// A data set that cannot be used; the message names the file, what was found and what to do.
 #[derive(Debug, Error)]
@@ -147,6 +147,9 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// Colour images.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
     /// A line of the embedded digits that isn't 64 pixels and a class.
     #[error("the embedded digits are damaged at line {line}: {reason}; build the program again")]
     Embedded {

@@ -1,9 +1,10 @@
-//! Labelled images: what they are, where they come from, and the order in which training sees them.
+//! Data sets: what they are, where they come from, and the order in which training sees them.
 
 mod batches;
 mod digits;
 mod error;
 mod idx;
+mod images;
 mod mnist;
 
 use std::path::Path;
@@ -14,6 +15,10 @@ pub use batches::{Batch, Batches};
 pub use digits::digits;
 pub use error::DataError;
 pub use idx::{IdxImages, read_images, read_labels};
+pub use images::{
+    CIFAR10_CLASSES, CifarFiles, Damaged, ImageSplit, Images, ImagesError, class_folders,
+    colour_images, read_cifar10_file,
+};
 pub use mnist::mnist;
 
 use crate::names::{UnknownName, known_name};
