@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{DataName, ImagesError};
+use super::{DataName, ImagesError, TextError};
 
 /// A data set that cannot be used; the message names the file, what was found and what to do.
 #[derive(Debug, Error)]
@@ -150,6 +150,9 @@ pub enum DataError {
     /// Colour images.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// Text.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A line of the embedded digits that isn't 64 pixels and a class.
     #[error("the embedded digits are damaged at line {line}: {reason}; build the program again")]
     Embedded {

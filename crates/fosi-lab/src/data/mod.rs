@@ -6,6 +6,7 @@ mod error;
 mod idx;
 mod images;
 mod mnist;
+mod text;
 
 use std::path::Path;
 
@@ -20,6 +21,10 @@ pub use images::{
     colour_images, read_cifar10_file,
 };
 pub use mnist::mnist;
+pub use text::{
+    CHARACTERS, NonAscii, SequenceBatch, Sequences, TextError, TextSplit, find_text, read_text,
+    text_sequences,
+};
 
 use crate::names::{UnknownName, known_name};
 
