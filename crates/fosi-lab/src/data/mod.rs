@@ -1,5 +1,6 @@
 //! Data sets: what they are, where they come from, and the order in which training sees them.
 
+mod audio;
 mod batches;
 mod digits;
 mod error;
@@ -12,6 +13,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use audio::{
+    AudioError, AudioSetFiles, AudioSplit, BANDS, ClassList, Clip, ClipLength, Clips, FRAMES,
+    LogMel, MelFilters, PATCH_SAMPLES, PatchBatch, Patches, RATE, Recording, Sound, fsdd,
+    fsdd_recordings, read_wav, resample,
+};
 pub use batches::{Batch, Batches};
 pub use digits::digits;
 pub use error::DataError;

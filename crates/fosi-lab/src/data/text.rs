@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::DataError;
+use super::error::list;
 
 /// Characters of a vocabulary: the ASCII codes 0 to 127.
 pub const CHARACTERS: usize = 128;
@@ -235,9 +236,4 @@ pub fn read_text(path: &Path, non_ascii: NonAscii) -> Result<(Vec<u8>, usize), D
     };
     let codes = String::from_utf8_lossy(&bytes).chars().map(code).collect();
     Ok((codes, replaced))
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
-    names.join(", ")
 }
