@@ -1,6 +1,7 @@
 //! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
 //! and a drop-in optimizer.
 
+mod burn_base;
 mod error;
 mod flat;
 mod gradient;
@@ -8,6 +9,7 @@ mod optimizer;
 mod precision;
 mod twin;
 
+pub use burn_base::BurnBase;
 pub use error::BridgeError;
 pub use flat::{FlatLayout, Slot};
 pub use gradient::{backward, value_and_gradient};

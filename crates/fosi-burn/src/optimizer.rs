@@ -182,17 +182,67 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         module: &M,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<RefreshAttempt, OptimizerError> {
+        self.refresh_mean(module, std::slice::from_ref(&loss))
+    }
+
+    /// As [`refresh`](Self::refresh), for the mean of several losses: one for each of several batches, or slices of
+    /// equal size of a batch too large to be taken at once.
+    ///
+    /// The curvature of one batch overfits that batch; the mean's is nearer to that of the whole loss. A product
+    /// costs as many gradients as there are losses. Call it where [`due`](Self::due) says so, before
+    /// [`step`](Self::step):
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use fosi::{FosiConfig, Schedule, base::Adam};
+    /// # use fosi_burn::{FosiOptimizer, like_module};
+    /// # let device = Device::flex().autodiff();
+    /// # let mut model = LinearConfig::new(3, 1).init(&device);
+    /// # let batches = [Tensor::<2>::ones([4, 3], &device), Tensor::<2>::ones([4, 3], &device)];
+    /// # let config = FosiConfig { largest: 1, schedule: Schedule::Every { warmup: 0, interval: 10 }, ..FosiConfig::default() };
+    /// # let mut optimizer = FosiOptimizer::new(&model, Adam::default(), config)?;
+    /// let loss_on = |batch: &Tensor<2>| {
+    ///     let batch = batch.clone();
+    ///     move |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean()
+    /// };
+    /// for batch in &batches {
+    ///     if optimizer.due() {
+    ///         let losses: Vec<_> = batches.iter().map(loss_on).collect();
+    ///         optimizer.refresh_mean(&model, &losses)?;
+    ///     }
+    ///     optimizer.step(0.01, &mut model, &loss_on(batch))?;
+    /// }
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh), and [`fosi::Error::InvalidSetting`] without a loss.
+    pub fn refresh_mean<M: Module>(
+        &mut self,
+        module: &M,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<RefreshAttempt, OptimizerError> {
         let started = Instant::now();
+        if losses.is_empty() {
+            return Err(OptimizerError::Fosi(fosi::Error::InvalidSetting {
+                setting: "the number of losses",
+                given: "0".into(),
+                allowed: "at least 1",
+            }));
+        }
         self.layout.check(module)?;
         let twin = Twin::new(module, self.precision)?;
-        let checked = 2 * u64::from(self.check_determinism);
+        let mut gradients = 0;
         if self.check_determinism {
-            twin.check_determinism(loss)?;
+            for loss in losses {
+                twin.check_determinism(loss)?;
+                gradients += 2;
+            }
             self.check_determinism = false;
         }
         let gradient = |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
-            let (_, gradient) = twin.value_and_gradient(theta, loss)?;
-            out.copy_from_slice(&gradient);
+            mean_gradient(&twin, losses, theta, out)?;
             Ok(())
         };
         let mut quotient = match self.precision {
@@ -202,10 +252,11 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         let mut counted = Counted::new(&mut quotient);
         let result = self.fosi.refresh(&mut counted);
         let products = counted.products;
+        gradients += quotient.gradients() * losses.len() as u64;
         Ok(RefreshAttempt {
             result: unless_bridge(result)?,
             products,
-            gradients: checked + quotient.gradients(),
+            gradients,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -241,6 +292,24 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     pub fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
         Ok(self.fosi.load(path)?)
     }
+}
+
+/// out ← the mean of the losses' gradients at `theta`.
+fn mean_gradient<M: Module>(
+    twin: &Twin<M>,
+    losses: &[impl Fn(&M) -> Tensor<1>],
+    theta: &[f64],
+    out: &mut [f64],
+) -> Result<(), BridgeError> {
+    let weight = 1.0 / losses.len() as f64;
+    out.fill(0.0);
+    for loss in losses {
+        let (_, gradient) = twin.value_and_gradient(theta, loss)?;
+        for (out, gradient) in out.iter_mut().zip(gradient) {
+            *out += weight * gradient;
+        }
+    }
+    Ok(())
 }
 
 /// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.

@@ -80,12 +80,12 @@ impl OptimizerName {
     ];
 
     /// The base optimizer alone.
-    pub fn plain(base: Base) -> Self {
+    pub const fn plain(base: Base) -> Self {
         Self { base, fosi: false }
     }
 
     /// The base optimizer inside FOSI.
-    pub fn fosi(base: Base) -> Self {
+    pub const fn fosi(base: Base) -> Self {
         Self { base, fosi: true }
     }
 }

@@ -11,6 +11,7 @@
 //! All of them run the library's own optimizers and Lanczos. Gradient descent, Heavy-Ball and their FOSI forms depend on
 //! eigenvalues and start alone; Adam depends on the eigenvectors as well, so its values are medians over random ones.
 
+mod claim;
 pub mod condition;
 mod descent;
 pub mod grid;
@@ -20,6 +21,7 @@ pub mod rates;
 mod report;
 pub mod spectrum;
 
+pub use claim::Claim;
 pub use descent::{Descent, OPTIMIZERS, Outcome};
 pub use problem::Quadratic;
-pub use report::{Claim, Report, Tick};
+pub use report::{Report, Tick};

@@ -151,26 +151,68 @@ fn figure_7_agrees_where_the_start_alone_decides() {
     assert_eq!(compared, 4 * 520);
 }
 
-/// The factor of two is missed by 42 functions of Adam's and 140 of FOSI-Adam's, and by no others.
-///
-/// FOSI-Adam's are those with small ζ, where f is the same in all bases: c̄ has Adam's bias correction here and none in
-/// the reference. With the correction left out, all 520 are within the factor, these to 0.2%. Adam's are compared with
-/// the reference's one draw of eigenvectors.
+/// ζ, and b from … to, of the functions on which Adam's median misses the factor of two.
+const MISSES: [(usize, f64, f64); 7] = [
+    (2, 1.1, 1.17),
+    (10, 1.13, 1.156),
+    (12, 1.146, 1.15),
+    (14, 1.156, 1.166),
+    (20, 1.14, 1.14),
+    (82, 1.158, 1.158),
+    (86, 1.154, 1.154),
+];
+
+/// Medians over the ten bases are within a factor of two of the reference's values on all functions with FOSI-Adam, and
+/// on all but 42 with Adam, where the reference's one draw for each ζ is far from the middle: Adam's values spread wider
+/// than that over draws. In that very draw all 520 values are met to 1e-6 (`quadratic_adam.rs`), these among them, and
+/// the medians over 101 draws that NumPy makes miss the factor as well, on 38.
 #[test]
 fn figure_7_misses_the_factor_of_two_with_adam_only_where_known() {
-    let mut misses: BTreeMap<String, usize> = BTreeMap::new();
+    let mut misses = 0;
     grid_against_reference(|optimizer, entry, found, expected| {
-        let ratio = found / expected;
-        if optimizer.base != Base::Adam || within_a_factor_of_two(ratio) {
+        if optimizer.base != Base::Adam {
             return;
         }
+        let ratio = found / expected;
         let what = format!("b={} ζ={} {optimizer}: {ratio}", entry.b, entry.zeta);
+        let known = |&(zeta, from, to): &(usize, f64, f64)| {
+            entry.zeta == zeta && (from..=to).contains(&entry.b)
+        };
+        let known = !optimizer.fosi && MISSES.iter().any(known);
+        assert_ne!(within_a_factor_of_two(ratio), known, "{what}");
         assert!((0.35..2.5).contains(&ratio), "{what}");
-        assert!(!optimizer.fosi || entry.zeta <= 20, "{what}");
-        *misses.entry(optimizer.to_string()).or_default() += 1;
+        misses += usize::from(known);
     });
-    let known = [("adam", 42), ("fosi-adam", 140)].map(|(name, n)| (name.to_owned(), n));
-    assert_eq!(misses, BTreeMap::from(known));
+    assert_eq!(misses, 42);
+}
+
+#[test]
+fn figure_7_agrees_with_numpys_medians() {
+    numpy_medians(|optimizer, entry, found, expected| {
+        let ratio = found / expected;
+        let what = format!("b={} ζ={} {optimizer}: {ratio}", entry.b, entry.zeta);
+        assert!(within_a_factor_of_two(ratio), "{what}");
+    });
+}
+
+/// Medians over 101 draws of rotations, from a NumPy program of Adam's and FOSI-Adam's formulas (`data/quadratics-adam.csv`).
+fn numpy_medians(mut each: impl FnMut(OptimizerName, &grid::Entry, f64, f64)) {
+    let mut lines = csv::Reader::from_reader(&include_bytes!("data/quadratics-adam.csv")[..]);
+    let mut compared = 0;
+    for line in lines.deserialize() {
+        let (b, zeta, _, adam, fosi_adam): (f64, usize, String, f64, f64) = line.unwrap();
+        let is = |e: &&grid::Entry| e.b == b && e.zeta == zeta;
+        let entry = grid().entries.iter().find(is).unwrap();
+        for (fosi, expected) in [(false, adam), (true, fosi_adam)] {
+            let optimizer = OptimizerName {
+                base: Base::Adam,
+                fosi,
+            };
+            each(optimizer, entry, entry.median(optimizer).unwrap(), expected);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 2 * 520);
 }
 
 /// The reference's name of a variant.
@@ -190,7 +232,7 @@ fn variant_name(variant: rates::Variant) -> String {
 #[test]
 fn figure_9_agrees_at_momentum_0_9() {
     let etas = &reference().fixed["etas"];
-    let mut compared = 0;
+    let (mut compared, mut missed) = (0, 0);
     for variant in rates::VARIANTS {
         let own: Vec<_> = rates()
             .fixed
@@ -202,33 +244,37 @@ fn figure_9_agrees_at_momentum_0_9() {
         for ((point, eta), value) in own.iter().zip(etas).zip(values) {
             close(point.learning_rate, eta.unwrap(), 1e-8, "η");
             let Some(value) = value else { continue };
-            compare(point, *value);
+            missed += usize::from(misses(point, *value));
             compared += 1;
         }
     }
     // The reference's finite values.
-    assert_eq!(compared, 567);
+    assert_eq!((compared, missed), (567, 19));
 }
 
-fn compare(point: &rates::Point, expected: f64) {
+/// Whether Adam's or FOSI-Adam's median misses the factor of two; the others' values must be met.
+fn misses(point: &rates::Point, expected: f64) -> bool {
     let (variant, eta) = (point.variant, point.learning_rate);
     let what = format!("{variant} η={eta}");
     if variant.optimizer.base != Base::Adam {
-        return close(point.f200, expected, 1e-6, &what);
+        close(point.f200, expected, 1e-6, &what);
+        return false;
     }
-    // Known to miss the factor of two: FOSI-Adam far above its best rate, where its f spreads widely over bases.
-    let factor = if variant.optimizer.fosi && eta > 1.2 {
-        4.0
-    } else {
-        2.0
-    };
     let ratio = point.f200 / expected;
-    assert!((1.0 / factor..factor).contains(&ratio), "{what}: {ratio}");
+    if within_a_factor_of_two(ratio) {
+        return false;
+    }
+    // FOSI-Adam far above its best rate, where the reference's draw gives f higher than any of a hundred others; it is met
+    // to 1e-6 in that draw (`quadratic_adam.rs`).
+    assert!(variant.optimizer.fosi && eta > 1.5, "{what}: {ratio}");
+    assert!((0.25..0.5).contains(&ratio), "{what}: {ratio}");
+    true
 }
 
 #[test]
 fn figure_9_agrees_at_the_best_momentum() {
     let best = &reference().best;
+    let mut missed = 0;
     for variant in rates::VARIANTS {
         if variant.optimizer.base == Base::GradientDescent {
             continue;
@@ -247,9 +293,10 @@ fn figure_9_agrees_at_the_best_momentum() {
             if variant.optimizer.base != Base::Adam {
                 close(point.momentum, pair[0].as_f64().unwrap(), 1e-9, "momentum");
             }
-            compare(point, value);
+            missed += usize::from(misses(point, value));
         }
     }
+    assert_eq!(missed, 9);
 }
 
 /// All claims of the three experiments hold without exception, but for FOSI-Adam in every single basis.

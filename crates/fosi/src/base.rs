@@ -227,7 +227,7 @@ pub trait Base<S: Space> {
         Ok(())
     }
 
-    /// One split step; the default makes a pass over V for each of g₂, e and the update.
+    /// One split step; the default is [`split_step`].
     fn step(
         &mut self,
         at: BaseStep<'_, S>,
@@ -236,30 +236,45 @@ pub trait Base<S: Space> {
         parameters: &mut S::Vector,
         scratch: &mut S::Owned,
     ) -> Result<Moved, Error> {
-        let space = at.space;
-        let direction: &mut S::Vector = scratch.borrow_mut();
-        space.combine(split.gradient_scale, gradient, 0.0, direction);
-        if let Some(basis) = split.basis {
-            space.subtract(basis, split.coefficients, direction);
-        }
-        self.direction(at, parameters, direction)?;
-        let Some(basis) = split.basis else {
-            let square = space.dot(direction, direction);
-            space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
-            return Ok(Moved {
-                complement_norm: square.sqrt(),
-            });
-        };
-        let mut projection = vec![0.0; space.size(basis)];
-        let mut along = projection.clone();
-        let square = space.project(basis, direction, &mut projection);
-        let inside = split.along_basis(&projection, &mut along);
-        space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
-        space.subtract(basis, &along, parameters);
-        Ok(Moved {
-            complement_norm: (square - inside).max(0.0).sqrt(),
-        })
+        split_step(self, at, gradient, split, parameters, scratch)
     }
+}
+
+/// One split step of any base by [`Base::direction`]: a pass over V for each of g₂, e and the update.
+///
+/// # Errors
+/// The base's own.
+pub fn split_step<S: Space, B: Base<S> + ?Sized>(
+    base: &mut B,
+    at: BaseStep<'_, S>,
+    gradient: &S::Vector,
+    split: &Split<'_, S::Basis>,
+    parameters: &mut S::Vector,
+    scratch: &mut S::Owned,
+) -> Result<Moved, Error> {
+    let space = at.space;
+    let direction: &mut S::Vector = scratch.borrow_mut();
+    space.combine(split.gradient_scale, gradient, 0.0, direction);
+    if let Some(basis) = split.basis {
+        space.subtract(basis, split.coefficients, direction);
+    }
+    base.direction(at, parameters, direction)?;
+    let Some(basis) = split.basis else {
+        let square = space.dot(direction, direction);
+        space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
+        return Ok(Moved {
+            complement_norm: square.sqrt(),
+        });
+    };
+    let mut projection = vec![0.0; space.size(basis)];
+    let mut along = projection.clone();
+    let square = space.project(basis, direction, &mut projection);
+    let inside = split.along_basis(&projection, &mut along);
+    space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
+    space.subtract(basis, &along, parameters);
+    Ok(Moved {
+        complement_norm: (square - inside).max(0.0).sqrt(),
+    })
 }
 
 impl<S: Space, E: Elementwise> Base<S> for E {

@@ -407,15 +407,17 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         refresh
     }
 
-    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM, and m = M − Vc̄ stays with the base.
+    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM, and m = M − Vc̄ stays with the base. Of a base
+    /// that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the new one is dropped.
     fn split_momentum(&mut self, new: &Spectrum<S>) -> Vec<f64> {
         let mut momentum = vec![0.0; new.eigenvalues.len()];
         if self.base.momentum().decay == 0.0 {
             return momentum;
         }
-        let Some(m) = self.state.first_mut() else {
-            return momentum;
-        };
+        if self.state.is_empty() {
+            self.scratch = self.space.zeros();
+        }
+        let m = self.state.first_mut().unwrap_or(&mut self.scratch);
         let m = m.borrow_mut();
         if let Some(old) = &self.subspace {
             let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();

@@ -720,6 +720,43 @@ fn weight_decay_agrees_with_steps_by_hand() {
     }
 }
 
+/// f = θ², where the whole space is the subspace and α = 1. Corrected, the first step is Newton's and the second goes on
+/// with its momentum: c̄ = 0.09·2/0.19. Uncorrected, it is a tenth, then 0.09 + 0.1·0.9. Both keep the same c̄ for the same gradients.
+#[test]
+fn adams_subspace_momentum_agrees_with_steps_by_hand() {
+    let start = |subspace_bias_correction: bool| {
+        let base = Adam {
+            subspace_bias_correction,
+            ..Adam::default()
+        };
+        let config = FosiConfig {
+            largest: 1,
+            ..FosiConfig::quadratic()
+        };
+        let mut optimizer = Fosi::new(Host::<f64>::new(1), base, 0.1, config).unwrap();
+        let mut hessian = operator::from_fn(|v: &[f64], out: &mut [f64]| out[0] = 2.0 * v[0]);
+        optimizer.refresh(&mut hessian).unwrap();
+        optimizer
+    };
+    for (corrected, expected) in [(true, [0.0, -0.09 / 0.19]), (false, [0.9, 0.72])] {
+        let mut optimizer = start(corrected);
+        let mut x = [1.0];
+        for expected in expected {
+            let g = [2.0 * x[0]];
+            optimizer.step(&mut x, &g).unwrap();
+            assert!((x[0] - expected).abs() < 1e-14, "{corrected}: {x:?}");
+        }
+    }
+    let states = [true, false].map(|corrected| {
+        let mut optimizer = start(corrected);
+        for g in [2.0, -1.0, 0.5] {
+            optimizer.step(&mut [1.0], &[g]).unwrap();
+        }
+        optimizer.to_bytes().unwrap()
+    });
+    assert_eq!(states[0], states[1]);
+}
+
 /// Decoupled decay pulls in the subspace too, where the Newton step and the projection are.
 #[test]
 fn decoupled_weight_decay_is_never_projected() {

@@ -48,6 +48,21 @@ enum Rule {
     HeavyBall,
     Nesterov,
     Adam,
+    /// Without bias correction of what the Newton step takes.
+    AdamUncorrected,
+}
+
+impl Rule {
+    fn is_adam(self) -> bool {
+        matches!(self, Self::Adam | Self::AdamUncorrected)
+    }
+}
+
+fn uncorrected() -> Adam {
+    Adam {
+        subspace_bias_correction: false,
+        ..Adam::default()
+    }
 }
 
 /// The whole algorithm in n-vectors of f64: M is the total momentum, and its two parts are its projections, so
@@ -65,19 +80,20 @@ impl Reference {
         let (decay, gain) = match self.rule {
             Rule::GradientDescent => (0.0, 1.0),
             Rule::HeavyBall | Rule::Nesterov => (0.9, 1.0),
-            Rule::Adam => (0.9, 0.1),
+            Rule::Adam | Rule::AdamUncorrected => (0.9, 0.1),
         };
         for (m, g) in m.iter_mut().zip(g) {
             *m = decay * *m + gain * g;
         }
         let seen: Vec<f64> = match self.rule {
             Rule::Nesterov => m.iter().zip(g).map(|(m, g)| 0.9 * m + g).collect(),
-            Rule::Adam => m.iter().map(|m| m / (1.0 - 0.9_f64.powi(t))).collect(),
+            _ if self.rule.is_adam() => m.iter().map(|m| m / (1.0 - 0.9_f64.powi(t))).collect(),
             _ => m.clone(),
         };
-        let coefficients = solve_normal(v, &seen);
+        let uncorrected = self.rule == Rule::AdamUncorrected;
+        let coefficients = solve_normal(v, if uncorrected { m } else { &seen });
         let mut direction = complement(v, &seen);
-        if self.rule == Rule::Adam {
+        if self.rule.is_adam() {
             let g2 = complement(v, g);
             for ((d, second), g) in direction.iter_mut().zip(&mut self.second).zip(g2) {
                 *second = 0.999 * *second + 0.001 * g * g;
@@ -173,6 +189,7 @@ fn steps_agree_with_the_dense_reference() {
                 deviation::<T, _>(Rule::HeavyBall, HeavyBall::default(), storage, n),
                 deviation::<T, _>(Rule::Nesterov, Nesterov::default(), storage, n),
                 deviation::<T, _>(Rule::Adam, Adam::default(), storage, n),
+                deviation::<T, _>(Rule::AdamUncorrected, uncorrected(), storage, n),
                 deviation::<T, _>(Rule::HeavyBall, Generic(HeavyBall::default()), storage, n),
                 deviation::<T, _>(Rule::Adam, Generic(Adam::default()), storage, n),
             ];
@@ -271,6 +288,7 @@ fn the_fused_step_is_the_generic_one() {
     same(Nesterov::default);
     same(Adam::default);
     same(fosi::base::AdamW::default);
+    same(uncorrected);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A small network with everything that a flat view has to tell apart, and data for it.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod exact;
+pub mod network;
+
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};

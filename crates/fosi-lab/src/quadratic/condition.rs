@@ -1,10 +1,9 @@
 //! Figure 4: a worse condition number of the whole, better ones of both subspaces (A.4).
 
-use super::report::{short, table};
-use super::spectrum::curves_panel;
+use super::report::{curves_panel, log_axis, short, table};
 use super::{Descent, Outcome, Quadratic, Report, Tick};
 use crate::optimizers::{Base, OptimizerName};
-use crate::plot::{Axis, Cell, LineStyle, Sheet};
+use crate::plot::{Cell, LineStyle, Sheet};
 
 /// η.
 pub const LEARNING_RATE: f64 = 1e-3;
@@ -176,12 +175,7 @@ impl Condition {
     }
 
     fn sheet(&self) -> Sheet {
-        let highest = self
-            .outcomes
-            .iter()
-            .flat_map(|o| o.curve.iter())
-            .fold(0.0_f64, |m, f| m.max(*f));
-        let y = Axis::linear(0.0, 1.05 * highest);
+        let y = log_axis(self.outcomes.iter().flat_map(|o| o.curve.iter().copied()));
         let panel = curves_panel(String::new(), &self.outcomes, y);
         let entry = |o: &Outcome| (o.optimizer.to_string(), LineStyle::of(o.optimizer));
         Sheet {

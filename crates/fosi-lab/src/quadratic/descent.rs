@@ -19,6 +19,8 @@ pub struct Descent {
     pub momentum: f64,
     /// c: limit of FOSI's scaling.
     pub scale_limit: f64,
+    /// Whether the Newton step of FOSI's Adam takes its momentum with Adam's bias correction.
+    pub bias_correction: bool,
     /// k: FOSI's number of largest eigenvalues.
     pub largest: usize,
     /// Steps.
@@ -28,13 +30,15 @@ pub struct Descent {
 }
 
 impl Descent {
-    /// The paper's settings on quadratics: momentum 0.9, c = ∞, k = 10, 200 steps.
+    /// The paper's settings on quadratics: momentum 0.9, c = ∞, k = 10, 200 steps, and no bias correction of the Newton
+    /// step's momentum (the library's default has it).
     pub fn new(optimizer: OptimizerName, learning_rate: f64) -> Self {
         Self {
             optimizer,
             learning_rate,
             momentum: 0.9,
             scale_limit: f64::INFINITY,
+            bias_correction: false,
             largest: 10,
             steps: 200,
             seed: 0,
@@ -83,6 +87,7 @@ impl Descent {
     fn adam(&self) -> Adam {
         Adam {
             beta1: self.momentum,
+            subspace_bias_correction: self.bias_correction,
             ..Adam::default()
         }
     }
@@ -138,30 +143,12 @@ impl Descent {
 
 /// The optimizers of the paper's experiments on quadratics.
 pub const OPTIMIZERS: [OptimizerName; 6] = [
-    OptimizerName {
-        base: Base::GradientDescent,
-        fosi: false,
-    },
-    OptimizerName {
-        base: Base::GradientDescent,
-        fosi: true,
-    },
-    OptimizerName {
-        base: Base::HeavyBall,
-        fosi: false,
-    },
-    OptimizerName {
-        base: Base::HeavyBall,
-        fosi: true,
-    },
-    OptimizerName {
-        base: Base::Adam,
-        fosi: false,
-    },
-    OptimizerName {
-        base: Base::Adam,
-        fosi: true,
-    },
+    OptimizerName::plain(Base::GradientDescent),
+    OptimizerName::fosi(Base::GradientDescent),
+    OptimizerName::plain(Base::HeavyBall),
+    OptimizerName::fosi(Base::HeavyBall),
+    OptimizerName::plain(Base::Adam),
+    OptimizerName::fosi(Base::Adam),
 ];
 
 /// Whether an optimizer's course depends on the eigenvectors, not on eigenvalues and start alone.

@@ -57,10 +57,15 @@ impl Quadratic {
         self.with_eigenvectors(&kept, q)
     }
 
-    /// Turned within the space of the axes in `block`; the other axes stay eigenvectors.
+    /// Turned within the space of the axes in `block` by a random orthonormal matrix; the other axes stay eigenvectors.
     pub fn turned_within(&self, block: &[usize], seed: u64) -> Self {
-        let n = self.dim();
         let inner = random_orthonormal(block.len(), block.len(), seed);
+        self.turned_by(block, &inner)
+    }
+
+    /// Turned within the space of the axes in `block`: axis j of the block becomes column j of the orthonormal `inner`.
+    pub fn turned_by(&self, block: &[usize], inner: &Mat<f64>) -> Self {
+        let n = self.dim();
         let mut q = Mat::identity(n, n);
         for (j, &column) in block.iter().enumerate() {
             for (i, &row) in block.iter().enumerate() {

@@ -3,8 +3,9 @@
 use plotters::style::RGBColor;
 use rayon::prelude::*;
 
+use super::claim::claims_text;
 use super::descent::{median, sees_axes};
-use super::report::{claims_text, finite, short, table};
+use super::report::{finite, short, table};
 use super::{Claim, Descent, Quadratic, Report, Tick, grid};
 use crate::optimizers::{Base, OptimizerName};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};

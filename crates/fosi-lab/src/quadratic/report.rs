@@ -1,12 +1,12 @@
-//! What an experiment leaves: data, figures, a table, and how the paper's claims stand.
+//! What an experiment leaves: data, figures, a table.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::optimizers::OptimizerName;
-use crate::plot::{Axis, LineStyle, Sheet};
+use crate::plot::{Axis, Line, LineStyle, Panel, Sheet};
 use crate::summary::STYLE;
 
-use super::OPTIMIZERS;
+use super::{OPTIMIZERS, Outcome};
 
 /// Called after each finished piece of work, from any thread.
 pub type Tick<'a> = dyn Fn() + Sync + 'a;
@@ -20,73 +20,6 @@ pub struct Report {
     pub figures: Vec<(String, Sheet)>,
     /// A short table, and the claims.
     pub text: String,
-}
-
-/// A statement of the paper, checked case by case.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Claim {
-    /// What is claimed.
-    pub statement: String,
-    /// Number of cases.
-    pub cases: usize,
-    /// The cases in which it does not hold, with numbers.
-    pub exceptions: Vec<String>,
-}
-
-impl Claim {
-    /// Checks `holds` on every case; `describe` says what a failing one looks like.
-    pub(super) fn check<T>(
-        statement: impl Into<String>,
-        cases: &[T],
-        holds: impl Fn(&T) -> bool,
-        describe: impl Fn(&T) -> String,
-    ) -> Self {
-        Self {
-            statement: statement.into(),
-            cases: cases.len(),
-            exceptions: cases.iter().filter(|c| !holds(c)).map(describe).collect(),
-        }
-    }
-
-    /// Whether it holds in every case.
-    pub fn holds(&self) -> bool {
-        self.exceptions.is_empty()
-    }
-}
-
-impl std::fmt::Display for Claim {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let held = self.cases - self.exceptions.len();
-        write!(f, "{}: {held} of {}", self.statement, self.cases)?;
-        let (shown, more) = self.exceptions.split_at(self.exceptions.len().min(SHOWN));
-        if !shown.is_empty() {
-            write!(f, "\n    except {}", shown.join("; "))?;
-        }
-        if !more.is_empty() {
-            write!(f, "; and {} more", more.len())?;
-        }
-        Ok(())
-    }
-}
-
-/// Exceptions printed of one claim.
-const SHOWN: usize = 8;
-
-/// Claims one under the other.
-pub(super) fn claims_text(claims: &[Claim]) -> String {
-    let line = |claim: &Claim| format!("{} {claim}", if claim.holds() { "✓" } else { "✗" });
-    claims.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Every exception: `claim,exception`.
-pub(super) fn exceptions_csv(claims: &[Claim]) -> String {
-    let mut text = "claim,exception\n".to_owned();
-    for claim in claims {
-        for exception in &claim.exceptions {
-            text += &format!("\"{}\",\"{exception}\"\n", claim.statement);
-        }
-    }
-    text
 }
 
 /// A table with a header, numbers to the right.
@@ -131,6 +64,29 @@ pub(super) fn log_axis(values: impl Iterator<Item = f64>) -> Axis {
         return Axis::logarithmic(0.1, 1.0);
     }
     Axis::logarithmic(low, high).padded(0.04)
+}
+
+/// Curves of several optimizers over steps.
+pub(super) fn curves_panel(title: String, outcomes: &[Outcome], y: Axis) -> Panel {
+    let line = |o: &Outcome| Line {
+        points: finite(
+            o.curve
+                .iter()
+                .enumerate()
+                .map(|(step, f)| (step as f64, *f)),
+        ),
+        band: Vec::new(),
+        style: LineStyle::of(o.optimizer),
+    };
+    let steps = outcomes.iter().map(|o| o.curve.len()).max().unwrap_or(1) - 1;
+    Panel {
+        title,
+        x_label: "step".to_owned(),
+        y_label: "f(θ)".to_owned(),
+        x: Axis::linear(0.0, steps as f64),
+        y,
+        lines: outcomes.iter().map(line).collect(),
+    }
 }
 
 /// Points of a line whose values may be infinite: those are moved far outside every axis.

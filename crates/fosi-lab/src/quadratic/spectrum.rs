@@ -2,11 +2,12 @@
 
 use rayon::prelude::*;
 
+use super::claim::{better_than_bases, claims_text};
 use super::descent::compare;
-use super::report::{claims_text, finite, legend, log_axis, short, table};
+use super::report::{curves_panel, legend, log_axis, short, table};
 use super::{Claim, OPTIMIZERS, Outcome, Quadratic, Report, Tick};
 use crate::optimizers::{Base, OptimizerName};
-use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+use crate::plot::{Cell, Sheet};
 
 /// n of the functions.
 pub const DIMENSIONS: [usize; 2] = [100, 1500];
@@ -179,65 +180,4 @@ impl Entry {
     fn outcome(&self, optimizer: OptimizerName) -> Option<&Outcome> {
         self.outcomes.iter().find(|o| o.optimizer == optimizer)
     }
-}
-
-/// Curves of several optimizers over steps.
-pub(super) fn curves_panel(title: String, outcomes: &[Outcome], y: Axis) -> Panel {
-    let line = |o: &Outcome| Line {
-        points: finite(
-            o.curve
-                .iter()
-                .enumerate()
-                .map(|(step, f)| (step as f64, *f)),
-        ),
-        band: Vec::new(),
-        style: LineStyle::of(o.optimizer),
-    };
-    let steps = outcomes.iter().map(|o| o.curve.len()).max().unwrap_or(1) - 1;
-    Panel {
-        title,
-        x_label: "step".to_owned(),
-        y_label: "f(θ)".to_owned(),
-        x: Axis::linear(0.0, steps as f64),
-        y,
-        lines: outcomes.iter().map(line).collect(),
-    }
-}
-
-/// For each base: FOSI ends lower than it on every function, in every basis.
-pub(super) fn better_than_bases<'a>(
-    functions: impl Iterator<Item = (String, &'a [Outcome])> + Clone,
-) -> Vec<Claim> {
-    [Base::GradientDescent, Base::HeavyBall, Base::Adam]
-        .map(|base| better_than_base(base, functions.clone()))
-        .into()
-}
-
-fn better_than_base<'a>(
-    base: Base,
-    functions: impl Iterator<Item = (String, &'a [Outcome])>,
-) -> Claim {
-    let (plain, fosi) = (OptimizerName::plain(base), OptimizerName::fosi(base));
-    let mut cases = Vec::new();
-    for (name, outcomes) in functions {
-        let find = |name: OptimizerName| outcomes.iter().find(|o| o.optimizer == name);
-        let (Some(plain), Some(fosi)) = (find(plain), find(fosi)) else {
-            continue;
-        };
-        let pairs = plain.last.iter().zip(&fosi.last);
-        let ratios: Vec<f64> = pairs.map(|(plain, fosi)| fosi / plain).collect();
-        let worse = ratios.iter().filter(|ratio| **ratio >= 1.0).count();
-        let worst = ratios.iter().fold(0.0_f64, |m, r| m.max(*r));
-        cases.push((name, worse, ratios.len(), worst));
-    }
-    cases.sort_by(|a, b| b.3.total_cmp(&a.3));
-    Claim::check(
-        format!("{fosi} ends lower than {plain}, in every basis"),
-        &cases,
-        |(_, worse, _, _)| *worse == 0,
-        |(name, worse, of, worst)| match of {
-            1 => format!("{name} ({worst:.2}×)"),
-            _ => format!("{name} ({worse} of {of} bases, up to {worst:.2}×)"),
-        },
-    )
 }

@@ -12,6 +12,12 @@ pub struct Adam {
     pub beta2: f64,
     /// ε > 0, added to √v̂; default 1e-8.
     pub epsilon: f64,
+    /// Whether FOSI's Newton step takes its momentum corrected as m̂ is, c̄/(1−β₁ᵗ); default true.
+    ///
+    /// The public Python implementation has no correction there, only in the complement: at step t its Newton step is
+    /// 1−β₁ᵗ times this one's, a tenth at the first. Adam without FOSI doesn't read it, and checkpoints don't hold it: c̄
+    /// is kept uncorrected either way.
+    pub subspace_bias_correction: bool,
 }
 
 impl Default for Adam {
@@ -20,6 +26,7 @@ impl Default for Adam {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            subspace_bias_correction: true,
         }
     }
 }
@@ -63,7 +70,7 @@ impl Elementwise for Adam {
             decay: self.beta1,
             gain: 1.0 - self.beta1,
             lookahead: false,
-            bias_correction: true,
+            bias_correction: self.subspace_bias_correction,
         }
     }
     fn validate(&self) -> Result<(), Error> {

@@ -153,6 +153,11 @@ impl<F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>> DifferenceQuotient<F>
         }
     }
 
+    /// The point at which the Hessian is taken: θ, or θ + ζ after a [`shift`](SymmetricOperator::shift).
+    pub fn point(&self) -> &[f64] {
+        &self.point
+    }
+
     /// Gradients computed so far.
     pub fn gradients(&self) -> u64 {
         self.gradients

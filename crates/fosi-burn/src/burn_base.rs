@@ -1,0 +1,218 @@
+//! Any optimizer of Burn as FOSI's base.
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Bytes;
+use fosi::base::{Base, BaseStep, Momentum, split_step};
+use fosi::scaling::Extremes;
+use fosi::space::{HostBasis, Moved, Split};
+use fosi::{Error, Host};
+
+use crate::{BridgeError, FlatLayout};
+
+/// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
+///
+/// In each step it is given the module's parameters and the gradient in the complement, g₂, as if that were the
+/// gradient, and d_b is how far it moves the parameters. Before the first refresh the step is bit for bit Burn's own
+/// (but for a parameter that the loss doesn't reach: Burn leaves it alone, here its gradient is zero, which matters
+/// with weight decay).
+///
+/// Burn keeps an optimizer's rule to itself, so two things are the caller's to say: the momentum rule for the subspace
+/// ([`with_momentum`](Self::with_momentum); default none, c̄ = c) and how the learning rate may grow once the subspace
+/// is taken out ([`with_rate_ratio`](Self::with_rate_ratio); default 1). At a refresh the part of the subspace's
+/// momentum that lies in the new subspace is kept; what lies in the base's own state is out of reach and stays there,
+/// where the native bases of [`fosi::base`] split their momentum anew.
+///
+/// Burn's weight decay in `SgdConfig` and `AdamConfig` is added to g₂, so the curvature does not see it; in
+/// `AdamWConfig` it is part of d_b, and its share in the subspace is projected out. Put the decay into the loss, or use
+/// the native `AdamW`, where that matters.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::{SgdConfig, momentum::MomentumConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use fosi::base::{Base, HeavyBall, Momentum};
+/// use fosi::{FosiConfig, Host};
+/// use fosi_burn::{BurnBase, FosiOptimizer, like_module};
+///
+/// let device = Device::flex().autodiff();
+/// let mut model = LinearConfig::new(3, 1).init(&device);
+/// let batch = Tensor::<2>::from_data([[1.0, 0.2, 3.0], [0.5, 2.0, -1.0]], &device);
+///
+/// // Burn's momentum is v ← 0.9v + (1 − dampening)g.
+/// let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+/// let sgd = SgdConfig::new().with_momentum(Some(momentum)).init();
+/// let native = HeavyBall::new(0.9);
+/// let base = BurnBase::new(&model, sgd)?
+///     .with_momentum(Momentum { decay: 0.9, ..Momentum::NONE })
+///     .with_rate_ratio(move |extremes| Base::<Host<f32>>::rate_ratio(&native, extremes));
+///
+/// let mut optimizer = FosiOptimizer::new(&model, base, FosiConfig::default())?;
+/// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+/// optimizer.step(0.01, &mut model, &loss)?;
+/// # Ok::<(), fosi_burn::OptimizerError>(())
+/// ```
+pub struct BurnBase<M> {
+    optimizer: ModuleOptimizer,
+    /// Gives flat vectors their shapes, ids and paths; its values are of no account.
+    carrier: M,
+    layout: FlatLayout,
+    momentum: Momentum,
+    rate_ratio: Box<dyn Fn(&Extremes) -> f64 + Send + Sync>,
+}
+
+impl<M: Module> BurnBase<M> {
+    /// `optimizer` (what `init()` of one of Burn's optimizer configurations gives) for modules like `module`.
+    ///
+    /// # Errors
+    /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`].
+    pub fn new(module: &M, optimizer: impl Into<ModuleOptimizer>) -> Result<Self, BridgeError> {
+        Ok(Self {
+            optimizer: optimizer.into(),
+            carrier: module.clone(),
+            layout: FlatLayout::of(module)?,
+            momentum: Momentum::NONE,
+            rate_ratio: Box::new(|_| 1.0),
+        })
+    }
+
+    /// The momentum rule in the subspace; it should be the optimizer's own.
+    pub fn with_momentum(mut self, momentum: Momentum) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// η₂*/η* for the optimizer, from the spectrum's extremes (paper, §3.6); the default 1 suits adaptive optimizers.
+    pub fn with_rate_ratio(
+        mut self,
+        ratio: impl Fn(&Extremes) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        self.rate_ratio = Box::new(ratio);
+        self
+    }
+
+    /// The wrapped optimizer.
+    pub fn optimizer(&self) -> &ModuleOptimizer {
+        &self.optimizer
+    }
+
+    /// Where the optimizer moves `parameters`. On an error it has forgotten the step.
+    fn advance(
+        &mut self,
+        learning_rate: f64,
+        parameters: &[f32],
+        gradient: &[f32],
+    ) -> Result<Vec<f32>, Error> {
+        let module = self.layout.set_parameters(&self.carrier, parameters);
+        let module = module.map_err(user)?;
+        let gradients = self.layout.to_gradients(&module, gradient).map_err(user)?;
+        let before = self.optimizer.clone();
+        let module = self.optimizer.step(learning_rate, module, gradients);
+        let moved = match self.layout.parameters::<f32>(&module) {
+            Ok(moved) if moved.iter().all(|x| x.is_finite()) => Ok(moved),
+            Ok(_) => Err(Error::User(
+                "the wrapped optimizer's step is not finite; lower the learning rate or clip the gradient".into(),
+            )),
+            Err(error) => Err(user(error)),
+        };
+        moved.inspect_err(|_| self.optimizer = before)
+    }
+
+    /// The ids by which Burn finds a parameter's state.
+    fn ids(&self) -> Vec<u8> {
+        let ids = self.layout.slots().iter().map(|slot| slot.id.val());
+        ids.flat_map(u64::to_le_bytes).collect()
+    }
+}
+
+fn user(error: BridgeError) -> Error {
+    Error::User(error.into())
+}
+
+impl<M: Module> Base<Host<f32>> for BurnBase<M> {
+    fn name(&self) -> &'static str {
+        "burn"
+    }
+
+    fn state_len(&self) -> usize {
+        0
+    }
+
+    fn direction(
+        &mut self,
+        at: BaseStep<'_, Host<f32>>,
+        parameters: &[f32],
+        gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        let moved = self.advance(at.learning_rate, parameters, gradient)?;
+        for ((gradient, before), after) in gradient.iter_mut().zip(parameters).zip(moved) {
+            *gradient = before - after;
+        }
+        Ok(())
+    }
+
+    fn momentum(&self) -> Momentum {
+        self.momentum
+    }
+
+    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
+        (self.rate_ratio)(extremes)
+    }
+
+    /// It may: an infinity in a state that can't be seen would stay there unnoticed.
+    fn squares(&self) -> bool {
+        true
+    }
+
+    fn export(&self) -> Result<Vec<u8>, Error> {
+        let state = self.optimizer.into_bytes();
+        let state = state.map_err(|error| Error::Checkpoint(error.to_string()))?;
+        Ok([self.ids().as_slice(), &state].concat())
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let own = self.ids();
+        let (Some(ids), Some(state)) = (bytes.get(..own.len()), bytes.get(own.len()..)) else {
+            return Err(Error::Checkpoint(
+                "the state of Burn's optimizer is cut short".into(),
+            ));
+        };
+        if ids != own {
+            return Err(Error::Checkpoint(
+                "Burn's optimizer keeps its state by parameter ids, and this module's are others: load the module's \
+                 own record first, then make the optimizer from it"
+                    .into(),
+            ));
+        }
+        let state = Bytes::from_bytes_vec(state.to_vec());
+        let restored = self.optimizer.clone().from_bytes(state);
+        self.optimizer = restored.map_err(|error| Error::Checkpoint(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Before the first refresh the parameters are the optimizer's own, not θ − (θ − θ′), which rounds twice.
+    fn step(
+        &mut self,
+        at: BaseStep<'_, Host<f32>>,
+        gradient: &[f32],
+        split: &Split<'_, HostBasis<f32>>,
+        parameters: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) -> Result<Moved, Error> {
+        if split.basis.is_some() {
+            return split_step(self, at, gradient, split, parameters, scratch);
+        }
+        for (scratch, gradient) in scratch.iter_mut().zip(gradient) {
+            *scratch = (split.gradient_scale * f64::from(*gradient)) as f32;
+        }
+        let moved = self.advance(at.learning_rate, parameters, scratch)?;
+        let mut square = 0.0;
+        for (parameter, moved) in parameters.iter_mut().zip(moved) {
+            square += f64::from(*parameter - moved).powi(2);
+            *parameter = moved;
+        }
+        Ok(Moved {
+            complement_norm: square.sqrt(),
+        })
+    }
+}
