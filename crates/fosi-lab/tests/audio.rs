@@ -18,7 +18,11 @@ fn wav(format: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8>
     bytes.extend((36 + data.len() as u32).to_le_bytes());
     bytes.extend(b"WAVEfmt \x10\0\0\0");
     bytes.extend([format, channels].map(u16::to_le_bytes).concat());
-    bytes.extend([rate, rate * u32::from(frame)].map(u32::to_le_bytes).concat());
+    bytes.extend(
+        [rate, rate * u32::from(frame)]
+            .map(u32::to_le_bytes)
+            .concat(),
+    );
     bytes.extend([frame, bits].map(u16::to_le_bytes).concat());
     bytes.extend(b"data");
     bytes.extend((data.len() as u32).to_le_bytes());
@@ -59,7 +63,9 @@ fn every_format_gives_the_same_samples() {
     assert_eq!(read(wav16(8000, &[16384, -32768, 0, 8192])), expected);
     let bytes = [[0, 0, 0x40], [0, 0, 0x80], [0, 0, 0], [0, 0, 0x20]].concat();
     assert_eq!(read(wav(1, 1, 8000, 24, &bytes)), expected);
-    let long = [1 << 30, i32::MIN, 0, 1 << 29].map(i32::to_le_bytes).concat();
+    let long = [1 << 30, i32::MIN, 0, 1 << 29]
+        .map(i32::to_le_bytes)
+        .concat();
     assert_eq!(read(wav(1, 1, 8000, 32, &long)), expected);
     let floats = [0.5f32, -1.0, 0.0, 0.25].map(f32::to_le_bytes).concat();
     assert_eq!(read(wav(3, 1, 8000, 32, &floats)), expected);
@@ -75,7 +81,10 @@ fn every_cut_of_a_wav_is_refused() {
     for length in 0..whole.len() {
         let path = folder.write("cut.wav", &whole[..length]);
         let error = named(read_wav(&path), &path);
-        assert!(matches!(error, DataError::Audio(AudioError::Damaged { .. })), "{length}");
+        assert!(
+            matches!(error, DataError::Audio(AudioError::Damaged { .. })),
+            "{length}"
+        );
     }
 }
 
@@ -86,7 +95,13 @@ fn what_cannot_be_used_is_refused_by_name() {
         let path = folder.write("x.wav", bytes);
         named(read_wav(&path), &path)
     };
-    assert!(matches!(refused(wav16(8000, &[])), DataError::Empty { what: "samples", .. }));
+    assert!(matches!(
+        refused(wav16(8000, &[])),
+        DataError::Empty {
+            what: "samples",
+            ..
+        }
+    ));
     for rate in [0, 1, 999, 384_001, u32::MAX / 2] {
         let error = refused(wav16(rate, &[1]));
         assert!(
@@ -94,21 +109,32 @@ fn what_cannot_be_used_is_refused_by_name() {
             "{error}"
         );
     }
-    let floats = [0.5f32, f32::NAN, f32::INFINITY].map(f32::to_le_bytes).concat();
+    let floats = [0.5f32, f32::NAN, f32::INFINITY]
+        .map(f32::to_le_bytes)
+        .concat();
     assert!(matches!(
         refused(wav(3, 1, 8000, 32, &floats)),
         DataError::Audio(AudioError::NotFinite { index: 1, .. })
     ));
     // A-law.
     let error = refused(wav(6, 1, 8000, 8, &[1, 2]));
-    assert!(matches!(error, DataError::Audio(AudioError::Damaged { .. })));
+    assert!(matches!(
+        error,
+        DataError::Audio(AudioError::Damaged { .. })
+    ));
     // The data chunk claims 4 GB.
     let mut bytes = wav16(8000, &[1, 2]);
     bytes[40..44].copy_from_slice(&0xffff_fffeu32.to_le_bytes());
     let error = refused(bytes);
-    assert!(matches!(error, DataError::Audio(AudioError::Damaged { .. })));
+    assert!(matches!(
+        error,
+        DataError::Audio(AudioError::Damaged { .. })
+    ));
     let missing = folder.path().join("missing.wav");
-    assert!(matches!(named(read_wav(&missing), &missing), DataError::Read { .. }));
+    assert!(matches!(
+        named(read_wav(&missing), &missing),
+        DataError::Read { .. }
+    ));
 }
 
 #[test]
@@ -138,11 +164,18 @@ fn resampling_keeps_a_tone_in_time() {
             samples: (0..length).map(|i| sample(rate, i) as f32).collect(),
         };
         let found = resample(&sound, 16_000).unwrap();
-        assert_eq!((found.rate, found.samples.len()), (16_000, 16_000), "{rate}");
+        assert_eq!(
+            (found.rate, found.samples.len()),
+            (16_000, 16_000),
+            "{rate}"
+        );
         // Away from the ends, where the signal before and after is unknown.
         for (i, &value) in found.samples.iter().enumerate().skip(2000).take(12_000) {
             let expected = sample(16_000, i);
-            assert!((f64::from(value) - expected).abs() < 1e-3, "{rate} {i}: {value} {expected}");
+            assert!(
+                (f64::from(value) - expected).abs() < 1e-3,
+                "{rate} {i}: {value} {expected}"
+            );
         }
     }
 }
@@ -155,7 +188,9 @@ fn what_the_lower_rate_cannot_hold_is_filtered_out() {
         samples: samples.collect(),
     };
     let found = resample(&sound, 16_000).unwrap();
-    let loudest = found.samples[2000..14_000].iter().fold(0.0, |a: f32, x| a.max(x.abs()));
+    let loudest = found.samples[2000..14_000]
+        .iter()
+        .fold(0.0, |a: f32, x| a.max(x.abs()));
     assert!(loudest < 1e-3, "{loudest}");
 }
 
@@ -167,7 +202,14 @@ fn the_same_rate_is_left_alone_and_rate_zero_refused() {
     };
     assert_eq!(resample(&sound, 16_000).unwrap(), sound);
     let error = resample(&sound, 0).unwrap_err();
-    assert!(matches!(error, AudioError::Resample { from: 16_000, to: 0, .. }));
+    assert!(matches!(
+        error,
+        AudioError::Resample {
+            from: 16_000,
+            to: 0,
+            ..
+        }
+    ));
 }
 
 fn digits() -> Folder {
@@ -175,7 +217,10 @@ fn digits() -> Folder {
     for digit in [0, 3] {
         for index in [0, 4, 5, 12] {
             let length = 2000 + 1000 * index;
-            folder.write(&format!("recordings/{digit}_de_la_{index}.wav"), tone(8000, length));
+            folder.write(
+                &format!("recordings/{digit}_de_la_{index}.wav"),
+                tone(8000, length),
+            );
         }
     }
     folder
@@ -233,35 +278,70 @@ fn a_digit_is_one_patch_padded_or_cut() {
     // 7,000 samples at 8 kHz are shorter than a patch, 14,000 longer.
     for clip in 0..2 {
         let size = FRAMES * BANDS;
-        assert_eq!(patches.features[clip * size..(clip + 1) * size], by_hand(clip));
+        assert_eq!(
+            patches.features[clip * size..(clip + 1) * size],
+            by_hand(clip)
+        );
     }
     let silence = 0.01f32.ln();
-    assert!(patches.features[95 * BANDS..FRAMES * BANDS].iter().all(|&x| x == silence));
+    assert!(
+        patches.features[95 * BANDS..FRAMES * BANDS]
+            .iter()
+            .all(|&x| x == silence)
+    );
     assert!(by_hand(1)[95 * BANDS..].iter().any(|&x| x != silence));
 
     let batch = patches.gather(&[3, 0]);
     let hot: Vec<usize> = (0..20).filter(|&i| batch.targets[i] == 1.0).collect();
     assert_eq!((hot, batch.targets.iter().sum::<f32>()), (vec![3, 10], 2.0));
-    assert_eq!(batch.features[FRAMES * BANDS..], patches.features[..FRAMES * BANDS]);
+    assert_eq!(
+        batch.features[FRAMES * BANDS..],
+        patches.features[..FRAMES * BANDS]
+    );
 }
 
 #[test]
 fn bad_digits_are_named() {
-    for name in ["10_jo_1.wav", "x_jo_1.wav", "1_jo.wav", "1__1.wav", "1_jo_x.wav", "jo.wav"] {
+    for name in [
+        "10_jo_1.wav",
+        "x_jo_1.wav",
+        "1_jo.wav",
+        "1__1.wav",
+        "1_jo_x.wav",
+        "jo.wav",
+    ] {
         let folder = digits();
         let path = folder.write(&format!("recordings/{name}"), tone(8000, 10));
         let error = named(fsdd(folder.path()), &path);
-        assert!(matches!(error, DataError::Audio(AudioError::RecordingName { .. })));
+        assert!(matches!(
+            error,
+            DataError::Audio(AudioError::RecordingName { .. })
+        ));
     }
     let folder = Folder::new();
-    assert!(matches!(audio_error(fsdd(folder.path())), AudioError::NoRecordings { .. }));
+    assert!(matches!(
+        audio_error(fsdd(folder.path())),
+        AudioError::NoRecordings { .. }
+    ));
     folder.write("1_jo_7.wav", tone(8000, 10));
     let error = audio_error(fsdd(folder.path()));
-    assert!(matches!(error, AudioError::EmptyPart { purpose: "validate", .. }));
+    assert!(matches!(
+        error,
+        AudioError::EmptyPart {
+            purpose: "validate",
+            ..
+        }
+    ));
     let folder = Folder::new();
     folder.write("1_jo_4.wav", tone(8000, 10));
     let error = audio_error(fsdd(folder.path()));
-    assert!(matches!(error, AudioError::EmptyPart { purpose: "train", .. }));
+    assert!(matches!(
+        error,
+        AudioError::EmptyPart {
+            purpose: "train",
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -294,7 +374,10 @@ fn audio_set() -> Folder {
         "eval_segments.csv",
         "# YTID, start_seconds, end_seconds, positive_labels\nabc_def, 0.000, 10.000, \"/m/09x0r\"\n",
     );
-    folder.write("balanced_train_segments/--PJHxphWEs.wav", tone(8000, 80_000));
+    folder.write(
+        "balanced_train_segments/--PJHxphWEs.wav",
+        tone(8000, 80_000),
+    );
     folder.write("wav/Y-0RWZT-miFs_420000.wav", tone(44_100, 44_100));
     folder.write("abc_def_0.000_10.000.wav", tone(16_000, 4_000));
     folder
@@ -312,7 +395,13 @@ fn the_publishers_lists_are_read() {
         split.train.class_names,
         ["Speech", "Male speech, man speaking", "Gargling"]
     );
-    let labels = |clips: &Clips| clips.clips.iter().map(|c| c.labels.clone()).collect::<Vec<_>>();
+    let labels = |clips: &Clips| {
+        clips
+            .clips
+            .iter()
+            .map(|c| c.labels.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(labels(&split.train), [vec![0, 2], vec![1]]);
     assert_eq!(labels(&split.validation), [[0]]);
     // 10 s, 1 s, and a quarter of a second filled up with zeros.
@@ -366,16 +455,51 @@ fn bad_lists_are_named_by_line() {
     let classes = "class_labels_indices.csv";
     let train = "balanced_train_segments.csv";
     let cases = [
-        (classes, "mid,index,display_name\n", 1, "must be `index,mid,display_name`"),
-        (classes, "index,mid,display_name\n0,a,A\n2,b,B\n", 3, "1 is expected"),
-        (classes, "index,mid,display_name\n0,a,A\n1,a,B\n", 3, "twice"),
+        (
+            classes,
+            "mid,index,display_name\n",
+            1,
+            "must be `index,mid,display_name`",
+        ),
+        (
+            classes,
+            "index,mid,display_name\n0,a,A\n2,b,B\n",
+            3,
+            "1 is expected",
+        ),
+        (
+            classes,
+            "index,mid,display_name\n0,a,A\n1,a,B\n",
+            3,
+            "twice",
+        ),
         (classes, "index,mid,display_name\n0,a\n", 2, "2 fields"),
-        (train, "name,labels\n", 1, "must start with the columns `file,labels`"),
+        (
+            train,
+            "name,labels\n",
+            1,
+            "must start with the columns `file,labels`",
+        ),
         (train, "file,labels\na.wav\n", 2, "1 field"),
         (train, "# x\n\nabc, 0.0\n", 3, "expected `YTID"),
-        (train, "# x\nabc, zero, 10.0, \"/m/09x0r\"\n", 2, "expected `YTID"),
-        (train, "# x\nabc, 0.0, 10.0, \"/m/unknown\"\n", 2, "`/m/unknown` is no class"),
-        (train, "file,labels\na.wav,Speech\n", 2, "`Speech` is no class"),
+        (
+            train,
+            "# x\nabc, zero, 10.0, \"/m/09x0r\"\n",
+            2,
+            "expected `YTID",
+        ),
+        (
+            train,
+            "# x\nabc, 0.0, 10.0, \"/m/unknown\"\n",
+            2,
+            "`/m/unknown` is no class",
+        ),
+        (
+            train,
+            "file,labels\na.wav,Speech\n",
+            2,
+            "`Speech` is no class",
+        ),
     ];
     for (name, content, line, part) in cases {
         let folder = audio_set();
@@ -401,11 +525,18 @@ fn bad_lists_are_named_by_line() {
 
 #[test]
 fn missing_lists_are_named() {
-    for name in ["class_labels_indices.csv", "balanced_train_segments.csv", "eval_segments.csv"] {
+    for name in [
+        "class_labels_indices.csv",
+        "balanced_train_segments.csv",
+        "eval_segments.csv",
+    ] {
         let folder = audio_set();
         std::fs::remove_file(folder.path().join(name)).unwrap();
         let error = load_audio_set(&folder, Damaged::Refuse).unwrap_err();
-        assert!(matches!(error, DataError::Audio(AudioError::MissingList { .. })));
+        assert!(matches!(
+            error,
+            DataError::Audio(AudioError::MissingList { .. })
+        ));
         assert!(error.to_string().contains(name), "{error}");
     }
 }
@@ -415,8 +546,16 @@ fn the_number_of_threads_changes_nothing() {
     let folder = digits();
     let clips = fsdd(folder.path()).unwrap().train;
     let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| clips.decode(&[2, 0, 3, 1], Damaged::Refuse).unwrap().features)
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            clips
+                .decode(&[2, 0, 3, 1], Damaged::Refuse)
+                .unwrap()
+                .features
+        })
     };
     assert_eq!(with(1), with(4));
 }
@@ -440,5 +579,10 @@ fn real_spoken_digits() {
         let values = patches.features.iter().skip(band).step_by(BANDS);
         values.sum::<f32>() / (300 * FRAMES) as f32
     };
-    assert!(band(60) < -4.5 && band(10) > -3.5, "{} {}", band(60), band(10));
+    assert!(
+        band(60) < -4.5 && band(10) > -3.5,
+        "{} {}",
+        band(60),
+        band(10)
+    );
 }

@@ -7,7 +7,7 @@ use rubato::{Fft, FixedSync, Resampler};
 
 use super::{AudioError, Sound};
 
-/// Frames that the resampler takes at once; it is no setting of quality.
+/// Frames, at least, that the resampler takes at once: its filter is as long.
 const CHUNK: usize = 1024;
 
 /// `sound` at `rate` samples a second: ⌈n·rate/rate₀⌉ samples of the band-limited signal, aligned in time.
@@ -37,8 +37,19 @@ fn convert(
     from: usize,
     to: usize,
 ) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
-    let mut resampler = Fft::<f32>::new(from, to, CHUNK, 1, FixedSync::Both)?;
+    // The resampler makes its blocks of the smallest ones whose lengths are in the ratio of the rates. An odd number of
+    // these can have an odd length, whose filter has its centre between samples: the sound would come half a sample late.
+    let smallest = (from / gcd(from, to).max(1)).max(1);
+    let block = CHUNK.div_ceil(smallest).next_multiple_of(2) * smallest;
+    let mut resampler = Fft::<f32>::new(from, to, block, 1, FixedSync::Both)?;
     let input = InterleavedSlice::new(samples, 1, samples.len())?;
     let output = resampler.process_all(&input, samples.len(), None)?;
     Ok(output.take_data())
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        b => gcd(b, a % b),
+    }
 }
