@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::DataName;
+use super::{AudioError, DataName, ImagesError, TextError};
 
 /// A data set that cannot be used; the message names the file, what was found and what to do.
 #[derive(Debug, Error)]
@@ -147,6 +147,15 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// Colour images.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// Text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Sound.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     /// A line of the embedded digits that isn't 64 pixels and a class.
     #[error("the embedded digits are damaged at line {line}: {reason}; build the program again")]
     Embedded {
@@ -157,7 +166,7 @@ pub enum DataError {
     },
 }
 
-fn list(paths: &[PathBuf]) -> String {
+pub(super) fn list(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths
         .iter()
         .map(|path| path.display().to_string())

@@ -1,20 +1,36 @@
-//! Labelled images: what they are, where they come from, and the order in which training sees them.
+//! Data sets: what they are, where they come from, and the order in which training sees them.
 
+mod audio;
 mod batches;
 mod digits;
 mod error;
 mod idx;
+mod images;
 mod mnist;
+mod text;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use audio::{
+    AudioError, AudioSetFiles, AudioSplit, BANDS, ClassList, Clip, ClipLength, Clips, FRAMES,
+    LogMel, MelFilters, PATCH_SAMPLES, PatchBatch, Patches, RATE, Recording, Sound, fsdd,
+    fsdd_recordings, read_wav, resample,
+};
 pub use batches::{Batch, Batches};
 pub use digits::digits;
 pub use error::DataError;
 pub use idx::{IdxImages, read_images, read_labels};
+pub use images::{
+    CIFAR10_CLASSES, CifarFiles, Damaged, ImageSplit, Images, ImagesError, class_folders,
+    colour_images, read_cifar10_file,
+};
 pub use mnist::mnist;
+pub use text::{
+    CHARACTERS, NonAscii, SequenceBatch, Sequences, TextError, TextSplit, find_text, read_text,
+    text_sequences,
+};
 
 use crate::names::{UnknownName, known_name};
 

@@ -1,0 +1,345 @@
+//! AudioSet (Gemmeke et al. 2017) and what is laid out like it: WAV files, a list of classes, lists of clips.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{AudioError, AudioSplit, Clip, ClipLength, Clips, Damaged, DataError};
+
+const CLASS_LIST: &str = "class_labels_indices.csv";
+const TRAIN_LISTS: [&str; 3] = [
+    "train.csv",
+    "balanced_train_segments.csv",
+    "unbalanced_train_segments.csv",
+];
+const VALIDATION_LISTS: [&str; 3] = ["validation.csv", "eval.csv", "eval_segments.csv"];
+const ONLY_LIST: &str = "labels.csv";
+/// Of a single list, every tenth clip validates.
+const HELD_OUT: usize = 10;
+/// Labels are of 16 bits.
+const MOST_CLASSES: usize = 1 << 16;
+
+/// The classes of AudioSet's `class_labels_indices.csv`, with columns `index`, `mid` and `display_name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassList {
+    /// Names for people, in the order of the indices.
+    pub names: Vec<String>,
+    /// Machine identifiers (such as `/m/09x0r`), by which clips name their classes.
+    labels: HashMap<String, u16>,
+}
+
+impl ClassList {
+    /// Reads the list. Indices count from 0 without a gap; mids are unique.
+    ///
+    /// # Errors
+    /// [`DataError`] with the file's name and line.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let text = read_list(path)?;
+        let mut rows = csv::Reader::from_reader(text.as_bytes());
+        let header = rows.headers().map_err(|error| csv_line(path, &error))?;
+        if header != ["index", "mid", "display_name"].as_slice() {
+            let found = header.iter().collect::<Vec<_>>().join(",");
+            let reason =
+                format!("the columns are `{found}`, they must be `index,mid,display_name`");
+            return Err(line(path, 1, reason));
+        }
+        let (mut names, mut labels) = (Vec::new(), HashMap::new());
+        for row in rows.records() {
+            let row = row.map_err(|error| csv_line(path, &error))?;
+            let number = row.position().map_or(0, csv::Position::line);
+            let count = names.len();
+            if row[0].trim() != count.to_string() || count == MOST_CLASSES {
+                let reason = format!("the index is `{}`, {count} is expected there", &row[0]);
+                return Err(line(path, number, reason));
+            }
+            if labels.insert(row[1].to_owned(), count as u16).is_some() {
+                let reason = format!("the mid `{}` is there twice", &row[1]);
+                return Err(line(path, number, reason));
+            }
+            names.push(row[2].to_owned());
+        }
+        if names.is_empty() {
+            let path = path.to_owned();
+            return Err(DataError::Empty {
+                path,
+                what: "classes",
+            });
+        }
+        Ok(Self { names, labels })
+    }
+}
+
+/// The lists of a folder laid out as AudioSet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioSetFiles {
+    /// The folder that holds them.
+    pub directory: PathBuf,
+    train: PathBuf,
+    /// None where every tenth clip of the only list validates.
+    validation: Option<PathBuf>,
+}
+
+impl AudioSetFiles {
+    /// The lists in `directory` or `directory/audioset`, whichever holds `class_labels_indices.csv`.
+    ///
+    /// Clips to train are listed in `train.csv`, `balanced_train_segments.csv` or `unbalanced_train_segments.csv` (the
+    /// first there is), clips to validate in `validation.csv`, `eval.csv` or `eval_segments.csv`. Or one `labels.csv`
+    /// lists all: then its clips 10, 20, … validate.
+    ///
+    /// # Errors
+    /// [`AudioError::MissingList`].
+    pub fn find(directory: &Path) -> Result<Self, DataError> {
+        let folders = [directory.to_owned(), directory.join("audioset")];
+        let missing = |names: &[&str], looked_in: &[PathBuf]| AudioError::MissingList {
+            name: names.join(" or "),
+            looked_in: looked_in.to_vec(),
+        };
+        let folder = folders
+            .iter()
+            .find(|folder| folder.join(CLASS_LIST).is_file());
+        let folder = folder.ok_or_else(|| missing(&[CLASS_LIST], &folders))?;
+        let first = |names: &[&str]| {
+            let paths = names.iter().map(|name| folder.join(name));
+            paths.into_iter().find(|path| path.is_file())
+        };
+        let here = std::slice::from_ref(folder);
+        let (train, validation) = match (first(&TRAIN_LISTS), first(&[ONLY_LIST])) {
+            (Some(train), _) => {
+                let list = first(&VALIDATION_LISTS);
+                (
+                    train,
+                    Some(list.ok_or_else(|| missing(&VALIDATION_LISTS, here))?),
+                )
+            }
+            (None, Some(only)) => (only, None),
+            (None, None) => {
+                let names = [&[ONLY_LIST], &TRAIN_LISTS[..]].concat();
+                return Err(missing(&names, here).into());
+            }
+        };
+        Ok(Self {
+            directory: folder.clone(),
+            train,
+            validation,
+        })
+    }
+
+    /// Reads the lists and looks for their WAV files; decoding comes later.
+    ///
+    /// A list is either the publishers' (lines `YTID, start, end, "mid,mid,…"` after comments that start with `#`) or
+    /// a CSV with columns `file` and `labels` (mids, separated by commas inside quotes). The files of `NAME.csv` lie in
+    /// `NAME/`, `wav/`, `audio/` or beside the list. A segment's file is called `YTID.wav`, `YTID_START.wav` or
+    /// `YTID_START_END.wav`, with times as in the list or in milliseconds, perhaps with a `Y` before.
+    ///
+    /// # Errors
+    /// [`DataError`] with the list's name and line: unknown classes, lines of another form, and, unless `damaged` says
+    /// to skip them, clips without a file.
+    pub fn read(&self, damaged: Damaged) -> Result<AudioSplit, DataError> {
+        let classes = ClassList::read(&self.directory.join(CLASS_LIST))?;
+        let mut skipped = Vec::new();
+        let mut read = |path: &Path| self.clips(path, &classes, damaged, &mut skipped);
+        let (train, validation) = match &self.validation {
+            Some(validation) => (read(&self.train)?, read(validation)?),
+            None => {
+                let all = read(&self.train)?.into_iter().enumerate();
+                let (held_out, rest): (Vec<_>, Vec<_>) =
+                    all.partition(|(index, _)| index % HELD_OUT == HELD_OUT - 1);
+                let clips = |part: Vec<(usize, Clip)>| part.into_iter().map(|(_, c)| c).collect();
+                (clips(rest), clips(held_out))
+            }
+        };
+        let part = |clips: Vec<Clip>, path: &Path, what| {
+            if clips.is_empty() {
+                let path = path.to_owned();
+                return Err(DataError::Empty { path, what });
+            }
+            Ok(Clips {
+                clips,
+                class_names: classes.names.clone(),
+                length: ClipLength::Whole,
+            })
+        };
+        let validation_list = self.validation.as_ref().unwrap_or(&self.train);
+        Ok(AudioSplit {
+            train: part(train, &self.train, "clips to train")?,
+            validation: part(validation, validation_list, "clips to validate")?,
+            skipped,
+        })
+    }
+
+    fn clips(
+        &self,
+        list: &Path,
+        classes: &ClassList,
+        damaged: Damaged,
+        skipped: &mut Vec<DataError>,
+    ) -> Result<Vec<Clip>, DataError> {
+        let folders = self.wav_folders(list);
+        let mut clips = Vec::new();
+        for row in read_rows(list)? {
+            let labels = row.labels(list, classes)?;
+            let mut paths = folders
+                .iter()
+                .flat_map(|folder| row.files.iter().map(|file| folder.join(file)));
+            match (paths.find(|path| path.is_file()), damaged) {
+                (Some(path), _) => clips.push(Clip { path, labels }),
+                (None, damaged) => {
+                    let error = AudioError::NoClip {
+                        path: list.to_owned(),
+                        line: row.line,
+                        clip: row.clip,
+                        looked_in: folders.to_vec(),
+                    };
+                    match damaged {
+                        Damaged::Refuse => return Err(error.into()),
+                        Damaged::Skip => skipped.push(error.into()),
+                    }
+                }
+            }
+        }
+        Ok(clips)
+    }
+
+    fn wav_folders(&self, list: &Path) -> Vec<PathBuf> {
+        let stem = list.file_stem().unwrap_or_default();
+        let folders = [Path::new(stem), Path::new("wav"), Path::new("audio")];
+        folders
+            .iter()
+            .map(|folder| self.directory.join(folder))
+            .filter(|folder| folder.is_dir())
+            .chain([self.directory.clone()])
+            .collect()
+    }
+}
+
+/// A clip on a list.
+struct Row {
+    line: u64,
+    clip: String,
+    /// What its file may be called.
+    files: Vec<String>,
+    mids: Vec<String>,
+}
+
+impl Row {
+    fn labels(&self, list: &Path, classes: &ClassList) -> Result<Vec<u16>, DataError> {
+        let mut labels = Vec::with_capacity(self.mids.len());
+        for mid in &self.mids {
+            let label = classes.labels.get(mid);
+            labels.push(*label.ok_or_else(|| AudioError::UnknownLabel {
+                path: list.to_owned(),
+                line: self.line,
+                label: mid.clone(),
+            })?);
+        }
+        labels.sort_unstable();
+        labels.dedup();
+        Ok(labels)
+    }
+}
+
+fn read_rows(list: &Path) -> Result<Vec<Row>, DataError> {
+    let text = read_list(list)?;
+    let rows = match text.starts_with('#') {
+        true => segments(list, &text)?,
+        false => files_and_labels(list, &text)?,
+    };
+    if rows.is_empty() {
+        let path = list.to_owned();
+        return Err(DataError::Empty {
+            path,
+            what: "clips",
+        });
+    }
+    Ok(rows)
+}
+
+/// Lines `YTID, start, end, "mid,mid,…"`. A CSV reader takes the quotes after a space for letters, so the line is cut
+/// here.
+fn segments(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
+    let mut rows = Vec::new();
+    for (index, content) in text.lines().enumerate() {
+        if content.starts_with('#') || content.trim().is_empty() {
+            continue;
+        }
+        let number = index as u64 + 1;
+        let fields: Vec<&str> = content.splitn(4, ',').map(str::trim).collect();
+        let times = fields.get(1).zip(fields.get(2));
+        let seconds = times.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let (&[id, start, end, mids], Some((from, to))) = (&fields[..], seconds) else {
+            let reason = format!("found `{content}`, expected `YTID, start, end, \"mid,mid\"`");
+            return Err(line(list, number, reason));
+        };
+        rows.push(Row {
+            line: number,
+            clip: id.to_owned(),
+            files: segment_files(id, (start, end), (from, to)),
+            mids: split_mids(mids.trim_matches('"')),
+        });
+    }
+    Ok(rows)
+}
+
+fn segment_files(id: &str, (start, end): (&str, &str), (from, to): (f64, f64)) -> Vec<String> {
+    let [from, to] = [from, to].map(|seconds| (1000.0 * seconds).round());
+    let names = [
+        format!("{id}.wav"),
+        format!("{id}_{start}.wav"),
+        format!("{id}_{from}.wav"),
+        format!("{id}_{start}_{end}.wav"),
+        format!("{id}_{from}_{to}.wav"),
+    ];
+    let prefixed: Vec<String> = names.iter().map(|name| format!("Y{name}")).collect();
+    names.into_iter().chain(prefixed).collect()
+}
+
+/// Columns `file` and `labels`.
+fn files_and_labels(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| csv_line(list, &error))?;
+    if header != ["file", "labels"].as_slice() {
+        let found = header.iter().collect::<Vec<_>>().join(",");
+        let reason = format!(
+            "starts with `{found}`; it must start with the columns `file,labels`, or with a comment (#) \
+             as the publishers' lists of segments do"
+        );
+        return Err(line(list, 1, reason));
+    }
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(|error| csv_line(list, &error))?;
+        rows.push(Row {
+            line: row.position().map_or(0, csv::Position::line),
+            clip: row[0].to_owned(),
+            files: vec![row[0].to_owned()],
+            mids: split_mids(&row[1]),
+        });
+    }
+    Ok(rows)
+}
+
+fn split_mids(text: &str) -> Vec<String> {
+    let mids = text.split(',').map(|mid| mid.trim().to_owned());
+    mids.filter(|mid| !mid.is_empty()).collect()
+}
+
+fn read_list(path: &Path) -> Result<String, DataError> {
+    fs::read_to_string(path).map_err(|source| DataError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn csv_line(path: &Path, error: &csv::Error) -> DataError {
+    let number = error.position().map_or(1, csv::Position::line);
+    line(path, number, error.to_string())
+}
+
+fn line(path: &Path, line: u64, reason: String) -> DataError {
+    AudioError::Line {
+        path: path.to_owned(),
+        line,
+        reason,
+    }
+    .into()
+}

@@ -1,0 +1,126 @@
+//! The Free Spoken Digit Dataset (Jackson and others, CC BY-SA 4.0): recordings that say in their names what they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{AudioError, AudioSplit, Clip, ClipLength, Clips, DataError};
+
+/// Indices of each digit and speaker that validate.
+const HELD_OUT: u32 = 5;
+const DIGITS: u8 = 10;
+
+/// A recording of a digit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Recording {
+    /// 0 to 9.
+    pub digit: u8,
+    /// Who says it.
+    pub speaker: String,
+    /// Number among this speaker's recordings of this digit, from 0.
+    pub index: u32,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Spoken digits from `directory`, its `recordings` or its `fsdd/recordings`.
+///
+/// Recordings with index 0 to 4 validate, the others train (the data set's own convention). Each gives one patch: zeros
+/// fill up what is shorter, what is longer is cut. Only names are looked at; decoding comes later.
+///
+/// # Errors
+/// [`DataError`] when there is no recording, when all fall into one part, or with the name of a WAV file that isn't
+/// called `{digit}_{speaker}_{index}.wav`.
+pub fn fsdd(directory: &Path) -> Result<AudioSplit, DataError> {
+    let recordings = fsdd_recordings(directory)?;
+    let folder = recordings.first().and_then(|first| first.path.parent());
+    let folder = folder.unwrap_or(directory).to_owned();
+    let (held_out, rest): (Vec<Recording>, Vec<Recording>) =
+        recordings.into_iter().partition(|r| r.index < HELD_OUT);
+    let part = |recordings: Vec<Recording>, purpose| {
+        if recordings.is_empty() {
+            let directory = folder.clone();
+            return Err(AudioError::EmptyPart { directory, purpose });
+        }
+        let clip = |recording: Recording| Clip {
+            path: recording.path,
+            labels: vec![u16::from(recording.digit)],
+        };
+        Ok(Clips {
+            clips: recordings.into_iter().map(clip).collect(),
+            class_names: (0..DIGITS).map(|digit| digit.to_string()).collect(),
+            length: ClipLength::OnePatch,
+        })
+    };
+    Ok(AudioSplit {
+        train: part(rest, "train")?,
+        validation: part(held_out, "validate")?,
+        skipped: Vec::new(),
+    })
+}
+
+/// The recordings of [`fsdd`], by digit, speaker and index. Files that aren't `.wav`, and hidden ones, are passed over.
+///
+/// # Errors
+/// As [`fsdd`].
+pub fn fsdd_recordings(directory: &Path) -> Result<Vec<Recording>, DataError> {
+    let folders = [
+        directory.to_owned(),
+        directory.join("recordings"),
+        directory.join("fsdd").join("recordings"),
+    ];
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        let files = wav_files(folder)?;
+        // A folder of other WAV files isn't one of badly named digits.
+        if files.iter().all(|path| parse(path).is_none()) {
+            continue;
+        }
+        let recordings = files.iter().map(|path| {
+            parse(path).ok_or_else(|| AudioError::RecordingName { path: path.clone() })
+        });
+        let mut recordings = recordings.collect::<Result<Vec<_>, _>>()?;
+        recordings.sort();
+        return Ok(recordings);
+    }
+    Err(AudioError::NoRecordings {
+        looked_in: folders.to_vec(),
+    }
+    .into())
+}
+
+fn wav_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let read_error = |source| DataError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read_error)? {
+        let path = entry.map_err(read_error)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_wav = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("wav"));
+        if is_wav && !hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What the name `{digit}_{speaker}_{index}.wav` says.
+fn parse(path: &Path) -> Option<Recording> {
+    let (digit, rest) = path.file_stem()?.to_str()?.split_once('_')?;
+    let (speaker, index) = rest.rsplit_once('_')?;
+    let index = index.parse().ok()?;
+    let &[digit @ b'0'..=b'9'] = digit.as_bytes() else {
+        return None;
+    };
+    (!speaker.is_empty()).then(|| Recording {
+        digit: digit - b'0',
+        speaker: speaker.to_owned(),
+        index,
+        path: path.to_owned(),
+    })
+}

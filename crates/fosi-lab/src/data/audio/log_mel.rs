@@ -1,0 +1,103 @@
+//! Log-mel patches: sound as pictures of 96 frames by 64 bands, as VGGish and YAMNet see it (Hershey et al. 2017).
+
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+use realfft::{RealFftPlanner, RealToComplex};
+
+use super::MelFilters;
+
+/// Samples a second.
+pub const RATE: u32 = 16_000;
+/// Frames of a patch: 0.96 s.
+pub const FRAMES: usize = 96;
+/// Mel bands of a frame.
+pub const BANDS: usize = 64;
+/// Samples of the shortest sound that fills a patch: 96 hops and what the last window reaches beyond, 0.975 s.
+pub const PATCH_SAMPLES: usize = (FRAMES - 1) * HOP + WINDOW;
+
+/// 25 ms.
+const WINDOW: usize = 400;
+/// 10 ms.
+const HOP: usize = 160;
+/// The power of two above the window.
+const TRANSFORM: usize = 512;
+const LOWEST: f64 = 125.0;
+const HIGHEST: f64 = 7500.0;
+/// Keeps the logarithm of silence finite.
+const OFFSET: f64 = 0.01;
+
+/// Turns sound of 16,000 samples a second into log-mel patches.
+///
+/// Frame t is the 400 samples from 160t on, under a periodic Hann window h_i = (1 − cos(2πi/400))/2, followed by zeros
+/// up to 512. Its 64 numbers are ln(Σ_b w_b |X_b| + 0.01) with the magnitudes |X_b| of its Fourier transform and the
+/// weights of [`MelFilters`] from 125 to 7,500 Hz. Patches are 96 frames each, one after another without overlap;
+/// frames that don't fill one are dropped.
+///
+/// ```
+/// use fosi_lab::data::{BANDS, FRAMES, LogMel, PATCH_SAMPLES};
+///
+/// let silence = LogMel::new().patches(&vec![0.0; PATCH_SAMPLES]);
+/// assert_eq!(silence.len(), FRAMES * BANDS);
+/// assert!(silence.iter().all(|&x| x == 0.01f32.ln()));
+/// ```
+#[derive(Clone)]
+pub struct LogMel {
+    transform: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
+    filters: MelFilters,
+}
+
+impl Default for LogMel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LogMel {
+    /// Plans the transform.
+    pub fn new() -> Self {
+        let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / WINDOW as f64).cos();
+        Self {
+            transform: RealFftPlanner::new().plan_fft_forward(TRANSFORM),
+            window: (0..WINDOW).map(hann).collect(),
+            filters: MelFilters::new(BANDS, TRANSFORM, f64::from(RATE), LOWEST, HIGHEST),
+        }
+    }
+
+    /// Patches that `samples` samples fill.
+    pub fn patch_count(samples: usize) -> usize {
+        match samples.checked_sub(WINDOW) {
+            Some(rest) => (1 + rest / HOP) / FRAMES,
+            None => 0,
+        }
+    }
+
+    /// The patches of `samples`: patches×96×64, frame by frame.
+    pub fn patches(&self, samples: &[f32]) -> Vec<f32> {
+        let frames = Self::patch_count(samples.len()) * FRAMES;
+        let mut features = Vec::with_capacity(frames * BANDS);
+        // f64 because a loud tone's rounding in f32 would show in the quiet bands beside it.
+        let mut input = self.transform.make_input_vec();
+        let mut output = self.transform.make_output_vec();
+        let mut scratch = self.transform.make_scratch_vec();
+        let mut magnitudes = vec![0.0; output.len()];
+        for frame in samples.windows(WINDOW).step_by(HOP).take(frames) {
+            input[WINDOW..].fill(0.0);
+            for ((x, sample), h) in input.iter_mut().zip(frame).zip(&self.window) {
+                *x = f64::from(*sample) * h;
+            }
+            // It fails for buffers of other lengths only, and these are its own.
+            let done = self
+                .transform
+                .process_with_scratch(&mut input, &mut output, &mut scratch);
+            debug_assert!(done.is_ok());
+            for (magnitude, x) in magnitudes.iter_mut().zip(&output) {
+                *magnitude = x.norm();
+            }
+            let bands = self.filters.apply(&magnitudes);
+            features.extend(bands.map(|energy| (energy + OFFSET).ln() as f32));
+        }
+        features
+    }
+}

@@ -1,0 +1,55 @@
+//! Sound at another rate.
+
+use std::error::Error;
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler};
+
+use super::{AudioError, Sound};
+
+/// Frames, at least, that the resampler takes at once: its filter is as long.
+const CHUNK: usize = 1024;
+
+/// `sound` at `rate` samples a second: ⌈n·rate/rate₀⌉ samples of the band-limited signal, aligned in time.
+///
+/// What lies above half the lower rate is filtered out (the filter begins a little below).
+///
+/// # Errors
+/// [`AudioError::Resample`] when one of the rates is 0.
+pub fn resample(sound: &Sound, rate: u32) -> Result<Sound, AudioError> {
+    if sound.rate == rate || sound.samples.is_empty() {
+        let samples = sound.samples.clone();
+        return Ok(Sound { rate, samples });
+    }
+    let samples = convert(&sound.samples, sound.rate as usize, rate as usize);
+    match samples {
+        Ok(samples) => Ok(Sound { rate, samples }),
+        Err(source) => Err(AudioError::Resample {
+            from: sound.rate,
+            to: rate,
+            source,
+        }),
+    }
+}
+
+fn convert(
+    samples: &[f32],
+    from: usize,
+    to: usize,
+) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
+    // The resampler makes its blocks of the smallest ones whose lengths are in the ratio of the rates. An odd number of
+    // these can have an odd length, whose filter has its centre between samples: the sound would come half a sample late.
+    let smallest = (from / gcd(from, to).max(1)).max(1);
+    let block = CHUNK.div_ceil(smallest).next_multiple_of(2) * smallest;
+    let mut resampler = Fft::<f32>::new(from, to, block, 1, FixedSync::Both)?;
+    let input = InterleavedSlice::new(samples, 1, samples.len())?;
+    let output = resampler.process_all(&input, samples.len(), None)?;
+    Ok(output.take_data())
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        b => gcd(b, a % b),
+    }
+}

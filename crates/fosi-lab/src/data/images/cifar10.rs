@@ -1,0 +1,156 @@
+//! CIFAR-10's binary version (Krizhevsky 2009): six files of records, each a label and 3×32×32 pixels.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{DataError, ImageSplit, Images, ImagesError};
+
+const SIDE: usize = 32;
+const CHANNELS: usize = 3;
+/// Bytes of a record.
+pub(super) const RECORD: usize = 1 + CHANNELS * SIDE * SIDE;
+const TRAIN_FILES: [&str; 5] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+];
+const TEST_FILE: &str = "test_batch.bin";
+
+/// Names of the classes, in the order of their labels. It is also the order of the alphabet, so that class folders of
+/// the same images get the same labels.
+pub const CIFAR10_CLASSES: [&str; 10] = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+];
+
+/// Where the files of CIFAR-10's binary version lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CifarFiles {
+    directory: PathBuf,
+}
+
+impl CifarFiles {
+    /// The first of `directory` and `directory/cifar-10-batches-bin` that holds one of the files.
+    pub fn find(directory: &Path) -> Option<Self> {
+        let folders = [directory.to_owned(), directory.join("cifar-10-batches-bin")];
+        folders
+            .into_iter()
+            .map(|directory| Self { directory })
+            .find(|files| files.paths().any(|path| path.is_file()))
+    }
+
+    /// The folder that holds them.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The five files of training images, then the one of test images.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        TRAIN_FILES
+            .iter()
+            .chain([&TEST_FILE])
+            .map(|name| self.directory.join(name))
+    }
+
+    /// Reads all six: `data_batch_1.bin` to `data_batch_5.bin` train, `test_batch.bin` tests.
+    ///
+    /// Any number of records is accepted, the same in every file (the publishers' files have 10,000).
+    ///
+    /// # Errors
+    /// [`DataError`] with the file's name when one is missing, ends inside a record, has fewer or more records than
+    /// the first or a label that is no class.
+    pub fn read(&self) -> Result<ImageSplit, DataError> {
+        let paths: Vec<PathBuf> = self.paths().collect();
+        let mut train = read_cifar10_file(&paths[0])?;
+        let records = train.len();
+        let mut test = None;
+        for path in &paths[1..] {
+            let part = read_cifar10_file(path)?;
+            if part.len() != records {
+                return Err(ImagesError::RecordCount {
+                    path: path.clone(),
+                    found: part.len(),
+                    first: paths[0].clone(),
+                    expected: records,
+                }
+                .into());
+            }
+            if path.ends_with(TEST_FILE) {
+                test = Some(part);
+            } else {
+                train.pixels.extend(part.pixels);
+                train.labels.extend(part.labels);
+            }
+        }
+        let path = self.directory.join(TEST_FILE);
+        Ok(ImageSplit {
+            train,
+            test: test.ok_or(ImagesError::MissingBatch { path })?,
+            skipped: Vec::new(),
+        })
+    }
+}
+
+/// Reads one file of records: a byte of label, below 10, then 1,024 bytes each of red, green and blue, row by row.
+///
+/// # Errors
+/// [`DataError`] with the file's name when it is missing, empty, ends inside a record or has a label that is no class.
+pub fn read_cifar10_file(path: &Path) -> Result<Images, DataError> {
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => ImagesError::MissingBatch {
+            path: path.to_owned(),
+        }
+        .into(),
+        _ => DataError::Read {
+            path: path.to_owned(),
+            source,
+        },
+    })?;
+    if bytes.is_empty() {
+        return Err(DataError::Empty {
+            path: path.to_owned(),
+            what: "images",
+        });
+    }
+    if bytes.len() % RECORD != 0 {
+        return Err(ImagesError::CutRecord {
+            path: path.to_owned(),
+            found: bytes.len(),
+        }
+        .into());
+    }
+    let count = bytes.len() / RECORD;
+    let mut pixels = Vec::with_capacity(count * (RECORD - 1));
+    let mut labels = Vec::with_capacity(count);
+    for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
+        let label = record[0];
+        if usize::from(label) >= CIFAR10_CLASSES.len() {
+            return Err(DataError::LabelOutOfRange {
+                path: path.to_owned(),
+                index,
+                label,
+                classes: CIFAR10_CLASSES.len(),
+            });
+        }
+        labels.push(label);
+        pixels.extend_from_slice(&record[1..]);
+    }
+    Ok(Images {
+        width: SIDE,
+        height: SIDE,
+        channels: CHANNELS,
+        pixels,
+        labels,
+        class_names: CIFAR10_CLASSES.map(str::to_owned).to_vec(),
+    })
+}
