@@ -106,13 +106,13 @@ impl CharLstm {
             _ => {
                 let x = self.first.input.val().select(0, ids.reshape([time * batch])) + self.first.bias.val().unsqueeze();
                 let mut hs = Vec::new();
-                for x in split(x.reshape([time, batch, 0])) {
+                for x in split(x.reshape([time as i32, batch as i32, -1])) {
                     let gates = x + h1.matmul(self.first.recurrent.val());
                     (h1, c1) = self.first.cell(gates, c1);
                     hs.push(h1.clone());
                 }
                 let x = relu(Tensor::cat(hs, 0)).matmul(self.second.input.val()) + self.second.bias.val().unsqueeze();
-                for x in split(x.reshape([time, batch, 0])) {
+                for x in split(x.reshape([time as i32, batch as i32, -1])) {
                     let gates = x + h2.matmul(self.second.recurrent.val());
                     (h2, c2) = self.second.cell(gates, c2);
                     outs.push(h2.clone());
