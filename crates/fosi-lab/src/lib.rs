@@ -7,6 +7,7 @@ pub mod curves;
 pub mod data;
 pub mod interrupt;
 pub mod logistic_regression;
+pub mod models;
 pub mod names;
 pub mod optimizers;
 pub mod plot;

@@ -7,6 +7,7 @@ mod error;
 mod idx;
 mod images;
 mod mnist;
+mod prefetch;
 mod text;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub use images::{
     colour_images, read_cifar10_file,
 };
 pub use mnist::mnist;
+pub use prefetch::Prefetch;
 pub use text::{
     CHARACTERS, NonAscii, SequenceBatch, Sequences, TextError, TextSplit, find_text, read_text,
     text_sequences,

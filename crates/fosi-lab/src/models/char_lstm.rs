@@ -1,0 +1,156 @@
+//! The paper's task LM: a language model over characters with two LSTM layers.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::activation::{log_softmax, relu, sigmoid};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::init::Init;
+
+/// Shape of a [`CharLstm`]. The default is the paper's: 1,018,240 parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CharLstmConfig {
+    /// Size of the alphabet, at least 1; default 128, the ASCII codes.
+    pub symbols: usize,
+    /// Length of each layer's state and of the dense layer, at least 1; default 256.
+    pub hidden: usize,
+}
+
+impl Default for CharLstmConfig {
+    fn default() -> Self {
+        Self {
+            symbols: 128,
+            hidden: 256,
+        }
+    }
+}
+
+impl CharLstmConfig {
+    /// A model at its starting point: weights normal with standard deviation 1/√fan_in (for a gate: input and state
+    /// together), biases zero.
+    ///
+    /// # Panics
+    /// Where a field is not as documented.
+    pub fn init(&self, seed: u64, device: &Device) -> CharLstm {
+        assert!(
+            self.symbols > 0 && self.hidden > 0,
+            "a language model has at least one symbol and one hidden unit"
+        );
+        let mut init = Init::new(seed, device);
+        let h = self.hidden;
+        CharLstm {
+            first: Lstm::new(self.symbols, h, &mut init),
+            second: Lstm::new(h, h, &mut init),
+            dense: init.linear(h, h),
+            output: init.linear(h, self.symbols),
+        }
+    }
+}
+
+/// Characters as one-hot vectors, LSTM, ReLU, LSTM, dense, ReLU, dense: scores of the next character.
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use fosi_lab::models::char_lstm::CharLstmConfig;
+///
+/// let device = Device::flex();
+/// let model = CharLstmConfig { symbols: 128, hidden: 8 }.init(1, &device);
+/// let codes = Tensor::<2, Int>::from_ints([[104, 101, 108], [112, 33, 10]], &device);
+/// assert_eq!(model.forward(codes).dims(), [2, 3, 128]);
+/// ```
+#[derive(Module, Debug)]
+pub struct CharLstm {
+    first: Lstm,
+    second: Lstm,
+    dense: Linear,
+    output: Linear,
+}
+
+impl CharLstm {
+    /// Scores of the next character, batch×time×symbols, after each of the characters `codes` (batch×time); every
+    /// sequence starts from a state of zeros.
+    pub fn forward(&self, codes: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, time] = codes.dims();
+        let by_time = self.by_time(codes);
+        let [_, symbols] = by_time.dims();
+        by_time.reshape([time, batch, symbols]).swap_dims(0, 1)
+    }
+
+    /// Softmax cross-entropy against the characters `targets`, batch×time, mean over both.
+    pub fn loss(&self, codes: Tensor<2, Int>, targets: Tensor<2, Int>) -> Tensor<1> {
+        let [batch, time] = targets.dims();
+        let targets = targets.swap_dims(0, 1).reshape([time * batch, 1]);
+        let scores = log_softmax(self.by_time(codes), 1);
+        scores.gather(1, targets).mean().neg()
+    }
+
+    /// As [`forward`](Self::forward), the characters of a sequence `batch` rows apart: (time·batch)×symbols.
+    fn by_time(&self, codes: Tensor<2, Int>) -> Tensor<2> {
+        let [batch, time] = codes.dims();
+        let codes = codes.swap_dims(0, 1).reshape([time * batch]);
+        // A one-hot vector times a matrix is one of its rows.
+        let inputs = self.first.input.val().select(0, codes);
+        let states = self.first.run(inputs, time);
+        let inputs = relu(states).matmul(self.second.input.val());
+        let states = self.second.run(inputs, time);
+        self.output.forward(relu(self.dense.forward(states)))
+    }
+}
+
+/// An LSTM layer (Hochreiter, Schmidhuber 1997; with forget gates) whose four gates i, g, f, o lie side by side.
+///
+/// Burn's own starts from a state in f32 whatever its parameters' type, which fails in f64.
+#[derive(Module, Debug)]
+struct Lstm {
+    /// inputs×4·hidden.
+    input: Param<Tensor<2>>,
+    /// hidden×4·hidden.
+    recurrent: Param<Tensor<2>>,
+    /// 4·hidden.
+    bias: Param<Tensor<1>>,
+}
+
+impl Lstm {
+    fn new(inputs: usize, hidden: usize, init: &mut Init) -> Self {
+        Self {
+            input: init.normal([inputs, 4 * hidden], inputs + hidden),
+            recurrent: init.normal([hidden, 4 * hidden], inputs + hidden),
+            bias: init.constant(4 * hidden, 0.0),
+        }
+    }
+
+    /// States after each step, (time·batch)×hidden, for `inputs` already multiplied by the input matrix,
+    /// (time·batch)×4·hidden.
+    fn run(&self, inputs: Tensor<2>, time: usize) -> Tensor<2> {
+        let [rows, width] = inputs.dims();
+        let batch = rows / time;
+        let recurrent = self.recurrent.val();
+        let zeros = Tensor::zeros([batch, width / 4], (&inputs.device(), recurrent.dtype()));
+        let (mut h, mut c): (Tensor<2>, Tensor<2>) = (zeros.clone(), zeros);
+        let mut states = Vec::with_capacity(time);
+        let mut steps = Vec::with_capacity(time);
+        halves(inputs + self.bias.val().unsqueeze(), time, &mut steps);
+        for inputs in steps {
+            let gates = inputs + h.matmul(recurrent.clone());
+            let gate = |index| gates.clone().narrow(1, index * width / 4, width / 4);
+            c = sigmoid(gate(2)) * c + sigmoid(gate(0)) * gate(1).tanh();
+            h = sigmoid(gate(3)) * c.clone().tanh();
+            states.push(h.clone());
+        }
+        Tensor::cat(states, 0)
+    }
+}
+
+/// Cuts the rows into `time` equal parts, half by half: the gradient of a cut is as large as what was cut, so that
+/// cutting one part after another off the whole would cost time² in the backward pass, and this costs time·log time.
+fn halves(rows: Tensor<2>, time: usize, parts: &mut Vec<Tensor<2>>) {
+    if time == 1 {
+        parts.push(rows);
+        return;
+    }
+    let [count, _] = rows.dims();
+    let (batch, half) = (count / time, time / 2);
+    halves(rows.clone().narrow(0, 0, half * batch), half, parts);
+    let rest = time - half;
+    halves(rows.narrow(0, half * batch, rest * batch), rest, parts);
+}

@@ -1,0 +1,169 @@
+//! The paper's task AC: MobileNetV1 over log-mel patches of sound.
+
+use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
+use burn::tensor::activation::{log_sigmoid, relu};
+use burn::tensor::{Device, Tensor};
+use fosi_burn::like_module;
+
+use super::init::Init;
+
+/// Output channels at width 1 and stride of the thirteen separable convolutions (Howard et al. 2017, table 1).
+const SEPARABLE: [(usize, usize); 13] = [
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+];
+
+/// Shape of a [`MobileNet`]. The default is the paper's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MobileNetConfig {
+    /// Factor on every layer's number of channels, positive and finite; default 1.
+    pub width: f64,
+    /// Number of classes, at least 1; default 527, AudioSet's.
+    pub classes: usize,
+}
+
+impl Default for MobileNetConfig {
+    fn default() -> Self {
+        Self {
+            width: 1.0,
+            classes: 527,
+        }
+    }
+}
+
+impl MobileNetConfig {
+    /// A network at its starting point: weights normal with standard deviation 1/√fan_in, batch norms the identity.
+    ///
+    /// # Panics
+    /// Where a field is not as documented.
+    pub fn init(&self, seed: u64, device: &Device) -> MobileNet {
+        assert!(
+            self.width.is_finite() && self.width > 0.0,
+            "the width is positive, not {}",
+            self.width
+        );
+        assert!(self.classes > 0, "a classifier has at least one class");
+        let mut init = Init::new(seed, device);
+        let channels =
+            |at_width_one: usize| (at_width_one as f64 * self.width).round().max(1.0) as usize;
+        let mut inputs = channels(32);
+        let stem = Normalized::new(conv(1, inputs, 3, 2), &mut init, device);
+        let mut blocks = Vec::with_capacity(SEPARABLE.len());
+        for (outputs, stride) in SEPARABLE {
+            let outputs = channels(outputs);
+            let depthwise = conv(inputs, inputs, 3, stride).with_groups(inputs);
+            blocks.push(Separable {
+                depthwise: Normalized::new(depthwise, &mut init, device),
+                pointwise: Normalized::new(conv(inputs, outputs, 1, 1), &mut init, device),
+            });
+            inputs = outputs;
+        }
+        MobileNet {
+            stem,
+            blocks,
+            output: init.linear(inputs, self.classes),
+        }
+    }
+}
+
+/// Without a bias: batch norm follows.
+fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Conv2dConfig {
+    let pad = kernel / 2;
+    Conv2dConfig::new([inputs, outputs], [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+        .with_bias(false)
+}
+
+/// MobileNetV1 (Howard et al. 2017): a convolution, thirteen separable ones, the mean over what is left of time and
+/// frequency, and a dense layer to the classes' scores; batch norm and ReLU after every convolution.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use fosi_lab::models::mobilenet::MobileNetConfig;
+///
+/// let device = Device::flex();
+/// let model = MobileNetConfig { width: 0.125, classes: 10 }.init(1, &device);
+/// let patches = Tensor::<4>::ones([2, 1, 96, 64], &device);
+/// assert_eq!(model.forward(patches).dims(), [2, 10]);
+/// ```
+#[derive(Module, Debug)]
+pub struct MobileNet {
+    stem: Normalized,
+    blocks: Vec<Separable>,
+    output: Linear,
+}
+
+/// Depthwise 3×3, then pointwise 1×1.
+#[derive(Module, Debug)]
+struct Separable {
+    depthwise: Normalized,
+    pointwise: Normalized,
+}
+
+/// A convolution, batch norm, ReLU.
+#[derive(Module, Debug)]
+struct Normalized {
+    conv: Conv2d,
+    norm: BatchNorm,
+}
+
+impl Normalized {
+    fn new(config: Conv2dConfig, init: &mut Init, device: &Device) -> Self {
+        let norm = BatchNormConfig::new(config.channels[1]).init(device);
+        Self {
+            conv: init.conv(config),
+            norm,
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        relu(self.norm.forward(self.conv.forward(x)))
+    }
+}
+
+impl MobileNet {
+    /// The classes' scores, batch×classes, of patches batch×1×frames×bands (96×64 in the paper).
+    pub fn forward(&self, patches: Tensor<4>) -> Tensor<2> {
+        let mut x = self.stem.forward(patches);
+        for block in &self.blocks {
+            x = block.pointwise.forward(block.depthwise.forward(x));
+        }
+        let [batch, channels, ..] = x.dims();
+        let pooled = x.flatten::<3>(2, 3).mean_dim(2).reshape([batch, channels]);
+        self.output.forward(pooled)
+    }
+
+    /// Sigmoid cross-entropy against `targets` (batch×classes, 0 or 1), mean over batch and classes.
+    pub fn loss(&self, patches: Tensor<4>, targets: Tensor<2>) -> Tensor<1> {
+        let scores = self.forward(like_module(patches, self));
+        let absent = like_module(targets, self).neg() + 1.0;
+        (absent * scores.clone() - log_sigmoid(scores)).mean()
+    }
+
+    /// The network with every batch norm normalising by the batch (`true`, as in training) or by its running
+    /// statistics, whatever the device.
+    pub fn with_batch_statistics(self, enabled: bool) -> Self {
+        struct Set(bool);
+
+        impl ModuleMapper for Set {
+            fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+                flag.map(|value| value.with(self.0))
+            }
+        }
+        self.map(&mut Set(enabled))
+    }
+}

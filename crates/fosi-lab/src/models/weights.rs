@@ -1,0 +1,229 @@
+//! Weights from files that PyTorch's users have, by PyTorch's names.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::DType;
+use burn_store::burn_pack::Tensor;
+use burn_store::{
+    BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore,
+    PyTorchToBurnAdapter, PytorchStore, SafetensorsStore,
+};
+use thiserror::Error;
+
+/// Names in a message, at most.
+const NAMED: usize = 3;
+
+/// Why a file's weights can't be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// No such file.
+    #[error("there are no weights at {}; {hint}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Where to get it.
+        hint: &'static str,
+    },
+    /// A file whose name says no format.
+    #[error("{} is none of the known formats: a file of weights ends in .pth, .pt or .safetensors", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A damaged file, or another one.
+    #[error("cannot read weights from {}: {reason}; fetch the file again", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// Tensors of the network that the file lacks.
+    #[error(
+        "{} lacks {} of the tensors of {network}: {}; are they weights of another network, or a checkpoint that \
+         holds them in a part of its own?",
+        path.display(), names.len(), list(names)
+    )]
+    Lacking {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        network: &'static str,
+        /// The tensors' names.
+        names: Vec<String>,
+    },
+    /// Tensors in the file that the network lacks.
+    #[error(
+        "{} holds {} tensors that {network} has not: {}; are they weights of another network?",
+        path.display(), names.len(), list(names)
+    )]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        network: &'static str,
+        /// The tensors' names.
+        names: Vec<String>,
+    },
+    /// A tensor of the wrong shape.
+    #[error("{}: `{name}` has shape {found:?}, {network} needs {expected:?}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        network: &'static str,
+        /// The tensor's name.
+        name: String,
+        /// The shape needed.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor that isn't of floating-point numbers.
+    #[error("{}: `{name}` is of type {found}, allowed are floating-point types", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    let named: Vec<String> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = if names.len() > NAMED {
+        " and others"
+    } else {
+        ""
+    };
+    named.join(", ") + more
+}
+
+/// A network's name, its tensors that a file holds on top, and where its weights are to be had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    pub(super) network: &'static str,
+    /// Whether a tensor of this name in the file is to be passed over.
+    pub(super) ignored: fn(&str) -> bool,
+    pub(super) hint: &'static str,
+}
+
+/// `module` with every parameter and buffer from the file at `path`, in f32.
+///
+/// # Errors
+/// [`WeightsError`]; everything is checked by name, shape and type before a value is taken over.
+pub(super) fn load<M: Module>(
+    mut module: M,
+    path: &Path,
+    source: Source,
+) -> Result<M, WeightsError> {
+    let tensors = read(path, source)?;
+    check(&module, &tensors, path, source)?;
+    let adapter = PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32));
+    let tensors = tensors.into_values().collect();
+    let result = module.apply(tensors, None, Some(Box::new(adapter)), true);
+    match result.errors.first() {
+        Some(error) => Err(unreadable(path, error)),
+        None => Ok(module),
+    }
+}
+
+fn read(path: &Path, source: Source) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    if !path.is_file() {
+        return Err(WeightsError::Missing {
+            path: path.to_owned(),
+            hint: source.hint,
+        });
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("pth" | "pt") => tensors_in(PytorchStore::from_file(path), path),
+        Some("safetensors") => tensors_in(SafetensorsStore::from_file(path), path),
+        _ => Err(WeightsError::UnknownFormat {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn tensors_in(
+    mut store: impl ModuleStore,
+    path: &Path,
+) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    let tensors = store.get_all_tensors();
+    tensors.cloned().map_err(|error| unreadable(path, &error))
+}
+
+fn check(
+    module: &impl Module,
+    tensors: &BTreeMap<String, Tensor>,
+    path: &Path,
+    source: Source,
+) -> Result<(), WeightsError> {
+    let (path, network) = (path.to_owned(), source.network);
+    let expected = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let names =
+        |names: Vec<&str>| -> Vec<String> { names.into_iter().map(str::to_owned).collect() };
+
+    let lacking: Vec<&str> = expected
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .filter(|name| !tensors.contains_key(*name))
+        .collect();
+    if !lacking.is_empty() {
+        return Err(WeightsError::Lacking {
+            path,
+            network,
+            names: names(lacking),
+        });
+    }
+    let known = |name: &str| expected.iter().any(|tensor| tensor.name == name);
+    let unexpected: Vec<&str> = tensors
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !known(name) && !(source.ignored)(name))
+        .collect();
+    if !unexpected.is_empty() {
+        return Err(WeightsError::Unexpected {
+            path,
+            network,
+            names: names(unexpected),
+        });
+    }
+    for tensor in &expected {
+        let found = &tensors[&tensor.name];
+        if found.shape != tensor.shape {
+            return Err(WeightsError::Shape {
+                path,
+                network,
+                name: tensor.name.clone(),
+                expected: tensor.shape.to_vec(),
+                found: found.shape.to_vec(),
+            });
+        }
+        if !found.dtype.is_float() {
+            return Err(WeightsError::Type {
+                path,
+                name: tensor.name.clone(),
+                found: found.dtype.name().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, reason: &impl Display) -> WeightsError {
+    WeightsError::Unreadable {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
