@@ -8,12 +8,12 @@ use thiserror::Error;
 use crate::cli::{CompareCommand, Experiment, QuadraticCommand, TrainCommand};
 use crate::config::{ConfigError, TrainConfig, TrainOptions};
 use crate::curves::Curves;
-use crate::data::{DataError, Split};
 use crate::interrupt::{self, Interrupt};
 use crate::plot::{PlotError, to_png, to_svg};
 use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
-use crate::runs::{DataDescription, Run, RunError, RunFolder, replace_file};
+use crate::runs::{Run, RunError, RunFolder, replace_file};
 use crate::summary::{render, summarize};
+use crate::tasks::TaskError;
 use crate::train::{self, Observer, Workbench};
 
 /// Real pixels of a PNG to a nominal one.
@@ -26,9 +26,9 @@ pub enum CommandError {
     /// Settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Data.
+    /// A task's data or model.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Task(#[from] TaskError),
     /// A run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -52,9 +52,6 @@ pub enum CommandError {
         /// Its data set.
         other_data: String,
     },
-    /// The model can't be set up.
-    #[error("cannot set up the model: {0}")]
-    Workbench(Box<dyn std::error::Error + Send + Sync>),
     /// Standard output is closed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
@@ -64,17 +61,17 @@ impl CommandError {
     /// 2 where what the user gave is at fault, 1 where the machine is.
     pub fn exit_status(&self) -> i32 {
         match self {
-            Self::Config(_) | Self::Data(_) | Self::DifferentData { .. } => 2,
+            Self::Task(TaskError::Other(_)) => 1,
+            Self::Config(_) | Self::Task(_) | Self::DifferentData { .. } => 2,
             Self::Run(RunError::Write { .. }) => 1,
             Self::Run(_) => 2,
-            Self::Plot(_) | Self::Optimizer(_) | Self::Workbench(_) | Self::Output(_) => 1,
+            Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) => 1,
         }
     }
 }
 
-/// Sets up what a configuration asks for, on the data that was read.
-pub type MakeWorkbench<'a> = dyn Fn(&TrainConfig, &Split) -> Result<Box<dyn Workbench>, Box<dyn std::error::Error + Send + Sync>>
-    + 'a;
+/// Reads the data and sets up the model that a configuration asks for.
+pub type MakeWorkbench<'a> = dyn Fn(&TrainConfig) -> Result<Box<dyn Workbench>, TaskError> + 'a;
 
 /// `fosi train`: checks everything, trains, writes the run's folder, prints the table. The exit status: 0; 1 when no
 /// optimizer came to the end; [`interrupt::EXIT_STATUS`] after Ctrl-C.
@@ -101,13 +98,15 @@ pub fn train(
     if !command.dry_run {
         RunFolder::check_free(&config.out, &name)?;
     }
-    let split = config.data.load(config.data_dir.as_deref())?;
-    config.check_against(split.train.len())?;
-    let workbench = make_workbench(&config, &split).map_err(CommandError::Workbench)?;
+    let workbench = make_workbench(&config)?;
+    let data = workbench.data();
+    config.check_against(data.train)?;
 
     if command.dry_run {
-        let data = DataDescription::of(&split);
         write!(out, "{}", config.describe(&workbench.model(), &data))?;
+        for note in workbench.notes() {
+            writeln!(out, "{note}.")?;
+        }
         return Ok(0);
     }
 
@@ -115,7 +114,6 @@ pub fn train(
     let run = train::run(
         workbench.as_ref(),
         &config,
-        &split,
         &mut folder,
         observer,
         interrupt,
@@ -242,6 +240,9 @@ fn print_run(run: &Run, folder: &Path, out: &mut dyn Write) -> std::io::Result<(
         writeln!(out, "{}", render(&summarize(std::slice::from_ref(run))))?;
     }
     writeln!(out)?;
+    for note in &run.record.notes {
+        writeln!(out, "{note}.")?;
+    }
     for failure in &run.record.failures {
         writeln!(
             out,

@@ -1,6 +1,5 @@
 //! The program `fosi`.
 
-use std::error::Error;
 use std::io::stdout;
 use std::process::exit;
 
@@ -8,10 +7,9 @@ use clap::Parser;
 use fosi_lab::cli::{Cli, Command};
 use fosi_lab::commands::{self, CommandError};
 use fosi_lab::config::TrainConfig;
-use fosi_lab::data::Split;
 use fosi_lab::interrupt::Interrupt;
-use fosi_lab::logistic_regression::LogisticRegression;
 use fosi_lab::progress;
+use fosi_lab::tasks::{self, TaskError};
 use fosi_lab::train::Workbench;
 
 fn main() {
@@ -43,13 +41,11 @@ fn listen() -> Interrupt {
 }
 
 /// The task's model on the data, with as many threads as the run asks for.
-fn workbench(
-    config: &TrainConfig,
-    split: &Split,
-) -> Result<Box<dyn Workbench>, Box<dyn Error + Send + Sync>> {
+fn workbench(config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
     if let Some(threads) = config.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        pool.build_global()?;
+        pool.build_global()
+            .map_err(|e| TaskError::Other(Box::new(e)))?;
     }
-    Ok(Box::new(LogisticRegression::new(config, split)))
+    tasks::open(config)
 }

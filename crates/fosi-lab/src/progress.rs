@@ -79,10 +79,7 @@ impl Observer for Bars {
 
     fn epoch(&mut self, row: &MetricsRow) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!(
-                "loss {:.4}  acc {:.4}",
-                row.train_loss, row.valid_accuracy
-            ));
+            bar.set_message(standing(row));
         }
     }
 
@@ -150,8 +147,12 @@ impl<W: Write> Observer for Lines<W> {
         let left = elapsed * (self.epochs - row.epoch) as f64 / row.epoch as f64;
         let rate = row.step as f64 / elapsed.max(f64::MIN_POSITIVE);
         let text = format!(
-            "{:24} epoch {}/{}  loss {:.4}  accuracy {:.4}  {rate:.0} steps/s  {left:.0} s left",
-            self.label, row.epoch, self.epochs, row.train_loss, row.valid_accuracy
+            "{:24} epoch {}/{}  {}  {rate:.*} steps/s  {left:.0} s left",
+            self.label,
+            row.epoch,
+            self.epochs,
+            standing(row),
+            if rate < 10.0 { 1 } else { 0 }
         );
         self.line(&text);
     }
@@ -161,6 +162,16 @@ impl<W: Write> Observer for Lines<W> {
     }
 
     fn ended(&mut self) {}
+}
+
+fn standing(row: &MetricsRow) -> String {
+    match row.valid_accuracy {
+        Some(accuracy) => format!("loss {:.4}  accuracy {accuracy:.4}", row.train_loss),
+        None => format!(
+            "loss {:.4}  validation {:.4}",
+            row.train_loss, row.valid_loss
+        ),
+    }
 }
 
 fn failure_line(failure: &Failure) -> String {
@@ -185,7 +196,7 @@ mod tests {
             step: 7 * epoch,
             train_loss: 0.25,
             valid_loss: 0.5,
-            valid_accuracy: 0.875,
+            valid_accuracy: Some(0.875),
             train_seconds: 1.0,
             refresh_seconds: 0.0,
             gradients: 0,

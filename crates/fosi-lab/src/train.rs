@@ -2,23 +2,32 @@
 //!
 //! What a model and its optimizer do in a step is behind [`Workbench`] and [`Trainee`].
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::config::TrainConfig;
-use crate::data::{Batch, Batches, Dataset, Split};
+use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{
-    Failure, MetricsRow, ModelDescription, RefreshRecord, Run, RunError, RunFolder, RunRecord,
-    RunStatus,
+    DataDescription, Failure, MetricsRow, ModelDescription, RefreshRecord, Run, RunError,
+    RunFolder, RunRecord, RunStatus,
 };
 
-/// A model that can be trained from the same start by any optimizer.
+/// Data and a model that can be trained on it from the same start by any optimizer.
 pub trait Workbench {
     /// The model and its size.
     fn model(&self) -> ModelDescription;
+
+    /// The data and its size.
+    fn data(&self) -> DataDescription;
+
+    /// What a reader of the results should know about how data and model came about: times, files left out.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A model at its starting point, the same for every optimizer with the same `seed`.
     ///
@@ -33,18 +42,31 @@ pub trait Workbench {
 
 /// A model together with the optimizer that trains it.
 pub trait Trainee {
-    /// One optimizer step on the mean loss of `batch`, refreshing the spectrum first where it is due.
+    /// One optimizer step on the mean loss of each of `batches` (indices of training examples), in their order,
+    /// refreshing the spectrum first where it is due. `stepped` is told of each step, and may end the epoch there.
     ///
     /// # Errors
     /// When it cannot go on, as with a gradient that isn't finite. A refresh that is refused is no such error: it
     /// appears in [`take_refreshes`](Self::take_refreshes).
-    fn step(&mut self, batch: Batch) -> Result<StepReport, StepError>;
+    fn train(
+        &mut self,
+        batches: &[&[u32]],
+        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StepError>;
 
-    /// Mean loss and accuracy over `data` at the current parameters.
+    /// Mean loss and accuracy over a part of the data at the current parameters.
     ///
     /// # Errors
     /// When they can't be computed.
-    fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation, StepError>;
+    fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError>;
+
+    /// Something to look at that shows what the model has learned.
+    ///
+    /// # Errors
+    /// When it can't be computed.
+    fn sample(&mut self) -> Result<Option<Sample>, StepError> {
+        Ok(None)
+    }
 
     /// What was spent since the start.
     fn cost(&self) -> Cost;
@@ -65,8 +87,19 @@ pub struct StepReport {
 pub struct Evaluation {
     /// Mean loss.
     pub loss: f64,
-    /// Share classified rightly, 0 to 1.
-    pub accuracy: f64,
+    /// Share classified rightly, 0 to 1, where the task is to classify.
+    pub accuracy: Option<f64>,
+}
+
+/// A file that shows what a model has learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// What it is, for the file's name: `text`, `reconstructions`.
+    pub name: &'static str,
+    /// The file's extension: `txt`, `png`.
+    pub extension: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 /// What was spent since the start of a training.
@@ -137,7 +170,6 @@ pub trait Observer {
 pub fn run(
     workbench: &dyn Workbench,
     config: &TrainConfig,
-    split: &Split,
     folder: &mut RunFolder,
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
@@ -147,7 +179,8 @@ pub fn run(
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let mut record = RunRecord::start(&name, config, workbench.model(), split);
+    let mut record = RunRecord::start(&name, config, workbench.model(), workbench.data());
+    record.notes = workbench.notes();
     let mut rows = Vec::new();
     folder.write_record(&record)?;
 
@@ -167,7 +200,7 @@ pub fn run(
             rows: &mut rows,
             refreshes: &mut record.refreshes,
         };
-        let mut training = Training::new(optimizer, seed, config, split);
+        let mut training = Training::new(optimizer, seed, config, record.data.train);
         let failure = training.run_logged(workbench, &mut log, interrupt)?;
         record.failures.extend(failure);
         folder.write_record(&record)?;
@@ -205,19 +238,19 @@ struct Training<'a> {
     optimizer: OptimizerName,
     seed: u64,
     config: &'a TrainConfig,
-    split: &'a Split,
+    batches: Batches,
     seconds: Duration,
     epoch: u64,
     step: u64,
 }
 
 impl<'a> Training<'a> {
-    fn new(optimizer: OptimizerName, seed: u64, config: &'a TrainConfig, split: &'a Split) -> Self {
+    fn new(optimizer: OptimizerName, seed: u64, config: &'a TrainConfig, examples: usize) -> Self {
         Self {
             optimizer,
             seed,
             config,
-            split,
+            batches: Batches::new(examples, config.batch, seed),
             seconds: Duration::ZERO,
             epoch: 0,
             step: 0,
@@ -231,7 +264,7 @@ impl<'a> Training<'a> {
         log: &mut Log,
         interrupt: &Interrupt,
     ) -> Result<Option<Failure>, RunError> {
-        let steps_per_epoch = self.batches().per_epoch();
+        let steps_per_epoch = self.batches.per_epoch();
         log.observer.started(
             self.optimizer,
             self.seed,
@@ -248,10 +281,6 @@ impl<'a> Training<'a> {
         }
         log.observer.ended();
         Ok(failure)
-    }
-
-    fn batches(&self) -> Batches {
-        Batches::new(self.split.train.len(), self.config.batch, self.seed)
     }
 
     fn run(
@@ -273,6 +302,12 @@ impl<'a> Training<'a> {
             log.rows.push(row);
             log.observer.epoch(&row);
         }
+        if let Some(sample) = trainee.sample()? {
+            let (name, extension) = (sample.name, sample.extension);
+            let file = format!("{name}-{}-{}.{extension}", self.optimizer, self.seed);
+            let written = log.folder.write_file(&file, &sample.bytes);
+            written.map_err(Stop::Folder)?;
+        }
         Ok(())
     }
 
@@ -283,26 +318,33 @@ impl<'a> Training<'a> {
         observer: &mut dyn Observer,
         interrupt: &Interrupt,
     ) -> Result<bool, StepError> {
-        let batches = self.batches();
+        let order = self.batches.order(self.epoch);
+        let batches: Vec<&[u32]> = order.chunks(self.config.batch).collect();
         let mut clock = Instant::now();
-        let order = batches.order(self.epoch);
-        for batch in batches.iter(&self.split.train, &order) {
-            let report = trainee.step(batch)?;
-            StepError::check("the training loss", report.loss)?;
+        let mut lost = None;
+        let outcome = trainee.train(&batches, &mut |report| {
+            lost = StepError::check("the training loss", report.loss).err();
+            if lost.is_some() {
+                return ControlFlow::Break(());
+            }
             self.step += 1;
             self.seconds += clock.elapsed();
-            observer.stepped(&report);
+            observer.stepped(report);
             if interrupt.requested() {
-                return Ok(false);
+                return ControlFlow::Break(());
             }
             clock = Instant::now();
+            ControlFlow::Continue(())
+        });
+        match lost {
+            Some(error) => Err(error),
+            None => Ok(outcome?.is_continue()),
         }
-        Ok(true)
     }
 
     fn evaluate(&self, trainee: &mut dyn Trainee) -> Result<MetricsRow, StepError> {
-        let train = trainee.evaluate(&self.split.train)?;
-        let validation = trainee.evaluate(&self.split.validation)?;
+        let train = trainee.evaluate(Part::Train)?;
+        let validation = trainee.evaluate(Part::Validation)?;
         StepError::check("the training loss", train.loss)?;
         StepError::check("the validation loss", validation.loss)?;
         let cost = trainee.cost();

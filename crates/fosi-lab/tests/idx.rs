@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use fosi_lab::data::{DataError, DataName, mnist, read_images, read_labels};
+use fosi_lab::data::{DataError, mnist, read_images, read_labels};
 
 fn images(count: u32, rows: u32, columns: u32, pixels: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, 3];
@@ -282,10 +282,6 @@ fn a_missing_file_is_named_with_the_folders_searched() {
     let error = mnist(folder.path()).unwrap_err();
     assert!(matches!(&error, DataError::Missing { name, .. } if name == "t10k-labels-idx1-ubyte"));
     assert!(error.to_string().contains(folder.path().to_str().unwrap()));
-    assert!(matches!(
-        DataName::Mnist.load(None),
-        Err(DataError::NoDirectory { .. })
-    ));
 }
 
 /// Counts and sums of the real files, as their authors and everybody's first look at them give: 60,000 and 10,000

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use fosi_lab::config::{TaskName, TrainConfig};
-use fosi_lab::data::{DataName, digits};
+use fosi_lab::config::{Preset, TaskName, TrainConfig};
 use fosi_lab::runs::{
-    Failure, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord, Run, RunError, RunFolder,
-    RunRecord, RunStatus,
+    DataDescription, Failure, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord, Run,
+    RunError, RunFolder, RunRecord, RunStatus,
 };
 
 fn row(epoch: u64) -> MetricsRow {
@@ -17,7 +16,7 @@ fn row(epoch: u64) -> MetricsRow {
         step: 23 * epoch,
         train_loss: 0.1 + 0.2,
         valid_loss: 1.0 / 3.0,
-        valid_accuracy: 0.9,
+        valid_accuracy: Some(0.9),
         train_seconds: 1e-7,
         refresh_seconds: 0.0,
         gradients: 23,
@@ -30,8 +29,15 @@ fn record() -> RunRecord {
         name: "m".to_owned(),
         parameters: 650,
     };
-    let config = TrainConfig::defaults(TaskName::Lr, DataName::Digits);
-    let mut record = RunRecord::start("r", &config, model, &digits().unwrap());
+    let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
+    let data = DataDescription {
+        name: "digits".to_owned(),
+        train: 1437,
+        validation: 360,
+        shape: vec![64],
+        classes: 10,
+    };
+    let mut record = RunRecord::start("r", &config, model, data);
     let refresh = |outcome| RefreshRecord {
         optimizer: row(1).optimizer,
         seed: 3,
@@ -168,7 +174,7 @@ fn a_damaged_or_missing_record_is_named() {
         assert!(matches!(&error, RunError::Record { .. }), "{error}");
         assert!(error.to_string().contains("run.json"));
     }
-    fs::write(&path, good.replace("\"format\": 1", "\"format\": 2")).unwrap();
+    fs::write(&path, good.replace("\"format\": 2", "\"format\": 3")).unwrap();
     assert!(matches!(
         Run::read(&folder),
         Err(RunError::Format {

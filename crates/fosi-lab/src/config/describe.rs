@@ -1,6 +1,6 @@
 //! Every setting as text, for `--dry-run`.
 
-use super::{PerBase, RefreshSchedule, TrainConfig};
+use super::{PerBase, RefreshSchedule, TaskName, TrainConfig};
 use crate::data::Batches;
 use crate::optimizers::{Base, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
@@ -20,6 +20,7 @@ impl TrainConfig {
                 ),
             ),
         ];
+        lines.extend(self.task_lines());
         lines.extend(self.training_lines(steps_per_epoch));
         lines.extend(self.fosi_lines(model.parameters, steps_per_epoch));
         lines.extend(self.other_lines());
@@ -37,6 +38,10 @@ impl TrainConfig {
             ),
             ("batch", self.batch.to_string()),
             ("lr", self.per_base(&self.lr)),
+            (
+                "clip-gradient",
+                or_none(self.clip_gradient.map(|limit| limit.to_string())),
+            ),
             ("momentum", format!("{} (hb, nesterov)", self.momentum)),
             ("weight-decay", format!("{} (adamw)", self.weight_decay)),
         ]
@@ -62,6 +67,7 @@ impl TrainConfig {
             ),
             ("clip", self.per_base(&self.clip)),
             ("hvp", self.hvp.to_string()),
+            ("hvp-mode", self.hvp_mode.to_string()),
         ]
     }
 
@@ -69,11 +75,15 @@ impl TrainConfig {
         let threads = self.threads.map(|n| n.to_string());
         let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
         vec![
+            ("preset", self.preset.to_string()),
+            ("examples", or_all(self.examples)),
+            ("eval-examples", or_all(self.eval_examples)),
+            ("skip-damaged", self.skip_damaged.to_string()),
             (
                 "threads",
                 threads.unwrap_or_else(|| "one a core".to_owned()),
             ),
-            ("data-dir", data_dir.unwrap_or_else(|| "none".to_owned())),
+            ("data-dir", or_none(data_dir)),
             ("out", self.out.display().to_string()),
             (
                 "name",
@@ -82,6 +92,23 @@ impl TrainConfig {
                     .unwrap_or_else(|| "task, data set and time".to_owned()),
             ),
         ]
+    }
+
+    /// The settings that only this task has.
+    fn task_lines(&self) -> Vec<(&'static str, String)> {
+        let width = ("width", self.width.to_string());
+        match self.task {
+            TaskName::Lr => Vec::new(),
+            TaskName::Ae | TaskName::Ac => vec![width],
+            TaskName::Lm => vec![width, ("sequence", self.sequence.to_string())],
+            TaskName::Tl => vec![
+                (
+                    "weights",
+                    or_none(self.weights.as_ref().map(ToString::to_string)),
+                ),
+                ("cache", self.cache.display().to_string()),
+            ],
+        }
     }
 
     /// The values of the base optimizers that run.
@@ -98,6 +125,14 @@ impl TrainConfig {
                 .collect::<Vec<_>>(),
         )
     }
+}
+
+fn or_none(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "none".to_owned())
+}
+
+fn or_all(count: Option<usize>) -> String {
+    count.map_or_else(|| "all".to_owned(), |count| count.to_string())
 }
 
 fn join<T: ToString>(values: &[T]) -> String {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::TaskName;
+use crate::data::DataName;
 use crate::names::UnknownName;
 
 /// Settings that cannot be used; the message says what was given, what is allowed and what to do.
@@ -33,6 +35,25 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key, and the one that was perhaps meant.
         name: UnknownName,
+    },
+    /// A data set of another task.
+    #[error(
+        "task {task} isn't trained on {data}: allowed is {}",
+        allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    )]
+    OtherData {
+        /// The task.
+        task: TaskName,
+        /// The data set given.
+        data: DataName,
+        /// The task's data sets.
+        allowed: &'static [DataName],
+    },
+    /// `--width` for a model that has none.
+    #[error("task {task} has no width to change: leave --width out (ae, lm and ac have one)")]
+    NoWidth {
+        /// The task.
+        task: TaskName,
     },
     /// k = ℓ = 0.
     #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]

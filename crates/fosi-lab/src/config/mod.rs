@@ -2,6 +2,7 @@
 //!
 //! Defaults are overridden by a file (`--config`), the file by flags; [`TrainConfig::resolve`] merges and checks.
 
+mod defaults;
 mod describe;
 mod error;
 mod options;
@@ -23,15 +24,42 @@ use crate::optimizers::{Base, OptimizerName};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskName {
-    /// Logistic regression, the paper's task LR.
+    /// Logistic regression on digits.
     Lr,
+    /// A convolutional autoencoder on colour images.
+    Ae,
+    /// A language model over characters.
+    Lm,
+    /// Transfer learning: a new layer on a frozen ResNet-18.
+    Tl,
+    /// Audio classification with a MobileNet.
+    Ac,
+}
+
+impl TaskName {
+    /// All tasks, in the order of reports.
+    pub const ALL: [Self; 5] = [Self::Ac, Self::Lm, Self::Ae, Self::Tl, Self::Lr];
+    const NAMES: [&str; 5] = ["lr", "ae", "lm", "tl", "ac"];
+
+    /// The data sets that the task can be trained on, its usual one first.
+    pub fn data_sets(self) -> &'static [DataName] {
+        match self {
+            Self::Lr => &[DataName::Digits, DataName::Mnist],
+            Self::Ae | Self::Tl => &[DataName::Cifar10],
+            Self::Lm => &[DataName::Tinyshakespeare],
+            Self::Ac => &[DataName::Fsdd, DataName::Audioset],
+        }
+    }
+
+    /// Whether the model has a width that can be changed.
+    fn has_width(self) -> bool {
+        matches!(self, Self::Ae | Self::Lm | Self::Ac)
+    }
 }
 
 impl std::fmt::Display for TaskName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Lr => f.pad("lr"),
-        }
+        f.pad(Self::NAMES[*self as usize])
     }
 }
 
@@ -39,7 +67,108 @@ impl std::str::FromStr for TaskName {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        known_name("task", name, &["lr"]).map(|_| Self::Lr)
+        let known = known_name("task", name, &Self::NAMES)?;
+        let found = Self::ALL.into_iter().find(|task| task.to_string() == known);
+        Ok(found.unwrap_or(Self::Lr))
+    }
+}
+
+/// A set of defaults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Preset {
+    /// Minutes on two cores: narrower models, less data, T from ρ = 1.1.
+    #[default]
+    Small,
+    /// The paper's model and settings.
+    Paper,
+}
+
+/// Whose batch norm the Hessian is taken with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum HvpMode {
+    /// Normalising by the batch, as in training and in the paper.
+    #[default]
+    Train,
+    /// Normalising by the running statistics.
+    Eval,
+}
+
+/// Gives an enum of two names its text form, which is also its form in files.
+macro_rules! two_names {
+    ($type:ident, $what:literal, $first:ident = $first_name:literal, $second:ident = $second_name:literal) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self {
+                    Self::$first => $first_name,
+                    Self::$second => $second_name,
+                })
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                match known_name($what, name, &[$first_name, $second_name])? {
+                    $second_name => Ok(Self::$second),
+                    _ => Ok(Self::$first),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = UnknownName;
+
+            fn try_from(name: String) -> Result<Self, UnknownName> {
+                name.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+two_names!(Preset, "preset", Small = "small", Paper = "paper");
+two_names!(HvpMode, "mode", Train = "train", Eval = "eval");
+two_names!(HvpPrecision, "precision", F64 = "f64", F32 = "f32");
+
+/// Weights of a frozen network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Weights {
+    /// Random ones, the same every time.
+    Random,
+    /// Those in a file.
+    File(PathBuf),
+}
+
+impl From<String> for Weights {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "random" => Self::Random,
+            path => Self::File(path.into()),
+        }
+    }
+}
+
+impl From<Weights> for String {
+    fn from(weights: Weights) -> Self {
+        weights.to_string()
+    }
+}
+
+impl std::fmt::Display for Weights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Random => f.pad("random"),
+            Self::File(path) => path.display().fmt(f),
+        }
     }
 }
 
@@ -63,40 +192,6 @@ pub enum HvpPrecision {
     F32,
 }
 
-impl std::fmt::Display for HvpPrecision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::F64 => "f64",
-            Self::F32 => "f32",
-        })
-    }
-}
-
-impl std::str::FromStr for HvpPrecision {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match known_name("precision", name, &["f64", "f32"])? {
-            "f32" => Ok(Self::F32),
-            _ => Ok(Self::F64),
-        }
-    }
-}
-
-impl TryFrom<String> for HvpPrecision {
-    type Error = UnknownName;
-
-    fn try_from(name: String) -> Result<Self, UnknownName> {
-        name.parse()
-    }
-}
-
-impl From<HvpPrecision> for String {
-    fn from(precision: HvpPrecision) -> Self {
-        precision.to_string()
-    }
-}
-
 /// A training run's settings, complete and checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -106,6 +201,22 @@ pub struct TrainConfig {
     pub data: DataName,
     /// Where the files of a data set that isn't embedded lie.
     pub data_dir: Option<PathBuf>,
+    /// Whether damaged files are left out, and characters of a text that aren't ASCII replaced.
+    pub skip_damaged: bool,
+    /// The defaults that were taken.
+    pub preset: Preset,
+    /// Width of the model, as a share of the paper's.
+    pub width: f64,
+    /// Characters of a sequence (LM).
+    pub sequence: usize,
+    /// Training examples, at most.
+    pub examples: Option<usize>,
+    /// Examples of each part that are evaluated after an epoch, at most.
+    pub eval_examples: Option<usize>,
+    /// Weights of the frozen network (TL).
+    pub weights: Option<Weights>,
+    /// Folder in which features of the frozen network are kept (TL).
+    pub cache: PathBuf,
     /// The optimizers, in the order in which they run.
     pub optimizers: Vec<OptimizerName>,
     /// Number k of largest eigenpairs.
@@ -124,6 +235,8 @@ pub struct TrainConfig {
     pub clip: PerBase,
     /// Learning rate η.
     pub lr: PerBase,
+    /// Limit of each entry of the gradient.
+    pub clip_gradient: Option<f64>,
     /// Momentum β of Heavy-Ball and Nesterov.
     pub momentum: f64,
     /// Decoupled weight decay of AdamW.
@@ -138,6 +251,8 @@ pub struct TrainConfig {
     pub threads: Option<usize>,
     /// How Hessian-vector products are computed.
     pub hvp: HvpPrecision,
+    /// Whose batch norm they are taken with.
+    pub hvp_mode: HvpMode,
     /// Folder of run folders.
     pub out: PathBuf,
     /// Name of the run folder; `None`: task, data set and time.
@@ -145,61 +260,14 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
-    /// The settings of a run that is told nothing but its task and data.
-    ///
-    /// On MNIST they are the paper's (§4 and appendix): batch 1024, 100 epochs, T = 800, W one epoch, Heavy-Ball
-    /// 0.1 with momentum 0.9, Adam 0.001, k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam). The embedded digits are 42
-    /// times smaller and get smaller batches and a shorter interval, so that an epoch has enough steps and a run
-    /// enough refreshes.
-    pub fn defaults(task: TaskName, data: DataName) -> Self {
-        let plain_and_fosi = |base| [OptimizerName::plain(base), OptimizerName::fosi(base)];
-        let (batch, epochs, interval) = match data {
-            DataName::Mnist => (1024, 100, 800),
-            DataName::Digits => (64, 60, 50),
-        };
-        Self {
-            task,
-            data,
-            data_dir: None,
-            optimizers: [Base::HeavyBall, Base::Adam]
-                .into_iter()
-                .flat_map(plain_and_fosi)
-                .collect(),
-            k: 10,
-            l: 0,
-            m: None,
-            alpha: 0.01,
-            schedule: RefreshSchedule::Interval(interval),
-            warmup: None,
-            clip: PerBase {
-                adam: 1.0,
-                adamw: 1.0,
-                ..PerBase::all(3.0)
-            },
-            lr: PerBase {
-                adam: 0.001,
-                adamw: 0.001,
-                ..PerBase::all(0.1)
-            },
-            momentum: 0.9,
-            weight_decay: 0.01,
-            batch,
-            epochs,
-            seeds: vec![0],
-            threads: None,
-            hvp: HvpPrecision::F64,
-            out: PathBuf::from("runs"),
-            name: None,
-        }
-    }
-
     /// The defaults for `task`, overridden by each of `layers` in turn, checked.
     ///
     /// # Errors
     /// [`ConfigError`] naming the option, the value given and what is allowed.
     pub fn resolve(task: TaskName, layers: &[TrainOptions]) -> Result<Self, ConfigError> {
-        let last_data = layers.iter().rev().find_map(|layer| layer.data);
-        let mut config = Self::defaults(task, last_data.unwrap_or(DataName::Digits));
+        let preset = layers.iter().rev().find_map(|layer| layer.preset);
+        let data = layers.iter().rev().find_map(|layer| layer.data);
+        let mut config = Self::defaults(task, data, preset.unwrap_or_default());
         for layer in layers {
             layer.apply(&mut config)?;
         }
@@ -212,6 +280,11 @@ impl TrainConfig {
         let logarithm = 2.0 * (parameters.max(1) as f64).ln();
         let default = (4 * (self.k + self.l)).max(logarithm.ceil() as usize);
         self.m.unwrap_or(default).min(parameters)
+    }
+
+    /// A number of the paper's model at this model's width, at least 1.
+    pub fn scaled(&self, paper: usize) -> usize {
+        ((paper as f64 * self.width).round() as usize).max(1)
     }
 
     /// Steps before the first refresh: W as given, or one epoch.
@@ -234,6 +307,18 @@ impl TrainConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        let allowed = self.task.data_sets();
+        if !allowed.contains(&self.data) {
+            let (task, data) = (self.task, self.data);
+            return Err(ConfigError::OtherData {
+                task,
+                data,
+                allowed,
+            });
+        }
+        if self.width != 1.0 && !self.task.has_width() {
+            return Err(ConfigError::NoWidth { task: self.task });
+        }
         self.check_counts()?;
         self.check_rates()?;
         no_repeats("optimizers", &self.optimizers)?;
@@ -257,6 +342,9 @@ impl TrainConfig {
             ("batch", Some(self.batch)),
             ("epochs", Some(self.epochs)),
             ("threads", self.threads),
+            ("sequence", Some(self.sequence)),
+            ("examples", self.examples),
+            ("eval-examples", self.eval_examples),
             (
                 "interval",
                 match self.schedule {
@@ -285,6 +373,15 @@ impl TrainConfig {
             })
         };
         rate("alpha", self.alpha, ABOVE_ZERO, self.alpha > 0.0)?;
+        rate(
+            "width",
+            self.width,
+            "a number above 0, at most 4",
+            self.width > 0.0 && self.width <= 4.0,
+        )?;
+        if let Some(limit) = self.clip_gradient {
+            rate("clip-gradient", limit, ABOVE_ZERO, limit > 0.0)?;
+        }
         for base in Base::ALL {
             let (lr, clip) = (self.lr.get(base), self.clip.get(base));
             rate("lr", lr, ABOVE_ZERO, lr > 0.0)?;

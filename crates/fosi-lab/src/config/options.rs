@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command};
 use serde::Deserialize;
 
-use super::{BaseValues, ConfigError, HvpPrecision, List, RefreshSchedule, TrainConfig};
+use super::{
+    BaseValues, ConfigError, HvpMode, HvpPrecision, List, Preset, RefreshSchedule, TrainConfig,
+    Weights,
+};
 use crate::data::DataName;
 use crate::names::known_name;
 use crate::optimizers::OptimizerName;
@@ -14,12 +17,38 @@ use crate::optimizers::OptimizerName;
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrainOptions {
-    /// Data set: digits (embedded, the default) or mnist (needs --data-dir)
+    /// Defaults: small (minutes on two cores) or paper (the paper's model, data and settings) [default: small]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
+    /// Data set: digits (embedded) or mnist for lr, cifar10 for ae and tl, tinyshakespeare (any text) for lm, fsdd or
+    /// audioset for ac; all but digits need --data-dir [default: the first of the task]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
     /// Folder that holds the data set's files, or holds them in a folder of the data set's name
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII
+    #[arg(long)]
+    pub skip_damaged: bool,
+    /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub width: Option<f64>,
+    /// Characters of a sequence (lm) [default: 128; small: 64]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub sequence: Option<usize>,
+    /// Training examples, at most [default: all; small: ae 8192, lm 4096, tl 4096]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub examples: Option<usize>,
+    /// Examples of the training and of the validation data that are evaluated after an epoch, at most
+    /// [default: by task]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub eval_examples: Option<usize>,
+    /// Weights of the frozen ResNet-18 (tl): torchvision's .pth, the same as .safetensors, or random
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<Weights>,
+    /// Folder in which the frozen network's features are kept (tl) [default: fosi-cache]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
     /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw, each also as fosi-hb, …
     /// [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
@@ -57,6 +86,9 @@ pub struct TrainOptions {
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: 0.1; adam, adamw: 0.001]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<BaseValues>,
+    /// Limit of each entry of the gradient [default: none; ae: 1]
+    #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
+    pub clip_gradient: Option<f64>,
     /// Momentum of hb and nesterov [default: 0.9]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
@@ -84,6 +116,9 @@ pub struct TrainOptions {
     /// Precision of Hessian-vector products: f64 or f32 [default: f64]
     #[arg(long, value_name = "TYPE")]
     pub hvp: Option<HvpPrecision>,
+    /// Batch norm in Hessian-vector products: train (by the batch) or eval (by running statistics) [default: train]
+    #[arg(long, value_name = "MODE")]
+    pub hvp_mode: Option<HvpMode>,
     /// Folder in which the run's folder is made [default: runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -147,6 +182,15 @@ impl TrainOptions {
         override_with(&mut config.batch, self.batch);
         override_with(&mut config.epochs, self.epochs);
         override_with(&mut config.hvp, self.hvp);
+        override_with(&mut config.hvp_mode, self.hvp_mode);
+        override_with(&mut config.width, self.width);
+        override_with(&mut config.sequence, self.sequence);
+        override_with(&mut config.cache, self.cache.clone());
+        config.skip_damaged |= self.skip_damaged;
+        config.examples = self.examples.or(config.examples);
+        config.eval_examples = self.eval_examples.or(config.eval_examples);
+        config.clip_gradient = self.clip_gradient.or(config.clip_gradient);
+        config.weights = self.weights.clone().or(config.weights.take());
         override_with(&mut config.out, self.out.clone());
         override_with(
             &mut config.optimizers,

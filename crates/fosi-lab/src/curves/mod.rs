@@ -1,4 +1,4 @@
-//! The picture of a run: training loss and validation accuracy against epochs and against seconds.
+//! The picture of a run: training loss and validation accuracy (or loss) against epochs and against seconds.
 
 use plotters::prelude::{DrawingArea, DrawingBackend, IntoFont};
 use plotters::style::WHITE;
@@ -7,12 +7,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::optimizers::OptimizerName;
 use crate::plot::{Axis, FONT, Figure, INK, Line, LineStyle, Panel, PlotError, draw_legend};
 use crate::runs::{MetricsRow, Run};
-use crate::summary::Spread;
+use crate::summary::{Measure, Spread};
 
 const SIZE: (u32, u32) = (1100, 820);
 const HEADER: u32 = 74;
 
-/// Four panels: above the training loss, below the validation accuracy; on the left over epochs, on the right over
+/// Four panels: above the training loss, below the validation accuracy (the loss where the task has none); on the left over epochs, on the right over
 /// seconds of training.
 ///
 /// Over several seeds lines are medians, and bands reach from the least to the greatest.
@@ -39,11 +39,15 @@ impl Curves {
             .iter()
             .map(|&optimizer| (optimizer, epochs(&run.rows, optimizer)))
             .collect();
+        let validation = match run.rows.iter().any(|row| row.valid_accuracy.is_some()) {
+            true => Measure::ValidationAccuracy,
+            false => Measure::ValidationLoss,
+        };
         let panels = [
-            panel(&medians, Value::TrainingLoss, Against::Epochs),
-            panel(&medians, Value::TrainingLoss, Against::Seconds),
-            panel(&medians, Value::ValidationAccuracy, Against::Epochs),
-            panel(&medians, Value::ValidationAccuracy, Against::Seconds),
+            panel(&medians, Measure::TrainingLoss, Against::Epochs),
+            panel(&medians, Measure::TrainingLoss, Against::Seconds),
+            panel(&medians, validation, Against::Epochs),
+            panel(&medians, validation, Against::Seconds),
         ];
         Some(Self {
             title: format!("{} on {}", run.record.model.name, run.record.data.name),
@@ -88,8 +92,7 @@ impl Figure for Curves {
 struct Epoch {
     epoch: f64,
     seconds: f64,
-    loss: Spread,
-    accuracy: Spread,
+    measures: [Spread; 3],
 }
 
 fn epochs(rows: &[MetricsRow], optimizer: OptimizerName) -> Vec<Epoch> {
@@ -103,27 +106,15 @@ fn epochs(rows: &[MetricsRow], optimizer: OptimizerName) -> Vec<Epoch> {
     numbers
         .into_iter()
         .map(|number| {
-            let over_seeds = |value: fn(&MetricsRow) -> f64| {
-                Spread::of(
-                    own.iter()
-                        .filter(|row| row.epoch == number)
-                        .map(|row| value(row)),
-                )
-            };
+            let seeds = || own.iter().filter(|row| row.epoch == number);
             Epoch {
                 epoch: number as f64,
-                seconds: over_seeds(|row| row.train_seconds).median,
-                loss: over_seeds(|row| row.train_loss),
-                accuracy: over_seeds(|row| row.valid_accuracy),
+                seconds: Spread::of(seeds().map(|row| row.train_seconds)).median,
+                measures: Measure::ALL
+                    .map(|measure| Spread::of(seeds().filter_map(|row| measure.of(row)))),
             }
         })
         .collect()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Value {
-    TrainingLoss,
-    ValidationAccuracy,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -132,11 +123,8 @@ enum Against {
     Seconds,
 }
 
-fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], value: Value, against: Against) -> Panel {
-    let spread = |epoch: &Epoch| match value {
-        Value::TrainingLoss => epoch.loss,
-        Value::ValidationAccuracy => epoch.accuracy,
-    };
+fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], measure: Measure, against: Against) -> Panel {
+    let spread = |epoch: &Epoch| epoch.measures[measure as usize];
     let at = |epoch: &Epoch| match against {
         Against::Epochs => epoch.epoch,
         Against::Seconds => epoch.seconds,
@@ -155,9 +143,10 @@ fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], value: Value, against: Agai
         }
     };
     let lines: Vec<Line> = optimizers.iter().map(line).collect();
-    let (name, y) = match value {
-        Value::TrainingLoss => ("training loss", loss_axis(&lines)),
-        Value::ValidationAccuracy => ("validation accuracy", accuracy_axis(&lines)),
+    let (name, y) = match measure {
+        Measure::ValidationAccuracy => ("validation accuracy", accuracy_axis(&lines)),
+        Measure::ValidationLoss => ("validation loss", loss_axis(&lines)),
+        Measure::TrainingLoss => ("training loss", loss_axis(&lines)),
     };
     let x_label = match against {
         Against::Epochs => "epochs",

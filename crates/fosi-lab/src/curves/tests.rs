@@ -1,30 +1,22 @@
 use super::*;
-use crate::config::{TaskName, TrainConfig};
-use crate::data::{DataName, Dataset, Split};
+use crate::config::{Preset, TaskName, TrainConfig};
 use crate::plot::{to_png, to_svg};
-use crate::runs::{ModelDescription, RunRecord};
-
-fn tiny_split() -> Split {
-    let part = Dataset {
-        name: "digits".to_owned(),
-        features: vec![0.0],
-        labels: vec![0],
-        dim: 1,
-        classes: 1,
-    };
-    Split {
-        train: part.clone(),
-        validation: part,
-    }
-}
+use crate::runs::{DataDescription, ModelDescription, RunRecord};
 
 fn run(rows: Vec<MetricsRow>) -> Run {
     let model = ModelDescription {
         name: "logistic regression".to_owned(),
         parameters: 650,
     };
-    let config = TrainConfig::defaults(TaskName::Lr, DataName::Digits);
-    let record = RunRecord::start("r", &config, model, &tiny_split());
+    let data = DataDescription {
+        name: "digits".to_owned(),
+        train: 1,
+        validation: 1,
+        shape: vec![1],
+        classes: 1,
+    };
+    let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
+    let record = RunRecord::start("r", &config, model, data);
     Run { record, rows }
 }
 
@@ -36,7 +28,7 @@ fn row(optimizer: &str, seed: u64, epoch: u64, loss: f64) -> MetricsRow {
         step: epoch,
         train_loss: loss,
         valid_loss: loss,
-        valid_accuracy: 1.0 - loss / 4.0,
+        valid_accuracy: Some(1.0 - loss / 4.0),
         train_seconds: epoch as f64 / 8.0,
         refresh_seconds: 0.0,
         gradients: epoch,
@@ -96,4 +88,15 @@ fn svg_and_png_are_drawn_whatever_the_values() {
             .unwrap();
         assert_eq!(reader.info().size(), SIZE);
     }
+}
+
+#[test]
+fn a_task_without_accuracy_is_drawn_with_its_validation_loss() {
+    let rows = [(1, 0.5), (2, 0.25)].map(|(epoch, loss)| MetricsRow {
+        valid_accuracy: None,
+        ..row("hb", 1, epoch, loss)
+    });
+    let curves = Curves::of(&run(rows.to_vec())).unwrap();
+    assert_eq!(curves.panels[2].y_label, "validation loss");
+    assert_eq!(curves.panels[2].lines[0].points, [(1.0, 0.5), (2.0, 0.25)]);
 }

@@ -4,27 +4,15 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::Dataset;
-
-/// A few examples, copied out of a data set so that a framework can take them over.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    /// size×dim, row by row.
-    pub features: Vec<f32>,
-    /// One class an example.
-    pub labels: Vec<u8>,
-}
-
-impl Batch {
-    /// Number of examples.
-    pub fn len(&self) -> usize {
-        self.labels.len()
+/// `limit` of the indices 0 to n − 1 in ascending order, always the same ones; all where there are no more.
+pub fn draw(n: usize, limit: usize) -> Vec<u32> {
+    let mut indices: Vec<u32> = (0..n as u32).collect();
+    if limit < n {
+        indices.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+        indices.truncate(limit);
+        indices.sort_unstable();
     }
-
-    /// Whether there is no example.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
+    indices
 }
 
 /// Cuts each epoch into batches after a shuffle that depends on the seed and the epoch alone, so that every optimizer
@@ -62,15 +50,6 @@ impl Batches {
         order.shuffle(&mut random);
         order
     }
-
-    /// The batches of `data` in an order that [`order`](Self::order) gave.
-    pub fn iter<'a>(
-        &self,
-        data: &'a Dataset,
-        order: &'a [u32],
-    ) -> impl Iterator<Item = Batch> + 'a {
-        order.chunks(self.size).map(|indices| data.gather(indices))
-    }
 }
 
 #[cfg(test)]
@@ -79,26 +58,24 @@ mod tests {
 
     #[test]
     fn an_epoch_visits_every_example_once_and_keeps_the_ragged_batch() {
-        let data = Dataset {
-            name: "ten".into(),
-            features: (0..20).map(|i| i as f32).collect(),
-            labels: (0..10).collect(),
-            dim: 2,
-            classes: 10,
-        };
-        let batches = Batches::new(data.len(), 4, 3);
-        let order = batches.order(1);
-        let cut: Vec<Batch> = batches.iter(&data, &order).collect();
+        let batches = Batches::new(10, 4, 3);
+        let mut order = batches.order(1);
         assert_eq!(batches.per_epoch(), 3);
-        assert_eq!(cut.iter().map(Batch::len).collect::<Vec<_>>(), [4, 4, 2]);
-        let mut seen: Vec<u8> = cut.iter().flat_map(|b| b.labels.clone()).collect();
-        for batch in &cut {
-            for (row, &label) in batch.features.chunks(2).zip(&batch.labels) {
-                assert_eq!(row, [2.0 * f32::from(label), 2.0 * f32::from(label) + 1.0]);
-            }
-        }
-        seen.sort();
-        assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            order.chunks(4).map(<[u32]>::len).collect::<Vec<_>>(),
+            [4, 4, 2]
+        );
+        order.sort();
+        assert_eq!(order, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_draw_has_no_index_twice_and_a_full_one_has_them_all() {
+        let drawn = draw(100, 30);
+        assert_eq!(drawn.len(), 30);
+        assert!(drawn.is_sorted_by(|a, b| a < b) && drawn[29] < 100);
+        assert_eq!(drawn, draw(100, 30));
+        assert_eq!(draw(3, 7), [0, 1, 2]);
     }
 
     #[test]

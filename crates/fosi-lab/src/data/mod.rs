@@ -2,6 +2,7 @@
 
 mod audio;
 mod batches;
+mod colour_split;
 mod digits;
 mod error;
 mod idx;
@@ -10,8 +11,6 @@ mod mnist;
 mod prefetch;
 mod text;
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 pub use audio::{
@@ -19,7 +18,8 @@ pub use audio::{
     LogMel, MelFilters, PATCH_SAMPLES, PatchBatch, Patches, RATE, Recording, Sound, fsdd,
     fsdd_recordings, read_wav, resample,
 };
-pub use batches::{Batch, Batches};
+pub use batches::{Batches, draw};
+pub use colour_split::ColourSplit;
 pub use digits::digits;
 pub use error::DataError;
 pub use idx::{IdxImages, read_images, read_labels};
@@ -77,7 +77,11 @@ impl Dataset {
         Batch { features, labels }
     }
 
-    fn subset(&self, indices: &[u32]) -> Self {
+    /// The examples `indices` as a data set.
+    ///
+    /// # Panics
+    /// When an index is not below [`len`](Self::len).
+    pub fn subset(&self, indices: &[u32]) -> Self {
         let Batch { features, labels } = self.gather(indices);
         Self {
             features,
@@ -97,6 +101,24 @@ impl Dataset {
     }
 }
 
+/// A few examples, copied out of a data set so that a framework can take them over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// size×dim, row by row.
+    pub features: Vec<f32>,
+    /// One class an example.
+    pub labels: Vec<u8>,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What the optimizers see.
+    Train,
+    /// What they never see.
+    Validation,
+}
+
 /// A data set in two parts, of the same features and classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
@@ -114,30 +136,38 @@ pub enum DataName {
     Digits,
     /// MNIST from a folder: 60,000 training images of 28×28; the 10,000 test images validate.
     Mnist,
+    /// CIFAR-10 from a folder: of its 50,000 training images of 32×32 in colour 5,000 validate.
+    Cifar10,
+    /// A text, such as Tiny Shakespeare: its last tenth validates.
+    Tinyshakespeare,
+    /// The Free Spoken Digit Dataset: recordings 0 to 4 of each digit and speaker validate.
+    Fsdd,
+    /// AudioSet, or any sounds in its layout.
+    Audioset,
 }
 
 impl DataName {
-    const NAMES: [&str; 2] = ["digits", "mnist"];
-
-    /// Reads the data set. `directory` is where the files of a data set that isn't embedded lie.
-    ///
-    /// # Errors
-    /// Missing, damaged or mislabelled files, and [`DataError::NoDirectory`] for MNIST without `directory`.
-    pub fn load(self, directory: Option<&Path>) -> Result<Split, DataError> {
-        match (self, directory) {
-            (Self::Digits, _) => digits(),
-            (Self::Mnist, Some(directory)) => mnist(directory),
-            (Self::Mnist, None) => Err(DataError::NoDirectory { data: self }),
-        }
-    }
+    const ALL: [Self; 6] = [
+        Self::Digits,
+        Self::Mnist,
+        Self::Cifar10,
+        Self::Tinyshakespeare,
+        Self::Fsdd,
+        Self::Audioset,
+    ];
+    const NAMES: [&str; 6] = [
+        "digits",
+        "mnist",
+        "cifar10",
+        "tinyshakespeare",
+        "fsdd",
+        "audioset",
+    ];
 }
 
 impl std::fmt::Display for DataName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Digits => "digits",
-            Self::Mnist => "mnist",
-        })
+        f.pad(Self::NAMES[*self as usize])
     }
 }
 
@@ -145,10 +175,9 @@ impl std::str::FromStr for DataName {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match known_name("data set", name, &Self::NAMES)? {
-            "mnist" => Ok(Self::Mnist),
-            _ => Ok(Self::Digits),
-        }
+        let known = known_name("data set", name, &Self::NAMES)?;
+        let found = Self::ALL.into_iter().find(|data| data.to_string() == known);
+        Ok(found.unwrap_or(Self::Digits))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::{log_softmax, relu, sigmoid};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::activation::{log_softmax, relu, sigmoid, softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::{Rng, RngExt};
 
 use super::init::Init;
 
@@ -84,18 +85,67 @@ impl CharLstm {
         scores.gather(1, targets).mean().neg()
     }
 
+    /// Goes on for `length` characters after `prompt` (not empty), each drawn with the probability that the model
+    /// gives it; codes above 255 can't be written and are taken as 255.
+    pub fn write(&self, prompt: &[u8], length: usize, random: &mut impl Rng) -> Vec<u8> {
+        let device = self.recurrent_device();
+        let mut text = prompt.to_vec();
+        let mut states = [None, None];
+        let mut new = prompt.len();
+        for _ in 0..length {
+            let codes: Vec<i64> = text[text.len() - new..]
+                .iter()
+                .map(|&c| i64::from(c))
+                .collect();
+            let codes = Tensor::from_data(TensorData::new(codes, [1, new]), &device);
+            let scores = self.scores(codes, &mut states);
+            let [rows, symbols] = scores.dims();
+            let last = softmax(scores.narrow(0, rows - 1, 1), 1).reshape([symbols]);
+            text.push(drawn(last, random));
+            new = 1;
+        }
+        text.split_off(prompt.len())
+    }
+
+    fn recurrent_device(&self) -> Device {
+        self.first.recurrent.val().device()
+    }
+
     /// As [`forward`](Self::forward), the characters of a sequence `batch` rows apart: (time·batch)×symbols.
     fn by_time(&self, codes: Tensor<2, Int>) -> Tensor<2> {
+        self.scores(codes, &mut [None, None])
+    }
+
+    /// Both layers go on from `states`, zeros where there is none, and leave theirs there.
+    fn scores(&self, codes: Tensor<2, Int>, states: &mut [Option<State>; 2]) -> Tensor<2> {
         let [batch, time] = codes.dims();
         let codes = codes.swap_dims(0, 1).reshape([time * batch]);
         // A one-hot vector times a matrix is one of its rows.
         let inputs = self.first.input.val().select(0, codes);
-        let states = self.first.run(inputs, time);
-        let inputs = relu(states).matmul(self.second.input.val());
-        let states = self.second.run(inputs, time);
-        self.output.forward(relu(self.dense.forward(states)))
+        let hidden = self.first.run(inputs, time, &mut states[0]);
+        let inputs = relu(hidden).matmul(self.second.input.val());
+        let hidden = self.second.run(inputs, time, &mut states[1]);
+        self.output.forward(relu(self.dense.forward(hidden)))
     }
 }
+
+/// Draws a character with the probabilities given.
+fn drawn(probabilities: Tensor<1>, random: &mut impl Rng) -> u8 {
+    let mut left: f64 = random.random();
+    let probabilities = probabilities.into_data();
+    let mut last = 0;
+    for (code, p) in probabilities.iter::<f64>().enumerate() {
+        last = code;
+        left -= p;
+        if left < 0.0 {
+            break;
+        }
+    }
+    u8::try_from(last).unwrap_or(u8::MAX)
+}
+
+/// Output and cell of an LSTM layer, batch×hidden each.
+type State = (Tensor<2>, Tensor<2>);
 
 /// An LSTM layer (Hochreiter, Schmidhuber 1997; with forget gates) whose four gates i, g, f, o lie side by side.
 ///
@@ -120,13 +170,13 @@ impl Lstm {
     }
 
     /// States after each step, (time·batch)×hidden, for `inputs` already multiplied by the input matrix,
-    /// (time·batch)×4·hidden.
-    fn run(&self, inputs: Tensor<2>, time: usize) -> Tensor<2> {
+    /// (time·batch)×4·hidden. Goes on from `state`, zeros where there is none, and leaves the last one there.
+    fn run(&self, inputs: Tensor<2>, time: usize, state: &mut Option<State>) -> Tensor<2> {
         let [rows, width] = inputs.dims();
         let batch = rows / time;
         let recurrent = self.recurrent.val();
         let zeros = Tensor::zeros([batch, width / 4], (&inputs.device(), recurrent.dtype()));
-        let (mut h, mut c): (Tensor<2>, Tensor<2>) = (zeros.clone(), zeros);
+        let (mut h, mut c) = state.take().unwrap_or((zeros.clone(), zeros));
         let mut states = Vec::with_capacity(time);
         let mut steps = Vec::with_capacity(time);
         halves(inputs + self.bias.val().unsqueeze(), time, &mut steps);
@@ -137,6 +187,7 @@ impl Lstm {
             h = sigmoid(gate(3)) * c.clone().tanh();
             states.push(h.clone());
         }
+        *state = Some((h, c));
         Tensor::cat(states, 0)
     }
 }

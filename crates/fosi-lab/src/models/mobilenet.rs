@@ -150,7 +150,12 @@ impl MobileNet {
     /// Sigmoid cross-entropy against `targets` (batch×classes, 0 or 1), mean over batch and classes.
     pub fn loss(&self, patches: Tensor<4>, targets: Tensor<2>) -> Tensor<1> {
         let scores = self.forward(like_module(patches, self));
-        let absent = like_module(targets, self).neg() + 1.0;
+        Self::cross_entropy(scores, like_module(targets, self))
+    }
+
+    /// The same of scores that are there already.
+    pub fn cross_entropy(scores: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        let absent = targets.neg() + 1.0;
         (absent * scores.clone() - log_sigmoid(scores)).mean()
     }
 

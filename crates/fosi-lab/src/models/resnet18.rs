@@ -45,9 +45,12 @@ const TORCHVISION: Source = Source {
     network: "torchvision's ResNet-18",
     // The classifier that the features replace, and a count that nothing here reads.
     ignored: |name| name.starts_with("fc.") || name.ends_with(".num_batches_tracked"),
-    hint: "get torchvision's ResNet18_Weights.IMAGENET1K_V1 from \
-           https://download.pytorch.org/models/resnet18-f37072fd.pth (45 MB) and name the file",
+    hint: WEIGHTS_HINT,
 };
+
+/// Where the weights that the paper takes are to be had.
+pub const WEIGHTS_HINT: &str = "get torchvision's ResNet18_Weights.IMAGENET1K_V1 from \
+    https://download.pytorch.org/models/resnet18-f37072fd.pth (45 MB) and name the file";
 
 impl ResNet18 {
     /// The backbone with the weights in a file: torchvision's own (`.pth`, `.pt`), or the same names as safetensors.

@@ -19,12 +19,12 @@ pub struct MetricsRow {
     pub epoch: u64,
     /// Steps taken since the start.
     pub step: u64,
-    /// Mean loss over the training data.
+    /// Mean loss over the training data, or over as many examples of it as the run evaluates.
     pub train_loss: f64,
     /// Mean loss over the validation data.
     pub valid_loss: f64,
-    /// Share of the validation data that is classified rightly.
-    pub valid_accuracy: f64,
+    /// Share of the validation data that is classified rightly; empty where the task isn't to classify.
+    pub valid_accuracy: Option<f64>,
     /// Seconds of training since the start, refreshes included, evaluation left out.
     pub train_seconds: f64,
     /// Of these, seconds in refreshes of the spectrum.
@@ -89,7 +89,7 @@ impl MetricsRow {
         [
             self.train_loss,
             self.valid_loss,
-            self.valid_accuracy,
+            self.valid_accuracy.unwrap_or(0.0),
             self.train_seconds,
             self.refresh_seconds,
         ]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Machine;
 use crate::config::TrainConfig;
-use crate::data::Split;
+use crate::data::Part;
 use crate::optimizers::OptimizerName;
 
 /// A whole run, as `run.json` holds it.
@@ -26,6 +26,8 @@ pub struct RunRecord {
     pub model: ModelDescription,
     /// What it was trained on.
     pub data: DataDescription,
+    /// How data and model came about: times, files left out.
+    pub notes: Vec<String>,
     /// The program's parts.
     pub versions: Versions,
     /// Where the times were measured.
@@ -38,10 +40,15 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The format that this program writes and reads.
-    pub const FORMAT: u64 = 1;
+    pub const FORMAT: u64 = 2;
 
     /// The record of a run that starts now on this machine.
-    pub fn start(name: &str, config: &TrainConfig, model: ModelDescription, split: &Split) -> Self {
+    pub fn start(
+        name: &str,
+        config: &TrainConfig,
+        model: ModelDescription,
+        data: DataDescription,
+    ) -> Self {
         Self {
             format: Self::FORMAT,
             name: name.to_owned(),
@@ -50,7 +57,8 @@ impl RunRecord {
             finished: None,
             config: config.clone(),
             model,
-            data: DataDescription::of(split),
+            data,
+            notes: Vec::new(),
             versions: Versions::here(),
             machine: Machine::here(),
             refreshes: Vec::new(),
@@ -100,21 +108,18 @@ pub struct DataDescription {
     pub train: usize,
     /// Validation examples.
     pub validation: usize,
-    /// Length of a feature vector.
-    pub dim: usize,
-    /// Number of classes.
+    /// Lengths of an example's axes, such as 3, 32, 32 for a colour image.
+    pub shape: Vec<usize>,
+    /// Number of classes; 0 where there are none.
     pub classes: usize,
 }
 
 impl DataDescription {
-    /// Describes `split`.
-    pub fn of(split: &Split) -> Self {
-        Self {
-            name: split.train.name.clone(),
-            train: split.train.len(),
-            validation: split.validation.len(),
-            dim: split.train.dim,
-            classes: split.train.classes,
+    /// Examples of a part.
+    pub fn examples(&self, part: Part) -> usize {
+        match part {
+            Part::Train => self.train,
+            Part::Validation => self.validation,
         }
     }
 }

@@ -30,12 +30,12 @@ impl Measure {
         Self::TrainingLoss,
     ];
 
-    /// Its value in a row.
-    pub fn of(self, row: &MetricsRow) -> f64 {
+    /// Its value in a row; `None` where the task has no accuracy.
+    pub fn of(self, row: &MetricsRow) -> Option<f64> {
         match self {
             Self::ValidationAccuracy => row.valid_accuracy,
-            Self::ValidationLoss => row.valid_loss,
-            Self::TrainingLoss => row.train_loss,
+            Self::ValidationLoss => Some(row.valid_loss),
+            Self::TrainingLoss => Some(row.train_loss),
         }
     }
 
@@ -46,12 +46,14 @@ impl Measure {
         }
     }
 
-    /// The first of the rows with the best value.
-    fn best(self, rows: &[MetricsRow]) -> Option<&MetricsRow> {
-        let better =
-            |best: &MetricsRow, row: &MetricsRow| !self.reaches(self.of(best), self.of(row));
+    /// The first of the rows with the best value, and the value.
+    fn best(self, rows: &[MetricsRow]) -> Option<(&MetricsRow, f64)> {
         rows.iter()
-            .reduce(|best, row| if better(best, row) { row } else { best })
+            .filter_map(|row| Some((row, self.of(row)?)))
+            .reduce(|best, row| match self.reaches(best.1, row.1) {
+                true => best,
+                false => row,
+            })
     }
 }
 
@@ -70,6 +72,13 @@ pub struct Entry {
     pub standings: [Standing; 3],
     /// What it cost to the end.
     pub totals: Totals,
+}
+
+impl Entry {
+    /// Whether the measure at `index` of [`Measure::ALL`] has a value.
+    fn has(&self, index: usize) -> bool {
+        !self.standings[index].best.median.is_nan()
+    }
 }
 
 /// How one optimizer did by one measure.
@@ -177,7 +186,8 @@ fn entry(group: &[&Series], all: &[Series], run: &Run) -> Entry {
 }
 
 fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
-    let bests: Vec<&MetricsRow> = group.iter().filter_map(|s| measure.best(&s.rows)).collect();
+    let bests: Vec<(&MetricsRow, f64)> =
+        group.iter().filter_map(|s| measure.best(&s.rows)).collect();
     let reached: Vec<[f64; 4]> = group
         .iter()
         .filter_map(|series| {
@@ -187,8 +197,8 @@ fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
         .collect();
     let over_seeds = |column: usize| Spread::of(reached.iter().map(|values| values[column]));
     Standing {
-        best: Spread::of(bests.iter().map(|row| measure.of(row))),
-        epoch: Spread::of(bests.iter().map(|row| row.epoch as f64)),
+        best: Spread::of(bests.iter().map(|(_, value)| *value)),
+        epoch: Spread::of(bests.iter().map(|(row, _)| row.epoch as f64)),
         reach: (!reached.is_empty()).then(|| Reach {
             steps: over_seeds(0),
             step_ratio: over_seeds(1),
@@ -207,12 +217,12 @@ fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&'a Series<'
 }
 
 /// Steps, their ratio, seconds, their ratio.
-fn reach(measure: Measure, series: &Series, target: &MetricsRow) -> [f64; 4] {
-    let goal = measure.of(target);
-    let first = series
-        .rows
-        .iter()
-        .find(|row| measure.reaches(measure.of(row), goal));
+fn reach(measure: Measure, series: &Series, (target, goal): (&MetricsRow, f64)) -> [f64; 4] {
+    let first = series.rows.iter().find(|row| {
+        measure
+            .of(row)
+            .is_some_and(|value| measure.reaches(value, goal))
+    });
     match first {
         None => [f64::INFINITY; 4],
         Some(row) => [

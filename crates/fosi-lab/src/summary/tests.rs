@@ -1,8 +1,7 @@
 //! Expected values are computed by hand from the small inputs.
 
 use super::*;
-use crate::config::{TaskName, TrainConfig};
-use crate::data::DataName;
+use crate::config::{Preset, TaskName, TrainConfig};
 use crate::runs::{DataDescription, Machine, ModelDescription, RunRecord, RunStatus, Versions};
 
 fn row(
@@ -20,7 +19,7 @@ fn row(
         step: 10 * epoch,
         train_loss: loss,
         valid_loss: loss + 1.0,
-        valid_accuracy: accuracy,
+        valid_accuracy: Some(accuracy),
         train_seconds: seconds,
         refresh_seconds: seconds / 4.0,
         gradients: 10 * epoch,
@@ -35,7 +34,7 @@ fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
         status: RunStatus::Finished,
         started: String::new(),
         finished: None,
-        config: TrainConfig::defaults(TaskName::Lr, DataName::Digits),
+        config: TrainConfig::defaults(TaskName::Lr, None, Preset::Small),
         model: ModelDescription {
             name: "m".to_owned(),
             parameters: 1,
@@ -44,9 +43,10 @@ fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
             name: "digits".to_owned(),
             train: 1,
             validation: 1,
-            dim: 1,
+            shape: vec![1],
             classes: 1,
         },
+        notes: Vec::new(),
         versions: Versions::here(),
         machine: Machine::here(),
         refreshes: Vec::new(),

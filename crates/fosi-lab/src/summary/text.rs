@@ -13,6 +13,7 @@ pub fn render(entries: &[Entry]) -> String {
     let mut blocks: Vec<String> = Measure::ALL
         .iter()
         .enumerate()
+        .filter(|(index, _)| entries.iter().any(|entry| entry.has(*index)))
         .map(|(index, measure)| measure_block(*measure, index, entries))
         .collect();
     blocks.push(cost_block(entries));

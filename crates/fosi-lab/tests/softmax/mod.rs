@@ -1,16 +1,18 @@
 //! Softmax regression with Heavy-Ball by hand: a [`Workbench`] to test the training loop with. The name `fosi-hb`
 //! stands for three times the learning rate; every second epoch it reports a made-up refresh.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use fosi_lab::data::{Batch, Dataset};
+use fosi_lab::data::{Part, Split};
 use fosi_lab::optimizers::OptimizerName;
-use fosi_lab::runs::{ModelDescription, RefreshOutcome, RefreshRecord};
+use fosi_lab::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord};
 use fosi_lab::train::{Cost, Evaluation, StepError, StepReport, Trainee, Workbench};
 
 pub struct Softmax {
-    pub dim: usize,
-    pub classes: usize,
+    split: Split,
+    dim: usize,
+    classes: usize,
     pub rate: f64,
     /// This optimizer gets NaN as its loss at its 30th step.
     pub diverges: Option<OptimizerName>,
@@ -19,8 +21,10 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    pub fn new(dim: usize, classes: usize) -> Self {
+    pub fn new(split: Split) -> Self {
+        let (dim, classes) = (split.train.dim, split.train.classes);
         Self {
+            split,
             dim,
             classes,
             rate: 0.1,
@@ -38,6 +42,16 @@ impl Workbench for Softmax {
                 self.dim, self.classes
             ),
             parameters: (self.dim + 1) * self.classes,
+        }
+    }
+
+    fn data(&self) -> DataDescription {
+        DataDescription {
+            name: self.split.train.name.clone(),
+            train: self.split.train.len(),
+            validation: self.split.validation.len(),
+            shape: vec![self.dim],
+            classes: self.classes,
         }
     }
 
@@ -87,10 +101,9 @@ impl Regression<'_> {
         let sum: f64 = powers.iter().sum();
         powers.into_iter().map(|p| p / sum).collect()
     }
-}
 
-impl Trainee for Regression<'_> {
-    fn step(&mut self, batch: Batch) -> Result<StepReport, StepError> {
+    fn step(&mut self, indices: &[u32]) -> StepReport {
+        let batch = self.setup.split.train.gather(indices);
         let (dim, row) = (self.setup.dim, self.setup.dim + 1);
         let mut gradient = vec![0.0; self.weights.len()];
         let mut loss = 0.0;
@@ -105,7 +118,7 @@ impl Trainee for Regression<'_> {
                 g[dim] += error;
             }
         }
-        let size = batch.len() as f64;
+        let size = indices.len() as f64;
         for ((w, m), g) in self
             .weights
             .iter_mut()
@@ -130,13 +143,32 @@ impl Trainee for Regression<'_> {
             });
         }
         let diverged = self.setup.diverges == Some(self.optimizer) && self.steps == 30;
-        Ok(StepReport {
+        StepReport {
             loss: if diverged { f64::NAN } else { loss / size },
-        })
+        }
+    }
+}
+
+impl Trainee for Regression<'_> {
+    fn train(
+        &mut self,
+        batches: &[&[u32]],
+        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StepError> {
+        for batch in batches {
+            if stepped(&self.step(batch)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn evaluate(&mut self, data: &Dataset) -> Result<Evaluation, StepError> {
+    fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
         std::thread::sleep(self.setup.evaluation_pause);
+        let data = match part {
+            Part::Train => &self.setup.split.train,
+            Part::Validation => &self.setup.split.validation,
+        };
         let (mut loss, mut right) = (0.0, 0);
         for (x, &label) in data.features.chunks(data.dim).zip(&data.labels) {
             let p = self.probabilities(x);
@@ -147,7 +179,7 @@ impl Trainee for Regression<'_> {
         let n = data.len() as f64;
         Ok(Evaluation {
             loss: loss / n,
-            accuracy: right as f64 / n,
+            accuracy: Some(right as f64 / n),
         })
     }
 

@@ -1,0 +1,168 @@
+//! What a run is told when it is told nothing: the paper's settings, and small ones that mean something in minutes.
+
+use std::path::PathBuf;
+
+use super::{HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig};
+use crate::data::DataName;
+use crate::optimizers::{Base, OptimizerName};
+
+/// Cost of a run with FOSI over one without, in the small presets.
+const OVERHEAD: f64 = 1.1;
+
+impl TrainConfig {
+    /// The settings of a run that is told nothing but its task, its data and a preset.
+    ///
+    /// [`Preset::Paper`] has the paper's (§4 and appendix C): k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam), T = 800,
+    /// momentum 0.9, and each task's batch, rates and W. The numbers of epochs are our own but for LR.
+    ///
+    /// [`Preset::Small`] has narrower models and less data, for minutes on two cores, and T from ρ = 1.1. For LR it is
+    /// the data that decides: the embedded digits, which the small preset takes, are 42 times smaller than MNIST and
+    /// get smaller batches and a shorter interval, so that an epoch has enough steps and a run enough refreshes.
+    pub fn defaults(task: TaskName, data: Option<DataName>, preset: Preset) -> Self {
+        let usual = match (task, preset) {
+            (TaskName::Lr, Preset::Paper) => DataName::Mnist,
+            (TaskName::Ac, Preset::Paper) => DataName::Audioset,
+            _ => task.data_sets()[0],
+        };
+        let data = data.unwrap_or(usual);
+        let paper = Self::common(task, data, preset).with_task();
+        match (preset, task) {
+            (Preset::Paper, _) | (_, TaskName::Lr) => paper,
+            (Preset::Small, _) => paper.made_small(),
+        }
+    }
+
+    /// What the paper's tasks share; batch and epochs are those of LR.
+    fn common(task: TaskName, data: DataName, preset: Preset) -> Self {
+        let plain_and_fosi = |base| [OptimizerName::plain(base), OptimizerName::fosi(base)];
+        Self {
+            task,
+            data,
+            data_dir: None,
+            skip_damaged: false,
+            preset,
+            width: 1.0,
+            sequence: 128,
+            examples: None,
+            eval_examples: None,
+            weights: None,
+            cache: PathBuf::from("fosi-cache"),
+            optimizers: [Base::HeavyBall, Base::Adam]
+                .into_iter()
+                .flat_map(plain_and_fosi)
+                .collect(),
+            k: 10,
+            l: 0,
+            m: None,
+            alpha: 0.01,
+            schedule: RefreshSchedule::Interval(800),
+            warmup: None,
+            clip: PerBase {
+                adam: 1.0,
+                adamw: 1.0,
+                ..PerBase::all(3.0)
+            },
+            lr: rates(0.1, 0.001),
+            clip_gradient: None,
+            momentum: 0.9,
+            weight_decay: 0.01,
+            batch: 1024,
+            epochs: 100,
+            seeds: vec![0],
+            threads: None,
+            hvp: HvpPrecision::F64,
+            hvp_mode: HvpMode::Train,
+            out: PathBuf::from("runs"),
+            name: None,
+        }
+    }
+
+    fn with_task(self) -> Self {
+        match self.task {
+            TaskName::Lr if self.data == DataName::Digits => Self {
+                batch: 64,
+                epochs: 60,
+                schedule: RefreshSchedule::Interval(50),
+                ..self
+            },
+            TaskName::Lr => self,
+            TaskName::Ae => Self {
+                batch: 256,
+                epochs: 100,
+                clip: PerBase::all(1.0),
+                clip_gradient: Some(1.0),
+                lr: rates(0.001, 0.001),
+                warmup: Some(800),
+                eval_examples: Some(5_000),
+                ..self
+            },
+            TaskName::Lm => Self {
+                batch: 32,
+                epochs: 20,
+                warmup: Some(800),
+                eval_examples: Some(800),
+                ..self
+            },
+            TaskName::Tl => Self {
+                batch: 128,
+                lr: rates(0.001, 0.001),
+                ..self
+            },
+            TaskName::Ac => Self {
+                batch: 256,
+                eval_examples: Some(10_000),
+                ..self
+            },
+        }
+    }
+
+    /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
+    fn made_small(self) -> Self {
+        let small = Self {
+            schedule: RefreshSchedule::Overhead(OVERHEAD),
+            ..self
+        };
+        match small.task {
+            TaskName::Lr => small,
+            TaskName::Ae => Self {
+                width: 0.25,
+                examples: Some(8_192),
+                eval_examples: Some(1_024),
+                batch: 128,
+                epochs: 12,
+                warmup: Some(64),
+                ..small
+            },
+            TaskName::Lm => Self {
+                width: 0.25,
+                sequence: 64,
+                examples: Some(4_096),
+                eval_examples: Some(512),
+                epochs: 10,
+                warmup: Some(128),
+                ..small
+            },
+            TaskName::Tl => Self {
+                examples: Some(4_096),
+                eval_examples: Some(1_024),
+                epochs: 60,
+                ..small
+            },
+            TaskName::Ac => Self {
+                width: 0.25,
+                eval_examples: Some(300),
+                batch: 32,
+                epochs: 10,
+                ..small
+            },
+        }
+    }
+}
+
+fn rates(momentum: f64, adam: f64) -> PerBase {
+    PerBase {
+        adam,
+        adamw: adam,
+        ..PerBase::all(momentum)
+    }
+}

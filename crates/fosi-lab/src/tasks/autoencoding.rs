@@ -1,0 +1,133 @@
+//! The paper's task AE: CIFAR-10 through a convolutional autoencoder.
+
+use std::io::Cursor;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use image::{ImageFormat, RgbImage};
+
+use super::bench::other;
+use super::{Score, Task, TaskError};
+use crate::config::TrainConfig;
+use crate::data::{ColourSplit, Images, Part};
+use crate::models::autoencoder::{Autoencoder, AutoencoderConfig};
+use crate::runs::DataDescription;
+use crate::train::{Sample, StepError};
+
+/// Images in the strip of reconstructions, and the factor by which each is enlarged.
+const STRIP: usize = 12;
+const ENLARGED: u32 = 3;
+
+pub(super) struct Autoencoding {
+    config: AutoencoderConfig,
+    name: String,
+    train: Images,
+    validation: Images,
+}
+
+impl Autoencoding {
+    pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
+        let ColourSplit { train, validation } = ColourSplit::open(config)?;
+        let paper = AutoencoderConfig::default();
+        Ok(Self {
+            config: AutoencoderConfig {
+                channels: config.scaled(paper.channels),
+                latent: config.scaled(paper.latent),
+                side: train.width,
+            },
+            name: config.data.to_string(),
+            train,
+            validation,
+        })
+    }
+
+    fn part(&self, part: Part) -> &Images {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+        }
+    }
+}
+
+impl Task for Autoencoding {
+    type Model = Autoencoder;
+    type Batch = Tensor<4>;
+
+    fn name(&self) -> String {
+        let AutoencoderConfig {
+            channels, latent, ..
+        } = self.config;
+        format!("convolutional autoencoder, {channels} channels, latent {latent}")
+    }
+
+    fn data(&self) -> DataDescription {
+        let images = &self.train;
+        DataDescription {
+            name: self.name.clone(),
+            train: images.len(),
+            validation: self.validation.len(),
+            shape: vec![images.channels, images.height, images.width],
+            classes: 0,
+        }
+    }
+
+    fn init(&self, seed: u64, device: &Device) -> Autoencoder {
+        self.config.init(seed, device)
+    }
+
+    fn batch(&self, part: Part, indices: &[u32], device: &Device) -> Tensor<4> {
+        let images = self.part(part).gather(indices);
+        let shape = [images.len(), images.channels, images.height, images.width];
+        let scaled = images.normalized([0.5; 3], [0.5; 3]);
+        Tensor::from_data(TensorData::new(scaled, shape), device)
+    }
+
+    fn loss(&self, model: &Autoencoder, batch: &Tensor<4>) -> Tensor<1> {
+        model.loss(batch.clone())
+    }
+
+    fn score(&self, model: &Autoencoder, batch: &Tensor<4>) -> Score {
+        Score {
+            loss: model.loss(batch.clone()),
+            accuracy: None,
+        }
+    }
+
+    fn evaluation_batch(&self) -> usize {
+        256
+    }
+
+    /// The first validation images, above their reconstructions.
+    fn sample(&self, model: &Autoencoder, device: &Device) -> Result<Option<Sample>, StepError> {
+        let count = self.validation.len().min(STRIP);
+        let indices: Vec<u32> = (0..count as u32).collect();
+        let images = self.batch(Part::Validation, &indices, device);
+        let rows = [images.clone(), model.forward(images)];
+        let side = self.config.side as u32;
+        let mut strip = RgbImage::new(count as u32 * side * ENLARGED, 2 * side * ENLARGED);
+        for (row, images) in rows.into_iter().enumerate() {
+            let values: Vec<f32> = images.into_data().try_to_vec().map_err(other)?;
+            let plane = (side * side) as usize;
+            for (x, y, pixel) in strip.enumerate_pixels_mut() {
+                let (x, y) = (x / ENLARGED, y / ENLARGED);
+                if y / side != row as u32 {
+                    continue;
+                }
+                let image = (x / side) as usize;
+                let at = (y % side * side + x % side) as usize;
+                for (colour, byte) in pixel.0.iter_mut().enumerate() {
+                    let value = values[(3 * image + colour) * plane + at];
+                    *byte = ((value + 1.0) / 2.0 * 255.0).round() as u8;
+                }
+            }
+        }
+        let mut bytes = Cursor::new(Vec::new());
+        strip
+            .write_to(&mut bytes, ImageFormat::Png)
+            .map_err(other)?;
+        Ok(Some(Sample {
+            name: "reconstructions",
+            extension: "png",
+            bytes: bytes.into_inner(),
+        }))
+    }
+}

@@ -1,0 +1,259 @@
+//! Training a task with FOSI's optimizers through Burn.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov};
+use fosi::{FosiConfig, Rate, Schedule};
+use fosi_burn::{FlatLayout, FosiOptimizer, Precision, RefreshAttempt};
+
+use super::{Task, TaskError};
+use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::data::{Batches, Part, Prefetch};
+use crate::optimizers::{Base, OptimizerName};
+use crate::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord};
+use crate::train::{Cost, Evaluation, Sample, StepError, StepReport, Trainee, Workbench};
+
+/// Threads that make batches while another trains, and batches that each keeps ready.
+const BATCH_THREADS: usize = 1;
+const BATCHES_AHEAD: usize = 2;
+
+/// A task with the settings of a run.
+pub(super) struct Bench<T> {
+    task: Arc<T>,
+    config: TrainConfig,
+    parameters: usize,
+}
+
+impl<T: Task> Bench<T> {
+    pub(super) fn boxed(task: T, config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
+        let model = task.init(0, &Device::flex().autodiff());
+        let layout = FlatLayout::of(&model).map_err(|e| TaskError::Other(Box::new(e)))?;
+        Ok(Box::new(Self {
+            task: Arc::new(task),
+            config: config.clone(),
+            parameters: layout.len(),
+        }))
+    }
+
+    fn trainee_with<B: Elementwise + 'static>(
+        &self,
+        name: OptimizerName,
+        seed: u64,
+        base: B,
+    ) -> Result<Box<dyn Trainee + '_>, StepError> {
+        let device = Device::flex();
+        device.seed(seed);
+        let device = device.autodiff();
+        let model = self.task.init(seed, &device);
+        let optimizer =
+            FosiOptimizer::new(&model, base, self.fosi_config(name, seed)).map_err(other)?;
+        let optimizer = match self.config.hvp {
+            // Its default, or f32 where the device has no f64.
+            HvpPrecision::F64 => optimizer,
+            HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
+        };
+        let optimizer = match self.config.clip_gradient {
+            Some(limit) => optimizer.with_gradient_limit(limit).map_err(other)?,
+            None => optimizer,
+        };
+        Ok(Box::new(Training {
+            task: Arc::clone(&self.task),
+            name,
+            seed,
+            learning_rate: self.config.lr.get(name.base),
+            evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
+            model,
+            optimizer,
+            device,
+            cost: Cost::default(),
+            refreshes: Vec::new(),
+        }))
+    }
+
+    fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
+        let config = &self.config;
+        let steps_per_epoch = Batches::new(self.task.data().train, config.batch, 0).per_epoch();
+        let warmup = config.warmup_steps(steps_per_epoch) as u64;
+        let schedule = match (name.fosi, config.schedule) {
+            (false, _) => Schedule::Never,
+            (true, RefreshSchedule::Interval(steps)) => Schedule::Every {
+                warmup,
+                interval: steps as u64,
+            },
+            (true, RefreshSchedule::Overhead(overhead)) => Schedule::Overhead {
+                warmup,
+                overhead,
+                product_cost: None,
+            },
+        };
+        FosiConfig {
+            largest: config.k,
+            smallest: config.l,
+            lanczos_steps: config.m,
+            newton_rate: Rate::Constant(config.alpha),
+            scale_limit: config.clip.get(name.base),
+            schedule,
+            seed,
+            ..FosiConfig::default()
+        }
+    }
+}
+
+impl<T: Task> Workbench for Bench<T> {
+    fn model(&self) -> ModelDescription {
+        ModelDescription {
+            name: self.task.name(),
+            parameters: self.parameters,
+        }
+    }
+
+    fn data(&self) -> DataDescription {
+        self.task.data()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.task.notes()
+    }
+
+    fn trainee(
+        &self,
+        optimizer: OptimizerName,
+        seed: u64,
+    ) -> Result<Box<dyn Trainee + '_>, StepError> {
+        let momentum = self.config.momentum;
+        match optimizer.base {
+            Base::GradientDescent => self.trainee_with(optimizer, seed, GradientDescent),
+            Base::HeavyBall => self.trainee_with(optimizer, seed, HeavyBall::new(momentum)),
+            Base::Nesterov => self.trainee_with(optimizer, seed, Nesterov::new(momentum)),
+            Base::Adam => self.trainee_with(optimizer, seed, Adam::default()),
+            Base::AdamW => {
+                let adamw = AdamW {
+                    weight_decay: self.config.weight_decay,
+                    ..AdamW::default()
+                };
+                self.trainee_with(optimizer, seed, adamw)
+            }
+        }
+    }
+}
+
+/// A task's model in training.
+struct Training<T: Task, B> {
+    task: Arc<T>,
+    name: OptimizerName,
+    seed: u64,
+    learning_rate: f64,
+    /// Examples of each part that are evaluated, at most.
+    evaluated: usize,
+    model: T::Model,
+    optimizer: FosiOptimizer<B>,
+    device: Device,
+    cost: Cost,
+    refreshes: Vec<RefreshRecord>,
+}
+
+impl<T: Task, B: Elementwise> Training<T, B> {
+    fn step(&mut self, batch: &T::Batch) -> Result<StepReport, StepError> {
+        let task = Arc::clone(&self.task);
+        if self.optimizer.due() {
+            let step = self.optimizer.fosi().steps();
+            let loss = |model: &T::Model| task.curvature_loss(model, batch);
+            let attempt = self.optimizer.refresh(&self.model, &loss).map_err(other)?;
+            self.record(step, attempt);
+        }
+        let loss = |model: &T::Model| task.loss(model, batch);
+        let done = self
+            .optimizer
+            .step(self.learning_rate, &mut self.model, &loss)
+            .map_err(other)?;
+        self.cost.gradients += 1;
+        Ok(StepReport { loss: done.loss })
+    }
+
+    fn record(&mut self, step: u64, attempt: RefreshAttempt) {
+        self.cost.products += attempt.products;
+        self.cost.refresh_seconds += attempt.seconds;
+        let outcome = match attempt.result {
+            Ok(refresh) => RefreshOutcome::Accepted {
+                eigenvalues: refresh.eigenvalues,
+                residuals: refresh.residuals,
+            },
+            Err(error) => RefreshOutcome::Refused {
+                reason: error.to_string(),
+            },
+        };
+        self.refreshes.push(RefreshRecord {
+            optimizer: self.name,
+            seed: self.seed,
+            step,
+            products: attempt.products,
+            seconds: attempt.seconds,
+            outcome,
+        });
+    }
+}
+
+impl<T: Task, B: Elementwise> Trainee for Training<T, B> {
+    fn train(
+        &mut self,
+        batches: &[&[u32]],
+        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StepError> {
+        let (task, device) = (Arc::clone(&self.task), self.device.clone());
+        let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
+        let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
+        let made = Prefetch::new(batches.len(), BATCH_THREADS, BATCHES_AHEAD, make);
+        for batch in made.map_err(other)? {
+            let report = self.step(&batch)?;
+            if stepped(&report).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
+        let model = self.model.valid();
+        let device = self.device.clone().without_autodiff();
+        let examples = self.task.data().examples(part).min(self.evaluated);
+        let indices: Vec<u32> = (0..examples as u32).collect();
+        let (mut loss, mut right) = (0.0, None);
+        for indices in indices.chunks(self.task.evaluation_batch()) {
+            let share = indices.len() as f64 / examples as f64;
+            let batch = self.task.batch(part, indices, &device);
+            let score = self.task.score(&model, &batch);
+            loss += scalar(score.loss)? * share;
+            if let Some(accuracy) = score.accuracy {
+                *right.get_or_insert(0.0) += scalar(accuracy)? * share;
+            }
+        }
+        Ok(Evaluation {
+            loss,
+            accuracy: right,
+        })
+    }
+
+    fn sample(&mut self) -> Result<Option<Sample>, StepError> {
+        let device = self.device.clone().without_autodiff();
+        self.task.sample(&self.model.valid(), &device)
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    fn take_refreshes(&mut self) -> Vec<RefreshRecord> {
+        std::mem::take(&mut self.refreshes)
+    }
+}
+
+fn scalar(tensor: Tensor<1>) -> Result<f64, StepError> {
+    tensor.try_into_scalar::<f64>().map_err(other)
+}
+
+pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> StepError {
+    StepError::Other(Box::new(error))
+}

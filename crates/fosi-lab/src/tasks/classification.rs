@@ -1,0 +1,125 @@
+//! The paper's tasks LR and TL: a linear layer and softmax over feature vectors. LR's are pixels, TL's the features of
+//! a frozen network, which never change.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use fosi_burn::like_module;
+
+use super::{Score, Task, TaskError, features};
+use crate::config::TrainConfig;
+use crate::data::{DataError, DataName, Part, Split, digits, draw, mnist};
+use crate::runs::DataDescription;
+
+/// One linear layer; the classes' scores.
+#[derive(Module, Debug)]
+pub(crate) struct Classifier {
+    linear: Linear,
+}
+
+/// Feature vectors with their classes, and what to call the task.
+pub(super) struct Classification {
+    name: String,
+    split: Split,
+    notes: Vec<String>,
+}
+
+impl Classification {
+    /// LR: the digits or MNIST, pixel by pixel.
+    pub(super) fn vectors(config: &TrainConfig) -> Result<Self, TaskError> {
+        let mut split = match (config.data, &config.data_dir) {
+            (DataName::Digits, _) => digits()?,
+            (_, Some(directory)) => mnist(directory)?,
+            (data, None) => return Err(DataError::NoDirectory { data }.into()),
+        };
+        if let Some(examples) = config.examples {
+            split.train = split.train.subset(&draw(split.train.len(), examples));
+        }
+        let (dim, classes) = (split.train.dim, split.train.classes);
+        Ok(Self {
+            name: format!("logistic regression, {dim} inputs, {classes} classes"),
+            split,
+            notes: Vec::new(),
+        })
+    }
+
+    /// TL: the pooled features of CIFAR-10's images.
+    pub(super) fn features(config: &TrainConfig) -> Result<Self, TaskError> {
+        let (split, notes) = features::of_cifar10(config)?;
+        let (dim, classes) = (split.train.dim, split.train.classes);
+        Ok(Self {
+            name: format!("ResNet-18 frozen, dense layer {dim} to {classes}"),
+            split,
+            notes,
+        })
+    }
+}
+
+impl Task for Classification {
+    type Model = Classifier;
+    type Batch = (Tensor<2>, Tensor<1, Int>);
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn data(&self) -> DataDescription {
+        DataDescription {
+            name: self.split.train.name.clone(),
+            train: self.split.train.len(),
+            validation: self.split.validation.len(),
+            shape: vec![self.split.train.dim],
+            classes: self.split.train.classes,
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn init(&self, _seed: u64, device: &Device) -> Classifier {
+        // Burn's own start, which draws from the device's generator.
+        let (dim, classes) = (self.split.train.dim, self.split.train.classes);
+        Classifier {
+            linear: LinearConfig::new(dim, classes).init(device),
+        }
+    }
+
+    fn batch(&self, part: Part, indices: &[u32], device: &Device) -> Self::Batch {
+        let data = match part {
+            Part::Train => &self.split.train,
+            Part::Validation => &self.split.validation,
+        };
+        let batch = data.gather(indices);
+        let labels: Vec<i64> = batch.labels.into_iter().map(i64::from).collect();
+        let count = indices.len();
+        (
+            Tensor::from_data(TensorData::new(batch.features, [count, data.dim]), device),
+            Tensor::from_data(TensorData::new(labels, [count]), device),
+        )
+    }
+
+    fn loss(&self, model: &Classifier, (features, labels): &Self::Batch) -> Tensor<1> {
+        let scores = model.linear.forward(like_module(features.clone(), model));
+        cross_entropy(scores, labels)
+    }
+
+    fn score(&self, model: &Classifier, (features, labels): &Self::Batch) -> Score {
+        let scores = model.linear.forward(features.clone());
+        let right = scores.clone().argmax(1).reshape([-1]).equal(labels.clone());
+        Score {
+            loss: cross_entropy(scores, labels),
+            accuracy: Some(right.float().mean()),
+        }
+    }
+
+    fn evaluation_batch(&self) -> usize {
+        4096
+    }
+}
+
+fn cross_entropy(scores: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
+    let loss = CrossEntropyLossConfig::new().init(&scores.device());
+    loss.forward(scores, labels.clone())
+}

@@ -1,0 +1,126 @@
+//! The paper's task LM: the next character of a text.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Score, Task, TaskError};
+use crate::config::TrainConfig;
+use crate::data::{
+    CHARACTERS, DataError, NonAscii, Part, SequenceBatch, Sequences, draw, text_sequences,
+};
+use crate::models::char_lstm::{CharLstm, CharLstmConfig};
+use crate::runs::DataDescription;
+use crate::train::{Sample, StepError};
+
+/// What the sampled text starts with, how long it is and the seed of its draws.
+const PROMPT: &str = "\n";
+const SAMPLED: usize = 600;
+const SAMPLE_SEED: u64 = 0;
+
+pub(super) struct Language {
+    config: CharLstmConfig,
+    name: String,
+    train: Sequences,
+    validation: Sequences,
+    /// Sequences that train, each an index.
+    chosen: Vec<u32>,
+}
+
+impl Language {
+    pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
+        let Some(place) = &config.data_dir else {
+            return Err(DataError::NoDirectory { data: config.data }.into());
+        };
+        let non_ascii = match config.skip_damaged {
+            true => NonAscii::Replace,
+            false => NonAscii::Refuse,
+        };
+        let split = text_sequences(place, config.sequence, non_ascii)?;
+        Ok(Self {
+            config: CharLstmConfig {
+                symbols: CHARACTERS,
+                hidden: config.scaled(CharLstmConfig::default().hidden),
+            },
+            name: config.data.to_string(),
+            chosen: draw(split.train.len(), config.examples.unwrap_or(usize::MAX)),
+            train: split.train,
+            validation: split.validation,
+        })
+    }
+}
+
+impl Task for Language {
+    type Model = CharLstm;
+    type Batch = [Tensor<2, Int>; 2];
+
+    fn name(&self) -> String {
+        format!("two LSTM layers of {} over characters", self.config.hidden)
+    }
+
+    fn data(&self) -> DataDescription {
+        DataDescription {
+            name: self.name.clone(),
+            train: self.chosen.len(),
+            validation: self.validation.len(),
+            shape: vec![self.train.sequence_length()],
+            classes: CHARACTERS,
+        }
+    }
+
+    fn init(&self, seed: u64, device: &Device) -> CharLstm {
+        self.config.init(seed, device)
+    }
+
+    fn batch(&self, part: Part, indices: &[u32], device: &Device) -> Self::Batch {
+        let SequenceBatch {
+            inputs,
+            targets,
+            length,
+        } = match part {
+            Part::Train => {
+                let indices: Vec<u32> = indices.iter().map(|&i| self.chosen[i as usize]).collect();
+                self.train.gather(&indices)
+            }
+            Part::Validation => self.validation.gather(indices),
+        };
+        [inputs, targets].map(|codes| codes_tensor(&codes, [indices.len(), length], device))
+    }
+
+    fn loss(&self, model: &CharLstm, [inputs, targets]: &Self::Batch) -> Tensor<1> {
+        model.loss(inputs.clone(), targets.clone())
+    }
+
+    fn score(&self, model: &CharLstm, [inputs, targets]: &Self::Batch) -> Score {
+        let [batch, time] = targets.dims();
+        let scores = model.forward(inputs.clone());
+        let predicted = scores.clone().argmax(2).reshape([batch, time]);
+        let right = predicted.equal(targets.clone()).float().mean();
+        let targets = targets.clone().reshape([batch, time, 1]);
+        let logarithms = burn::tensor::activation::log_softmax(scores, 2);
+        Score {
+            loss: logarithms.gather(2, targets).mean().neg(),
+            accuracy: Some(right),
+        }
+    }
+
+    fn evaluation_batch(&self) -> usize {
+        128
+    }
+
+    /// Text that the model goes on to write, character by character.
+    fn sample(&self, model: &CharLstm, _device: &Device) -> Result<Option<Sample>, StepError> {
+        let mut random = ChaCha8Rng::seed_from_u64(SAMPLE_SEED);
+        let text = model.write(PROMPT.as_bytes(), SAMPLED, &mut random);
+        Ok(Some(Sample {
+            name: "text",
+            extension: "txt",
+            bytes: text,
+        }))
+    }
+}
+
+fn codes_tensor(codes: &[u8], shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
+    let codes: Vec<i64> = codes.iter().map(|&code| i64::from(code)).collect();
+    Tensor::from_data(TensorData::new(codes, shape), device)
+}

@@ -1,0 +1,112 @@
+//! The paper's five tasks: what each trains on, and what its loss is. [`open`] makes the one that a run asks for.
+
+mod autoencoding;
+mod bench;
+mod classification;
+mod features;
+mod language;
+mod sound;
+
+use std::error::Error;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use thiserror::Error;
+
+use crate::config::{TaskName, TrainConfig};
+use crate::data::{DataError, Part};
+use crate::models::weights::WeightsError;
+use crate::runs::DataDescription;
+use crate::train::{Sample, StepError, Workbench};
+
+use bench::Bench;
+
+/// Data, a model and a loss: all that tells one task from another.
+pub(crate) trait Task: Send + Sync + 'static {
+    /// What is trained.
+    type Model: Module + 'static;
+    /// A few examples as tensors.
+    type Batch: Send + 'static;
+
+    /// The model in words, such as `logistic regression, 784 inputs, 10 classes`.
+    fn name(&self) -> String;
+
+    /// The data and its size.
+    fn data(&self) -> DataDescription;
+
+    /// How the data came about: times, files left out.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A model at its starting point.
+    fn init(&self, seed: u64, device: &Device) -> Self::Model;
+
+    /// The examples `indices` of a part of the data, each below the part's size.
+    fn batch(&self, part: Part, indices: &[u32], device: &Device) -> Self::Batch;
+
+    /// Mean loss over the batch, in the model's float type.
+    fn loss(&self, model: &Self::Model, batch: &Self::Batch) -> Tensor<1>;
+
+    /// The loss whose Hessian is estimated.
+    fn curvature_loss(&self, model: &Self::Model, batch: &Self::Batch) -> Tensor<1> {
+        self.loss(model, batch)
+    }
+
+    /// Mean loss and accuracy over the batch, of a model off the autodiff graph.
+    fn score(&self, model: &Self::Model, batch: &Self::Batch) -> Score;
+
+    /// Examples to evaluate at once.
+    fn evaluation_batch(&self) -> usize;
+
+    /// Something to look at that shows what the model has learned; the model is off the autodiff graph.
+    fn sample(&self, _model: &Self::Model, _device: &Device) -> Result<Option<Sample>, StepError> {
+        Ok(None)
+    }
+}
+
+/// How good a model is on a batch.
+pub(crate) struct Score {
+    /// Mean loss.
+    pub(crate) loss: Tensor<1>,
+    /// Share classified rightly, where the task is to classify.
+    pub(crate) accuracy: Option<Tensor<1>>,
+}
+
+/// Why a task can't be set up.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// Its data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Its weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The task needs weights, and none were named.
+    #[error(
+        "task tl trains on the features of a ResNet-18: name its weights with --weights FILE ({hint}), \
+         or --weights random for features of random weights, which show the machinery, not transfer"
+    )]
+    NoWeights {
+        /// Where to get them.
+        hint: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot set up the task: {0}")]
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+/// Reads the data of a run's task and sets its model up.
+///
+/// # Errors
+/// [`TaskError`] with the name of the file that is missing or damaged.
+pub fn open(config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
+    Ok(match config.task {
+        TaskName::Lr => Bench::boxed(classification::Classification::vectors(config)?, config)?,
+        TaskName::Ae => Bench::boxed(autoencoding::Autoencoding::open(config)?, config)?,
+        TaskName::Lm => Bench::boxed(language::Language::open(config)?, config)?,
+        TaskName::Tl => Bench::boxed(classification::Classification::features(config)?, config)?,
+        TaskName::Ac => Bench::boxed(sound::SoundClassification::open(config)?, config)?,
+    })
+}
