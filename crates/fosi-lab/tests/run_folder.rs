@@ -178,8 +178,8 @@ fn a_damaged_or_missing_record_is_named() {
     assert!(matches!(
         Run::read(&folder),
         Err(RunError::Format {
-            found: 2,
-            known: 1,
+            found: 3,
+            known: 2,
             ..
         })
     ));
