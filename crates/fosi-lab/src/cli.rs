@@ -38,6 +38,12 @@ pub enum Command {
     Train(Box<TrainCommand>),
     /// Print the table over several runs
     Compare(CompareCommand),
+    /// Print the paper's Tables 1 and 2 over runs of its tasks
+    Table(TableCommand),
+    /// Draw the paper's Figures 2 and 5 over runs of its tasks
+    Figure(FigureCommand),
+    /// Say what a folder of data holds
+    Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
 }
@@ -45,7 +51,8 @@ pub enum Command {
 /// `fosi train`.
 #[derive(Clone, Debug, Args)]
 pub struct TrainCommand {
-    /// Task: lr (logistic regression)
+    /// Task: lr (logistic regression), ae (autoencoder), lm (language model), tl (transfer learning), ac (audio
+    /// classification)
     pub task: TaskName,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
@@ -64,6 +71,55 @@ pub struct CompareCommand {
     /// Folders of runs, as `fosi train` makes them
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
+}
+
+/// `fosi table`.
+#[derive(Clone, Debug, Args)]
+pub struct TableCommand {
+    /// Folders of runs, as `fosi train` makes them
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "markdown")]
+    pub format: TableFormat,
+}
+
+/// How a table is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people.
+    Markdown,
+    /// For programs.
+    Csv,
+}
+
+/// `fosi figure`.
+#[derive(Clone, Debug, Args)]
+pub struct FigureCommand {
+    /// Folders of runs, as `fosi train` makes them
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Folder for figure2 and figure5, each as SVG and PNG; files of the same names are replaced
+    #[arg(long, value_name = "DIR", default_value = "figures")]
+    pub out: PathBuf,
+}
+
+/// `fosi data`.
+#[derive(Clone, Debug, Args)]
+pub struct DataCommand {
+    /// What to do
+    #[command(subcommand)]
+    pub command: DataSubcommand,
+}
+
+/// What to do with data.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DataSubcommand {
+    /// Read all that is there and say whether it is whole
+    Check {
+        /// The folder that `fosi train` would be given with --data-dir
+        directory: PathBuf,
+    },
 }
 
 /// `fosi quadratic`.

@@ -1,18 +1,22 @@
 //! What each command does, from the command line to the exit status.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::cli::{CompareCommand, Experiment, QuadraticCommand, TrainCommand};
+use crate::cli::{
+    CompareCommand, DataCommand, DataSubcommand, Experiment, FigureCommand, QuadraticCommand,
+    TableCommand, TableFormat, TrainCommand,
+};
 use crate::config::{ConfigError, TrainConfig, TrainOptions};
-use crate::curves::Curves;
+use crate::curves::{Curves, paper_figures};
+use crate::data::{Finding, State, check};
 use crate::interrupt::{self, Interrupt};
-use crate::plot::{PlotError, to_png, to_svg};
+use crate::plot::{Figure, PlotError, to_png, to_svg};
 use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
 use crate::runs::{Run, RunError, RunFolder, replace_file};
-use crate::summary::{render, summarize};
+use crate::summary::{PaperTables, render, summarize};
 use crate::tasks::TaskError;
 use crate::train::{self, Observer, Workbench};
 
@@ -52,6 +56,9 @@ pub enum CommandError {
         /// Its data set.
         other_data: String,
     },
+    /// Nothing to draw.
+    #[error("no run has finished an epoch: there is nothing to draw")]
+    NoEpoch,
     /// Standard output is closed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
@@ -62,7 +69,7 @@ impl CommandError {
     pub fn exit_status(&self) -> i32 {
         match self {
             Self::Task(TaskError::Other(_)) => 1,
-            Self::Config(_) | Self::Task(_) | Self::DifferentData { .. } => 2,
+            Self::Config(_) | Self::Task(_) | Self::DifferentData { .. } | Self::NoEpoch => 2,
             Self::Run(RunError::Write { .. }) => 1,
             Self::Run(_) => 2,
             Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) => 1,
@@ -123,7 +130,7 @@ pub fn train(
     print_run(&run, folder.path(), out)?;
     drawn?;
 
-    let failed = run.record.failures.len() == config.optimizers.len() * config.seeds.len();
+    let failed = run.record.failures.len() == config.all_optimizers().len() * config.seeds.len();
     Ok(match (interrupt.requested(), failed) {
         (true, _) => interrupt::EXIT_STATUS,
         (false, true) => 1,
@@ -136,11 +143,7 @@ pub fn train(
 /// # Errors
 /// [`CommandError`] when a run can't be read, or when they were trained on different data.
 pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
-    let runs = command
-        .runs
-        .iter()
-        .map(|folder| Run::read(folder))
-        .collect::<Result<Vec<Run>, RunError>>()?;
+    let runs = read_runs(&command.runs)?;
     let different = runs
         .iter()
         .find(|run| run.record.data != runs[0].record.data);
@@ -156,6 +159,80 @@ pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, Com
     Ok(0)
 }
 
+/// `fosi table`: prints the paper's Tables 1 and 2.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read.
+pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let tables = PaperTables::of(&read_runs(&command.runs)?);
+    match command.format {
+        TableFormat::Markdown => write!(out, "{}", tables.markdown())?,
+        TableFormat::Csv => write!(out, "{}", tables.csv().map_err(std::io::Error::other)?)?,
+    }
+    Ok(0)
+}
+
+/// `fosi figure`: draws the paper's Figures 2 and 5.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read or holds no epoch, or a file can't be written.
+pub fn figure(command: &FigureCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let runs = read_runs(&command.runs)?;
+    let figures = paper_figures(&runs).ok_or(CommandError::NoEpoch)?;
+    make_folder(&command.out)?;
+    for (name, sheet) in &figures {
+        write_figure(&command.out, name, sheet)?;
+    }
+    writeln!(out, "figure2 and figure5 are in {}", command.out.display())?;
+    Ok(0)
+}
+
+/// `fosi data check`: says what a folder holds. The exit status: 0; 2 where there is no data set, or a damaged one.
+///
+/// # Errors
+/// [`CommandError`] when nothing can be printed.
+pub fn data(command: &DataCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let DataSubcommand::Check { directory } = &command.command;
+    let mut status = 2;
+    let mut damaged = false;
+    for Finding { data, state } in check(directory) {
+        let text = match state {
+            State::Absent(_) => "not there".to_owned(),
+            State::Whole { contents, differs } => {
+                status = 0;
+                let note = differs.map(|differs| format!(" ({differs})"));
+                format!("whole: {contents}{}", note.unwrap_or_default())
+            }
+            State::Damaged(error) => {
+                damaged = true;
+                format!("damaged: {error}")
+            }
+        };
+        writeln!(out, "{data:16} {text}")?;
+    }
+    Ok(if damaged { 2 } else { status })
+}
+
+fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
+    folders.iter().map(|folder| Run::read(folder)).collect()
+}
+
+fn make_folder(folder: &Path) -> Result<(), RunError> {
+    std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// As SVG and PNG.
+fn write_figure(folder: &Path, name: &str, figure: &impl Figure) -> Result<(), CommandError> {
+    let svg = to_svg(figure)?;
+    replace_file(&folder.join(format!("{name}.svg")), svg.as_bytes())?;
+    let png = to_png(figure, PNG_RESOLUTION)?;
+    replace_file(&folder.join(format!("{name}.png")), &png)?;
+    Ok(())
+}
+
 /// Answers an experiment's name and its number of ticks with what to call at each.
 pub type MakeTick<'a> = dyn Fn(&'static str, u64) -> Box<Tick<'static>> + 'a;
 
@@ -169,10 +246,7 @@ pub fn quadratic(
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     let folder = &command.out;
-    std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
-        path: folder.clone(),
-        source,
-    })?;
+    make_folder(folder)?;
     let all = [
         Experiment::Illustrate,
         Experiment::Spectrum,
@@ -190,12 +264,7 @@ pub fn quadratic(
             replace_file(&folder.join(name), text.as_bytes())?;
         }
         for (name, figure) in &report.figures {
-            replace_file(
-                &folder.join(format!("{name}.svg")),
-                to_svg(figure)?.as_bytes(),
-            )?;
-            let png = to_png(figure, PNG_RESOLUTION)?;
-            replace_file(&folder.join(format!("{name}.png")), &png)?;
+            write_figure(folder, name, figure)?;
         }
         let gap = if index > 0 { "\n" } else { "" };
         writeln!(out, "{gap}{}", report.text)?;
@@ -226,11 +295,10 @@ fn run_quadratic(
 }
 
 fn write_curves(run: &Run, folder: &RunFolder) -> Result<(), CommandError> {
-    if let Some(curves) = Curves::of(run) {
-        folder.write_file("curves.svg", to_svg(&curves)?.as_bytes())?;
-        folder.write_file("curves.png", &to_png(&curves, PNG_RESOLUTION)?)?;
+    match Curves::of(run) {
+        Some(curves) => write_figure(folder.path(), "curves", &curves),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn print_run(run: &Run, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {

@@ -22,6 +22,9 @@ fn main() {
             &mut stdout(),
         ),
         Command::Compare(command) => commands::compare(&command, &mut stdout()),
+        Command::Table(command) => commands::table(&command, &mut stdout()),
+        Command::Figure(command) => commands::figure(&command, &mut stdout()),
+        Command::Data(command) => commands::data(&command, &mut stdout()),
         Command::Quadratic(command) => {
             let progress =
                 |name, ticks| -> Box<dyn Fn() + Sync> { progress::ticks_on_stderr(name, ticks) };

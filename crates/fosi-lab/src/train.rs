@@ -184,12 +184,11 @@ pub fn run(
     let mut rows = Vec::new();
     folder.write_record(&record)?;
 
-    let pairs = config.seeds.iter().flat_map(|&seed| {
-        config
-            .optimizers
-            .iter()
-            .map(move |&optimizer| (optimizer, seed))
-    });
+    let optimizers = config.all_optimizers();
+    let pairs = config
+        .seeds
+        .iter()
+        .flat_map(|&seed| optimizers.iter().map(move |&optimizer| (optimizer, seed)));
     for (optimizer, seed) in pairs {
         if interrupt.requested() {
             break;

@@ -215,10 +215,7 @@ fn numpy_medians(mut each: impl FnMut(OptimizerName, &grid::Entry, f64, f64)) {
         let is = |e: &&grid::Entry| e.b == b && e.zeta == zeta;
         let entry = grid().entries.iter().find(is).unwrap();
         for (fosi, expected) in [(false, adam), (true, fosi_adam)] {
-            let optimizer = OptimizerName {
-                base: Base::Adam,
-                fosi,
-            };
+            let optimizer = OptimizerName::new(Base::Adam, fosi);
             each(optimizer, entry, entry.median(optimizer).unwrap(), expected);
             compared += 1;
         }

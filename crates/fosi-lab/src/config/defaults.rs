@@ -63,6 +63,7 @@ impl TrainConfig {
                 ..PerBase::all(3.0)
             },
             lr: rates(0.1, 0.001),
+            lr_grid: Vec::new(),
             clip_gradient: None,
             momentum: 0.9,
             weight_decay: 0.01,

@@ -39,6 +39,13 @@ impl TrainConfig {
             ("batch", self.batch.to_string()),
             ("lr", self.per_base(&self.lr)),
             (
+                "lr-grid",
+                match self.lr_grid.as_slice() {
+                    [] => "none".to_owned(),
+                    factors => join(factors),
+                },
+            ),
+            (
                 "clip-gradient",
                 or_none(self.clip_gradient.map(|limit| limit.to_string())),
             ),

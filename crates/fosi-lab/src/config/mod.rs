@@ -18,7 +18,7 @@ pub use values::{BaseValues, List, PerBase};
 
 use crate::data::DataName;
 use crate::names::{UnknownName, known_name};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{Base, OptimizerName, RateFactor};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,6 +235,8 @@ pub struct TrainConfig {
     pub clip: PerBase,
     /// Learning rate η.
     pub lr: PerBase,
+    /// Factors on η with which each plain optimizer runs too.
+    pub lr_grid: Vec<RateFactor>,
     /// Limit of each entry of the gradient.
     pub clip_gradient: Option<f64>,
     /// Momentum β of Heavy-Ball and Nesterov.
@@ -282,6 +284,20 @@ impl TrainConfig {
         self.m.unwrap_or(default).min(parameters)
     }
 
+    /// The optimizers in the order in which they run: each plain one is followed by itself at the factors of
+    /// `lr_grid`.
+    pub fn all_optimizers(&self) -> Vec<OptimizerName> {
+        let with_grid = |&optimizer: &OptimizerName| {
+            let factors = match optimizer.fosi {
+                true => &[][..],
+                false => &self.lr_grid,
+            };
+            let varied = factors.iter().map(move |&factor| optimizer.at_rate(factor));
+            std::iter::once(optimizer).chain(varied)
+        };
+        self.optimizers.iter().flat_map(with_grid).collect()
+    }
+
     /// A number of the paper's model at this model's width, at least 1.
     pub fn scaled(&self, paper: usize) -> usize {
         ((paper as f64 * self.width).round() as usize).max(1)
@@ -321,7 +337,7 @@ impl TrainConfig {
         }
         self.check_counts()?;
         self.check_rates()?;
-        no_repeats("optimizers", &self.optimizers)?;
+        no_repeats("optimizers", &self.all_optimizers())?;
         no_repeats("seed", &self.seeds)?;
         match &self.name {
             Some(name) if !is_folder_name(name) => Err(ConfigError::Name { name: name.clone() }),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::data::DataName;
 use crate::names::known_name;
-use crate::optimizers::OptimizerName;
+use crate::optimizers::{OptimizerName, RateFactor};
 
 /// One layer of settings: what is `None` keeps the value of the layer below.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
@@ -86,6 +86,15 @@ pub struct TrainOptions {
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: 0.1; adam, adamw: 0.001]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<BaseValues>,
+    /// Also run each plain optimizer with these factors on its learning rate, and compare FOSI with the best of them
+    /// [without a value: 0.1,0.3,3,10]
+    #[arg(
+        long,
+        value_name = "LIST",
+        num_args = 0..=1,
+        default_missing_value = "0.1,0.3,3,10"
+    )]
+    pub lr_grid: Option<List<RateFactor>>,
     /// Limit of each entry of the gradient [default: none; ae: 1]
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
     pub clip_gradient: Option<f64>,
@@ -197,6 +206,9 @@ impl TrainOptions {
             self.optimizers.clone().map(|list| list.0),
         );
         override_with(&mut config.seeds, self.seed.clone().map(|list| list.0));
+        if let Some(List(factors)) = &self.lr_grid {
+            config.lr_grid.clone_from(factors);
+        }
         config.m = self.m.or(config.m);
         config.warmup = self.warmup.or(config.warmup);
         config.threads = self.threads.or(config.threads);

@@ -1,10 +1,14 @@
 //! The picture of a run: training loss and validation accuracy (or loss) against epochs and against seconds.
 
+mod figures;
+
+pub use figures::paper_figures;
+
 use plotters::prelude::{DrawingArea, DrawingBackend, IntoFont};
 use plotters::style::WHITE;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::optimizers::OptimizerName;
+use crate::optimizers::{OptimizerName, RateFactor};
 use crate::plot::{Axis, FONT, Figure, INK, Line, LineStyle, Panel, PlotError, draw_legend};
 use crate::runs::{MetricsRow, Run};
 use crate::summary::{Measure, Spread};
@@ -29,20 +33,8 @@ impl Curves {
         if run.rows.is_empty() {
             return None;
         }
-        let mut optimizers: Vec<OptimizerName> = Vec::new();
-        for row in &run.rows {
-            if !optimizers.contains(&row.optimizer) {
-                optimizers.push(row.optimizer);
-            }
-        }
-        let medians: Vec<_> = optimizers
-            .iter()
-            .map(|&optimizer| (optimizer, epochs(&run.rows, optimizer)))
-            .collect();
-        let validation = match run.rows.iter().any(|row| row.valid_accuracy.is_some()) {
-            true => Measure::ValidationAccuracy,
-            false => Measure::ValidationLoss,
-        };
+        let medians = epochs_of(run);
+        let validation = validation_of(run);
         let panels = [
             panel(&medians, Measure::TrainingLoss, Against::Epochs),
             panel(&medians, Measure::TrainingLoss, Against::Seconds),
@@ -51,9 +43,9 @@ impl Curves {
         ];
         Some(Self {
             title: format!("{} on {}", run.record.model.name, run.record.data.name),
-            legend: optimizers
+            legend: medians
                 .iter()
-                .map(|&o| (o.to_string(), LineStyle::of(o)))
+                .map(|(o, _)| (o.to_string(), LineStyle::of(*o)))
                 .collect(),
             panels,
         })
@@ -86,6 +78,27 @@ impl Figure for Curves {
         }
         Ok(())
     }
+}
+
+/// The validation metric that a run has.
+fn validation_of(run: &Run) -> Measure {
+    match run.rows.iter().any(|row| row.valid_accuracy.is_some()) {
+        true => Measure::ValidationAccuracy,
+        false => Measure::ValidationLoss,
+    }
+}
+
+/// The optimizers in the order in which they ran, at the run's own learning rates: the others are for the table.
+fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
+    let mut optimizers: Vec<OptimizerName> = Vec::new();
+    for row in &run.rows {
+        let varied = row.optimizer.rate != RateFactor::ONE;
+        if !varied && !optimizers.contains(&row.optimizer) {
+            optimizers.push(row.optimizer);
+        }
+    }
+    let epochs = |optimizer| (optimizer, epochs(&run.rows, optimizer));
+    optimizers.into_iter().map(epochs).collect()
 }
 
 /// One epoch of one optimizer, over its seeds.
@@ -143,10 +156,9 @@ fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], measure: Measure, against: 
         }
     };
     let lines: Vec<Line> = optimizers.iter().map(line).collect();
-    let (name, y) = match measure {
-        Measure::ValidationAccuracy => ("validation accuracy", accuracy_axis(&lines)),
-        Measure::ValidationLoss => ("validation loss", loss_axis(&lines)),
-        Measure::TrainingLoss => ("training loss", loss_axis(&lines)),
+    let y = match measure {
+        Measure::ValidationAccuracy => accuracy_axis(&lines),
+        Measure::ValidationLoss | Measure::TrainingLoss => loss_axis(&lines),
     };
     let x_label = match against {
         Against::Epochs => "epochs",
@@ -160,7 +172,7 @@ fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], measure: Measure, against: 
     Panel {
         title: String::new(),
         x_label: x_label.to_owned(),
-        y_label: name.to_owned(),
+        y_label: measure.name().to_owned(),
         x: Axis::linear(0.0, xs().fold(0.0, f64::max)),
         y,
         lines,

@@ -2,6 +2,7 @@
 
 mod audio;
 mod batches;
+mod check;
 mod colour_split;
 mod digits;
 mod error;
@@ -19,6 +20,7 @@ pub use audio::{
     fsdd_recordings, read_wav, resample,
 };
 pub use batches::{Batches, draw};
+pub use check::{Finding, State, check};
 pub use colour_split::ColourSplit;
 pub use digits::digits;
 pub use error::DataError;

@@ -92,10 +92,7 @@ pub fn run(tick: &Tick) -> Result<Condition, fosi::Error> {
     let f = function();
     let turned = f.turned(0);
     let outcome = |fosi: bool| {
-        let optimizer = OptimizerName {
-            base: Base::GradientDescent,
-            fosi,
-        };
+        let optimizer = OptimizerName::new(Base::GradientDescent, fosi);
         let descent = Descent {
             largest: LARGEST,
             steps: STEPS,

@@ -27,7 +27,7 @@ pub struct Variant {
 /// Adam has no scaling: its one FOSI form is both.
 pub const VARIANTS: [Variant; 8] = {
     const fn variant(base: Base, fosi: bool, unscaled: bool) -> Variant {
-        let optimizer = OptimizerName { base, fosi };
+        let optimizer = OptimizerName::new(base, fosi);
         Variant {
             optimizer,
             unscaled,

@@ -1,9 +1,13 @@
 //! What FOSI saved: how soon each optimizer reaches the best that its base optimizer reaches, as in the paper's
 //! Tables 1 and 2.
 
+mod best_base;
+mod paper;
 mod spread;
 mod text;
 
+pub use best_base::BestBase;
+pub use paper::{PaperTables, TableRow};
 pub use spread::Spread;
 pub(crate) use text::STYLE;
 pub use text::render;
@@ -36,6 +40,15 @@ impl Measure {
             Self::ValidationAccuracy => row.valid_accuracy,
             Self::ValidationLoss => Some(row.valid_loss),
             Self::TrainingLoss => Some(row.train_loss),
+        }
+    }
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ValidationAccuracy => "validation accuracy",
+            Self::ValidationLoss => "validation loss",
+            Self::TrainingLoss => "training loss",
         }
     }
 
@@ -90,6 +103,8 @@ pub struct Standing {
     pub epoch: Spread,
     /// When it reached the base's best; `None` where the base didn't run with the same seed.
     pub reach: Option<Reach>,
+    /// The same for its base at the best of several learning rates; `None` where it ran with one.
+    pub best_base: Option<BestBase>,
 }
 
 /// When an optimizer reached its base's best value; ∞ where it never did.
@@ -188,24 +203,33 @@ fn entry(group: &[&Series], all: &[Series], run: &Run) -> Entry {
 fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
     let bests: Vec<(&MetricsRow, f64)> =
         group.iter().filter_map(|s| measure.best(&s.rows)).collect();
-    let reached: Vec<[f64; 4]> = group
-        .iter()
-        .filter_map(|series| {
-            let base = base_of(series, all)?;
-            Some(reach(measure, series, measure.best(&base.rows)?))
-        })
-        .collect();
-    let over_seeds = |column: usize| Spread::of(reached.iter().map(|values| values[column]));
+    let reached = group.iter().filter_map(|series| {
+        let base = base_of(series, all)?;
+        Some((*series, measure.best(&base.rows)?))
+    });
     Standing {
         best: Spread::of(bests.iter().map(|(_, value)| *value)),
         epoch: Spread::of(bests.iter().map(|(row, _)| row.epoch as f64)),
-        reach: (!reached.is_empty()).then(|| Reach {
-            steps: over_seeds(0),
-            step_ratio: over_seeds(1),
-            seconds: over_seeds(2),
-            second_ratio: over_seeds(3),
-        }),
+        reach: reach_of(measure, reached),
+        best_base: best_base::best_base(measure, group, all),
     }
+}
+
+/// When each series reached its target, over the seeds; `None` where there is none.
+fn reach_of<'a>(
+    measure: Measure,
+    targets: impl Iterator<Item = (&'a Series<'a>, (&'a MetricsRow, f64))>,
+) -> Option<Reach> {
+    let reached: Vec<[f64; 4]> = targets
+        .map(|(series, target)| reach(measure, series, target))
+        .collect();
+    let over_seeds = |column: usize| Spread::of(reached.iter().map(|values| values[column]));
+    (!reached.is_empty()).then(|| Reach {
+        steps: over_seeds(0),
+        step_ratio: over_seeds(1),
+        seconds: over_seeds(2),
+        second_ratio: over_seeds(3),
+    })
 }
 
 fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&'a Series<'a>> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{Preset, TaskName, TrainConfig};
 use crate::runs::{DataDescription, Machine, ModelDescription, RunRecord, RunStatus, Versions};
 
-fn row(
+pub(super) fn row(
     optimizer: &str,
     seed: u64,
     epoch: u64,
@@ -27,7 +27,7 @@ fn row(
     }
 }
 
-fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
+pub(super) fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
     let record = RunRecord {
         format: RunRecord::FORMAT,
         name: name.to_owned(),

@@ -16,6 +16,7 @@ pub fn render(entries: &[Entry]) -> String {
         .filter(|(index, _)| entries.iter().any(|entry| entry.has(*index)))
         .map(|(index, measure)| measure_block(*measure, index, entries))
         .collect();
+    blocks.extend(best_base_block(entries));
     blocks.push(cost_block(entries));
     blocks.extend(seeds_note(entries));
     blocks.extend(stopped_note(entries));
@@ -53,6 +54,37 @@ fn measure_block(measure: Measure, index: usize, entries: &[Entry]) -> String {
     block(title, &header, entries, rows)
 }
 
+/// FOSI against its base at the best of several learning rates; none where each base had one.
+fn best_base_block(entries: &[Entry]) -> Option<String> {
+    let mut labelled = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.optimizer.fosi) {
+        for (measure, standing) in Measure::ALL.iter().zip(&entry.standings) {
+            let Some(best) = &standing.best_base else {
+                continue;
+            };
+            if best.best.median.is_nan() {
+                continue;
+            }
+            let name = format!("{}, {}", label(entry, entries), measure.name());
+            let cells = vec![
+                best.optimizer.to_string(),
+                spread(&best.best, 4),
+                spread(&best.reach.step_ratio, 2),
+                spread(&best.reach.second_ratio, 2),
+            ];
+            labelled.push((name, cells));
+        }
+    }
+    let header = [
+        "base at its\nbest rate",
+        "best",
+        "ratio\nof steps",
+        "ratio\nof seconds",
+    ];
+    let title = "Against the best learning rate";
+    (!labelled.is_empty()).then(|| labelled_block(title, &header, labelled))
+}
+
 fn cost_block(entries: &[Entry]) -> String {
     let header = [
         "steps",
@@ -82,14 +114,23 @@ fn block(
     entries: &[Entry],
     rows: impl Iterator<Item = Vec<String>>,
 ) -> String {
+    let labels = entries.iter().map(|entry| label(entry, entries));
+    labelled_block(title, header, labels.zip(rows))
+}
+
+fn labelled_block(
+    title: &str,
+    header: &[&str],
+    rows: impl IntoIterator<Item = (String, Vec<String>)>,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Disabled);
     let cells = std::iter::once(title).chain(header.iter().copied());
     table.set_header(cells.collect::<Vec<_>>());
-    for (entry, mut row) in entries.iter().zip(rows) {
-        row.insert(0, label(entry, entries));
+    for (label, mut row) in rows {
+        row.insert(0, label);
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {

@@ -63,7 +63,7 @@ impl<T: Task> Bench<T> {
             task: Arc::clone(&self.task),
             name,
             seed,
-            learning_rate: self.config.lr.get(name.base),
+            learning_rate: self.config.lr.get(name.base) * name.rate.get(),
             evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
             model,
             optimizer,

@@ -1,0 +1,129 @@
+//! What lies in a folder of data, and whether it is whole.
+
+use std::path::Path;
+
+use super::{
+    AudioError, AudioSetFiles, AudioSplit, Damaged, DataError, DataName, ImagesError, NonAscii,
+    TextError, colour_images, find_text, fsdd, mnist, read_text,
+};
+
+/// What there is of a data set.
+#[derive(Debug)]
+pub struct Finding {
+    /// The data set.
+    pub data: DataName,
+    /// What came of looking.
+    pub state: State,
+}
+
+/// What came of looking for a data set.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// Not there; the loader's message says where it was looked for.
+    Absent(DataError),
+    /// All of it can be read.
+    Whole {
+        /// What there is, in words.
+        contents: String,
+        /// How it differs from what its publishers give, if it does.
+        differs: Option<String>,
+    },
+    /// Something can't be used.
+    Damaged(DataError),
+}
+
+/// Reads every data set that lies in `directory`, each as its loader finds it, decoding every file.
+pub fn check(directory: &Path) -> Vec<Finding> {
+    let checks: [(DataName, Check); 5] = [
+        (DataName::Mnist, check_mnist),
+        (DataName::Cifar10, check_cifar10),
+        (DataName::Tinyshakespeare, check_text),
+        (DataName::Fsdd, check_fsdd),
+        (DataName::Audioset, check_audio_set),
+    ];
+    let finding = |(data, check): (DataName, Check)| Finding {
+        data,
+        state: match check(directory) {
+            Ok((contents, differs)) => State::Whole { contents, differs },
+            Err(error) if is_absent(&error) => State::Absent(error),
+            Err(error) => State::Damaged(error),
+        },
+    };
+    checks.into_iter().map(finding).collect()
+}
+
+/// What there is in words, and how it differs from what the publishers give.
+type Check = fn(&Path) -> Result<(String, Option<String>), DataError>;
+
+/// Nothing of the data set is there. One that lacks a file only is damaged.
+fn is_absent(error: &DataError) -> bool {
+    match error {
+        // The first file that is looked for.
+        DataError::Missing { name, .. } => name.starts_with("train-images"),
+        DataError::Images(ImagesError::NoImages { .. })
+        | DataError::Text(TextError::Missing { .. })
+        | DataError::Audio(AudioError::NoRecordings { .. }) => true,
+        DataError::Audio(AudioError::MissingList { name, .. }) => name.starts_with("class_labels"),
+        _ => false,
+    }
+}
+
+fn differs(what: &str, found: usize, published: usize) -> Option<String> {
+    (found != published).then(|| format!("the publishers give {published} {what}"))
+}
+
+fn check_mnist(directory: &Path) -> Result<(String, Option<String>), DataError> {
+    let split = mnist(directory)?;
+    let (train, test) = (split.train.len(), split.validation.len());
+    let contents = format!(
+        "{train} training and {test} test images of {} pixels",
+        split.train.dim
+    );
+    Ok((contents, differs("images", train + test, 70_000)))
+}
+
+fn check_cifar10(directory: &Path) -> Result<(String, Option<String>), DataError> {
+    let split = colour_images(directory, None, Damaged::Refuse)?;
+    let (train, test) = (split.train.len(), split.test.len());
+    let contents = format!(
+        "{train} training and {test} test images of {}×{} in {} classes",
+        split.train.width,
+        split.train.height,
+        split.train.class_names.len()
+    );
+    Ok((contents, differs("images", train + test, 60_000)))
+}
+
+fn check_text(directory: &Path) -> Result<(String, Option<String>), DataError> {
+    let (codes, _) = read_text(&find_text(directory)?, NonAscii::Refuse)?;
+    let contents = format!("{} characters, all ASCII", codes.len());
+    Ok((contents, differs("characters", codes.len(), 1_115_394)))
+}
+
+fn check_fsdd(directory: &Path) -> Result<(String, Option<String>), DataError> {
+    let contents = check_clips(&fsdd(directory)?)?;
+    Ok((contents.0, differs("recordings", contents.1, 3_000)))
+}
+
+fn check_audio_set(directory: &Path) -> Result<(String, Option<String>), DataError> {
+    let split = AudioSetFiles::find(directory)?.read(Damaged::Refuse)?;
+    Ok((check_clips(&split)?.0, None))
+}
+
+fn check_clips(split: &AudioSplit) -> Result<(String, usize), DataError> {
+    let mut patches = 0;
+    for part in [&split.train, &split.validation] {
+        // A few at a time: decoded, a large set fills the memory.
+        let indices: Vec<u32> = (0..part.len() as u32).collect();
+        for indices in indices.chunks(512) {
+            patches += part.decode(indices, Damaged::Refuse)?.len();
+        }
+    }
+    let (train, validation) = (split.train.len(), split.validation.len());
+    let contents = format!(
+        "{train} training and {validation} validation clips, {patches} patches, in {} classes",
+        split.train.class_names.len()
+    );
+    Ok((contents, train + validation))
+}

@@ -1,0 +1,297 @@
+//! The paper's Tables 1 and 2 over runs of its tasks: how long FOSI takes to what its base reaches.
+
+use serde::{Serialize, Serializer};
+
+use super::{Entry, Measure, Spread, summarize};
+use crate::config::TaskName;
+use crate::optimizers::{Base, OptimizerName};
+use crate::runs::Run;
+
+/// Both tables, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PaperTables {
+    /// By table, then by run, then by base.
+    pub rows: Vec<TableRow>,
+}
+
+/// One task with one base. Numbers over several seeds are medians with the least and the greatest; ∞ where FOSI
+/// didn't reach the base's best.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableRow {
+    /// 1: the validation metric; 2: the training loss.
+    pub table: u8,
+    /// The run's name.
+    pub run: String,
+    /// The task.
+    pub task: TaskName,
+    /// The data set.
+    pub data: String,
+    /// The base optimizer.
+    #[serde(serialize_with = "as_text")]
+    pub base: OptimizerName,
+    /// What is measured.
+    pub measure: &'static str,
+    /// Number of seeds.
+    pub seeds: usize,
+    /// The base's best value.
+    pub base_best: f64,
+    /// Training seconds in which the base reached it.
+    pub base_seconds: f64,
+    /// Training seconds in which FOSI reached it.
+    pub fosi_seconds: f64,
+    /// FOSI's seconds over its base's.
+    pub second_ratio: f64,
+    /// Its least over the seeds.
+    pub second_ratio_low: f64,
+    /// Its greatest.
+    pub second_ratio_high: f64,
+    /// FOSI's steps over its base's.
+    pub step_ratio: f64,
+    /// The paper's ratio of seconds; none where it isn't known here.
+    pub paper_ratio: Option<f64>,
+    /// The base at the best of several learning rates; none where it ran with one.
+    #[serde(serialize_with = "perhaps_as_text")]
+    pub best_base: Option<OptimizerName>,
+    /// FOSI's seconds over this base's, to this base's best.
+    pub best_base_second_ratio: Option<f64>,
+    /// FOSI's steps over this base's.
+    pub best_base_step_ratio: Option<f64>,
+}
+
+fn as_text<S: Serializer>(name: &OptimizerName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
+}
+
+fn perhaps_as_text<S: Serializer>(
+    name: &Option<OptimizerName>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => serializer.collect_str(name),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// FOSI's time over its base's at the base's best validation metric (paper, Table 1).
+fn paper_ratio(task: TaskName, base: Base) -> Option<f64> {
+    let [heavy_ball, adam] = match task {
+        TaskName::Ac => [0.48, 0.78],
+        TaskName::Lm => [0.77, 0.81],
+        TaskName::Ae => [0.75, 0.83],
+        TaskName::Tl => [0.57, 0.49],
+        TaskName::Lr => [0.50, 1.5],
+    };
+    match base {
+        Base::HeavyBall => Some(heavy_ball),
+        Base::Adam => Some(adam),
+        _ => None,
+    }
+}
+
+impl TaskName {
+    /// The validation metric of the task: accuracy, or loss for a language model and an autoencoder.
+    pub fn validation_measure(self) -> Measure {
+        match self {
+            Self::Lr | Self::Tl | Self::Ac => Measure::ValidationAccuracy,
+            Self::Lm | Self::Ae => Measure::ValidationLoss,
+        }
+    }
+}
+
+impl PaperTables {
+    /// Of runs in any order; each run is a row for each base that ran with and without FOSI.
+    pub fn of(runs: &[Run]) -> Self {
+        let mut ordered: Vec<&Run> = runs.iter().collect();
+        let place = |run: &&Run| {
+            TaskName::ALL
+                .iter()
+                .position(|t| *t == run.record.config.task)
+        };
+        ordered.sort_by_key(place);
+        let table = |number: u8| {
+            ordered.iter().flat_map(move |run| {
+                let entries = summarize(std::slice::from_ref(*run));
+                rows_of(number, run, &entries)
+            })
+        };
+        Self {
+            rows: table(1).chain(table(2)).collect(),
+        }
+    }
+
+    /// The rows as CSV, a field of [`TableRow`] a column.
+    ///
+    /// # Errors
+    /// None in practice: a vector takes whatever is written.
+    pub fn csv(&self) -> Result<String, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in &self.rows {
+            writer.serialize(row)?;
+        }
+        let bytes = writer
+            .into_inner()
+            .map_err(|e| csv::Error::from(e.into_error()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The tables as Markdown.
+    pub fn markdown(&self) -> String {
+        let title = |number| match number {
+            1 => "Table 1: time to the base's best validation metric",
+            _ => "Table 2: time to the base's lowest training loss",
+        };
+        let mut text = String::new();
+        for number in [1, 2] {
+            let rows: Vec<&TableRow> = self.rows.iter().filter(|r| r.table == number).collect();
+            text += &format!("### {}\n\n", title(number));
+            text += HEADER;
+            for row in rows {
+                text += &row.markdown();
+            }
+            text.push('\n');
+        }
+        text + NOTE
+    }
+}
+
+const HEADER: &str = "| task | base | metric | its best | base s | FOSI s | FOSI/base, seconds | FOSI/base, steps | \
+    paper, seconds | best rate of the base | FOSI/best base, seconds |\n\
+    |---|---|---|---:|---:|---:|---:|---:|---:|---|---:|\n";
+const NOTE: &str = "Seconds of training, refreshes included, evaluation left out; medians over the seeds, in brackets \
+    the least and the greatest. ∞: not reached. The paper's ratios are those of its Table 1 on its own hardware, data \
+    and sizes; those of its Table 2 are not repeated here.\n";
+
+fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
+    let config = &run.record.config;
+    let measure = match number {
+        1 => config.task.validation_measure(),
+        _ => Measure::TrainingLoss,
+    };
+    let find = |name: OptimizerName| entries.iter().find(|entry| entry.optimizer == name);
+    let row = |base: Base| {
+        let plain = find(OptimizerName::plain(base))?;
+        let fosi = find(OptimizerName::fosi(base))?;
+        let standing = &fosi.standings[measure as usize];
+        let own = plain.standings[measure as usize].reach.as_ref()?;
+        let reach = standing.reach.as_ref()?;
+        let best = standing.best_base.as_ref();
+        Some(TableRow {
+            table: number,
+            run: fosi.run.clone(),
+            task: config.task,
+            data: run.record.data.name.clone(),
+            base: plain.optimizer,
+            measure: measure.name(),
+            seeds: fosi.seeds,
+            base_best: plain.standings[measure as usize].best.median,
+            base_seconds: own.seconds.median,
+            fosi_seconds: reach.seconds.median,
+            second_ratio: reach.second_ratio.median,
+            second_ratio_low: reach.second_ratio.low,
+            second_ratio_high: reach.second_ratio.high,
+            step_ratio: reach.step_ratio.median,
+            paper_ratio: (number == 1)
+                .then(|| paper_ratio(config.task, base))
+                .flatten(),
+            best_base: best.map(|best| best.optimizer),
+            best_base_second_ratio: best.map(|best| best.reach.second_ratio.median),
+            best_base_step_ratio: best.map(|best| best.reach.step_ratio.median),
+        })
+    };
+    Base::ALL.into_iter().filter_map(row).collect()
+}
+
+impl TableRow {
+    fn markdown(&self) -> String {
+        let Self {
+            task,
+            base,
+            measure,
+            ..
+        } = self;
+        let spread = Spread {
+            median: self.second_ratio,
+            low: self.second_ratio_low,
+            high: self.second_ratio_high,
+        };
+        let ratio = match spread.low == spread.high {
+            true => number(spread.median),
+            false => format!(
+                "{} [{}, {}]",
+                number(spread.median),
+                number(spread.low),
+                number(spread.high)
+            ),
+        };
+        let best = self
+            .best_base
+            .map_or_else(|| "–".to_owned(), |name| format!("`{name}`"));
+        let perhaps = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
+        format!(
+            "| {task} ({}) | {base} | {measure} | {:.4} | {} | {} | {ratio} | {} | {} | {best} | {} |\n",
+            self.run,
+            self.base_best,
+            number(self.base_seconds),
+            number(self.fosi_seconds),
+            number(self.step_ratio),
+            perhaps(self.paper_ratio),
+            perhaps(self.best_base_second_ratio),
+        )
+    }
+}
+
+fn number(value: f64) -> String {
+    match value.is_infinite() {
+        true => "∞".to_owned(),
+        false => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{row, run};
+    use super::*;
+
+    #[test]
+    fn ratios_are_against_the_base_and_against_its_best_rate() {
+        // hb reaches 0.9 after 4 s, fosi-hb after 3 s; hb at three times the rate reaches 0.95 after 2 s, fosi-hb
+        // never.
+        let rows = vec![
+            row("hb", 1, 1, 0.8, 0.6, 2.0),
+            row("hb", 1, 2, 0.9, 0.4, 4.0),
+            row("hb*3", 1, 1, 0.95, 0.3, 2.0),
+            row("fosi-hb", 1, 1, 0.85, 0.5, 1.5),
+            row("fosi-hb", 1, 2, 0.92, 0.2, 3.0),
+        ];
+        let tables = PaperTables::of(&[run("a", rows)]);
+        let [accuracy, loss] = tables.rows.as_slice() else {
+            panic!("two rows")
+        };
+        assert_eq!((accuracy.table, loss.table), (1, 2));
+        assert_eq!((accuracy.base_best, accuracy.base_seconds), (0.9, 4.0));
+        assert_eq!((accuracy.second_ratio, accuracy.step_ratio), (0.75, 1.0));
+        assert_eq!(accuracy.paper_ratio, Some(0.5));
+        assert_eq!(accuracy.best_base.unwrap().to_string(), "hb*3");
+        assert_eq!(accuracy.best_base_second_ratio, Some(f64::INFINITY));
+        // The lowest loss of the best rate, 0.3, FOSI reaches after 3 s.
+        assert_eq!(loss.best_base_second_ratio, Some(1.5));
+        assert_eq!(loss.paper_ratio, None);
+
+        let markdown = tables.markdown();
+        assert!(markdown.contains("| lr (a) | hb | validation accuracy | 0.9000 | 4.00 | 3.00 | 0.75 | 1.00 | 0.50 | `hb*3` | ∞ |"), "{markdown}");
+        let csv = tables.csv().unwrap();
+        assert!(
+            csv.lines()
+                .nth(1)
+                .unwrap()
+                .contains("1,a,lr,digits,hb,validation accuracy,1,0.9,4.0,3.0,0.75"),
+            "{csv}"
+        );
+    }
+
+    #[test]
+    fn an_optimizer_that_ran_without_its_base_has_no_row() {
+        let rows = vec![row("fosi-adam", 1, 1, 0.8, 0.6, 2.0)];
+        assert!(PaperTables::of(&[run("a", rows)]).rows.is_empty());
+    }
+}
