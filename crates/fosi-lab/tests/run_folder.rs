@@ -50,6 +50,8 @@ fn record() -> RunRecord {
         refresh(RefreshOutcome::Accepted {
             eigenvalues: vec![4.0, 0.1 + 0.2],
             residuals: vec![1e-17, 1e-300],
+            retries: 1,
+            scale: 3.0,
         }),
         refresh(RefreshOutcome::Refused {
             reason: "a product wasn't finite".to_owned(),

@@ -171,6 +171,10 @@ pub enum RefreshOutcome {
         eigenvalues: Vec<f64>,
         /// ‖Hv − λv‖ of each pair, as Lanczos bounds it.
         residuals: Vec<f64>,
+        /// Products computed again with another step, because those before weren't symmetric.
+        retries: usize,
+        /// Factor s on the base optimizer's direction from here on.
+        scale: f64,
     },
     /// Refused; the old spectrum stayed.
     Refused {

@@ -180,6 +180,8 @@ impl<T: Task, B: Elementwise> Training<T, B> {
             Ok(refresh) => RefreshOutcome::Accepted {
                 eigenvalues: refresh.eigenvalues,
                 residuals: refresh.residuals,
+                retries: refresh.info.retries,
+                scale: refresh.scale,
             },
             Err(error) => RefreshOutcome::Refused {
                 reason: error.to_string(),

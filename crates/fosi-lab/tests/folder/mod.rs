@@ -25,6 +25,7 @@ impl Folder {
 }
 
 /// The error, whose message must name the file.
+#[allow(dead_code, reason = "not every test file has a test of loaders")]
 pub fn named<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> DataError {
     let error = result.unwrap_err();
     let message = error.to_string();

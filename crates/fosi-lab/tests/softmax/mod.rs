@@ -139,6 +139,8 @@ impl Regression<'_> {
                 outcome: RefreshOutcome::Accepted {
                     eigenvalues: vec![2.0, 1.0],
                     residuals: vec![1e-9, 1e-8],
+                    retries: 0,
+                    scale: 1.0,
                 },
             });
         }
