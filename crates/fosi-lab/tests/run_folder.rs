@@ -44,6 +44,7 @@ fn record() -> RunRecord {
         step: 23,
         products: 40,
         seconds: 0.1,
+        interval: Some(23),
         outcome,
     };
     record.refreshes = vec![

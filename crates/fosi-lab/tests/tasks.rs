@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use folder::Folder;
-use fosi_lab::runs::{RefreshOutcome, Run, RunStatus};
+use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
 use image::{Rgb, RgbImage};
 
 fn fosi(folder: &Path, arguments: &[&str]) -> Output {
@@ -184,6 +184,82 @@ fn the_same_seed_gives_the_same_bits_on_one_thread_and_on_two() {
         let changed = |(a, b): (&String, &String)| a != b;
         assert!(numbers(&two).iter().zip(&numbers(&other)).all(changed));
     }
+}
+
+/// The README's own run: no folder of data, the digits.
+fn digits(folder: &Folder, more: &[&str]) -> Run {
+    let common = ["train", "lr", "--epochs", "6", "--name", "r"];
+    let output = fosi(folder.path(), &[&common[..], more].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    fs::remove_dir_all(folder.path().join("runs")).unwrap();
+    run
+}
+
+#[test]
+fn logistic_regression_repeats_itself_on_any_number_of_threads() {
+    let folder = Folder::new();
+    let one = digits(&folder, &["--threads", "1"]);
+    for threads in ["2", "3"] {
+        let more = digits(&folder, &["--threads", threads]);
+        assert_eq!(numbers(&one), numbers(&more), "{threads}");
+    }
+}
+
+#[test]
+fn the_interval_that_an_overhead_led_to_repeats_the_run() {
+    let folder = Folder::new();
+    let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
+    let measured = digits(&folder, &[&optimizers[..], &["--overhead", "2"]].concat());
+    for name in ["fosi-hb", "fosi-adam"] {
+        let first = |run: &Run| {
+            let of_name = |r: &&RefreshRecord| r.optimizer.to_string() == name;
+            run.record
+                .refreshes
+                .iter()
+                .filter(of_name)
+                .find_map(|r| r.interval)
+        };
+        let interval = first(&measured).unwrap().to_string();
+        let fixed = ["--optimizers", name, "--interval", &interval];
+        let repeated = digits(&folder, &fixed);
+        let own: Vec<String> = numbers(&measured)
+            .into_iter()
+            .filter(|line| line.starts_with(name))
+            .collect();
+        assert_eq!(numbers(&repeated), own, "T = {interval}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_done() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let folder = Folder::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(["train", "lr", "--epochs", "100000", "--name", "r"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first epoch's line says that training goes on.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("epoch 1/"));
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("ending after this step"))
+    );
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    assert_eq!(run.record.status, RunStatus::Interrupted);
+    assert!(!run.rows.is_empty());
+    assert!(folder.path().join("runs/r/curves.png").exists());
 }
 
 #[test]

@@ -146,14 +146,14 @@ impl TrainConfig {
             TaskName::Tl => Self {
                 examples: Some(4_096),
                 eval_examples: Some(1_024),
-                epochs: 60,
+                epochs: 300,
                 ..small
             },
             TaskName::Ac => Self {
-                width: 0.25,
+                width: 0.125,
                 eval_examples: Some(300),
                 batch: 32,
-                epochs: 10,
+                epochs: 12,
                 ..small
             },
         }

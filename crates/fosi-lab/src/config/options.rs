@@ -30,7 +30,7 @@ pub struct TrainOptions {
     /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII
     #[arg(long)]
     pub skip_damaged: bool,
-    /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25]
+    /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25, ac 0.125]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub width: Option<f64>,
     /// Characters of a sequence (lm) [default: 128; small: 64]

@@ -157,6 +157,9 @@ pub struct RefreshRecord {
     pub products: u64,
     /// Seconds that it took.
     pub seconds: f64,
+    /// Steps to the next one, T; none where it isn't known yet. With `--overhead` it follows from measured times:
+    /// `--interval` with this number repeats the run.
+    pub interval: Option<u64>,
     /// What came of it.
     pub outcome: RefreshOutcome,
 }

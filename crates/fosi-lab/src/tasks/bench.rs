@@ -193,6 +193,7 @@ impl<T: Task, B: Elementwise> Training<T, B> {
             step,
             products: attempt.products,
             seconds: attempt.seconds,
+            interval: self.optimizer.fosi().interval(),
             outcome,
         });
     }

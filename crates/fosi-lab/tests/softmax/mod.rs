@@ -136,6 +136,7 @@ impl Regression<'_> {
                 step: self.steps,
                 products: 40,
                 seconds: 0.001,
+                interval: Some(40),
                 outcome: RefreshOutcome::Accepted {
                     eigenvalues: vec![2.0, 1.0],
                     residuals: vec![1e-9, 1e-8],
