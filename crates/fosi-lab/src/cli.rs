@@ -22,7 +22,8 @@ impl Cli {
     pub fn command_or_default(self) -> Command {
         self.command.unwrap_or_else(|| {
             Command::Train(Box::new(TrainCommand {
-                task: TaskName::Lr,
+                task: Some(TaskName::Lr),
+                resume: None,
                 config: None,
                 dry_run: false,
                 options: TrainOptions::default(),
@@ -53,7 +54,11 @@ pub enum Command {
 pub struct TrainCommand {
     /// Task: lr (logistic regression), ae (autoencoder), lm (language model), tl (transfer learning), ac (audio
     /// classification)
-    pub task: TaskName,
+    #[arg(required_unless_present = "resume")]
+    pub task: Option<TaskName>,
+    /// Go on with the run in this folder from its newest checkpoint, with its own settings
+    #[arg(long, value_name = "RUN", exclusive = true)]
+    pub resume: Option<PathBuf>,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -167,7 +172,7 @@ mod tests {
         let Command::Train(train) = Cli::parse_from(["fosi"]).command_or_default() else {
             panic!("training is the default")
         };
-        assert_eq!(train.task, TaskName::Lr);
+        assert_eq!(train.task, Some(TaskName::Lr));
         assert!(!train.dry_run);
     }
 }

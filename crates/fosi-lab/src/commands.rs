@@ -9,13 +9,13 @@ use crate::cli::{
     CompareCommand, DataCommand, DataSubcommand, Experiment, FigureCommand, QuadraticCommand,
     TableCommand, TableFormat, TrainCommand,
 };
-use crate::config::{ConfigError, TrainConfig, TrainOptions};
+use crate::config::{ConfigError, TaskName, TrainConfig, TrainOptions};
 use crate::curves::{Curves, paper_figures};
 use crate::data::{Finding, State, check};
 use crate::interrupt::{self, Interrupt};
 use crate::plot::{Figure, PlotError, to_png, to_svg};
 use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
-use crate::runs::{Run, RunError, RunFolder, replace_file};
+use crate::runs::{Run, RunError, RunFolder, RunStatus, replace_file};
 use crate::summary::{PaperTables, render, summarize};
 use crate::tasks::TaskError;
 use crate::train::{self, Observer, Workbench};
@@ -56,6 +56,15 @@ pub enum CommandError {
         /// Its data set.
         other_data: String,
     },
+    /// The data or the model isn't what the run began with.
+    #[error(
+        "the data or the model of {} has changed since it began: give it back its data, or begin another run",
+        run.display()
+    )]
+    ChangedData {
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// Nothing to draw.
     #[error("no run has finished an epoch: there is nothing to draw")]
     NoEpoch,
@@ -69,7 +78,11 @@ impl CommandError {
     pub fn exit_status(&self) -> i32 {
         match self {
             Self::Task(TaskError::Other(_)) => 1,
-            Self::Config(_) | Self::Task(_) | Self::DifferentData { .. } | Self::NoEpoch => 2,
+            Self::Config(_)
+            | Self::Task(_)
+            | Self::DifferentData { .. }
+            | Self::NoEpoch
+            | Self::ChangedData { .. } => 2,
             Self::Run(RunError::Write { .. }) => 1,
             Self::Run(_) => 2,
             Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) => 1,
@@ -92,12 +105,15 @@ pub fn train(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
+    if let Some(folder) = &command.resume {
+        return resume(folder, make_workbench, observer, interrupt, out);
+    }
     let mut layers = Vec::new();
     if let Some(file) = &command.config {
         layers.push(TrainOptions::from_file(file)?);
     }
     layers.push(command.options.clone());
-    let config = TrainConfig::resolve(command.task, &layers)?;
+    let config = TrainConfig::resolve(command.task.unwrap_or(TaskName::Lr), &layers)?;
     let name = config
         .name
         .clone()
@@ -125,11 +141,45 @@ pub fn train(
         observer,
         interrupt,
     )?;
+    report(&run, folder.path(), interrupt, out)
+}
+
+/// `fosi train --resume`: goes on with a run that was cut off or interrupted. A finished one is only reported.
+fn resume(
+    folder: &Path,
+    make_workbench: &MakeWorkbench,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<i32, CommandError> {
+    let old = Run::read_record(folder)?;
+    if old.status == RunStatus::Finished {
+        writeln!(out, "The run in {} is finished.", folder.display())?;
+        return report(&Run::read(folder)?, folder, interrupt, out);
+    }
+    let workbench = make_workbench(&old.config)?;
+    if (workbench.data(), workbench.model()) != (old.data.clone(), old.model.clone()) {
+        return Err(CommandError::ChangedData {
+            run: folder.to_owned(),
+        });
+    }
+    let run = train::resume(workbench.as_ref(), folder, observer, interrupt)?;
+    report(&run, folder, interrupt, out)
+}
+
+/// Draws and prints a run; the exit status.
+fn report(
+    run: &Run,
+    folder: &Path,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<i32, CommandError> {
     // The table is worth printing even where a figure can't be written.
-    let drawn = write_curves(&run, &folder);
-    print_run(&run, folder.path(), out)?;
+    let drawn = write_curves(run, folder);
+    print_run(run, folder, out)?;
     drawn?;
 
+    let config = &run.record.config;
     let failed = run.record.failures.len() == config.all_optimizers().len() * config.seeds.len();
     Ok(match (interrupt.requested(), failed) {
         (true, _) => interrupt::EXIT_STATUS,
@@ -294,9 +344,9 @@ fn run_quadratic(
     Ok(report)
 }
 
-fn write_curves(run: &Run, folder: &RunFolder) -> Result<(), CommandError> {
+fn write_curves(run: &Run, folder: &Path) -> Result<(), CommandError> {
     match Curves::of(run) {
-        Some(curves) => write_figure(folder.path(), "curves", &curves),
+        Some(curves) => write_figure(folder, "curves", &curves),
         None => Ok(()),
     }
 }

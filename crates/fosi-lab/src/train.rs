@@ -12,8 +12,8 @@ use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{
-    DataDescription, Failure, MetricsRow, ModelDescription, RefreshRecord, Run, RunError,
-    RunFolder, RunRecord, RunStatus,
+    Checkpoint, DataDescription, Failure, MetricsRow, ModelDescription, Progress, RefreshRecord,
+    Run, RunError, RunFolder, RunRecord, RunStatus, TraineeState,
 };
 
 /// Data and a model that can be trained on it from the same start by any optimizer.
@@ -67,6 +67,18 @@ pub trait Trainee {
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         Ok(None)
     }
+
+    /// Model and optimizer, to go on from with the same bits.
+    ///
+    /// # Errors
+    /// When they can't be taken down.
+    fn state(&self) -> Result<TraineeState, StepError>;
+
+    /// Takes a state over, together with what was spent until then.
+    ///
+    /// # Errors
+    /// When it is of another model or optimizer.
+    fn restore(&mut self, state: &TraineeState, cost: Cost) -> Result<(), StepError>;
 
     /// What was spent since the start.
     fn cost(&self) -> Cost;
@@ -160,10 +172,11 @@ pub trait Observer {
     fn ended(&mut self);
 }
 
-/// Trains every optimizer with every seed and writes `metrics.csv` and `run.json` as it goes.
+/// Trains every optimizer with every seed and writes `metrics.csv` and `run.json` as it goes, and checkpoints where the
+/// settings ask for them.
 ///
 /// An optimizer that fails is recorded and the others go on; an interruption ends the run after the step that is
-/// going on, and what there is stays. Evaluation doesn't count as training time.
+/// going on, and what there is stays. Evaluation and checkpoints don't count as training time.
 ///
 /// # Errors
 /// [`RunError`] when the folder can't be written.
@@ -181,44 +194,104 @@ pub fn run(
         .unwrap_or_default();
     let mut record = RunRecord::start(&name, config, workbench.model(), workbench.data());
     record.notes = workbench.notes();
-    let mut rows = Vec::new();
-    folder.write_record(&record)?;
+    let rows = Vec::new();
+    go_on(
+        workbench,
+        Run { record, rows },
+        None,
+        folder,
+        observer,
+        interrupt,
+    )
+}
 
+/// Goes on with the run in a folder from its newest good checkpoint, or from the start where it has none.
+///
+/// # Errors
+/// [`RunError`] when the folder can't be read or written, or holds damaged checkpoints only.
+pub fn resume(
+    workbench: &dyn Workbench,
+    path: &std::path::Path,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<Run, RunError> {
+    let newest = Checkpoint::read_newest(path)?;
+    let (checkpoint, damaged) = newest.map_or((None, Vec::new()), |(c, d)| (Some(c), d));
+    let rows = checkpoint.as_ref().map_or(0, |c| c.progress.rows);
+    let (mut folder, mut run) = RunFolder::reopen(path, rows)?;
+    let (refreshes, failures) = match &checkpoint {
+        Some(Checkpoint { progress, .. }) => {
+            (progress.refreshes.clone(), progress.failures.clone())
+        }
+        None => (Vec::new(), Vec::new()),
+    };
+    run.record.refreshes = refreshes;
+    run.record.failures = failures;
+    run.record.go_on();
+    let notes = damaged.iter().map(ToString::to_string);
+    run.record.notes.extend(notes);
+    go_on(workbench, run, checkpoint, &mut folder, observer, interrupt)
+}
+
+fn go_on(
+    workbench: &dyn Workbench,
+    mut run: Run,
+    mut checkpoint: Option<Checkpoint>,
+    folder: &mut RunFolder,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+) -> Result<Run, RunError> {
+    let config = run.record.config.clone();
+    folder.write_record(&run.record)?;
     let optimizers = config.all_optimizers();
-    let pairs = config
-        .seeds
-        .iter()
-        .flat_map(|&seed| optimizers.iter().map(move |&optimizer| (optimizer, seed)));
-    for (optimizer, seed) in pairs {
+    let pairs = config.seeds.iter().flat_map(|&seed| {
+        let pair = move |&optimizer| (optimizer, seed);
+        optimizers.iter().map(pair)
+    });
+    let pairs: Vec<(OptimizerName, u64)> = pairs.collect();
+    let first = match &checkpoint {
+        Some(Checkpoint { progress, .. }) => {
+            let pair = (progress.optimizer, progress.seed);
+            let place = pairs.iter().position(|other| *other == pair);
+            place.ok_or_else(|| RunError::OtherRun {
+                path: folder.path().to_owned(),
+                found: format!("{} with seed {}", pair.0, pair.1),
+            })?
+        }
+        None => 0,
+    };
+    let mut checkpoints = checkpoint.as_ref().map_or(0, |c| c.progress.number + 1);
+    for &(optimizer, seed) in &pairs[first..] {
         if interrupt.requested() {
             break;
         }
         let mut log = Log {
             folder,
             observer,
-            rows: &mut rows,
-            refreshes: &mut record.refreshes,
+            run: &mut run,
+            checkpoints: &mut checkpoints,
         };
-        let mut training = Training::new(optimizer, seed, config, record.data.train);
-        let failure = training.run_logged(workbench, &mut log, interrupt)?;
-        record.failures.extend(failure);
-        folder.write_record(&record)?;
+        let mut training = Training::new(optimizer, seed, &config, log.run.record.data.train);
+        let failure = training.run_logged(workbench, checkpoint.take(), &mut log, interrupt)?;
+        run.record.failures.extend(failure);
+        folder.write_record(&run.record)?;
     }
 
-    record.finish(match interrupt.requested() {
+    run.record.finish(match interrupt.requested() {
         true => RunStatus::Interrupted,
         false => RunStatus::Finished,
     });
-    folder.write_record(&record)?;
-    Ok(Run { record, rows })
+    folder.write_record(&run.record)?;
+    Ok(run)
 }
 
 /// Where a training's results go.
 struct Log<'a> {
     folder: &'a mut RunFolder,
     observer: &'a mut dyn Observer,
-    rows: &'a mut Vec<MetricsRow>,
-    refreshes: &'a mut Vec<RefreshRecord>,
+    run: &'a mut Run,
+    /// Checkpoints written so far.
+    checkpoints: &'a mut u64,
 }
 
 enum Stop {
@@ -232,6 +305,12 @@ impl From<StepError> for Stop {
     }
 }
 
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        Self::Folder(error)
+    }
+}
+
 /// One optimizer with one seed.
 struct Training<'a> {
     optimizer: OptimizerName,
@@ -239,7 +318,10 @@ struct Training<'a> {
     config: &'a TrainConfig,
     batches: Batches,
     seconds: Duration,
+    /// The epoch that is going on, from 1.
     epoch: u64,
+    /// Steps taken in it.
+    epoch_step: usize,
     step: u64,
 }
 
@@ -251,7 +333,8 @@ impl<'a> Training<'a> {
             config,
             batches: Batches::new(examples, config.batch, seed),
             seconds: Duration::ZERO,
-            epoch: 0,
+            epoch: 1,
+            epoch_step: 0,
             step: 0,
         }
     }
@@ -260,6 +343,7 @@ impl<'a> Training<'a> {
     fn run_logged(
         &mut self,
         workbench: &dyn Workbench,
+        from: Option<Checkpoint>,
         log: &mut Log,
         interrupt: &Interrupt,
     ) -> Result<Option<Failure>, RunError> {
@@ -270,7 +354,7 @@ impl<'a> Training<'a> {
             self.config.epochs,
             steps_per_epoch,
         );
-        let failure = match self.run(workbench, log, interrupt) {
+        let failure = match self.run(workbench, from, log, interrupt) {
             Ok(()) => None,
             Err(Stop::Step(error)) => Some(self.failure(&error)),
             Err(Stop::Folder(error)) => return Err(error),
@@ -285,28 +369,53 @@ impl<'a> Training<'a> {
     fn run(
         &mut self,
         workbench: &dyn Workbench,
+        from: Option<Checkpoint>,
         log: &mut Log,
         interrupt: &Interrupt,
     ) -> Result<(), Stop> {
         let mut trainee = workbench.trainee(self.optimizer, self.seed)?;
-        while self.epoch < self.config.epochs as u64 {
-            self.epoch += 1;
-            let outcome = self.train_epoch(trainee.as_mut(), log.observer, interrupt);
-            log.refreshes.extend(trainee.take_refreshes());
+        if let Some(checkpoint) = from {
+            self.go_on_from(&checkpoint, trainee.as_mut())?;
+        }
+        while self.epoch <= self.config.epochs as u64 {
+            let outcome = self.train_epoch(trainee.as_mut(), log, interrupt);
+            log.run.record.refreshes.extend(trainee.take_refreshes());
             if !outcome? {
                 return Ok(());
             }
             let row = self.evaluate(trainee.as_mut())?;
-            log.folder.append(&row).map_err(Stop::Folder)?;
-            log.rows.push(row);
+            log.folder.append(&row)?;
+            log.run.rows.push(row);
             log.observer.epoch(&row);
+            self.epoch += 1;
+            self.epoch_step = 0;
         }
         if let Some(sample) = trainee.sample()? {
             let (name, extension) = (sample.name, sample.extension);
             let file = format!("{name}-{}-{}.{extension}", self.optimizer, self.seed);
-            let written = log.folder.write_file(&file, &sample.bytes);
-            written.map_err(Stop::Folder)?;
+            log.folder.write_file(&file, &sample.bytes)?;
         }
+        Ok(())
+    }
+
+    fn go_on_from(
+        &mut self,
+        Checkpoint {
+            progress,
+            trainee: state,
+        }: &Checkpoint,
+        trainee: &mut dyn Trainee,
+    ) -> Result<(), StepError> {
+        let cost = Cost {
+            gradients: progress.gradients,
+            products: progress.products,
+            refresh_seconds: progress.refresh_seconds,
+        };
+        trainee.restore(state, cost)?;
+        self.epoch = progress.epoch;
+        self.epoch_step = progress.epoch_step;
+        self.step = progress.step;
+        self.seconds = Duration::try_from_secs_f64(progress.seconds).unwrap_or_default();
         Ok(())
     }
 
@@ -314,22 +423,51 @@ impl<'a> Training<'a> {
     fn train_epoch(
         &mut self,
         trainee: &mut dyn Trainee,
-        observer: &mut dyn Observer,
+        log: &mut Log,
         interrupt: &Interrupt,
-    ) -> Result<bool, StepError> {
+    ) -> Result<bool, Stop> {
         let order = self.batches.order(self.epoch);
         let batches: Vec<&[u32]> = order.chunks(self.config.batch).collect();
+        // From one checkpoint to the next.
+        while self.epoch_step < batches.len() {
+            let rest = &batches[self.epoch_step..];
+            self.train_until_checkpoint(rest, trainee, log.observer, interrupt)?;
+            let interrupted = interrupt.requested();
+            if self.checkpoint_due(interrupted) {
+                self.write_checkpoint(trainee, log)?;
+            }
+            if interrupted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// An interrupted run that writes checkpoints at all writes one more.
+    fn checkpoint_due(&self, interrupted: bool) -> bool {
+        let every = self.config.checkpoint_every;
+        every.is_some_and(|every| interrupted || self.step.is_multiple_of(every as u64))
+    }
+
+    fn train_until_checkpoint(
+        &mut self,
+        batches: &[&[u32]],
+        trainee: &mut dyn Trainee,
+        observer: &mut dyn Observer,
+        interrupt: &Interrupt,
+    ) -> Result<(), StepError> {
         let mut clock = Instant::now();
         let mut lost = None;
-        let outcome = trainee.train(&batches, &mut |report| {
+        let outcome = trainee.train(batches, &mut |report| {
             lost = StepError::check("the training loss", report.loss).err();
             if lost.is_some() {
                 return ControlFlow::Break(());
             }
             self.step += 1;
+            self.epoch_step += 1;
             self.seconds += clock.elapsed();
             observer.stepped(report);
-            if interrupt.requested() {
+            if interrupt.requested() || self.checkpoint_due(false) {
                 return ControlFlow::Break(());
             }
             clock = Instant::now();
@@ -337,8 +475,36 @@ impl<'a> Training<'a> {
         });
         match lost {
             Some(error) => Err(error),
-            None => Ok(outcome?.is_continue()),
+            None => outcome.map(|_| ()),
         }
+    }
+
+    fn write_checkpoint(&self, trainee: &mut dyn Trainee, log: &mut Log) -> Result<(), Stop> {
+        let record = &mut log.run.record;
+        record.refreshes.extend(trainee.take_refreshes());
+        let cost = trainee.cost();
+        let checkpoint = Checkpoint {
+            progress: Progress {
+                format: Progress::FORMAT,
+                number: *log.checkpoints,
+                optimizer: self.optimizer,
+                seed: self.seed,
+                epoch: self.epoch,
+                epoch_step: self.epoch_step,
+                step: self.step,
+                seconds: self.seconds.as_secs_f64(),
+                gradients: cost.gradients,
+                products: cost.products,
+                refresh_seconds: cost.refresh_seconds,
+                rows: log.run.rows.len(),
+                refreshes: record.refreshes.clone(),
+                failures: record.failures.clone(),
+            },
+            trainee: trainee.state()?,
+        };
+        checkpoint.write(log.folder.path())?;
+        *log.checkpoints += 1;
+        Ok(())
     }
 
     fn evaluate(&self, trainee: &mut dyn Trainee) -> Result<MetricsRow, StepError> {

@@ -231,6 +231,39 @@ fn the_interval_that_an_overhead_led_to_repeats_the_run() {
     }
 }
 
+#[test]
+fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
+    for task in ["ae", "lm", "tl", "ac"] {
+        let folder = data_of(task);
+        let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
+        let whole = train(task, &folder, &optimizers);
+        again(&folder);
+        train(
+            task,
+            &folder,
+            &[&optimizers[..], &["--checkpoint-every", "3"]].concat(),
+        );
+        // The run as it was when its newest checkpoint was written.
+        let done = folder.path().join("done/r");
+        let record = fs::read_to_string(done.join("run.json")).unwrap();
+        fs::write(
+            done.join("run.json"),
+            record.replace("\"finished\",", "\"running\","),
+        )
+        .unwrap();
+        let output = fosi(folder.path(), &["train", "--resume", "done/r"]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{task}: {message}");
+        let resumed = Run::read(&done).unwrap();
+        assert_eq!(resumed.record.status, RunStatus::Finished);
+        assert_eq!(numbers(&resumed), numbers(&whole), "{task}");
+        assert!(
+            message.contains("epoch"),
+            "{task}: nothing was trained: {message}"
+        );
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_keeps_what_was_done() {

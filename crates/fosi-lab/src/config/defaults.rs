@@ -73,6 +73,7 @@ impl TrainConfig {
             threads: None,
             hvp: HvpPrecision::F64,
             hvp_mode: HvpMode::Train,
+            checkpoint_every: None,
             out: PathBuf::from("runs"),
             name: None,
         }

@@ -87,6 +87,10 @@ impl TrainConfig {
             ("eval-examples", or_all(self.eval_examples)),
             ("skip-damaged", self.skip_damaged.to_string()),
             (
+                "checkpoint-every",
+                or_none(self.checkpoint_every.map(|n| format!("{n} steps"))),
+            ),
+            (
                 "threads",
                 threads.unwrap_or_else(|| "one a core".to_owned()),
             ),

@@ -255,6 +255,8 @@ pub struct TrainConfig {
     pub hvp: HvpPrecision,
     /// Whose batch norm they are taken with.
     pub hvp_mode: HvpMode,
+    /// Steps between checkpoints; `None`: none are written.
+    pub checkpoint_every: Option<usize>,
     /// Folder of run folders.
     pub out: PathBuf,
     /// Name of the run folder; `None`: task, data set and time.
@@ -358,6 +360,7 @@ impl TrainConfig {
             ("batch", Some(self.batch)),
             ("epochs", Some(self.epochs)),
             ("threads", self.threads),
+            ("checkpoint-every", self.checkpoint_every),
             ("sequence", Some(self.sequence)),
             ("examples", self.examples),
             ("eval-examples", self.eval_examples),

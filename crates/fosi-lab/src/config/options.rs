@@ -119,6 +119,9 @@ pub struct TrainOptions {
     )]
     #[serde(alias = "seeds")]
     pub seed: Option<List<u64>>,
+    /// Steps between checkpoints, with which `fosi train --resume RUN` goes on [default: none]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    pub checkpoint_every: Option<usize>,
     /// Threads [default: one a core]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -196,6 +199,7 @@ impl TrainOptions {
         override_with(&mut config.sequence, self.sequence);
         override_with(&mut config.cache, self.cache.clone());
         config.skip_damaged |= self.skip_damaged;
+        config.checkpoint_every = self.checkpoint_every.or(config.checkpoint_every);
         config.examples = self.examples.or(config.examples);
         config.eval_examples = self.eval_examples.or(config.eval_examples);
         config.clip_gradient = self.clip_gradient.or(config.clip_gradient);

@@ -51,6 +51,22 @@ pub enum RunError {
         /// What is wrong, with line and column.
         reason: String,
     },
+    /// A checkpoint that can't be used.
+    #[error("the checkpoint {} can't be used: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A checkpoint of another run.
+    #[error("the checkpoint in {} is of {found}, which this run doesn't train", path.display())]
+    OtherRun {
+        /// The run's folder.
+        path: PathBuf,
+        /// Optimizer and seed of the checkpoint.
+        found: String,
+    },
     /// `run.json` comes from another version of the program.
     #[error(
         "{} has format {found}, this program reads format {known}: use the program's version that wrote it",

@@ -58,6 +58,45 @@ impl RunFolder {
         })
     }
 
+    /// Opens the folder of a run that was cut off, keeping the first `rows` rows of its `metrics.csv`.
+    ///
+    /// # Errors
+    /// [`RunError`] with the file's name: missing, damaged, with fewer rows, or not to be written.
+    pub fn reopen(path: &Path, rows: usize) -> Result<(Self, Run), RunError> {
+        let record = read_record(&path.join(RECORD))?;
+        let file = path.join(METRICS);
+        let text = fs::read_to_string(&file).map_err(|source| read_error(&file, source))?;
+        // A row that was being written when the run was cut off is left out before anything is read.
+        let kept: String = text.split_inclusive('\n').take(rows + 1).collect();
+        let found = MetricsRow::read_all(kept.as_bytes(), &file)?;
+        if found.len() < rows || !kept.ends_with('\n') {
+            return Err(RunError::Metrics {
+                path: file,
+                line: found.len() as u64 + 1,
+                reason: format!(
+                    "it has {} rows, the checkpoint was made after {rows}",
+                    found.len()
+                ),
+            });
+        }
+        replace_file(&file, kept.as_bytes())?;
+        let opened = File::options().append(true).open(&file);
+        let opened = opened.map_err(|source| write_error(&file, source))?;
+        let folder = Self {
+            path: path.to_owned(),
+            metrics: csv::WriterBuilder::new()
+                .has_headers(false)
+                .from_writer(opened),
+        };
+        Ok((
+            folder,
+            Run {
+                record,
+                rows: found,
+            },
+        ))
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,6 +187,14 @@ impl Run {
         let file = File::open(&path).map_err(|source| read_error(&path, source))?;
         let rows = MetricsRow::read_all(file, &path)?;
         Ok(Self { record, rows })
+    }
+
+    /// Reads a run's `run.json` alone.
+    ///
+    /// # Errors
+    /// [`RunError`] with the file's name: missing, damaged, or of another version.
+    pub fn read_record(folder: &Path) -> Result<RunRecord, RunError> {
+        read_record(&folder.join(RECORD))
     }
 
     /// The name of a run that was given none: task, data set and UTC time.

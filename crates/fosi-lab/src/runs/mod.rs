@@ -1,11 +1,13 @@
 //! A run's folder: `metrics.csv`, `run.json` and the figures.
 
+mod checkpoint;
 mod error;
 mod folder;
 mod machine;
 mod metrics;
 mod record;
 
+pub use checkpoint::{Checkpoint, Progress, TraineeState};
 pub use error::RunError;
 pub(crate) use folder::replace_file;
 pub use folder::{Run, RunFolder};

@@ -66,6 +66,12 @@ impl RunRecord {
         }
     }
 
+    /// Marks the run as going on again.
+    pub fn go_on(&mut self) {
+        self.status = RunStatus::Running;
+        self.finished = None;
+    }
+
     /// Marks the run as over.
     pub fn finish(&mut self, status: RunStatus) {
         self.status = status;

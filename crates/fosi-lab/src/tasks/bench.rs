@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov};
 use fosi::{FosiConfig, Rate, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, Precision, RefreshAttempt};
@@ -13,7 +14,7 @@ use super::{Task, TaskError};
 use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part, Prefetch};
 use crate::optimizers::{Base, OptimizerName};
-use crate::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord};
+use crate::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState};
 use crate::train::{Cost, Evaluation, Sample, StepError, StepReport, Trainee, Workbench};
 
 /// Threads that make batches while another trains, and batches that each keeps ready.
@@ -242,6 +243,25 @@ impl<T: Task, B: Elementwise> Trainee for Training<T, B> {
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         let device = self.device.clone().without_autodiff();
         self.task.sample(&self.model.valid(), &device)
+    }
+
+    fn state(&self) -> Result<TraineeState, StepError> {
+        let mut store = SafetensorsStore::from_bytes(None);
+        // Visitors see batch norm's running statistics without their last update; `valid` takes that in first.
+        self.model.valid().save_into(&mut store).map_err(other)?;
+        Ok(TraineeState {
+            model: store.get_bytes().map_err(other)?,
+            optimizer: self.optimizer.fosi().to_bytes().map_err(other)?,
+        })
+    }
+
+    fn restore(&mut self, state: &TraineeState, cost: Cost) -> Result<(), StepError> {
+        let mut store = SafetensorsStore::from_bytes(Some(state.model.clone()));
+        self.model.load_from(&mut store).map_err(other)?;
+        let fosi = self.optimizer.fosi_mut();
+        fosi.restore(&state.optimizer).map_err(other)?;
+        self.cost = cost;
+        Ok(())
     }
 
     fn cost(&self) -> Cost {

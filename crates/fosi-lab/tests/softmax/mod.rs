@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use fosi_lab::data::{Part, Split};
 use fosi_lab::optimizers::OptimizerName;
-use fosi_lab::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord};
+use fosi_lab::runs::{
+    DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState,
+};
 use fosi_lab::train::{Cost, Evaluation, StepError, StepReport, Trainee, Workbench};
 
 pub struct Softmax {
@@ -184,6 +186,25 @@ impl Trainee for Regression<'_> {
             loss: loss / n,
             accuracy: Some(right as f64 / n),
         })
+    }
+
+    fn state(&self) -> Result<TraineeState, StepError> {
+        let bytes = |values: &[f64]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        Ok(TraineeState {
+            model: bytes(&self.weights),
+            optimizer: bytes(&self.momentum),
+        })
+    }
+
+    fn restore(&mut self, state: &TraineeState, cost: Cost) -> Result<(), StepError> {
+        let values = |bytes: &[u8]| {
+            let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
+            bytes.chunks(8).map(number).collect()
+        };
+        self.weights = values(&state.model);
+        self.momentum = values(&state.optimizer);
+        self.steps = cost.gradients;
+        Ok(())
     }
 
     fn cost(&self) -> Cost {

@@ -1,0 +1,225 @@
+//! Runs that are killed at random moments and resumed end as if nobody had touched them.
+//!
+//! `FOSI_KILLS` and `FOSI_KILL_SEED` set the number of kills and the seed of the moments; `scripts/kill-test` is the
+//! way to a longer campaign.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fosi_lab::runs::{Checkpoint, MetricsRow, RefreshOutcome, Run, RunStatus};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A run with batches, refreshes and checkpoints in all positions to each other.
+const ARGUMENTS: [&str; 15] = [
+    "train",
+    "lr",
+    "--name",
+    "r",
+    "--optimizers",
+    "hb,fosi-hb,fosi-adam",
+    "--seeds",
+    "3,4",
+    "--epochs",
+    "12",
+    "--interval",
+    "30",
+    "--checkpoint-every",
+    "7",
+    "--threads=1",
+];
+
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is `{text}`, no number")),
+        Err(_) => default,
+    }
+}
+
+/// Everything of a run that isn't a time.
+fn content(run: &Run) -> (Vec<String>, Vec<String>) {
+    let row = |row: &MetricsRow| {
+        let numbers = [row.train_loss, row.valid_loss, row.valid_accuracy.unwrap()];
+        let bits = numbers.map(f64::to_bits);
+        format!(
+            "{} {} {} {} {bits:x?} {} {}",
+            row.optimizer, row.seed, row.epoch, row.step, row.gradients, row.products
+        )
+    };
+    let refreshes = run.record.refreshes.iter().map(|refresh| {
+        let RefreshOutcome::Accepted { eigenvalues, .. } = &refresh.outcome else {
+            panic!("a refused refresh: {refresh:?}")
+        };
+        let bits: Vec<u64> = eigenvalues.iter().map(|x| x.to_bits()).collect();
+        format!(
+            "{} {} {} {bits:x?}",
+            refresh.optimizer, refresh.seed, refresh.step
+        )
+    });
+    (run.rows.iter().map(row).collect(), refreshes.collect())
+}
+
+#[test]
+fn runs_killed_at_any_moment_end_bit_equal() {
+    let (kills, seed) = (number("FOSI_KILLS", 15), number("FOSI_KILL_SEED", 1));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let reference = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    assert!(
+        start(reference.path(), &ARGUMENTS)
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let duration = started.elapsed();
+    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
+    assert_eq!(expected.rows.len(), 6 * 12);
+
+    let (mut killed, mut ended) = (0, 0);
+    while killed < kills {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("runs/r");
+        let mut resumed = 0;
+        loop {
+            // A run killed before its first file is whole has not begun.
+            let begun = run.join("run.json").exists();
+            if !begun && run.exists() {
+                fs::remove_dir_all(&run).unwrap();
+            }
+            let mut child = match begun {
+                true => start(folder.path(), &["train", "--resume", "runs/r"]),
+                false => start(folder.path(), &ARGUMENTS),
+            };
+            if killed < kills {
+                sleep(duration.mul_f64(0.6 * random.random::<f64>()));
+            }
+            if killed == kills || child.try_wait().unwrap().is_some() {
+                assert!(child.wait().unwrap().success());
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+            resumed += 1;
+            let newest = Checkpoint::read_newest(&run).unwrap();
+            let damaged = newest.map_or(0, |(_, damaged)| damaged.len());
+            assert_eq!(damaged, 0, "an unreadable checkpoint after kill {killed}");
+        }
+        let found = Run::read(&run).unwrap();
+        assert_eq!(found.record.status, RunStatus::Finished);
+        assert_eq!(
+            content(&found),
+            content(&expected),
+            "after {resumed} kills, seed {seed}"
+        );
+        assert!(found.record.notes.is_empty(), "{:?}", found.record.notes);
+        ended += 1;
+    }
+    eprintln!(
+        "{killed} kills in {ended} runs, seed {seed}: each run ended bit-equal to the one left alone"
+    );
+}
+
+#[test]
+fn a_full_disk_leaves_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first refresh makes checkpoints larger than a file may get, as a disk that is full would.
+    let program = env!("CARGO_BIN_EXE_fosi");
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 40; exec {program} {}",
+        ARGUMENTS.join(" ")
+    );
+    let limited = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&limited.stderr);
+    assert_eq!(limited.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("cannot write") && message.contains("checkpoint-"),
+        "{message}"
+    );
+    let run = folder.path().join("runs/r");
+    let (checkpoint, damaged) = Checkpoint::read_newest(&run).unwrap().unwrap();
+    assert!(damaged.is_empty() && checkpoint.progress.step > 0);
+
+    assert!(
+        start(folder.path(), &["train", "--resume", "runs/r"])
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let reference = tempfile::tempdir().unwrap();
+    assert!(
+        start(reference.path(), &ARGUMENTS)
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
+    assert_eq!(content(&Run::read(&run).unwrap()), content(&expected));
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("runs/r");
+    let mut child = start(folder.path(), &ARGUMENTS);
+    let checkpoints = || {
+        let entries = fs::read_dir(&run).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.to_string_lossy().ends_with(".safetensors"));
+        paths.sort();
+        paths
+    };
+    while checkpoints().len() < 2 {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = checkpoints().pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    assert!(
+        start(folder.path(), &["train", "--resume", "runs/r"])
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let found = Run::read(&run).unwrap();
+    let name = newest.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(
+        found.record.notes[0].contains(&name),
+        "{:?}",
+        found.record.notes
+    );
+
+    let reference = tempfile::tempdir().unwrap();
+    assert!(
+        start(reference.path(), &ARGUMENTS)
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
+    assert_eq!(content(&found), content(&expected));
+}
