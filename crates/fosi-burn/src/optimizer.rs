@@ -80,7 +80,6 @@ pub struct FosiOptimizer<B> {
     precision: Precision,
     /// Whether the next refresh first checks that the loss is the same function at every evaluation.
     check_determinism: bool,
-    gradient_limit: Option<f32>,
 }
 
 impl<B: Base<Host<f32>>> FosiOptimizer<B> {
@@ -108,25 +107,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
                 Precision::F32
             },
             check_determinism: true,
-            gradient_limit: None,
         })
-    }
-
-    /// Limits each entry of the gradient to \[−`limit`, `limit`\] before it is split; none by default. The Hessian
-    /// stays the loss's own.
-    ///
-    /// # Errors
-    /// [`fosi::Error::InvalidSetting`] when `limit` isn't a finite number above 0.
-    pub fn with_gradient_limit(mut self, limit: f64) -> Result<Self, OptimizerError> {
-        if !(limit > 0.0 && limit.is_finite()) {
-            return Err(OptimizerError::Fosi(fosi::Error::InvalidSetting {
-                setting: "the gradient's limit",
-                given: limit.to_string(),
-                allowed: "a finite number above 0",
-            }));
-        }
-        self.gradient_limit = Some(limit as f32);
-        Ok(self)
     }
 
     /// Takes products in another precision than the devices' best.
@@ -178,12 +159,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         module: &mut M,
         gradients: GradientsParams,
     ) -> Result<StepReport, OptimizerError> {
-        let mut gradient: Vec<f32> = self.layout.gradient(module, gradients)?;
-        if let Some(limit) = self.gradient_limit {
-            // What isn't finite is left to be refused.
-            let finite = gradient.iter_mut().filter(|entry| entry.is_finite());
-            finite.for_each(|entry| *entry = entry.clamp(-limit, limit));
-        }
+        let gradient: Vec<f32> = self.layout.gradient(module, gradients)?;
         let mut parameters: Vec<f32> = self.layout.parameters(module)?;
         self.fosi.set_learning_rate(learning_rate)?;
         let report = self.fosi.step(&mut parameters, &gradient)?;

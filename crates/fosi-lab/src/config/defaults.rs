@@ -84,7 +84,7 @@ impl TrainConfig {
             TaskName::Lr if self.data == DataName::Digits => Self {
                 batch: 64,
                 epochs: 60,
-                schedule: RefreshSchedule::Interval(50),
+                schedule: RefreshSchedule::Interval(200),
                 ..self
             },
             TaskName::Lr => self,

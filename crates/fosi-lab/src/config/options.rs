@@ -65,7 +65,7 @@ pub struct TrainOptions {
     /// Newton rate in the subspace [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub alpha: Option<f64>,
-    /// Steps between estimations of the spectrum [default: 800 on mnist, 50 on digits]
+    /// Steps between estimations of the spectrum [default: 800; digits: 200]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
     pub interval: Option<usize>,
     /// Instead of --interval: cost of a step with FOSI over one without, such as 1.1

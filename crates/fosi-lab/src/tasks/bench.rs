@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov};
-use fosi::{FosiConfig, Rate, Schedule};
+use fosi::{Clipping, FosiConfig, Rate, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, Precision, RefreshAttempt};
 
 use super::{Task, TaskError};
@@ -56,10 +56,6 @@ impl<T: Task> Bench<T> {
             HvpPrecision::F64 => optimizer,
             HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
-        let optimizer = match self.config.clip_gradient {
-            Some(limit) => optimizer.with_gradient_limit(limit).map_err(other)?,
-            None => optimizer,
-        };
         Ok(Box::new(Training {
             task: Arc::clone(&self.task),
             name,
@@ -96,6 +92,7 @@ impl<T: Task> Bench<T> {
             lanczos_steps: config.m,
             newton_rate: Rate::Constant(config.alpha),
             scale_limit: config.clip.get(name.base),
+            clipping: config.clip_gradient.map_or(Clipping::None, Clipping::Value),
             schedule,
             seed,
             ..FosiConfig::default()

@@ -1,0 +1,117 @@
+"""Ours against Python's, alternating: each round runs every contestant once, and medians over the rounds count.
+
+    bench/peers [n]
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import scipy.sparse.linalg as sparse
+
+program = sys.argv[1]
+n = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+rounds, steps = 5, 20
+
+
+def median_time(action):
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def ours(what):
+    answer = subprocess.run([program, what, str(n)], check=True, capture_output=True, text=True)
+    return json.loads(answer.stdout)["seconds"]
+
+
+diagonal = 1.0 / np.arange(1, n + 1, dtype=np.float32)
+
+
+def eigsh():
+    operator = sparse.LinearOperator((n, n), matvec=lambda v: diagonal * v.ravel(), dtype=np.float32)
+    start = np.cos(np.arange(n, dtype=np.float32))
+    begun = time.perf_counter()
+    try:
+        # One pass: what has not converged after ncv products is left.
+        sparse.eigsh(operator, k=10, ncv=40, which="LA", maxiter=1, v0=start, tol=0)
+    except sparse.ArpackNoConvergence:
+        pass
+    return time.perf_counter() - begun
+
+
+def torch_step(make):
+    import torch
+
+    x = torch.nn.Parameter(torch.sin(0.37 * torch.arange(n)))
+    x.grad = torch.sin(0.37 * torch.arange(n))
+    optimizer = make(torch.optim, [x])
+    return median_time(optimizer.step)
+
+
+def optax_step(make):
+    import jax
+    import optax
+
+    optimizer = make(optax)
+    x = jax.numpy.sin(0.37 * jax.numpy.arange(n))
+    g = x + 0.0
+    state = [optimizer.init(x), x]
+
+    def update(g, state, x):
+        change, state = optimizer.update(g, state, x)
+        return optax.apply_updates(x, change), state
+
+    compiled = jax.jit(update, donate_argnums=(1, 2))
+
+    def step():
+        state[1], state[0] = compiled(g, state[0], state[1])
+        state[1].block_until_ready()
+
+    return median_time(step)
+
+
+contests = {
+    "estimation, k = 10, m = 40": (lambda: ours("estimation"), [("scipy eigsh", eigsh)]),
+    "Heavy-Ball step": (
+        lambda: ours("hb"),
+        [
+            ("torch SGD", lambda: torch_step(lambda t, p: t.SGD(p, lr=1e-3, momentum=0.9))),
+            ("optax sgd", lambda: optax_step(lambda o: o.sgd(1e-3, momentum=0.9))),
+        ],
+    ),
+    "Adam step": (
+        lambda: ours("adam"),
+        [
+            ("torch Adam", lambda: torch_step(lambda t, p: t.Adam(p, lr=1e-3))),
+            ("torch Adam, fused", lambda: torch_step(lambda t, p: t.Adam(p, lr=1e-3, fused=True))),
+            ("optax adam", lambda: optax_step(lambda o: o.adam(1e-3))),
+        ],
+    ),
+}
+
+print(f"n = {n}, medians of {rounds} rounds\n")
+print("| what | ours | peer | its time | ours / peer |")
+print("|---|---:|---|---:|---:|")
+for what, (our, peers) in contests.items():
+    times = {"ours": []} | {name: [] for name, _ in peers}
+    for _ in range(rounds):
+        times["ours"].append(our())
+        for name, peer in peers:
+            try:
+                times[name].append(peer())
+            except ImportError:
+                pass
+    mine = statistics.median(times["ours"])
+    for name, _ in peers:
+        if times[name]:
+            theirs = statistics.median(times[name])
+            print(f"| {what} | {mine * 1e3:.2f} ms | {name} | {theirs * 1e3:.2f} ms | {mine / theirs:.2f} |")
+        else:
+            print(f"| {what} | {mine * 1e3:.2f} ms | {name} | not installed | |")

@@ -1,0 +1,57 @@
+//! What a Hessian-vector product costs beside a gradient, for the paper's networks at the paper's size: a product is one
+//! gradient on the f64 copy, since the gradient at the parameters is computed once an estimation.
+
+use std::time::Duration;
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use criterion::{Criterion, criterion_group, criterion_main};
+use fosi_burn::{Precision, Twin, backward};
+use fosi_lab::models::autoencoder::{Autoencoder, AutoencoderConfig};
+use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
+use fosi_lab::models::mobilenet::{MobileNet, MobileNetConfig};
+
+fn measure<M: Module>(c: &mut Criterion, name: &str, model: &M, loss: impl Fn(&M) -> Tensor<1>) {
+    let mut group = c.benchmark_group("product");
+    group.sample_size(10);
+    group.warm_up_time(Duration::from_millis(500));
+    group.measurement_time(Duration::from_secs(10));
+    group.bench_function(format!("{name}-gradient"), |bencher| {
+        bencher.iter(|| backward(model, &loss).expect("a gradient"));
+    });
+    let twin = Twin::new(model, Precision::F64).expect("a copy in f64");
+    let parameters = twin.parameters().to_vec();
+    group.bench_function(format!("{name}-product"), |bencher| {
+        bencher.iter(|| {
+            twin.value_and_gradient(&parameters, &loss)
+                .expect("a gradient")
+        });
+    });
+    group.finish();
+}
+
+fn products(c: &mut Criterion) {
+    let device = Device::flex().autodiff();
+
+    let model = AutoencoderConfig::default().init(1, &device);
+    let images = Tensor::<4>::random([256, 3, 32, 32], Distribution::Uniform(-1.0, 1.0), &device);
+    measure(c, "ae-batch256", &model, |model: &Autoencoder| {
+        model.loss(images.clone())
+    });
+
+    let model = CharLstmConfig::default().init(1, &device);
+    let codes = Tensor::<2, Int>::random([32, 128], Distribution::Uniform(0.0, 127.0), &device);
+    measure(c, "lm-batch32", &model, |model: &CharLstm| {
+        model.loss(codes.clone(), codes.clone())
+    });
+
+    let model = MobileNetConfig::default().init(1, &device);
+    let patches = Tensor::<4>::random([16, 1, 96, 64], Distribution::Default, &device);
+    let targets = Tensor::<2>::zeros([16, 527], &device);
+    measure(c, "ac-batch16", &model, |model: &MobileNet| {
+        model.loss(patches.clone(), targets.clone())
+    });
+}
+
+criterion_group!(benches, products);
+criterion_main!(benches);

@@ -1,0 +1,60 @@
+//! Times one of ours for `bench/peers`: `peers hb|adam|estimation N` prints the median seconds as JSON.
+
+use std::time::Instant;
+
+use fosi::base::{Adam, Base, GradientDescent, HeavyBall};
+use fosi::{Fosi, FosiConfig, Host, operator};
+
+const STEPS: usize = 20;
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn step(base: impl Base<Host<f32>>, n: usize) -> Result<f64, fosi::Error> {
+    let mut optimizer = Fosi::new(Host::new(n), base, 1e-3, FosiConfig::base_only())?;
+    let mut x: Vec<f32> = (0..n).map(|i| (0.37 * i as f32).sin()).collect();
+    let gradient = x.clone();
+    let mut times = Vec::new();
+    for _ in 0..STEPS {
+        let started = Instant::now();
+        optimizer.step(&mut x, &gradient)?;
+        times.push(started.elapsed().as_secs_f64());
+    }
+    Ok(median(times))
+}
+
+/// The operator diag(1, 1/2, …, 1/n), the first time with memory that has to be made.
+fn estimation(n: usize) -> Result<f64, fosi::Error> {
+    let config = FosiConfig {
+        largest: 10,
+        lanczos_steps: Some(40),
+        ..FosiConfig::default()
+    };
+    let mut optimizer = Fosi::new(Host::<f32>::new(n), GradientDescent, 1e-3, config)?;
+    let diagonal: Vec<f32> = (1..=n).map(|i| 1.0 / i as f32).collect();
+    let mut hessian = operator::from_fn(|v: &[f32], out: &mut [f32]| {
+        for ((out, v), d) in out.iter_mut().zip(v).zip(&diagonal) {
+            *out = d * v;
+        }
+    });
+    let started = Instant::now();
+    optimizer.refresh(&mut hessian)?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, n] = arguments.as_slice() else {
+        return Err("usage: peers hb|adam|estimation N".into());
+    };
+    let n = n.parse()?;
+    let seconds = match what.as_str() {
+        "hb" => step(HeavyBall::new(0.9), n)?,
+        "adam" => step(Adam::default(), n)?,
+        _ => estimation(n)?,
+    };
+    println!("{{\"seconds\": {seconds:e}}}");
+    Ok(())
+}
