@@ -364,9 +364,23 @@ fn print_run(run: &Run, folder: &Path, out: &mut dyn Write) -> std::io::Result<(
     for failure in &run.record.failures {
         writeln!(
             out,
-            "{} (seed {}) was stopped in epoch {}: {}.",
-            failure.optimizer, failure.seed, failure.epoch, failure.reason
+            "{} (seed {}) was stopped in epoch {} after step {}: {}.",
+            failure.optimizer, failure.seed, failure.epoch, failure.step, failure.reason
         )?;
+        if let Some(largest) = failure.eigenvalues.first() {
+            writeln!(
+                out,
+                "  Its newest spectrum had eigenvalues up to {largest:.4e}; s was {:.3}.",
+                failure.scale
+            )?;
+        }
+        match &failure.state {
+            Some(file) => writeln!(out, "  Its last good state is in {file}.")?,
+            None => writeln!(
+                out,
+                "  Its state was no longer finite: the newest checkpoint is the last good one."
+            )?,
+        }
     }
     writeln!(
         out,

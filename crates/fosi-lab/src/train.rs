@@ -12,8 +12,8 @@ use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{
-    Checkpoint, DataDescription, Failure, MetricsRow, ModelDescription, Progress, RefreshRecord,
-    Run, RunError, RunFolder, RunRecord, RunStatus, TraineeState,
+    Checkpoint, DataDescription, Failure, MetricsRow, ModelDescription, Progress, RefreshOutcome,
+    RefreshRecord, Run, RunError, RunFolder, RunRecord, RunStatus, TraineeState,
 };
 
 /// Data and a model that can be trained on it from the same start by any optimizer.
@@ -295,13 +295,14 @@ struct Log<'a> {
 }
 
 enum Stop {
-    Step(StepError),
+    /// With the state before the step, where it is known.
+    Step(StepError, Option<TraineeState>),
     Folder(RunError),
 }
 
 impl From<StepError> for Stop {
     fn from(error: StepError) -> Self {
-        Self::Step(error)
+        Self::Step(error, None)
     }
 }
 
@@ -356,7 +357,7 @@ impl<'a> Training<'a> {
         );
         let failure = match self.run(workbench, from, log, interrupt) {
             Ok(()) => None,
-            Err(Stop::Step(error)) => Some(self.failure(&error)),
+            Err(Stop::Step(error, state)) => Some(self.failure(&error, state, log)?),
             Err(Stop::Folder(error)) => return Err(error),
         };
         if let Some(failure) = &failure {
@@ -366,6 +367,7 @@ impl<'a> Training<'a> {
         Ok(failure)
     }
 
+    /// Trains; an error that stops it comes with the state before the step that failed, where there is one.
     fn run(
         &mut self,
         workbench: &dyn Workbench,
@@ -374,16 +376,31 @@ impl<'a> Training<'a> {
         interrupt: &Interrupt,
     ) -> Result<(), Stop> {
         let mut trainee = workbench.trainee(self.optimizer, self.seed)?;
+        let outcome = self.run_trainee(trainee.as_mut(), from, log, interrupt);
+        outcome.map_err(|stop| match stop {
+            // A step that fails leaves model and optimizer as they were.
+            Stop::Step(error, None) => Stop::Step(error, trainee.state().ok()),
+            other => other,
+        })
+    }
+
+    fn run_trainee(
+        &mut self,
+        trainee: &mut dyn Trainee,
+        from: Option<Checkpoint>,
+        log: &mut Log,
+        interrupt: &Interrupt,
+    ) -> Result<(), Stop> {
         if let Some(checkpoint) = from {
-            self.go_on_from(&checkpoint, trainee.as_mut())?;
+            self.go_on_from(&checkpoint, trainee)?;
         }
         while self.epoch <= self.config.epochs as u64 {
-            let outcome = self.train_epoch(trainee.as_mut(), log, interrupt);
+            let outcome = self.train_epoch(trainee, log, interrupt);
             log.run.record.refreshes.extend(trainee.take_refreshes());
             if !outcome? {
                 return Ok(());
             }
-            let row = self.evaluate(trainee.as_mut())?;
+            let row = self.evaluate(trainee)?;
             log.folder.append(&row)?;
             log.run.rows.push(row);
             log.observer.epoch(&row);
@@ -480,31 +497,32 @@ impl<'a> Training<'a> {
     }
 
     fn write_checkpoint(&self, trainee: &mut dyn Trainee, log: &mut Log) -> Result<(), Stop> {
-        let record = &mut log.run.record;
-        record.refreshes.extend(trainee.take_refreshes());
-        let cost = trainee.cost();
-        let checkpoint = Checkpoint {
-            progress: Progress {
-                format: Progress::FORMAT,
-                number: *log.checkpoints,
-                optimizer: self.optimizer,
-                seed: self.seed,
-                epoch: self.epoch,
-                epoch_step: self.epoch_step,
-                step: self.step,
-                seconds: self.seconds.as_secs_f64(),
-                gradients: cost.gradients,
-                products: cost.products,
-                refresh_seconds: cost.refresh_seconds,
-                rows: log.run.rows.len(),
-                refreshes: record.refreshes.clone(),
-                failures: record.failures.clone(),
-            },
-            trainee: trainee.state()?,
-        };
+        log.run.record.refreshes.extend(trainee.take_refreshes());
+        let checkpoint = self.checkpoint(trainee.state()?, trainee.cost(), log);
         checkpoint.write(log.folder.path())?;
         *log.checkpoints += 1;
         Ok(())
+    }
+
+    fn checkpoint(&self, trainee: TraineeState, cost: Cost, log: &Log) -> Checkpoint {
+        let record = &log.run.record;
+        let progress = Progress {
+            format: Progress::FORMAT,
+            number: *log.checkpoints,
+            optimizer: self.optimizer,
+            seed: self.seed,
+            epoch: self.epoch,
+            epoch_step: self.epoch_step,
+            step: self.step,
+            seconds: self.seconds.as_secs_f64(),
+            gradients: cost.gradients,
+            products: cost.products,
+            refresh_seconds: cost.refresh_seconds,
+            rows: log.run.rows.len(),
+            refreshes: record.refreshes.clone(),
+            failures: record.failures.clone(),
+        };
+        Checkpoint { progress, trainee }
     }
 
     fn evaluate(&self, trainee: &mut dyn Trainee) -> Result<MetricsRow, StepError> {
@@ -528,13 +546,39 @@ impl<'a> Training<'a> {
         })
     }
 
-    fn failure(&self, error: &StepError) -> Failure {
-        Failure {
+    fn failure(
+        &self,
+        error: &StepError,
+        state: Option<TraineeState>,
+        log: &Log,
+    ) -> Result<Failure, RunError> {
+        let refreshes = log.run.record.refreshes.iter().rev();
+        let own = |refresh: &&RefreshRecord| {
+            (refresh.optimizer, refresh.seed) == (self.optimizer, self.seed)
+        };
+        let spectrum = refreshes
+            .filter(own)
+            .find_map(|refresh| match &refresh.outcome {
+                RefreshOutcome::Accepted {
+                    eigenvalues, scale, ..
+                } => Some((eigenvalues.clone(), *scale)),
+                RefreshOutcome::Refused { .. } => None,
+            });
+        let (eigenvalues, scale) = spectrum.unwrap_or((Vec::new(), 1.0));
+        let name = format!("stopped-{}-{}.safetensors", self.optimizer, self.seed);
+        let saved = state.map(|state| {
+            let checkpoint = self.checkpoint(state, Cost::default(), log);
+            checkpoint.write_to(&log.folder.path().join(&name))
+        });
+        Ok(Failure {
             optimizer: self.optimizer,
             seed: self.seed,
             epoch: self.epoch,
             step: self.step,
             reason: error.to_string(),
-        }
+            eigenvalues,
+            scale,
+            state: saved.transpose()?.map(|()| name),
+        })
     }
 }

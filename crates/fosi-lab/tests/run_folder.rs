@@ -64,6 +64,9 @@ fn record() -> RunRecord {
         epoch: 2,
         step: 30,
         reason: "the training loss is NaN".to_owned(),
+        eigenvalues: vec![0.1 + 0.2],
+        scale: 3.0,
+        state: Some("stopped-hb-3.safetensors".to_owned()),
     }];
     record
 }

@@ -264,6 +264,34 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
     }
 }
 
+#[test]
+fn a_run_that_diverges_keeps_its_last_good_state() {
+    let folder = Folder::new();
+    let more = ["--optimizers", "gd,fosi-hb", "--lr", "gd=0.1,hb=3e38"];
+    let run = digits(&folder, &more);
+    let [failure] = run.record.failures.as_slice() else {
+        panic!("{:?}", run.record.failures)
+    };
+    assert_eq!(failure.optimizer.to_string(), "fosi-hb");
+    assert!(
+        failure.reason.contains("diverged") || failure.reason.contains("finite"),
+        "{failure:?}"
+    );
+    // Gradient descent went on to the end.
+    assert_eq!(
+        run.rows
+            .iter()
+            .filter(|row| row.optimizer.to_string() == "gd")
+            .count(),
+        6
+    );
+    assert!(failure.step > 0);
+    assert_eq!(
+        failure.state.as_deref(),
+        Some("stopped-fosi-hb-0.safetensors")
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_keeps_what_was_done() {

@@ -86,12 +86,7 @@ impl Checkpoint {
     /// # Errors
     /// [`RunError::Write`]; the older ones then stay.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
-        let path = folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.progress.number));
-        let bytes = self.to_bytes().map_err(|reason| RunError::Write {
-            path: path.clone(),
-            source: std::io::Error::other(reason),
-        })?;
-        replace_file(&path, &bytes)?;
+        self.write_to(&folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.progress.number)))?;
         let mut files = files(folder);
         files.truncate(files.len().saturating_sub(KEPT));
         for old in files {
@@ -101,6 +96,31 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Replaces the file at `path`.
+    ///
+    /// # Errors
+    /// [`RunError::Write`]; the old one then stays.
+    pub fn write_to(&self, path: &Path) -> Result<(), RunError> {
+        let bytes = self.to_bytes().map_err(|reason| RunError::Write {
+            path: path.to_owned(),
+            source: std::io::Error::other(reason),
+        })?;
+        replace_file(path, &bytes)
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// [`RunError::Checkpoint`] where it is missing, damaged or of another version.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        let bytes = fs::read(path).map_err(|error| error.to_string());
+        let checkpoint = bytes.and_then(|bytes| Self::from_bytes(&bytes));
+        checkpoint.map_err(|reason| RunError::Checkpoint {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+
     /// The newest good checkpoint of a run's folder, and what is wrong with newer ones; `None` where there is no file.
     ///
     /// # Errors
@@ -108,10 +128,9 @@ impl Checkpoint {
     pub fn read_newest(folder: &Path) -> Result<Option<(Self, Vec<RunError>)>, RunError> {
         let mut damaged = Vec::new();
         for path in files(folder).into_iter().rev() {
-            let bytes = fs::read(&path).map_err(|error| error.to_string());
-            match bytes.and_then(|bytes| Self::from_bytes(&bytes)) {
+            match Self::read(&path) {
                 Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
-                Err(reason) => damaged.push(RunError::Checkpoint { path, reason }),
+                Err(error) => damaged.push(error),
             }
         }
         match damaged.into_iter().next() {

@@ -205,4 +205,10 @@ pub struct Failure {
     pub step: u64,
     /// Why.
     pub reason: String,
+    /// Eigenvalues of the newest spectrum, the largest first; empty where there was none.
+    pub eigenvalues: Vec<f64>,
+    /// Factor s on the base optimizer's direction at the time; 1 where there was no spectrum.
+    pub scale: f64,
+    /// File in the run's folder that holds the last good state of model and optimizer; none where it wasn't finite.
+    pub state: Option<String>,
 }

@@ -172,6 +172,9 @@ fn a_stopped_optimizer_is_marked() {
         epoch: 5,
         step: 41,
         reason: String::new(),
+        eigenvalues: Vec::new(),
+        scale: 1.0,
+        state: None,
     }];
     let entries = summarize(&[stopped]);
     assert_eq!((entries[0].stopped, entries[1].stopped), (true, false));

@@ -153,16 +153,24 @@ fn spread(spread: &Spread, decimals: usize) -> String {
     let median = match spread.median {
         value if value.is_nan() => return "–".to_owned(),
         value if value.is_infinite() => "not reached".to_owned(),
-        value => format!("{value:.decimals$}"),
+        value => number(value, decimals),
     };
     let ends = [spread.low, spread.high].map(|value| match value.is_infinite() {
         true => "∞".to_owned(),
-        false => format!("{value:.decimals$}"),
+        false => number(value, decimals),
     });
     if ends[0] == ends[1] {
         return median;
     }
     format!("{median}\n{}–{}", ends[0], ends[1])
+}
+
+/// A loss that has exploded would fill the line with digits.
+fn number(value: f64, decimals: usize) -> String {
+    match value.abs() < 1e7 {
+        true => format!("{value:.decimals$}"),
+        false => format!("{value:.3e}"),
+    }
 }
 
 fn seeds_note(entries: &[Entry]) -> Option<String> {

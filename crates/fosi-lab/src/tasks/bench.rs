@@ -243,6 +243,17 @@ impl<T: Task, B: Elementwise> Trainee for Training<T, B> {
     }
 
     fn state(&self) -> Result<TraineeState, StepError> {
+        let parameters: Vec<f32> = self
+            .optimizer
+            .layout()
+            .parameters(&self.model)
+            .map_err(other)?;
+        if let Some(entry) = parameters.iter().find(|entry| !entry.is_finite()) {
+            return Err(StepError::NotFinite {
+                what: "a parameter",
+                value: f64::from(*entry),
+            });
+        }
         let mut store = SafetensorsStore::from_bytes(None);
         // Visitors see batch norm's running statistics without their last update; `valid` takes that in first.
         self.model.valid().save_into(&mut store).map_err(other)?;
