@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use fosi::base::Base;
 use fosi::error::{BoxError, LanczosError};
 use fosi::operator::{Counted, DifferenceQuotient};
-use fosi::{Fosi, FosiConfig, Host, Refresh, StepReport};
+use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport};
 
 use crate::{BridgeError, FlatLayout, Precision, Twin, backward};
 
@@ -35,6 +35,9 @@ pub struct TrainStep {
     pub refresh: Option<RefreshAttempt>,
 }
 
+/// Step of the central difference along v₁, relative to 1 + ‖θ‖: at kinks it says what the losses do nearby.
+const CURVATURE_STEP: f64 = 1e-6;
+
 /// A refresh, made or failed, and its cost.
 #[derive(Debug)]
 pub struct RefreshAttempt {
@@ -46,6 +49,9 @@ pub struct RefreshAttempt {
     pub gradients: u64,
     /// Wall time in seconds.
     pub seconds: f64,
+    /// v₁ᵀH_b v₁ on each of several losses, v₁ the eigenvector of the largest eigenvalue λ₁ of their mean: their mean is
+    /// λ₁, and how far they lie apart says how much of λ₁ is the batches'. Empty for one loss and a failed refresh.
+    pub batch_curvatures: Vec<f64>,
 }
 
 /// FOSI around a base optimizer, for modules of one architecture.
@@ -250,15 +256,54 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
             Precision::F32 => DifferenceQuotient::central(twin.parameters(), gradient),
         };
         let mut counted = Counted::new(&mut quotient);
-        let result = self.fosi.refresh(&mut counted);
+        let result = unless_bridge(self.fosi.refresh(&mut counted))?;
         let products = counted.products;
         gradients += quotient.gradients() * losses.len() as u64;
+        let mut batch_curvatures = Vec::new();
+        if result.is_ok() && losses.len() > 1 {
+            for loss in losses {
+                batch_curvatures.push(self.curvature_on(&twin, loss)?);
+                gradients += 2;
+            }
+        }
         Ok(RefreshAttempt {
-            result: unless_bridge(result)?,
+            result,
             products,
             gradients,
+            batch_curvatures,
             seconds: started.elapsed().as_secs_f64(),
         })
+    }
+
+    /// v₁ᵀHv₁ on one loss, v₁ the eigenvector of the largest eigenvalue.
+    fn curvature_on<M: Module>(
+        &self,
+        twin: &Twin<M>,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<f64, OptimizerError> {
+        let Some(spectrum) = self.fosi.spectrum() else {
+            return Ok(f64::NAN);
+        };
+        let (space, mut v) = (self.fosi.space(), vec![0.0_f32; self.layout.len()]);
+        let mut first = vec![0.0; spectrum.eigenvalues.len()];
+        first[0] = -1.0;
+        space.subtract(&spectrum.basis, &first, &mut v);
+        let theta = twin.parameters();
+        let square: f64 = v.iter().map(|v| f64::from(*v).powi(2)).sum();
+        let step = CURVATURE_STEP * (1.0 + theta.iter().map(|x| x * x).sum::<f64>().sqrt());
+        let slope = |sign: f64| -> Result<f64, OptimizerError> {
+            let moved = theta
+                .iter()
+                .zip(&v)
+                .map(|(x, v)| x + sign * step * f64::from(*v));
+            let (_, gradient) = twin.value_and_gradient(&moved.collect::<Vec<f64>>(), loss)?;
+            Ok(gradient
+                .iter()
+                .zip(&v)
+                .map(|(g, v)| g * f64::from(*v))
+                .sum())
+        };
+        Ok((slope(1.0)? - slope(-1.0)?) / (2.0 * step * square))
     }
 
     /// The optimizer on flat vectors: spectrum, scale, rates.

@@ -297,7 +297,10 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
     let two = sliced
         .refresh_mean(&network, &[slice(0), slice(8)])
         .unwrap();
-    assert_eq!(two.gradients, 2 * one.gradients);
+    // Two more for each slice's own curvature.
+    assert_eq!(two.gradients, 2 * one.gradients + 4);
+    assert!(one.batch_curvatures.is_empty());
+    let slices = two.batch_curvatures.clone();
     let (one, two) = (one.result.unwrap(), two.result.unwrap());
     for (a, b) in one.eigenvalues.iter().zip(&two.eigenvalues) {
         assert!(
@@ -305,6 +308,13 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
             "{a} of the whole, {b} of the mean"
         );
     }
+    // The largest eigenvalue is the mean of the slices' curvatures along its eigenvector, and they differ.
+    let mean = (slices[0] + slices[1]) / 2.0;
+    assert!(
+        (mean - two.eigenvalues[0]).abs() < 1e-5 * mean,
+        "{slices:?} {two:?}"
+    );
+    assert!((slices[0] - slices[1]).abs() > 1e-3 * mean, "{slices:?}");
     let none: [fn(&Network) -> Tensor<1>; 0] = [];
     let error = sliced.refresh_mean(&network, &none).unwrap_err();
     assert!(error.to_string().contains("at least 1"));
