@@ -486,6 +486,11 @@ fn bad_input_is_named() {
         &["train", "lr", "--preset", "smal"],
         &["did you mean `small`?"],
     );
+    refused(
+        &empty,
+        &["train", "lr", "--device", "cuda"],
+        &["built without cuda", "--features cuda"],
+    );
     refused(&empty, &["table", "none"], &["none/run.json"]);
 
     let short = Folder::new();

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig};
+use super::{
+    DeviceName, HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig,
+};
 use crate::data::DataName;
 use crate::optimizers::{Base, OptimizerName};
 
@@ -70,6 +72,7 @@ impl TrainConfig {
             batch: 1024,
             epochs: 100,
             seeds: vec![0],
+            device: DeviceName::Cpu,
             threads: None,
             hvp: HvpPrecision::F64,
             hvp_mode: HvpMode::Train,
@@ -155,6 +158,7 @@ impl TrainConfig {
                 eval_examples: Some(300),
                 batch: 32,
                 epochs: 12,
+                lr: rates(0.1, 0.01),
                 ..small
             },
         }

@@ -82,6 +82,7 @@ impl TrainConfig {
         let threads = self.threads.map(|n| n.to_string());
         let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
         vec![
+            ("device", self.device.to_string()),
             ("preset", self.preset.to_string()),
             ("examples", or_all(self.examples)),
             ("eval-examples", or_all(self.eval_examples)),

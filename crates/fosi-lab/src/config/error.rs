@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::TaskName;
+use super::{DeviceName, TaskName};
 use crate::data::DataName;
 use crate::names::UnknownName;
 
@@ -48,6 +48,14 @@ pub enum ConfigError {
         data: DataName,
         /// The task's data sets.
         allowed: &'static [DataName],
+    },
+    /// A device that the program was built without.
+    #[error(
+        "this program was built without {device}: build it with --features {device}, or leave --device out"
+    )]
+    NotBuilt {
+        /// The device given.
+        device: DeviceName,
     },
     /// `--width` for a model that has none.
     #[error("task {task} has no width to change: leave --width out (ae, lm and ac have one)")]

@@ -95,14 +95,26 @@ pub enum HvpMode {
     Eval,
 }
 
-/// Gives an enum of two names its text form, which is also its form in files.
-macro_rules! two_names {
-    ($type:ident, $what:literal, $first:ident = $first_name:literal, $second:ident = $second_name:literal) => {
+/// Where models are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceName {
+    /// The CPU.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; needs the program's feature `cuda`.
+    Cuda,
+    /// Any GPU, through WebGPU; needs the program's feature `wgpu`.
+    Wgpu,
+}
+
+/// Gives an enum of a few names its text form, which is also its form in files.
+macro_rules! named {
+    ($type:ident, $what:literal, $($variant:ident = $name:literal),+) => {
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(match self {
-                    Self::$first => $first_name,
-                    Self::$second => $second_name,
+                    $(Self::$variant => $name),+
                 })
             }
         }
@@ -111,10 +123,12 @@ macro_rules! two_names {
             type Err = UnknownName;
 
             fn from_str(name: &str) -> Result<Self, UnknownName> {
-                match known_name($what, name, &[$first_name, $second_name])? {
-                    $second_name => Ok(Self::$second),
-                    _ => Ok(Self::$first),
-                }
+                let known = known_name($what, name, &[$($name),+])?;
+                let mut found = Self::default();
+                $(if known == $name {
+                    found = Self::$variant;
+                })+
+                Ok(found)
             }
         }
 
@@ -134,9 +148,16 @@ macro_rules! two_names {
     };
 }
 
-two_names!(Preset, "preset", Small = "small", Paper = "paper");
-two_names!(HvpMode, "mode", Train = "train", Eval = "eval");
-two_names!(HvpPrecision, "precision", F64 = "f64", F32 = "f32");
+named!(Preset, "preset", Small = "small", Paper = "paper");
+named!(HvpMode, "mode", Train = "train", Eval = "eval");
+named!(HvpPrecision, "precision", F64 = "f64", F32 = "f32");
+named!(
+    DeviceName,
+    "device",
+    Cpu = "cpu",
+    Cuda = "cuda",
+    Wgpu = "wgpu"
+);
 
 /// Weights of a frozen network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,10 +204,11 @@ pub enum RefreshSchedule {
 }
 
 /// How Hessian-vector products are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum HvpPrecision {
     /// Difference quotients of gradients in f64: exact to about six digits.
+    #[default]
     F64,
     /// In f32: for devices without f64; unreliable with ReLU.
     F32,
@@ -249,6 +271,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// One run of every optimizer for each.
     pub seeds: Vec<u64>,
+    /// Where models are trained.
+    pub device: DeviceName,
     /// Threads; `None`: one a core.
     pub threads: Option<usize>,
     /// How Hessian-vector products are computed.
@@ -325,6 +349,16 @@ impl TrainConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        let built = match self.device {
+            DeviceName::Cpu => true,
+            DeviceName::Cuda => cfg!(feature = "cuda"),
+            DeviceName::Wgpu => cfg!(feature = "wgpu"),
+        };
+        if !built {
+            return Err(ConfigError::NotBuilt {
+                device: self.device,
+            });
+        }
         let allowed = self.task.data_sets();
         if !allowed.contains(&self.data) {
             let (task, data) = (self.task, self.data);

@@ -6,8 +6,8 @@ use clap::{Args, Command};
 use serde::Deserialize;
 
 use super::{
-    BaseValues, ConfigError, HvpMode, HvpPrecision, List, Preset, RefreshSchedule, TrainConfig,
-    Weights,
+    BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset, RefreshSchedule,
+    TrainConfig, Weights,
 };
 use crate::data::DataName;
 use crate::names::known_name;
@@ -122,6 +122,9 @@ pub struct TrainOptions {
     /// Steps between checkpoints, with which `fosi train --resume RUN` goes on [default: none]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
     pub checkpoint_every: Option<usize>,
+    /// Where models are trained: cpu, or cuda or wgpu where the program was built with that feature [default: cpu]
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<DeviceName>,
     /// Threads [default: one a core]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub threads: Option<usize>,
@@ -194,6 +197,7 @@ impl TrainOptions {
         override_with(&mut config.batch, self.batch);
         override_with(&mut config.epochs, self.epochs);
         override_with(&mut config.hvp, self.hvp);
+        override_with(&mut config.device, self.device);
         override_with(&mut config.hvp_mode, self.hvp_mode);
         override_with(&mut config.width, self.width);
         override_with(&mut config.sequence, self.sequence);

@@ -10,6 +10,7 @@ use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov}
 use fosi::{Clipping, FosiConfig, Rate, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, Precision, RefreshAttempt};
 
+use super::device::device;
 use super::{Task, TaskError};
 use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part, Prefetch};
@@ -30,7 +31,7 @@ pub(super) struct Bench<T> {
 
 impl<T: Task> Bench<T> {
     pub(super) fn boxed(task: T, config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
-        let model = task.init(0, &Device::flex().autodiff());
+        let model = task.init(0, &device(config.device).autodiff());
         let layout = FlatLayout::of(&model).map_err(|e| TaskError::Other(Box::new(e)))?;
         Ok(Box::new(Self {
             task: Arc::new(task),
@@ -45,7 +46,7 @@ impl<T: Task> Bench<T> {
         seed: u64,
         base: B,
     ) -> Result<Box<dyn Trainee + '_>, StepError> {
-        let device = Device::flex();
+        let device = device(self.config.device);
         device.seed(seed);
         let device = device.autodiff();
         let model = self.task.init(seed, &device);

@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use sha2::{Digest, Sha256};
 
 use super::TaskError;
+use super::device::device;
 use crate::config::{TrainConfig, Weights};
 use crate::data::{ColourSplit, DataError, Dataset, Images, Split};
 use crate::models::resnet18::{FEATURES, ResNet18, WEIGHTS_HINT};
@@ -36,7 +37,7 @@ pub(super) fn of_cifar10(config: &TrainConfig) -> Result<(Split, Vec<String>), T
         Some(weights) => weights,
         None => return Err(TaskError::NoWeights { hint: WEIGHTS_HINT }),
     };
-    let mut backbone = Backbone::new(weights)?;
+    let mut backbone = Backbone::new(weights, device(config.device))?;
     let ColourSplit { train, validation } = ColourSplit::open(config)?;
     let name = config.data.to_string();
     let mut notes = Vec::new();
@@ -63,11 +64,12 @@ struct Backbone<'a> {
     weights: &'a Weights,
     /// Names the weights' bytes.
     key: Vec<u8>,
+    device: Device,
     model: Option<ResNet18>,
 }
 
 impl<'a> Backbone<'a> {
-    fn new(weights: &'a Weights) -> Result<Self, TaskError> {
+    fn new(weights: &'a Weights, device: Device) -> Result<Self, TaskError> {
         let key = match weights {
             Weights::Random => b"random".to_vec(),
             Weights::File(path) if !path.is_file() => {
@@ -88,6 +90,7 @@ impl<'a> Backbone<'a> {
         Ok(Self {
             weights,
             key,
+            device,
             model,
         })
     }
@@ -134,7 +137,7 @@ impl<'a> Backbone<'a> {
     }
 
     fn features(&mut self, images: &Images) -> Result<Vec<f32>, TaskError> {
-        let device = Device::flex();
+        let device = self.device.clone();
         let model = match self.model.take() {
             Some(model) => model,
             None => match self.weights {

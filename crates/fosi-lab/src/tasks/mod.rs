@@ -3,6 +3,7 @@
 mod autoencoding;
 mod bench;
 mod classification;
+mod device;
 mod features;
 mod language;
 mod sound;
