@@ -75,27 +75,34 @@ fn content(run: &Run) -> (Vec<String>, Vec<String>) {
     (run.rows.iter().map(row).collect(), refreshes.collect())
 }
 
+/// The run that nobody touches.
+fn left_alone() -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(start(folder.path(), &ARGUMENTS).wait().unwrap().success());
+    Run::read(&folder.path().join("runs/r")).unwrap()
+}
+
+/// Goes on with the run in `folder` to its end.
+fn resumed(folder: &Path) -> Run {
+    let mut child = start(folder, &["train", "--resume", "runs/r"]);
+    assert!(child.wait().unwrap().success());
+    Run::read(&folder.join("runs/r")).unwrap()
+}
+
 #[test]
 fn runs_killed_at_any_moment_end_bit_equal() {
     let (kills, seed) = (number("FOSI_KILLS", 15), number("FOSI_KILL_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let reference = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    assert!(
-        start(reference.path(), &ARGUMENTS)
-            .wait()
-            .unwrap()
-            .success()
-    );
+    let expected = left_alone();
     let duration = started.elapsed();
-    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
     assert_eq!(expected.rows.len(), 6 * 12);
 
     let (mut killed, mut ended) = (0, 0);
     while killed < kills {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("runs/r");
-        let mut resumed = 0;
+        let mut interrupted = 0;
         loop {
             // A run killed before its first file is whole has not begun.
             let begun = run.join("run.json").exists();
@@ -116,7 +123,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
             child.kill().unwrap();
             child.wait().unwrap();
             killed += 1;
-            resumed += 1;
+            interrupted += 1;
             let newest = Checkpoint::read_newest(&run).unwrap();
             let damaged = newest.map_or(0, |(_, damaged)| damaged.len());
             assert_eq!(damaged, 0, "an unreadable checkpoint after kill {killed}");
@@ -126,7 +133,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
         assert_eq!(
             content(&found),
             content(&expected),
-            "after {resumed} kills, seed {seed}"
+            "after {interrupted} kills, seed {seed}"
         );
         assert!(found.record.notes.is_empty(), "{:?}", found.record.notes);
         ended += 1;
@@ -160,21 +167,8 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
     let (checkpoint, damaged) = Checkpoint::read_newest(&run).unwrap().unwrap();
     assert!(damaged.is_empty() && checkpoint.progress.step > 0);
 
-    assert!(
-        start(folder.path(), &["train", "--resume", "runs/r"])
-            .wait()
-            .unwrap()
-            .success()
-    );
-    let reference = tempfile::tempdir().unwrap();
-    assert!(
-        start(reference.path(), &ARGUMENTS)
-            .wait()
-            .unwrap()
-            .success()
-    );
-    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
-    assert_eq!(content(&Run::read(&run).unwrap()), content(&expected));
+    let found = resumed(folder.path());
+    assert_eq!(content(&found), content(&left_alone()));
 }
 
 #[test]
@@ -199,13 +193,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_and_is_told() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&newest, bytes).unwrap();
-    assert!(
-        start(folder.path(), &["train", "--resume", "runs/r"])
-            .wait()
-            .unwrap()
-            .success()
-    );
-    let found = Run::read(&run).unwrap();
+    let found = resumed(folder.path());
     let name = newest.file_name().unwrap().to_string_lossy().into_owned();
     assert!(
         found.record.notes[0].contains(&name),
@@ -213,13 +201,5 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_and_is_told() {
         found.record.notes
     );
 
-    let reference = tempfile::tempdir().unwrap();
-    assert!(
-        start(reference.path(), &ARGUMENTS)
-            .wait()
-            .unwrap()
-            .success()
-    );
-    let expected = Run::read(&reference.path().join("runs/r")).unwrap();
-    assert_eq!(content(&found), content(&expected));
+    assert_eq!(content(&found), content(&left_alone()));
 }

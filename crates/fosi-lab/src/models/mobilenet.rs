@@ -2,12 +2,12 @@
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::activation::{log_sigmoid, relu};
 use burn::tensor::{Device, Tensor};
 use fosi_burn::like_module;
 
-use super::init::Init;
+use super::init::{Init, conv};
 
 /// Output channels at width 1 and stride of the thirteen separable convolutions (Howard et al. 2017, table 1).
 const SEPARABLE: [(usize, usize); 13] = [
@@ -77,15 +77,6 @@ impl MobileNetConfig {
             output: init.linear(inputs, self.classes),
         }
     }
-}
-
-/// Without a bias: batch norm follows.
-fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Conv2dConfig {
-    let pad = kernel / 2;
-    Conv2dConfig::new([inputs, outputs], [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
-        .with_bias(false)
 }
 
 /// MobileNetV1 (Howard et al. 2017): a convolution, thirteen separable ones, the mean over what is left of time and

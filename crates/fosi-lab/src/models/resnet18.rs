@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::init::Init;
+use super::init::{Init, conv};
 use super::weights::{self, Source, WeightsError};
 
 /// Pooled features of an image.
@@ -132,13 +132,4 @@ impl BasicBlock {
         let x = relu(self.bn1.forward(self.conv1.forward(x)));
         relu(self.bn2.forward(self.conv2.forward(x)) + around)
     }
-}
-
-/// Without a bias: batch norm follows.
-fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Conv2dConfig {
-    let pad = kernel / 2;
-    Conv2dConfig::new([inputs, outputs], [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
-        .with_bias(false)
 }
