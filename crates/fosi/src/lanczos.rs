@@ -50,7 +50,8 @@ pub struct Workspace<S: Space> {
     /// Q, the orthonormal vectors of the last run.
     pub basis: S::Basis,
     current: S::Owned,
-    product: S::Owned,
+    /// Of the last product; free for other use between runs.
+    pub(crate) product: S::Owned,
 }
 
 impl<S: Space> Workspace<S> {

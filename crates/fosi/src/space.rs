@@ -55,8 +55,14 @@ pub trait Space {
     fn push(&self, basis: &mut Self::Basis, a: f64, x: &Self::Vector);
     /// Empties the basis and keeps its memory.
     fn clear(&self, basis: &mut Self::Basis);
-    /// The vector with the given index, counted from 0.
-    fn column(&self, basis: &Self::Basis, index: usize) -> Self::Owned;
+    /// x ← the vector with the given index, counted from 0.
+    fn copy_column(&self, basis: &Self::Basis, index: usize, x: &mut Self::Vector);
+    /// The vector with the given index.
+    fn column(&self, basis: &Self::Basis, index: usize) -> Self::Owned {
+        let mut x = self.zeros();
+        self.copy_column(basis, index, x.borrow_mut());
+        x
+    }
     /// c ← Vᵀx, and returns ‖x‖²: one pass over V.
     fn project(&self, basis: &Self::Basis, x: &Self::Vector, c: &mut [f64]) -> f64;
     /// c ← Vᵀx and d ← Vᵀy in the same pass over V, and returns ‖x‖².

@@ -1,6 +1,6 @@
 //! The extreme eigenpairs of a symmetric operator (the paper's ESE, Algorithm 1).
 
-use std::borrow::Borrow;
+use std::borrow::BorrowMut;
 
 use faer::Side;
 
@@ -181,7 +181,7 @@ pub(crate) fn estimate_with<S: Space>(
     let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
     let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
     let basis = space.rotate(&workspace.basis, &columns);
-    let gram_inverse = gram_inverse(space, &basis);
+    let gram_inverse = gram_inverse(space, &basis, workspace.product.borrow_mut());
     Ok(Spectrum {
         eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
         residuals: chosen.iter().map(|&i| ritz.residual(i, &t)).collect(),
@@ -232,14 +232,14 @@ impl RitzPairs {
     }
 }
 
-/// (VᵀV)⁻¹ row by row.
-fn gram_inverse<S: Space>(space: &S, basis: &S::Basis) -> Vec<f64> {
+/// (VᵀV)⁻¹ row by row; `column` is overwritten.
+fn gram_inverse<S: Space>(space: &S, basis: &S::Basis, column: &mut S::Vector) -> Vec<f64> {
     use faer::linalg::solvers::DenseSolveCore;
     let k = space.size(basis);
     let mut gram = vec![0.0; k * k];
     for (i, row) in gram.chunks_mut(k.max(1)).enumerate() {
-        let column = space.column(basis, i);
-        space.project(basis, column.borrow(), row);
+        space.copy_column(basis, i, column);
+        space.project(basis, column, row);
     }
     let matrix = faer::Mat::from_fn(k, k, |i, j| 0.5 * (gram[i * k + j] + gram[j * k + i]));
     let inverse = matrix.partial_piv_lu().inverse();

@@ -55,3 +55,47 @@ fn steps_allocate_nothing() {
         assert_eq!(allocations::<f64, _>(HeavyBall::default(), clipping), 0);
     }
 }
+
+/// Lanczos keeps m vectors; what comes on top while an estimation runs stays within a twentieth of them. The basis that
+/// is kept afterwards, k vectors, is not temporary. Memory that other threads take isn't counted: they take none but
+/// for sums.
+#[test]
+fn an_estimation_takes_little_more_than_its_vectors() {
+    let (n, m, k) = (200_000_u64, 40, 10);
+    let config = FosiConfig {
+        largest: k as usize,
+        lanczos_steps: Some(m as usize),
+        ..FosiConfig::default()
+    };
+    let mut optimizer = Fosi::new(
+        Host::<f32>::new(n as usize),
+        HeavyBall::default(),
+        0.01,
+        config,
+    )
+    .unwrap();
+    let mut hessian = operator::from_fn(|v: &[f32], out: &mut [f32]| {
+        for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+            *out = v / (i + 1) as f32;
+        }
+    });
+    // The eigensolver keeps some megabytes from its first use on, whatever n.
+    let config = optimizer.config().clone();
+    let mut small = Fosi::new(Host::<f32>::new(1000), HeavyBall::default(), 0.01, config).unwrap();
+    small.refresh(&mut hessian).unwrap();
+    let first = measure(|| drop(optimizer.refresh(&mut hessian).unwrap()));
+    let (vectors, basis) = (4 * m * n, 4 * k * n);
+    let temporary = first.bytes_max - basis;
+    let small_things = 100_000;
+    assert!(
+        temporary <= vectors + vectors / 20 + small_things,
+        "{temporary} bytes beside {vectors}"
+    );
+    // The vectors are used again: another refresh takes a new basis, before it lets the old one go, and little else.
+    let second = measure(|| drop(optimizer.refresh(&mut hessian).unwrap()));
+    assert!(
+        second.bytes_max <= basis + small_things,
+        "{} bytes",
+        second.bytes_max
+    );
+}

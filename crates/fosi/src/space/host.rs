@@ -623,8 +623,10 @@ impl<T: Scalar> Space for Host<T> {
     fn clear(&self, basis: &mut HostBasis<T>) {
         basis.size = 0;
     }
-    fn column(&self, basis: &HostBasis<T>, index: usize) -> Vec<T> {
-        with_rows!(basis, rows => rows[index].iter().map(|x| T::store(x.load())).collect())
+    fn copy_column(&self, basis: &HostBasis<T>, index: usize, x: &mut [T]) {
+        with_rows!(basis, rows => for (x, entry) in x.iter_mut().zip(&rows[index]) {
+            *x = T::store(entry.load());
+        })
     }
     fn project(&self, basis: &HostBasis<T>, x: &[T], c: &mut [f64]) -> f64 {
         with_rows!(basis, rows => project_rows(rows, x, &[], c, &mut []))
