@@ -36,7 +36,13 @@ pub struct TrainStep {
 }
 
 /// Step of the central difference along v₁, relative to 1 + ‖θ‖: at kinks it says what the losses do nearby.
-const CURVATURE_STEP: f64 = 1e-6;
+fn curvature_step(precision: Precision) -> f64 {
+    match precision {
+        Precision::F64 => 1e-6,
+        // Shorter ones are lost in rounding.
+        Precision::F32 => 1e-3,
+    }
+}
 
 /// A refresh, made or failed, and its cost.
 #[derive(Debug)]
@@ -50,7 +56,8 @@ pub struct RefreshAttempt {
     /// Wall time in seconds.
     pub seconds: f64,
     /// v₁ᵀH_b v₁ on each of several losses, v₁ the eigenvector of the largest eigenvalue λ₁ of their mean: their mean is
-    /// λ₁, and how far they lie apart says how much of λ₁ is the batches'. Empty for one loss and a failed refresh.
+    /// λ₁, and how far they lie apart says how much of λ₁ is the batches'. Empty for one loss, a failed
+    /// refresh and where no largest eigenvalue was asked for.
     pub batch_curvatures: Vec<f64>,
 }
 
@@ -260,7 +267,8 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         let products = counted.products;
         gradients += quotient.gradients() * losses.len() as u64;
         let mut batch_curvatures = Vec::new();
-        if result.is_ok() && losses.len() > 1 {
+        let largest = result.is_ok() && self.fosi.config().largest > 0;
+        if largest && losses.len() > 1 {
             for loss in losses {
                 batch_curvatures.push(self.curvature_on(&twin, loss)?);
                 gradients += 2;
@@ -284,13 +292,11 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         let Some(spectrum) = self.fosi.spectrum() else {
             return Ok(f64::NAN);
         };
-        let (space, mut v) = (self.fosi.space(), vec![0.0_f32; self.layout.len()]);
-        let mut first = vec![0.0; spectrum.eigenvalues.len()];
-        first[0] = -1.0;
-        space.subtract(&spectrum.basis, &first, &mut v);
+        let v = self.fosi.space().column(&spectrum.basis, 0);
         let theta = twin.parameters();
         let square: f64 = v.iter().map(|v| f64::from(*v).powi(2)).sum();
-        let step = CURVATURE_STEP * (1.0 + theta.iter().map(|x| x * x).sum::<f64>().sqrt());
+        let step = curvature_step(self.precision)
+            * (1.0 + theta.iter().map(|x| x * x).sum::<f64>().sqrt());
         let slope = |sign: f64| -> Result<f64, OptimizerError> {
             let moved = theta
                 .iter()

@@ -509,7 +509,9 @@ fn bad_input_is_named() {
         &["along/3.png"],
     );
     let skipped = ["--skip-damaged", "--optimizers", "hb"];
-    assert_eq!(train("ae", &spoiled, &skipped).record.data.train, 21);
+    let run = train("ae", &spoiled, &skipped);
+    assert_eq!(run.record.data.train, 21);
+    assert!(run.record.notes[0].contains("along/3.png"));
     fs::remove_file(bad).unwrap();
     refused(
         &spoiled,

@@ -1,6 +1,6 @@
 //! CIFAR-10's training images in two parts.
 
-use super::{Damaged, DataError, Images, colour_images, draw};
+use super::{Damaged, DataError, ImageSplit, Images, colour_images, draw};
 use crate::config::TrainConfig;
 
 /// Of 50,000 training images, how many validate: 5,000. Of fewer, as large a share.
@@ -8,12 +8,14 @@ const HELD_OUT_TENTH: usize = 10;
 const HOLD_OUT_SEED: u64 = 0;
 
 /// The publishers' training images: nine tenths train, a tenth validates. The test images are left alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ColourSplit {
     /// What the optimizers see.
     pub train: Images,
     /// What they never see.
     pub validation: Images,
+    /// Files left out, with the reason; empty unless damaged files were to be skipped.
+    pub skipped: Vec<DataError>,
 }
 
 impl ColourSplit {
@@ -29,7 +31,11 @@ impl ColourSplit {
             true => Damaged::Skip,
             false => Damaged::Refuse,
         };
-        let all = colour_images(directory, None, damaged)?.train;
+        let ImageSplit {
+            train: all,
+            skipped,
+            ..
+        } = colour_images(directory, None, damaged)?;
         let (train, validation) = all.hold_out(all.len() / HELD_OUT_TENTH, HOLD_OUT_SEED);
         let train = match config.examples {
             Some(examples) => train.gather(&draw(train.len(), examples)),
@@ -39,6 +45,10 @@ impl ColourSplit {
             Some(examples) => validation.gather(&draw(validation.len(), examples)),
             None => validation,
         };
-        Ok(Self { train, validation })
+        Ok(Self {
+            train,
+            validation,
+            skipped,
+        })
     }
 }

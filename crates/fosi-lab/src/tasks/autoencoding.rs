@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use image::{ImageFormat, RgbImage};
 
 use super::bench::other;
-use super::{Score, Task, TaskError};
+use super::{Score, Task, TaskError, left_out};
 use crate::config::TrainConfig;
 use crate::data::{ColourSplit, Images, Part};
 use crate::models::autoencoder::{Autoencoder, AutoencoderConfig};
@@ -22,11 +22,16 @@ pub(super) struct Autoencoding {
     name: String,
     train: Images,
     validation: Images,
+    notes: Vec<String>,
 }
 
 impl Autoencoding {
     pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
-        let ColourSplit { train, validation } = ColourSplit::open(config)?;
+        let ColourSplit {
+            train,
+            validation,
+            skipped,
+        } = ColourSplit::open(config)?;
         let paper = AutoencoderConfig::default();
         Ok(Self {
             config: AutoencoderConfig {
@@ -37,6 +42,7 @@ impl Autoencoding {
             name: config.data.to_string(),
             train,
             validation,
+            notes: left_out(&skipped),
         })
     }
 
@@ -68,6 +74,10 @@ impl Task for Autoencoding {
             shape: vec![images.channels, images.height, images.width],
             classes: 0,
         }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn init(&self, seed: u64, device: &Device) -> Autoencoder {

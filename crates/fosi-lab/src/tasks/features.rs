@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use sha2::{Digest, Sha256};
 
-use super::TaskError;
 use super::device::device;
+use super::{TaskError, left_out};
 use crate::config::{TrainConfig, Weights};
 use crate::data::{ColourSplit, DataError, Dataset, Images, Split};
 use crate::models::resnet18::{FEATURES, ResNet18, WEIGHTS_HINT};
@@ -38,9 +38,13 @@ pub(super) fn of_cifar10(config: &TrainConfig) -> Result<(Split, Vec<String>), T
         None => return Err(TaskError::NoWeights { hint: WEIGHTS_HINT }),
     };
     let mut backbone = Backbone::new(weights, device(config.device))?;
-    let ColourSplit { train, validation } = ColourSplit::open(config)?;
+    let ColourSplit {
+        train,
+        validation,
+        skipped,
+    } = ColourSplit::open(config)?;
     let name = config.data.to_string();
-    let mut notes = Vec::new();
+    let mut notes = left_out(&skipped);
     let mut part = |images: Images| -> Result<Dataset, TaskError> {
         let (features, note) = backbone.cached_features(&images, &config.cache)?;
         notes.push(note);

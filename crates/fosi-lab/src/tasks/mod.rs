@@ -98,6 +98,12 @@ pub enum TaskError {
     Other(Box<dyn Error + Send + Sync>),
 }
 
+/// A note for each file that was left out.
+fn left_out<'a>(skipped: impl IntoIterator<Item = &'a DataError>) -> Vec<String> {
+    let note = |error| format!("Left out: {error}");
+    skipped.into_iter().map(note).collect()
+}
+
 /// Reads the data of a run's task and sets its model up.
 ///
 /// # Errors

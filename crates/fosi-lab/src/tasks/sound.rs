@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Score, Task, TaskError};
+use super::{Score, Task, TaskError, left_out};
 use crate::config::{HvpMode, TrainConfig};
 use crate::data::{
     AudioSetFiles, BANDS, Clips, Damaged, DataError, DataName, FRAMES, Part, Patches, draw, fsdd,
@@ -47,12 +47,8 @@ impl SoundClassification {
             train.len() + validation.len(),
             started.elapsed().as_secs_f64()
         )];
-        let damaged = split.skipped.iter().chain(&train.skipped);
-        let damaged: Vec<String> = damaged
-            .chain(&validation.skipped)
-            .map(|error| format!("Left out: {error}"))
-            .collect();
-        notes.extend(damaged);
+        let skipped = split.skipped.iter().chain(&train.skipped);
+        notes.extend(left_out(skipped.chain(&validation.skipped)));
         Ok(Self {
             config: MobileNetConfig {
                 width: config.width,
