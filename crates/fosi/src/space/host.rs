@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use half::bf16;
-use pulp::Arch;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::kernels::{Scalar, Stored, combine_block, dot_block, square_block};
+use super::kernels::{
+    Aligned, Scalar, Stored, combine_block, dot_block, dot_pair, square_block, vectorised,
+};
 use super::{Moved, Space, Split};
 use crate::base::{Elementwise, MAX_STATE};
 use crate::checkpoint::Array;
@@ -19,6 +20,8 @@ use crate::error::Error;
 
 /// Entries of a block: with ten vectors of a basis it fits in a core's second-level cache.
 const BLOCK: usize = 2048;
+/// Entries of the longest run of a dot product: long enough for the memory's prefetcher, and x still in cache.
+const RUN: usize = 16 * BLOCK;
 /// Below this many entries read, starting threads costs more than it brings.
 const SERIAL: usize = 1 << 18;
 /// Vectors of a basis whose sums travel together through the reduction.
@@ -104,9 +107,14 @@ macro_rules! with_rows {
     };
 }
 
-/// Where to split a range in two: at a block boundary that depends on the range alone.
-fn middle(len: usize) -> Option<usize> {
-    (len > BLOCK).then(|| len.div_ceil(BLOCK).div_ceil(2) * BLOCK)
+/// Where to split a range in two: at a boundary of blocks that depends on the range alone.
+fn middle(len: usize, block: usize) -> Option<usize> {
+    (len > block).then(|| len.div_ceil(block).div_ceil(2) * block)
+}
+
+/// The run of a dot product over n entries: there are at least 32 to share between threads, or they are blocks.
+fn run(n: usize) -> usize {
+    (n / 32).next_multiple_of(BLOCK).clamp(BLOCK, RUN)
 }
 
 /// Runs both, on two threads where the work is large.
@@ -122,13 +130,22 @@ fn both<A: Send, B: Send>(
     }
 }
 
-/// Σ over the blocks of `range` of what `leaf` adds to its sums, pairwise.
+/// Σ over the runs of n entries of what `leaf` adds to its sums, pairwise.
 fn reduce<const K: usize>(
-    range: Range<usize>,
+    n: usize,
     cost: usize,
     leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
-    let Some(half) = middle(range.len()) else {
+    reduce_range(0..n, run(n), cost, leaf)
+}
+
+fn reduce_range<const K: usize>(
+    range: Range<usize>,
+    run: usize,
+    cost: usize,
+    leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
+) -> [f64; K] {
+    let Some(half) = middle(range.len(), run) else {
         let mut sums = [0.0; K];
         leaf(range, &mut sums);
         return sums;
@@ -137,8 +154,8 @@ fn reduce<const K: usize>(
     let parallel = range.len() * cost > SERIAL;
     let (mut a, b) = both(
         parallel,
-        || reduce(range.start..cut, cost, leaf),
-        || reduce(cut..range.end, cost, leaf),
+        || reduce_range(range.start..cut, run, cost, leaf),
+        || reduce_range(cut..range.end, run, cost, leaf),
     );
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
@@ -151,7 +168,7 @@ fn update<T: Send>(
     cost: usize,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    let Some(half) = middle(x.len()) else {
+    let Some(half) = middle(x.len(), BLOCK) else {
         return leaf(start, x);
     };
     let parallel = x.len() * cost > SERIAL;
@@ -210,7 +227,7 @@ fn step_blocks<const K: usize, T: Scalar>(
     leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
     let len = block.gradient.len();
-    let Some(half) = middle(len) else {
+    let Some(half) = middle(len, BLOCK) else {
         let mut sums = [0.0; K];
         leaf(block, &mut sums);
         return sums;
@@ -258,23 +275,26 @@ fn project_rows<B: Stored, T: Scalar>(
     c: &mut [f64],
     d: &mut [f64],
 ) -> f64 {
-    let arch = Arch::new();
     let pair = !d.is_empty();
     let mut square = None;
     for (g, rows) in rows.chunks(GROUP).enumerate() {
         let k = rows.len();
         let with_square = square.is_none();
-        let sums: [f64; 2 * GROUP + 1] = reduce(0..x.len(), k, &|range, sums| {
-            arch.dispatch(
+        let sums: [f64; 2 * GROUP + 1] = reduce(x.len(), k, &|range, sums| {
+            vectorised(
                 #[inline(always)]
-                || {
+                |fused| {
                     let row = |i: usize| &rows[i][range.clone()];
-                    dot_block(row, &x[range.clone()], &mut sums[..k]);
+                    let x = &x[range.clone()];
+                    let (first, rest) = sums.split_at_mut(GROUP);
                     if pair {
-                        dot_block(row, &y[range.clone()], &mut sums[GROUP..GROUP + k]);
+                        let y = &y[range.clone()];
+                        dot_block(fused, row, [x, y], [&mut first[..k], &mut rest[..k]]);
+                    } else {
+                        dot_block(fused, row, [x], [&mut first[..k]]);
                     }
                     if with_square {
-                        sums[2 * GROUP] = square_block(&x[range.clone()]);
+                        rest[GROUP] = square_block(fused, x);
                     }
                 },
             );
@@ -291,29 +311,28 @@ fn project_rows<B: Stored, T: Scalar>(
 
 /// x ← x − Vc and the new ‖x‖² for the rows of one precision.
 fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
-    let arch = Arch::new();
     update(x, 0, rows.len() + 1, &|start, x| {
-        arch.dispatch(
+        vectorised(
             #[inline(always)]
-            || {
-                let mut sum = [0.0; BLOCK];
-                let sum = &mut sum[..x.len()];
-                combine_block(|i| &rows[i][start..start + x.len()], c, sum);
+            |fused| {
+                let mut sum = Aligned::<BLOCK>::ZERO;
+                let sum = sum.first(x.len());
+                let row = |i: usize| &rows[i][start..start + x.len()];
+                combine_block(fused, row, [c], [sum]);
                 for (x, sum) in x.iter_mut().zip(sum.iter()) {
                     *x = T::store(x.load() - sum);
                 }
-                square_block(x)
+                square_block(fused, x)
             },
         )
     })
 }
 
 fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
-    let arch = Arch::new();
-    let [sum] = reduce(0..x.len(), 1, &|range, sums: &mut [f64; 1]| {
-        arch.dispatch(
+    let [sum] = reduce(x.len(), 1, &|range, sums: &mut [f64; 1]| {
+        sums[0] = vectorised(
             #[inline(always)]
-            || dot_block(|_| &x[range.clone()], &y[range.clone()], sums),
+            |fused| dot_pair(fused, &x[range.clone()], &y[range.clone()]),
         );
     });
     sum
@@ -332,18 +351,27 @@ fn rotate_rows<A: Stored, B: Stored>(
             block.push(part);
         }
     }
-    let arch = Arch::new();
     let one_block = |(index, parts): (usize, &mut Vec<&mut [B]>)| {
-        arch.dispatch(
+        vectorised(
             #[inline(always)]
-            || {
+            |fused| {
                 let start = index * BLOCK;
-                for (part, column) in parts.iter_mut().zip(columns) {
-                    let mut sum = [0.0; BLOCK];
-                    let sum = &mut sum[..part.len()];
-                    combine_block(|i| &rows[i][start..start + part.len()], column, sum);
-                    for (part, sum) in part.iter_mut().zip(sum.iter()) {
-                        *part = B::store(*sum);
+                let (mut first, mut second) = (Aligned::<BLOCK>::ZERO, Aligned::<BLOCK>::ZERO);
+                for (parts, columns) in parts.chunks_mut(2).zip(columns.chunks(2)) {
+                    let len = parts[0].len();
+                    let row = |i: usize| &rows[i][start..start + len];
+                    let (first, second) = (first.first(len), second.first(len));
+                    first.fill(0.0);
+                    if let [one, two] = columns {
+                        second.fill(0.0);
+                        combine_block(fused, row, [one, two], [&mut *first, &mut *second]);
+                    } else {
+                        combine_block(fused, row, [&columns[0]], [&mut *first]);
+                    }
+                    for (part, sum) in parts.iter_mut().zip([first, second]) {
+                        for (entry, sum) in part.iter_mut().zip(sum.iter()) {
+                            *entry = B::store(*sum);
+                        }
                     }
                 }
             },
@@ -406,9 +434,15 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
             })
         } else {
             let direction = &*direction;
-            reduce(0..direction.len(), cost, &|range, sums| {
-                let x = &direction[range.clone()];
-                dot_block(|i| &group[i][range.clone()], x, &mut sums[..group.len()]);
+            reduce(direction.len(), cost, &|range, sums| {
+                vectorised(
+                    #[inline(always)]
+                    |fused| {
+                        let x = &direction[range.clone()];
+                        let row = |i: usize| &group[i][range.clone()];
+                        dot_block(fused, row, [x], [&mut sums[..group.len()]]);
+                    },
+                );
             })
         };
         projection.copy_from_slice(&sums[..group.len()]);
@@ -429,15 +463,14 @@ fn finish<T: Scalar, B: Stored>(
     direction: &[T],
     parameters: &mut [T],
 ) {
-    let arch = Arch::new();
     update(parameters, 0, rows.len() + 2, &|start, parameters| {
-        arch.dispatch(
+        vectorised(
             #[inline(always)]
-            || {
+            |fused| {
                 let range = start..start + parameters.len();
-                let mut sum = [0.0; BLOCK];
-                let sum = &mut sum[..parameters.len()];
-                combine_block(|i| &rows[i][range.clone()], along, sum);
+                let mut sum = Aligned::<BLOCK>::ZERO;
+                let sum = sum.first(parameters.len());
+                combine_block(fused, |i| &rows[i][range.clone()], [along], [&mut *sum]);
                 move_block(split, &direction[range.clone()], Some(sum), parameters);
                 0.0
             },
@@ -484,25 +517,25 @@ fn linear_block<E: Elementwise, T: Scalar, B: Stored>(
     let mut direction = [T::ZERO; BLOCK];
     let direction = &mut direction[..block.gradient.len()];
     let mut state = block.state;
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
-        || {
+        |fused| {
             if rows.is_empty() {
                 let clipped = |i: usize| block.gradient[i].scale(gamma);
                 apply_rule::<E, T>(coefficients, clipped, &mut state, direction);
                 move_block(split, direction, None, block.parameters);
-                return square_block(direction);
+                return square_block(fused, direction);
             }
-            let mut sum = [0.0; BLOCK];
-            let sum = &mut sum[..direction.len()];
-            combine_block(|i| &rows[i][range.clone()], split.coefficients, sum);
+            let (mut sum, mut along) = (Aligned::<BLOCK>::ZERO, Aligned::<BLOCK>::ZERO);
+            let sum = sum.first(direction.len());
+            let along = along.first(direction.len());
+            let columns = [split.coefficients, split.subspace_step];
+            let row = |i: usize| &rows[i][range.clone()];
+            combine_block(fused, row, columns, [&mut *sum, &mut *along]);
             let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
             apply_rule::<E, T>(coefficients, complement, &mut state, direction);
-            let mut along = [0.0; BLOCK];
-            let along = &mut along[..direction.len()];
-            combine_block(|i| &rows[i][range.clone()], split.subspace_step, along);
             move_block(split, direction, Some(along), block.parameters);
-            square_block(direction)
+            square_block(fused, direction)
         },
     )
 }
@@ -520,20 +553,19 @@ fn complement_block<E: Elementwise, T: Scalar, B: Stored>(
     let range = block.start..block.start + block.gradient.len();
     let gamma = split.gradient_scale;
     let mut state = block.state;
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
-        || {
-            let mut sum = [0.0; BLOCK];
-            let sum = &mut sum[..block.gradient.len()];
-            combine_block(|i| &rows[i][range.clone()], split.coefficients, sum);
+        |fused| {
+            let mut sum = Aligned::<BLOCK>::ZERO;
+            let sum = sum.first(block.gradient.len());
+            let row = |i: usize| &rows[i][range.clone()];
+            combine_block(fused, row, [split.coefficients], [&mut *sum]);
             let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
             apply_rule::<E, T>(coefficients, complement, &mut state, block.direction);
-            dot_block(
-                |i| &group[i][range.clone()],
-                block.direction,
-                &mut sums[..group.len()],
-            );
-            sums[GROUP] = square_block(block.direction);
+            let direction = &*block.direction;
+            let row = |i: usize| &group[i][range.clone()];
+            dot_block(fused, row, [direction], [&mut sums[..group.len()]]);
+            sums[GROUP] = square_block(fused, direction);
         },
     );
 }
@@ -588,9 +620,12 @@ impl<T: Scalar> Space for Host<T> {
         });
     }
     fn clamp(&self, limit: f64, x: &[T], y: &mut [T]) {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = T::store(x.load().clamp(-limit, limit));
-        }
+        update(y, 0, 2, &|start, y| {
+            for (y, x) in y.iter_mut().zip(&x[start..]) {
+                *y = T::store(x.load().clamp(-limit, limit));
+            }
+            0.0
+        });
     }
 
     fn basis(&self, capacity: usize) -> HostBasis<T> {
@@ -604,14 +639,15 @@ impl<T: Scalar> Space for Host<T> {
     }
     fn push(&self, basis: &mut HostBasis<T>, a: f64, x: &[T]) {
         fn put<T: Stored, B: Stored>(rows: &mut Vec<Vec<B>>, size: usize, a: f64, x: &[T]) {
-            let entries = x.iter().map(|x| B::store(a * x.load()));
-            match rows.get_mut(size) {
-                Some(row) => row
-                    .iter_mut()
-                    .zip(entries)
-                    .for_each(|(old, new)| *old = new),
-                None => rows.push(entries.collect()),
+            if rows.len() == size {
+                rows.push(vec![B::store(0.0); x.len()]);
             }
+            update(&mut rows[size], 0, 2, &|start, row| {
+                for (entry, x) in row.iter_mut().zip(&x[start..]) {
+                    *entry = B::store(a * x.load());
+                }
+                0.0
+            });
         }
         match &mut basis.rows {
             Rows::Full(rows) => put(rows, basis.size, a, x),

@@ -1,9 +1,11 @@
 //! The loops over memory: plain loops that vectorise, on blocks that stay in cache.
 //!
-//! Sums accumulate in f64 in a fixed number of lanes, and no multiplication is contracted with an addition, so
-//! that the same input gives the same bits with any instruction set.
+//! Sums accumulate in f64, in a fixed number of lanes and a fixed order: the same input gives the same bits on any
+//! machine with fused multiply-add, whatever the width of its vectors. The formulas of the base optimizers are never
+//! contracted.
 
 use half::bf16;
+use pulp::{Arch, Simd, WithSimd};
 
 /// The entries of a host vector: `f32` or `f64`.
 pub trait Scalar: Stored + crate::base::Elements + PartialOrd {
@@ -75,91 +77,198 @@ stored!(
     bf16::from_f64
 );
 
-/// Accumulators that a sum is spread over.
-const LANES: usize = 8;
-
-/// ⟨rowᵢ, x⟩ for R rows at once, so that x is loaded once for all.
+/// Runs `f` compiled for the best instruction set that this machine has, and tells it whether that one has fused
+/// multiply-add.
+///
+/// `FnMut`, since a closure called through `FnOnce` goes through a shim that is compiled for the baseline; `f` and what it
+/// calls must be `#[inline(always)]` for the same reason.
 #[inline(always)]
-fn dot_rows<const R: usize, B: Stored, T: Stored>(rows: [&[B]; R], x: &[T]) -> [f64; R] {
-    let mut lanes = [[0.0; LANES]; R];
-    let whole = x.len() / LANES * LANES;
-    let rows = rows.map(|row| &row[..x.len()]);
-    let mut i = 0;
-    while i < whole {
-        let x: [f64; LANES] = std::array::from_fn(|j| x[i + j].load());
-        for (lanes, row) in lanes.iter_mut().zip(rows) {
-            let row = &row[i..i + LANES];
-            for j in 0..LANES {
-                lanes[j] += row[j].load() * x[j];
-            }
+pub(super) fn vectorised<R>(f: impl FnMut(bool) -> R) -> R {
+    struct Call<F>(F);
+    impl<R, F: FnMut(bool) -> R> WithSimd for Call<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: Simd>(mut self, _simd: S) -> R {
+            (self.0)(!S::IS_SCALAR && !cfg!(target_family = "wasm"))
         }
-        i += LANES;
     }
-    std::array::from_fn(|r| {
-        let l = lanes[r];
-        let tail: f64 = (whole..x.len())
-            .map(|i| rows[r][i].load() * x[i].load())
-            .sum();
-        ((l[0] + l[4]) + (l[1] + l[5])) + ((l[2] + l[6]) + (l[3] + l[7])) + tail
-    })
+    Arch::new().dispatch(Call(f))
 }
 
-/// Adds ⟨rowᵢ, x⟩ to `sums[i]` on one block.
+/// a·b + c; without the instruction a fused one would be a call into a library.
 #[inline(always)]
-pub(super) fn dot_block<'a, B: Stored, T: Stored>(
-    row: impl Fn(usize) -> &'a [B],
-    x: &[T],
-    sums: &mut [f64],
-) {
-    let mut i = 0;
-    while i + 4 <= sums.len() {
-        let part = dot_rows([row(i), row(i + 1), row(i + 2), row(i + 3)], x);
-        for (sum, part) in sums[i..].iter_mut().zip(part) {
-            *sum += part;
+fn multiply_add(fused: bool, a: f64, b: f64, c: f64) -> f64 {
+    if fused { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Numbers on the boundaries of cache lines: accesses across two of them take twice as long.
+#[repr(align(64))]
+pub(super) struct Aligned<const N: usize>([f64; N]);
+
+impl<const N: usize> Aligned<N> {
+    pub(super) const ZERO: Self = Self([0.0; N]);
+
+    #[inline(always)]
+    pub(super) fn first(&mut self, len: usize) -> &mut [f64] {
+        &mut self.0[..len]
+    }
+}
+
+/// Accumulators that a sum is spread over: so many that the compiler keeps them in memory and vectorises over them.
+const LANES: usize = 64;
+/// Products that an accumulator takes before it is written back.
+const WAYS: usize = 4;
+/// Entries that are converted to f64 at a time.
+const CHUNK: usize = LANES * WAYS;
+
+/// ⟨rowᵢ, xₚ⟩ for R rows and P vectors at once. Four rows are read side by side: with one alone, the memory's latency
+/// shows, and with more, its prefetcher loses track.
+#[inline(always)]
+fn dot_rows<const R: usize, const P: usize, B: Stored, T: Stored>(
+    fused: bool,
+    rows: [&[B]; R],
+    x: [&[T]; P],
+) -> [[f64; R]; P] {
+    let n = x[0].len();
+    let mut lanes = [const { [const { Aligned::<LANES>::ZERO }; R] }; P];
+    let mut wide = [const { Aligned::<CHUNK>::ZERO }; P];
+    let rows = rows.map(|row| row[..n].as_chunks::<CHUNK>());
+    let x = x.map(|x| x[..n].as_chunks::<CHUNK>());
+    for i in 0..n / CHUNK {
+        for p in 0..P {
+            let x = &x[p].0[i];
+            for j in 0..CHUNK {
+                wide[p].0[j] = x[j].load();
+            }
         }
-        i += 4;
+        for r in 0..R {
+            let row = &rows[r].0[i];
+            for p in 0..P {
+                let (lanes, wide) = (&mut lanes[p][r].0, &wide[p].0);
+                for j in 0..LANES {
+                    let mut sum = lanes[j];
+                    for w in 0..WAYS {
+                        let at = w * LANES + j;
+                        sum = multiply_add(fused, row[at].load(), wide[at], sum);
+                    }
+                    lanes[j] = sum;
+                }
+            }
+        }
     }
-    while i < sums.len() {
-        sums[i] += dot_rows([row(i)], x)[0];
-        i += 1;
+    let mut sums = [[0.0; R]; P];
+    for p in 0..P {
+        for r in 0..R {
+            let lanes = &mut lanes[p][r].0;
+            let mut half = LANES / 2;
+            while half > 0 {
+                for j in 0..half {
+                    lanes[j] += lanes[j + half];
+                }
+                half /= 2;
+            }
+            let mut sum = lanes[0];
+            for (row, x) in rows[r].1.iter().zip(x[p].1) {
+                sum = multiply_add(fused, row.load(), x.load(), sum);
+            }
+            sums[p][r] = sum;
+        }
     }
+    sums
+}
+
+/// Adds ⟨rowᵢ, xₚ⟩ to `sums[p][i]` on one block.
+#[inline(always)]
+pub(super) fn dot_block<'a, const P: usize, B: Stored, T: Stored>(
+    fused: bool,
+    row: impl Fn(usize) -> &'a [B],
+    x: [&[T]; P],
+    mut sums: [&mut [f64]; P],
+) {
+    let count = sums[0].len();
+    let mut i = 0;
+    while i < count {
+        i += match count - i {
+            4.. => add_dots::<4, P, B, T>(fused, i, &row, x, &mut sums),
+            2.. => add_dots::<2, P, B, T>(fused, i, &row, x, &mut sums),
+            _ => add_dots::<1, P, B, T>(fused, i, &row, x, &mut sums),
+        };
+    }
+}
+
+/// The rows from `i` to `i + R` of [`dot_block`]; returns R.
+#[inline(always)]
+fn add_dots<'a, const R: usize, const P: usize, B: Stored, T: Stored>(
+    fused: bool,
+    i: usize,
+    row: &impl Fn(usize) -> &'a [B],
+    x: [&[T]; P],
+    sums: &mut [&mut [f64]; P],
+) -> usize {
+    let parts = dot_rows::<R, P, B, T>(fused, std::array::from_fn(|r| row(i + r)), x);
+    for p in 0..P {
+        for r in 0..R {
+            sums[p][i + r] += parts[p][r];
+        }
+    }
+    R
+}
+
+/// ⟨x, y⟩ of one block.
+#[inline(always)]
+pub(super) fn dot_pair<T: Stored>(fused: bool, x: &[T], y: &[T]) -> f64 {
+    dot_rows::<1, 1, T, T>(fused, [x], [y])[0][0]
 }
 
 /// ‖x‖² of one block.
 #[inline(always)]
-pub(super) fn square_block<T: Stored>(x: &[T]) -> f64 {
-    dot_rows([x], x)[0]
+pub(super) fn square_block<T: Stored>(fused: bool, x: &[T]) -> f64 {
+    dot_pair(fused, x, x)
 }
 
-/// out += Σᵢ cᵢ·rowᵢ on one block.
+/// outₚ += Σᵢ cₚᵢ·rowᵢ on one block, each row read once for all P.
 #[inline(always)]
-pub(super) fn combine_block<'a, B: Stored>(
+pub(super) fn combine_block<'a, const P: usize, B: Stored>(
+    fused: bool,
     row: impl Fn(usize) -> &'a [B],
-    c: &[f64],
-    out: &mut [f64],
+    c: [&[f64]; P],
+    mut out: [&mut [f64]; P],
 ) {
-    let n = out.len();
+    let count = c[0].len();
     let mut i = 0;
-    while i + 4 <= c.len() {
-        let r = [
-            &row(i)[..n],
-            &row(i + 1)[..n],
-            &row(i + 2)[..n],
-            &row(i + 3)[..n],
-        ];
-        let c = [c[i], c[i + 1], c[i + 2], c[i + 3]];
-        for j in 0..n {
-            let pairs = (c[0] * r[0][j].load() + c[1] * r[1][j].load())
-                + (c[2] * r[2][j].load() + c[3] * r[3][j].load());
-            out[j] += pairs;
-        }
-        i += 4;
+    while i < count {
+        i += match count - i {
+            4.. => add_rows::<4, P, B>(fused, i, &row, c, &mut out),
+            2.. => add_rows::<2, P, B>(fused, i, &row, c, &mut out),
+            _ => add_rows::<1, P, B>(fused, i, &row, c, &mut out),
+        };
     }
-    while i < c.len() {
-        let (row, c) = (&row(i)[..n], c[i]);
-        for j in 0..n {
-            out[j] += c * row[j].load();
+}
+
+/// The rows from `i` to `i + R` of [`combine_block`]; returns R.
+#[inline(always)]
+fn add_rows<'a, const R: usize, const P: usize, B: Stored>(
+    fused: bool,
+    i: usize,
+    row: &impl Fn(usize) -> &'a [B],
+    c: [&[f64]; P],
+    out: &mut [&mut [f64]; P],
+) -> usize {
+    let n = out[0].len();
+    let rows: [&[B]; R] = std::array::from_fn(|r| &row(i + r)[..n]);
+    let c: [[f64; R]; P] = std::array::from_fn(|p| std::array::from_fn(|r| c[p][i + r]));
+    let out = out.each_mut().map(|out| &mut out[..n]);
+    for j in 0..n {
+        let mut sums: [f64; P] = std::array::from_fn(|p| out[p][j]);
+        for r in 0..R {
+            let entry = rows[r][j].load();
+            for p in 0..P {
+                sums[p] = multiply_add(fused, c[p][r], entry, sums[p]);
+            }
         }
-        i += 1;
+        for p in 0..P {
+            out[p][j] = sums[p];
+        }
     }
+    R
 }
