@@ -12,7 +12,7 @@ use fosi::operator::SymmetricOperator;
 use fosi::{Fosi, FosiConfig, Host, Schedule, Storage, operator};
 use rayon::prelude::*;
 
-const SIZES: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
+const SIZES: [usize; 5] = [10_000, 100_000, 1_000_000, 4_000_000, 10_000_000];
 /// Entries of the largest basis: n = 10⁷ with k = 20.
 const LARGEST_BASIS: usize = 200_000_000;
 const LANES: usize = 32;
@@ -155,7 +155,7 @@ fn estimations(c: &mut Criterion) {
     settings(&mut group);
     for n in sizes()
         .into_iter()
-        .filter(|&n| (100_000..=1_000_000).contains(&n))
+        .filter(|&n| (100_000..=4_000_000).contains(&n))
     {
         for m in [20, 40, 80] {
             let mut optimizer = ready(GradientDescent, n, 10, m, Storage::Full);

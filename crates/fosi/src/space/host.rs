@@ -20,8 +20,10 @@ use crate::error::Error;
 
 /// Entries of a block: with ten vectors of a basis it fits in a core's second-level cache.
 const BLOCK: usize = 2048;
-/// Entries of the longest run of a dot product: long enough for the memory's prefetcher, and x still in cache.
-const RUN: usize = 16 * BLOCK;
+/// Entries of a block of a long vector that is read once: the memory's prefetcher likes longer runs.
+const LONG: usize = 4 * BLOCK;
+/// Entries of the longest run of a dot product; x stays in cache between the rows.
+const RUN: usize = 32 * BLOCK;
 /// Below this many entries read, starting threads costs more than it brings.
 const SERIAL: usize = 1 << 18;
 /// Vectors of a basis whose sums travel together through the reduction.
@@ -112,9 +114,9 @@ fn middle(len: usize, block: usize) -> Option<usize> {
     (len > block).then(|| len.div_ceil(block).div_ceil(2) * block)
 }
 
-/// The run of a dot product over n entries: there are at least 32 to share between threads, or they are blocks.
+/// The run of a dot product over n entries: there are about 16 to share between threads, or they are blocks.
 fn run(n: usize) -> usize {
-    (n / 32).next_multiple_of(BLOCK).clamp(BLOCK, RUN)
+    (n / 16).next_multiple_of(BLOCK).clamp(BLOCK, RUN)
 }
 
 /// Runs both, on two threads where the work is large.
@@ -161,22 +163,35 @@ fn reduce_range<const K: usize>(
     a
 }
 
-/// Σ over the blocks of `x` of what `leaf` returns, with each block writable.
-fn update<T: Send>(
+/// Whether blocks of n entries should be long ones.
+fn long(n: usize) -> bool {
+    n >= 16 * LONG
+}
+
+/// Σ over the blocks of `x` of what `leaf` returns, with each block of N entries writable.
+fn update<const N: usize, T: Send>(
+    x: &mut [T],
+    cost: usize,
+    leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
+) -> f64 {
+    update_from::<N, T>(x, 0, cost, leaf)
+}
+
+fn update_from<const N: usize, T: Send>(
     x: &mut [T],
     start: usize,
     cost: usize,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    let Some(half) = middle(x.len(), BLOCK) else {
+    let Some(half) = middle(x.len(), N) else {
         return leaf(start, x);
     };
     let parallel = x.len() * cost > SERIAL;
     let (left, right) = x.split_at_mut(half);
     let (a, b) = both(
         parallel,
-        || update(left, start, cost, leaf),
-        || update(right, start + half, cost, leaf),
+        || update_from::<N, T>(left, start, cost, leaf),
+        || update_from::<N, T>(right, start + half, cost, leaf),
     );
     a + b
 }
@@ -220,14 +235,14 @@ impl<'a, T> StepBlock<'a, T> {
     }
 }
 
-/// Walks the blocks and adds up what `leaf` writes to its sums.
-fn step_blocks<const K: usize, T: Scalar>(
+/// Walks the blocks of N entries and adds up what `leaf` writes to its sums.
+fn step_blocks<const N: usize, const K: usize, T: Scalar>(
     block: StepBlock<'_, T>,
     cost: usize,
     leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
     let len = block.gradient.len();
-    let Some(half) = middle(len, BLOCK) else {
+    let Some(half) = middle(len, N) else {
         let mut sums = [0.0; K];
         leaf(block, &mut sums);
         return sums;
@@ -235,20 +250,21 @@ fn step_blocks<const K: usize, T: Scalar>(
     let (left, right) = block.split(half);
     let (mut a, b) = both(
         len * cost > SERIAL,
-        || step_blocks(left, cost, leaf),
-        || step_blocks(right, cost, leaf),
+        || step_blocks::<N, K, T>(left, cost, leaf),
+        || step_blocks::<N, K, T>(right, cost, leaf),
     );
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
 }
 
-/// Applies the base's formula to one block: `complement` holds g₂ on entry, and d_b is left in `direction`.
+/// Applies the base's formula to one block: `complement` gives g₂; d_b is left in `direction` and handed to `place`.
 #[inline(always)]
 fn apply_rule<E: Elementwise, T: Scalar>(
     coefficients: &E::Coefficients,
     complement: impl Fn(usize) -> T,
     state: &mut [&mut [T]; MAX_STATE],
     direction: &mut [T],
+    mut place: impl FnMut(usize, T),
 ) {
     let n = direction.len();
     let state = std::array::from_fn::<_, MAX_STATE, _>(|s| {
@@ -260,10 +276,12 @@ fn apply_rule<E: Elementwise, T: Scalar>(
         for s in 0..E::STATE {
             entry[s] = state[s][i];
         }
-        *out = E::direction(coefficients, &mut entry[..E::STATE], complement(i));
+        let d = E::direction(coefficients, &mut entry[..E::STATE], complement(i));
+        *out = d;
         for s in 0..E::STATE {
             state[s][i] = entry[s];
         }
+        place(i, d);
     }
 }
 
@@ -311,11 +329,23 @@ fn project_rows<B: Stored, T: Scalar>(
 
 /// x ← x − Vc and the new ‖x‖² for the rows of one precision.
 fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
-    update(x, 0, rows.len() + 1, &|start, x| {
+    if long(x.len()) {
+        subtract_blocks::<LONG, B, T>(rows, c, x)
+    } else {
+        subtract_blocks::<BLOCK, B, T>(rows, c, x)
+    }
+}
+
+fn subtract_blocks<const N: usize, B: Stored, T: Scalar>(
+    rows: &[Vec<B>],
+    c: &[f64],
+    x: &mut [T],
+) -> f64 {
+    update::<N, T>(x, rows.len() + 1, &|start, x| {
         vectorised(
             #[inline(always)]
             |fused| {
-                let mut sum = Aligned::<BLOCK>::ZERO;
+                let mut sum = Aligned::<N>::ZERO;
                 let sum = sum.first(x.len());
                 let row = |i: usize| &rows[i][start..start + x.len()];
                 combine_block(fused, row, [c], [sum]);
@@ -395,9 +425,15 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
 ) -> Moved {
     let cost = rows.len() + E::STATE + 2;
     if rows.is_empty() || E::LINEAR {
-        let [square] = step_blocks(block, cost, &|block, sums: &mut [f64; 1]| {
-            sums[0] = linear_block::<E, T, B>(rows, coefficients, split, block);
-        });
+        let [square] = if long(block.gradient.len()) {
+            step_blocks::<LONG, 1, T>(block, cost, &|block, sums| {
+                sums[0] = linear_block::<LONG, E, T, B>(rows, coefficients, split, block);
+            })
+        } else {
+            step_blocks::<BLOCK, 1, T>(block, cost, &|block, sums| {
+                sums[0] = linear_block::<BLOCK, E, T, B>(rows, coefficients, split, block);
+            })
+        };
         return Moved {
             complement_norm: square.sqrt(),
         };
@@ -429,7 +465,7 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
                 direction: &mut *direction,
                 state,
             };
-            step_blocks(block, cost, &|block, sums: &mut [f64; GROUP + 1]| {
+            step_blocks::<BLOCK, { GROUP + 1 }, T>(block, cost, &|block, sums| {
                 complement_block::<E, T, B>(rows, group, coefficients, split, block, sums);
             })
         } else {
@@ -449,92 +485,83 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         square += sums[GROUP];
     }
     let inside = split.along_basis(projection, along);
-    finish(rows, along, split, direction, parameters);
+    if long(parameters.len()) {
+        finish::<LONG, T, B>(rows, along, split, direction, parameters);
+    } else {
+        finish::<BLOCK, T, B>(rows, along, split, direction, parameters);
+    }
     Moved {
         complement_norm: (square - inside).max(0.0).sqrt(),
     }
 }
 
 /// θ ← (1 − decay)θ − s·d_b − V·along.
-fn finish<T: Scalar, B: Stored>(
+fn finish<const N: usize, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     along: &[f64],
     split: &Split<'_, HostBasis<T>>,
     direction: &[T],
     parameters: &mut [T],
 ) {
-    update(parameters, 0, rows.len() + 2, &|start, parameters| {
+    update::<N, T>(parameters, rows.len() + 2, &|start, parameters| {
         vectorised(
             #[inline(always)]
             |fused| {
                 let range = start..start + parameters.len();
-                let mut sum = Aligned::<BLOCK>::ZERO;
+                let mut sum = Aligned::<N>::ZERO;
                 let sum = sum.first(parameters.len());
                 combine_block(fused, |i| &rows[i][range.clone()], [along], [&mut *sum]);
-                move_block(split, &direction[range.clone()], Some(sum), parameters);
+                let (keep, scale) = (1.0 - split.decay, split.scale);
+                let direction = &direction[range.clone()];
+                for (i, p) in parameters.iter_mut().enumerate() {
+                    *p = T::store(keep * p.load() - scale * direction[i].load() - sum[i]);
+                }
                 0.0
             },
         )
     });
 }
 
-/// θ ← (1 − decay)θ − s·d − along on one block.
+/// A whole step on one block of at most N entries for a linear base, whose direction has no part in the subspace;
+/// returns ‖d_b‖².
 #[inline(always)]
-fn move_block<T: Scalar>(
-    split: &Split<'_, HostBasis<T>>,
-    direction: &[T],
-    along: Option<&[f64]>,
-    parameters: &mut [T],
-) {
-    let (keep, scale) = (1.0 - split.decay, split.scale);
-    let direction = &direction[..parameters.len()];
-    match along {
-        Some(along) => {
-            let along = &along[..parameters.len()];
-            for (i, p) in parameters.iter_mut().enumerate() {
-                *p = T::store(keep * p.load() - scale * direction[i].load() - along[i]);
-            }
-        }
-        // In the vectors' own precision, so that the step is bit for bit that of the base alone.
-        None => {
-            for (i, p) in parameters.iter_mut().enumerate() {
-                *p = p.scale(keep) - direction[i].scale(scale);
-            }
-        }
-    }
-}
-
-/// A whole step on one block for a linear base, whose direction has no part in the subspace; returns ‖d_b‖².
-#[inline(always)]
-fn linear_block<E: Elementwise, T: Scalar, B: Stored>(
+fn linear_block<const N: usize, E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
     block: StepBlock<'_, T>,
 ) -> f64 {
-    let range = block.start..block.start + block.gradient.len();
+    let n = block.gradient.len();
+    let range = block.start..block.start + n;
     let gamma = split.gradient_scale;
-    let mut direction = [T::ZERO; BLOCK];
-    let direction = &mut direction[..block.gradient.len()];
+    let (keep, scale) = (1.0 - split.decay, split.scale);
+    let mut direction = [T::ZERO; N];
+    let direction = &mut direction[..n];
+    let (gradient, parameters) = (block.gradient, &mut block.parameters[..n]);
     let mut state = block.state;
     vectorised(
         #[inline(always)]
         |fused| {
             if rows.is_empty() {
-                let clipped = |i: usize| block.gradient[i].scale(gamma);
-                apply_rule::<E, T>(coefficients, clipped, &mut state, direction);
-                move_block(split, direction, None, block.parameters);
+                // In the vectors' own precision, so that the step is bit for bit that of the base alone.
+                let clipped = |i: usize| gradient[i].scale(gamma);
+                let place = |i: usize, d: T| {
+                    parameters[i] = parameters[i].scale(keep) - d.scale(scale);
+                };
+                apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
                 return square_block(fused, direction);
             }
-            let (mut sum, mut along) = (Aligned::<BLOCK>::ZERO, Aligned::<BLOCK>::ZERO);
-            let sum = sum.first(direction.len());
-            let along = along.first(direction.len());
+            let (mut sum, mut along) = (Aligned::<N>::ZERO, Aligned::<N>::ZERO);
+            let (sum, along) = (sum.first(n), along.first(n));
             let columns = [split.coefficients, split.subspace_step];
             let row = |i: usize| &rows[i][range.clone()];
             combine_block(fused, row, columns, [&mut *sum, &mut *along]);
-            let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
-            apply_rule::<E, T>(coefficients, complement, &mut state, direction);
-            move_block(split, direction, Some(along), block.parameters);
+            let complement = |i: usize| T::store(gamma * gradient[i].load() - sum[i]);
+            let place = |i: usize, d: T| {
+                let moved = keep * parameters[i].load() - scale * d.load() - along[i];
+                parameters[i] = T::store(moved);
+            };
+            apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
             square_block(fused, direction)
         },
     )
@@ -561,7 +588,13 @@ fn complement_block<E: Elementwise, T: Scalar, B: Stored>(
             let row = |i: usize| &rows[i][range.clone()];
             combine_block(fused, row, [split.coefficients], [&mut *sum]);
             let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
-            apply_rule::<E, T>(coefficients, complement, &mut state, block.direction);
+            apply_rule::<E, T>(
+                coefficients,
+                complement,
+                &mut state,
+                block.direction,
+                |_, _| {},
+            );
             let direction = &*block.direction;
             let row = |i: usize| &group[i][range.clone()];
             dot_block(fused, row, [direction], [&mut sums[..group.len()]]);
@@ -606,7 +639,7 @@ impl<T: Scalar> Space for Host<T> {
         dot_slices(x, y)
     }
     fn combine(&self, a: f64, x: &[T], b: f64, y: &mut [T]) {
-        update(y, 0, 2, &|start, y| {
+        update::<LONG, T>(y, 2, &|start, y| {
             let x = &x[start..start + y.len()];
             if b == 0.0 {
                 // y may hold anything, NaN too.
@@ -620,7 +653,7 @@ impl<T: Scalar> Space for Host<T> {
         });
     }
     fn clamp(&self, limit: f64, x: &[T], y: &mut [T]) {
-        update(y, 0, 2, &|start, y| {
+        update::<LONG, T>(y, 2, &|start, y| {
             for (y, x) in y.iter_mut().zip(&x[start..]) {
                 *y = T::store(x.load().clamp(-limit, limit));
             }
@@ -642,7 +675,7 @@ impl<T: Scalar> Space for Host<T> {
             if rows.len() == size {
                 rows.push(vec![B::store(0.0); x.len()]);
             }
-            update(&mut rows[size], 0, 2, &|start, row| {
+            update::<LONG, B>(&mut rows[size], 2, &|start, row| {
                 for (entry, x) in row.iter_mut().zip(&x[start..]) {
                     *entry = B::store(a * x.load());
                 }
