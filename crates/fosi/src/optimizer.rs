@@ -363,7 +363,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// The public Python implementation leaves the base's momentum as it is, with what of it lies in the new subspace.
     /// Measured against each other with Heavy-Ball: where the subspace turns steadily, splitting anew is far ahead (the
     /// mean of ln f over a run is lower by 2 to 3); where it turns slowly, they differ by less than 0.3
-    /// (`tests/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50, 200, five
+    /// (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50, 200, five
     /// seeds) there is little between them: losses after 600 steps differ by at most 0.3 %, the other way's being the
     /// lower ones in 14 of 15 runs.
     ///

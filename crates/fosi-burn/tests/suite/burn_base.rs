@@ -1,0 +1,319 @@
+//! Burn's optimizers as bases: the plain step bit for bit, the wrapped one against the native base, save and load,
+//! failures.
+
+use crate::common::{device, every, linear, matrix};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdaGradConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams, LambConfig, LionConfig,
+    ModuleOptimizer, RmsPropConfig, SgdConfig,
+};
+use burn::tensor::activation::tanh;
+use burn::tensor::{Device, Tensor};
+use fosi::base::{Base, GradientDescent, HeavyBall, Momentum};
+use fosi::{FosiConfig, Host};
+use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, backward, like_module};
+
+#[derive(Module, Debug)]
+struct Network {
+    hidden: Linear,
+    output: Linear,
+}
+
+impl Network {
+    fn new(device: &Device) -> Self {
+        Self {
+            hidden: linear(4, 6, 1, device),
+            output: linear(6, 2, 2, device),
+        }
+    }
+
+    fn loss(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
+        let hidden = tanh(self.hidden.forward(like_module(x.clone(), self)));
+        (self.output.forward(hidden) - like_module(y.clone(), self))
+            .square()
+            .mean()
+    }
+}
+
+struct Problem {
+    network: Network,
+    x: Tensor<2>,
+    y: Tensor<2>,
+}
+
+fn problem() -> Problem {
+    let device = device();
+    Problem {
+        network: Network::new(&device),
+        x: matrix(16, 4, 3, &device),
+        y: matrix(16, 2, 4, &device),
+    }
+}
+
+/// Every optimizer of Burn's that takes parameters of any rank.
+fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
+    let momentum = MomentumConfig::new().with_momentum(0.9);
+    vec![
+        ("sgd", SgdConfig::new().init()),
+        (
+            "sgd, momentum",
+            SgdConfig::new().with_momentum(Some(momentum)).init(),
+        ),
+        ("adam", AdamConfig::new().init()),
+        ("adamw", AdamWConfig::new().init()),
+        ("rmsprop", RmsPropConfig::new().init()),
+        ("adagrad", AdaGradConfig::new().init()),
+        ("lion", LionConfig::new().init()),
+        ("adan", AdanConfig::new().init()),
+        ("lamb", LambConfig::new().init()),
+    ]
+}
+
+fn flat(network: &Network) -> Vec<f32> {
+    FlatLayout::of(network)
+        .unwrap()
+        .parameters(network)
+        .unwrap()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let square = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(a - b).powi(2))
+        .sum::<f64>();
+    square.sqrt()
+}
+
+#[test]
+fn before_the_first_refresh_the_step_is_burns_bit_for_bit() {
+    for (name, mut plain) in optimizers() {
+        let Problem { network, x, y } = problem();
+        let base = BurnBase::new(&network, plain.clone()).unwrap();
+        let mut wrapped = FosiOptimizer::new(&network, base, FosiConfig::base_only()).unwrap();
+        let (mut ours, mut theirs) = (network.clone(), network);
+        for step in 0..30 {
+            let rate = 0.05 / (1.0 + step as f64);
+            wrapped
+                .step(rate, &mut ours, &|m: &Network| m.loss(&x, &y))
+                .unwrap();
+            let gradients = GradientsParams::from_grads(theirs.loss(&x, &y).backward(), &theirs);
+            theirs = plain.step(rate, theirs, gradients);
+            assert_eq!(flat(&ours), flat(&theirs), "{name}, step {step}");
+        }
+    }
+}
+
+/// Refreshed at step 0, before there is momentum, so that splitting it anew makes no difference.
+#[test]
+fn wrapped_sgd_is_the_native_base() {
+    let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+    let native = HeavyBall::new(0.9);
+    let Problem { network, x, y } = problem();
+    let sgd = SgdConfig::new().with_momentum(Some(momentum)).init();
+    let base = BurnBase::new(&network, sgd)
+        .unwrap()
+        .with_momentum(Base::<Host<f32>>::momentum(&native))
+        .with_rate_ratio(move |extremes| Base::<Host<f32>>::rate_ratio(&native, extremes));
+    let mut wrapped = FosiOptimizer::new(&network, base, every(0, 1000)).unwrap();
+    let mut direct = FosiOptimizer::new(&network, HeavyBall::new(0.9), every(0, 1000)).unwrap();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let (mut ours, mut theirs) = (network.clone(), network.clone());
+    for _ in 0..40 {
+        let a = wrapped.step(0.02, &mut ours, &loss).unwrap();
+        let b = direct.step(0.02, &mut theirs, &loss).unwrap();
+        assert_eq!(a.report.scale, b.report.scale);
+        assert!(a.report.scale > 1.0);
+    }
+    let (moved, apart) = (
+        distance(&flat(&network), &flat(&theirs)),
+        distance(&flat(&ours), &flat(&theirs)),
+    );
+    assert!(
+        apart < 1e-5 * moved,
+        "moved {moved:e}, {apart:e} from the native base"
+    );
+}
+
+/// With an unchanged subspace the momentum in it goes on across a refresh.
+#[test]
+fn momentum_in_the_subspace_survives_a_refresh() {
+    let Problem { network, x, y } = problem();
+    let config = |interval| FosiConfig {
+        // All steps, at a rate so slow that both refreshes see the same Hessian: the same V, from other starts.
+        lanczos_steps: Some(44),
+        newton_rate: fosi::Rate::Constant(1e-6),
+        ..every(0, interval)
+    };
+    let loss = |m: &Network| m.loss(&x, &y);
+    let momentum = Momentum {
+        decay: 0.9,
+        ..Momentum::NONE
+    };
+    let step_after = |interval: u64, kept: bool| {
+        let base = BurnBase::new(&network, SgdConfig::new().init())
+            .unwrap()
+            .with_momentum(if kept { momentum } else { Momentum::NONE });
+        let mut optimizer = FosiOptimizer::new(&network, base, config(interval)).unwrap();
+        let mut module = network.clone();
+        for _ in 0..5 {
+            optimizer.step(0.0, &mut module, &loss).unwrap();
+        }
+        optimizer
+            .step(0.0, &mut module, &loss)
+            .unwrap()
+            .report
+            .newton_norm
+    };
+    let (through, refreshed) = (step_after(1000, true), step_after(5, true));
+    assert!(
+        (refreshed / through - 1.0).abs() < 1e-3,
+        "{refreshed:e} after a refresh, {through:e} without"
+    );
+    assert!(step_after(5, false) < 0.5 * through);
+}
+
+#[test]
+fn a_resumed_run_is_bit_equal_across_a_refresh() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, optimizer) in optimizers() {
+        let Problem { network, x, y } = problem();
+        let loss = |m: &Network| m.loss(&x, &y);
+        let new = |network: &Network| {
+            let base = BurnBase::new(network, optimizer.clone()).unwrap();
+            FosiOptimizer::new(network, base, every(3, 4)).unwrap()
+        };
+        let mut module = network.clone();
+        let mut first = new(&module);
+        for _ in 0..5 {
+            first.step(0.01, &mut module, &loss).unwrap();
+        }
+        first.save(folder.path().join("optimizer")).unwrap();
+        module
+            .clone()
+            .save_file(folder.path().join("module"))
+            .unwrap();
+
+        let mut resumed = Network::new(&device()).load_file(folder.path().join("module"));
+        let mut second = new(&resumed);
+        second.load(folder.path().join("optimizer")).unwrap();
+        for step in 5..12 {
+            first.step(0.01, &mut module, &loss).unwrap();
+            second.step(0.01, &mut resumed, &loss).unwrap();
+            assert_eq!(flat(&module), flat(&resumed), "{name}, step {step}");
+        }
+    }
+}
+
+#[test]
+fn the_state_of_other_parameters_is_refused() {
+    let Problem { network, x, y } = problem();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let new = |network: &Network| {
+        let base = BurnBase::new(network, AdamConfig::new().init()).unwrap();
+        FosiOptimizer::new(network, base, every(3, 4)).unwrap()
+    };
+    let mut module = network.clone();
+    let mut optimizer = new(&module);
+    optimizer.step(0.01, &mut module, &loss).unwrap();
+    let bytes = optimizer.fosi().to_bytes().unwrap();
+
+    // The same architecture with parameters of its own.
+    let stranger = Network::new(&device());
+    let error = new(&stranger)
+        .fosi_mut()
+        .restore(&bytes)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("load the module's own record"), "{error}");
+}
+
+#[test]
+fn the_state_of_another_optimizer_is_refused() {
+    let Problem { network, x, y } = problem();
+    let new = |optimizer: ModuleOptimizer| {
+        let base = BurnBase::new(&network, optimizer).unwrap();
+        FosiOptimizer::new(&network, base, every(3, 4)).unwrap()
+    };
+    let mut adam = new(AdamConfig::new().init());
+    let mut module = network.clone();
+    adam.step(0.01, &mut module, &|m: &Network| m.loss(&x, &y))
+        .unwrap();
+    let bytes = adam.fosi().to_bytes().unwrap();
+    let mut sgd = new(SgdConfig::new().init());
+    let error = sgd.fosi_mut().restore(&bytes).unwrap_err().to_string();
+    assert!(error.contains("made by another"), "{error}");
+    assert_eq!(sgd.fosi().steps(), 0);
+    new(AdamConfig::new().init())
+        .fosi_mut()
+        .restore(&bytes)
+        .unwrap();
+}
+
+#[test]
+fn a_gradient_that_would_poison_the_state_is_refused() {
+    let Problem { network, x, y } = problem();
+    let base = BurnBase::new(&network, AdamConfig::new().init()).unwrap();
+    let mut optimizer = FosiOptimizer::new(&network, base, FosiConfig::base_only()).unwrap();
+    let mut plain = AdamConfig::new().init();
+    let (mut ours, mut theirs) = (network.clone(), network);
+    for step in 0..4 {
+        if step == 2 {
+            // Their squares overflow in Adam's second moment.
+            let huge = |m: &Network| m.loss(&x, &y).mul_scalar(1e30);
+            let (_, gradients) = backward(&ours, huge).unwrap();
+            let before = flat(&ours);
+            let error = optimizer.step_with_gradients(0.01, &mut ours, gradients);
+            assert!(error.unwrap_err().to_string().contains("squares gradients"));
+            assert_eq!(flat(&ours), before);
+        }
+        let (_, gradients) = backward(&ours, |m: &Network| m.loss(&x, &y)).unwrap();
+        optimizer
+            .step_with_gradients(0.01, &mut ours, gradients)
+            .unwrap();
+        let (_, gradients) = backward(&theirs, |m: &Network| m.loss(&x, &y)).unwrap();
+        theirs = plain.step(0.01, theirs, gradients);
+        assert_eq!(flat(&ours), flat(&theirs), "step {step}");
+    }
+}
+
+#[test]
+fn the_mean_of_several_losses_has_the_mean_hessian() {
+    let Problem { network, x, y } = problem();
+    let slice = |from: usize| {
+        let x = x.clone().narrow(0, from, 8);
+        let y = y.clone().narrow(0, from, 8);
+        move |m: &Network| m.loss(&x, &y)
+    };
+    let new = || FosiOptimizer::new(&network, GradientDescent, every(0, 4)).unwrap();
+    let (mut whole, mut sliced) = (new(), new());
+    let one = whole
+        .refresh(&network, &|m: &Network| m.loss(&x, &y))
+        .unwrap();
+    let two = sliced
+        .refresh_mean(&network, &[slice(0), slice(8)])
+        .unwrap();
+    // Two more for each slice's own curvature.
+    assert_eq!(two.gradients, 2 * one.gradients + 4);
+    assert!(one.batch_curvatures.is_empty());
+    let slices = two.batch_curvatures.clone();
+    let (one, two) = (one.result.unwrap(), two.result.unwrap());
+    for (a, b) in one.eigenvalues.iter().zip(&two.eigenvalues) {
+        assert!(
+            (a - b).abs() < 1e-6 * a.abs(),
+            "{a} of the whole, {b} of the mean"
+        );
+    }
+    // The largest eigenvalue is the mean of the slices' curvatures along its eigenvector, and they differ.
+    let mean = (slices[0] + slices[1]) / 2.0;
+    assert!(
+        (mean - two.eigenvalues[0]).abs() < 1e-5 * mean,
+        "{slices:?} {two:?}"
+    );
+    assert!((slices[0] - slices[1]).abs() > 1e-3 * mean, "{slices:?}");
+    let none: [fn(&Network) -> Tensor<1>; 0] = [];
+    let error = sliced.refresh_mean(&network, &none).unwrap_err();
+    assert!(error.to_string().contains("at least 1"));
+}

@@ -1,0 +1,59 @@
+//! Dropout: alone in its process, since Burn's CPU generator is one for all threads.
+
+use crate::common::{device, linear, matrix};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::tensor::Tensor;
+use fosi_burn::{BridgeError, Precision, Twin, like_module};
+
+#[derive(Module, Debug)]
+struct Model {
+    hidden: Linear,
+    dropout: Dropout,
+    output: Linear,
+}
+
+impl Model {
+    fn loss(&self, x: &Tensor<2>) -> Tensor<1> {
+        let hidden = self.hidden.forward(like_module(x.clone(), self)).tanh();
+        self.output
+            .forward(self.dropout.forward(hidden))
+            .square()
+            .mean()
+    }
+}
+
+#[test]
+fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
+    let device = device();
+    let model = Model {
+        hidden: linear(6, 30, 1, &device),
+        dropout: DropoutConfig::new(0.5).init(),
+        output: linear(30, 2, 2, &device),
+    };
+    let x = matrix(12, 6, 3, &device);
+    let twin = Twin::new(&model, Precision::F64).unwrap();
+
+    let error = twin.check_determinism(&|m: &Model| m.loss(&x)).unwrap_err();
+    assert!(matches!(error, BridgeError::NotDeterministic { .. }));
+    assert!(error.to_string().contains("device.seed"), "{error}");
+
+    let seeded = |m: &Model| {
+        device.seed(9);
+        m.loss(&x)
+    };
+    twin.check_determinism(&seeded).unwrap();
+
+    // The mask of the f64 twin is that of the module: both draw the same numbers.
+    let (value, _) = twin.value_and_gradient(twin.parameters(), &seeded).unwrap();
+    let expected = seeded(&model).into_scalar::<f64>();
+    assert!(
+        (value - expected).abs() <= 1e-6 * expected,
+        "{value} {expected}"
+    );
+
+    let mut off = model.clone();
+    off.dropout.training = off.dropout.training.with_value(false);
+    let twin = Twin::new(&off, Precision::F64).unwrap();
+    twin.check_determinism(&|m: &Model| m.loss(&x)).unwrap();
+}

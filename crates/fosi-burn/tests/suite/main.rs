@@ -1,0 +1,10 @@
+//! The tests of `fosi-burn` from outside.
+
+mod common;
+
+mod burn_base;
+mod curvature;
+mod dropout;
+mod flat;
+mod training;
+mod twin;

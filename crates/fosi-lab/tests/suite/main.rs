@@ -1,0 +1,23 @@
+//! The tests of the program and its library from outside.
+
+mod folder;
+mod readers;
+mod softmax;
+
+mod audio;
+mod command_line;
+mod corpus;
+mod idx;
+mod images;
+mod kill;
+mod log_mel;
+mod models;
+mod mutations;
+mod prefetch;
+mod quadratic;
+mod quadratic_adam;
+mod quadratic_command;
+mod run_folder;
+mod tasks;
+mod text;
+mod training;

@@ -1,0 +1,110 @@
+//! Every reader of files, fed with damaged ones: no panic, and no more memory than the file's size accounts for.
+//!
+//! Each file is a good one with some bits flipped, bytes replaced, parts cut out, doubled or exchanged, or numbers made
+//! huge. `FOSI_MUTATIONS` sets how many for each reader, `FOSI_MUTATION_SEED` the seed; `scripts/mutations` is the way to
+//! a longer campaign.
+
+use allocation_counter::measure;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::corpus::seeds;
+use crate::readers::{READERS, Reader};
+
+/// What a reader may take beside the file: buffers, messages, tables of decoders.
+const FIXED: u64 = 4 << 20;
+/// Bytes that a byte of the file may become: gzip's best ratio is about 1,000, a pixel becomes four bytes.
+const FACTOR: u64 = 5_000;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is `{text}`, no number")),
+        Err(_) => default,
+    }
+}
+
+/// A damaged copy.
+fn mutated(good: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..random.random_range(1..=4) {
+        if bytes.is_empty() {
+            break;
+        }
+        // Headers are where a byte decides most.
+        let reach = match random.random_bool(0.5) {
+            true => bytes.len().min(64),
+            false => bytes.len(),
+        };
+        let at = random.random_range(0..reach);
+        let end = (at + random.random_range(1..=16)).min(bytes.len());
+        match random.random_range(0..8) {
+            0 => bytes[at] ^= 1 << random.random_range(0..8),
+            1 => bytes[at] = random.random(),
+            2 => bytes.truncate(at),
+            3 => drop(bytes.drain(at..end)),
+            4 => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+            5 => bytes[at..end].fill(*[0, 0x7f, 0xff].get(random.random_range(0..3)).unwrap()),
+            6 => {
+                let text = [
+                    "-1",
+                    "1e999",
+                    "nan",
+                    "18446744073709551616",
+                    "\"",
+                    "{",
+                    "\n",
+                    ",",
+                ];
+                let text = text[random.random_range(0..text.len())];
+                bytes.splice(at..end, text.bytes());
+            }
+            _ => {
+                let other = random.random_range(0..bytes.len());
+                bytes.swap(at, other);
+            }
+        }
+    }
+    bytes
+}
+
+/// Reads damaged copies of `good`; both outcomes are allowed, and how often each came is returned.
+fn campaign(name: &str, good: &[u8], read: Reader) {
+    assert_eq!(read(good), Ok(()), "{name}: the good file");
+    let (count, seed) = (
+        number("FOSI_MUTATIONS", 300),
+        number("FOSI_MUTATION_SEED", 1),
+    );
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut refused = 0;
+    for round in 0..count {
+        let bytes = mutated(good, &mut random);
+        let mut outcome = Ok(());
+        let used = measure(|| outcome = read(&bytes));
+        let allowed = FIXED + FACTOR * bytes.len() as u64;
+        assert!(
+            used.bytes_max <= allowed,
+            "{name}, round {round}: {} bytes",
+            used.bytes_max
+        );
+        if let Err(message) = outcome {
+            assert!(message.len() > 10, "{name}, round {round}: `{message}`");
+            refused += 1;
+        }
+    }
+    eprintln!("{name}: {count} damaged files, {refused} refused, seed {seed}");
+    assert!(refused > 0, "{name}: nothing was refused");
+}
+
+#[test]
+fn damaged_files_are_refused_or_read() {
+    for (name, read) in READERS {
+        for (file, good) in seeds(name) {
+            campaign(&format!("{name}/{file}"), &good, read);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Every reader of files, fed from bytes: what the mutations, the corpus and the fuzzer run.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fosi::base::HeavyBall;
+use fosi::{Fosi, FosiConfig, Host};
+use fosi_lab::config::{TaskName, TrainConfig, TrainOptions};
+use fosi_lab::data::{
+    AudioSetFiles, ClassList, Damaged, NonAscii, class_folders, read_cifar10_file, read_images,
+    read_labels, read_text, read_wav,
+};
+use fosi_lab::runs::{Checkpoint, Run};
+
+/// A reader, and the file that it takes.
+pub type Reader = fn(&[u8]) -> Result<(), String>;
+
+/// All of them, by the names of their corpora.
+pub const READERS: [(&str, Reader); 15] = [
+    ("idx-images", idx_images),
+    ("idx-labels", idx_labels),
+    ("cifar10", cifar10),
+    ("png", png),
+    ("jpeg", jpeg),
+    ("wav", wav),
+    ("audioset-classes", audioset_classes),
+    ("audioset-list", audioset_list),
+    ("text", text),
+    ("settings", settings),
+    ("metrics", metrics),
+    ("run", run),
+    ("checkpoint", checkpoint),
+    ("optimizer", optimizer),
+    ("optimizer-sealed", optimizer_sealed),
+];
+
+thread_local! {
+    static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
+}
+
+/// A folder of this thread's own, which lasts as long as the thread.
+fn folder() -> PathBuf {
+    FOLDER.with_borrow_mut(|folder| {
+        let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a temporary folder"));
+        folder.path().to_owned()
+    })
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+    fs::write(path, bytes).expect("a file");
+}
+
+fn from_file<T, E: Display>(
+    name: &str,
+    bytes: &[u8],
+    read: impl Fn(&Path) -> Result<T, E>,
+) -> Result<(), String> {
+    let path = folder().join(name);
+    put(&path, bytes);
+    read(&path).map(drop).map_err(|error| error.to_string())
+}
+
+/// IDX images, plain or compressed.
+pub fn idx_images(bytes: &[u8]) -> Result<(), String> {
+    from_file("images", bytes, read_images)
+}
+
+/// IDX labels of ten classes.
+pub fn idx_labels(bytes: &[u8]) -> Result<(), String> {
+    from_file("labels", bytes, |path| read_labels(path, 10))
+}
+
+/// A file of CIFAR-10's binary version.
+pub fn cifar10(bytes: &[u8]) -> Result<(), String> {
+    from_file("batch.bin", bytes, read_cifar10_file)
+}
+
+/// Class folders with one image among good ones.
+fn image(name: &str, bytes: &[u8]) -> Result<(), String> {
+    let root = folder().join("images-of").join(name);
+    let good = include_bytes!("data/pixel.png");
+    for part in ["train/b", "test/a", "test/b"] {
+        put(&root.join(part).join("good.png"), good);
+    }
+    put(&root.join("train/a").join(name), bytes);
+    let read = class_folders(&root, Some((12, 12)), Damaged::Refuse);
+    read.map(drop).map_err(|error| error.to_string())
+}
+
+/// A PNG image.
+pub fn png(bytes: &[u8]) -> Result<(), String> {
+    image("a.png", bytes)
+}
+
+/// A JPEG image.
+pub fn jpeg(bytes: &[u8]) -> Result<(), String> {
+    image("a.jpg", bytes)
+}
+
+/// A recording.
+pub fn wav(bytes: &[u8]) -> Result<(), String> {
+    from_file("a.wav", bytes, read_wav)
+}
+
+/// AudioSet's list of classes.
+pub fn audioset_classes(bytes: &[u8]) -> Result<(), String> {
+    from_file("classes.csv", bytes, ClassList::read)
+}
+
+/// AudioSet's list of recordings and labels, with two recordings.
+pub fn audioset_list(bytes: &[u8]) -> Result<(), String> {
+    let root = folder().join("audioset");
+    let classes = b"index,mid,display_name\n0,/m/1,Speech\n1,/m/2,\"Bark, loud\"\n";
+    put(&root.join("class_labels_indices.csv"), classes);
+    for clip in ["a", "b"] {
+        put(&root.join(format!("audio/{clip}.wav")), &small_wav());
+    }
+    put(&root.join("eval.csv"), b"file,labels\na.wav,/m/1\n");
+    put(&root.join("train.csv"), bytes);
+    let files = AudioSetFiles::find(&root).map_err(|error| error.to_string())?;
+    let read = files.read(Damaged::Refuse);
+    read.map(drop).map_err(|error| error.to_string())
+}
+
+/// 64 samples at 8 kHz.
+pub fn small_wav() -> Vec<u8> {
+    let mut wav = b"RIFF\xa4\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    wav.extend([8000_u32, 16_000].map(u32::to_le_bytes).concat());
+    wav.extend(b"\x02\0\x10\0data\x80\0\0\0");
+    wav.extend((0..128).map(|i| i as u8));
+    wav
+}
+
+/// A text.
+pub fn text(bytes: &[u8]) -> Result<(), String> {
+    from_file("input.txt", bytes, |path| read_text(path, NonAscii::Refuse))
+}
+
+/// Settings in TOML.
+pub fn settings(bytes: &[u8]) -> Result<(), String> {
+    from_file("run.toml", bytes, |path| {
+        let options = TrainOptions::from_file(path)?;
+        TrainConfig::resolve(TaskName::Lr, &[options])
+    })
+}
+
+/// A run's metrics, beside a good record.
+pub fn metrics(bytes: &[u8]) -> Result<(), String> {
+    let root = folder().join("run-of-metrics");
+    put(&root.join("run.json"), include_bytes!("data/run.json"));
+    put(&root.join("metrics.csv"), bytes);
+    Run::read(&root).map(drop).map_err(|e| e.to_string())
+}
+
+/// A run's record, beside good metrics.
+pub fn run(bytes: &[u8]) -> Result<(), String> {
+    let root = folder().join("run-of-record");
+    put(&root.join("run.json"), bytes);
+    put(
+        &root.join("metrics.csv"),
+        include_bytes!("data/metrics.csv"),
+    );
+    Run::read(&root).map(drop).map_err(|e| e.to_string())
+}
+
+/// A run's checkpoint.
+pub fn checkpoint(bytes: &[u8]) -> Result<(), String> {
+    from_file("checkpoint", bytes, Checkpoint::read)
+}
+
+/// The optimizer that [`optimizer`] restores: n = 6, Heavy-Ball, k = 2.
+pub fn small_optimizer() -> Fosi<Host<f32>, HeavyBall> {
+    let config = FosiConfig {
+        largest: 2,
+        ..FosiConfig::quadratic()
+    };
+    Fosi::new(Host::new(6), HeavyBall::new(0.9), 0.1, config).expect("settings that are allowed")
+}
+
+/// An optimizer's state; where it is refused, nothing may have changed.
+pub fn optimizer(bytes: &[u8]) -> Result<(), String> {
+    let mut optimizer = small_optimizer();
+    let before = optimizer.to_bytes().expect("a state");
+    let outcome = optimizer.restore(bytes).map_err(|error| error.to_string());
+    if outcome.is_err() {
+        let after = optimizer.to_bytes().expect("a state");
+        assert_eq!(after, before, "an error must change nothing");
+    }
+    outcome
+}
+
+/// The same with a checksum that fits, so that what lies behind it is reached.
+pub fn optimizer_sealed(bytes: &[u8]) -> Result<(), String> {
+    optimizer(&sealed(bytes).unwrap_or_else(|| bytes.to_vec()))
+}
+
+/// The file with the right checksum of its content; none where the container is broken.
+fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let file = safetensors::SafeTensors::deserialize(bytes).ok()?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).ok()?;
+    let entry = metadata.metadata().as_ref()?.get("fosi")?.clone();
+    let (sum, header) = entry.split_at_checked(8)?;
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, view) in views {
+        hasher.update(format!("{name} {:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        hasher.update(view.data());
+    }
+    let at = bytes
+        .windows(sum.len())
+        .position(|window| window == sum.as_bytes())?;
+    let mut fixed = bytes.to_vec();
+    fixed[at..at + sum.len()].copy_from_slice(format!("{:08x}", hasher.finalize()).as_bytes());
+    Some(fixed)
+}

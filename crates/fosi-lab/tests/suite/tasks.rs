@@ -1,0 +1,552 @@
+//! The five tasks from outside, on small data made here: they train, write, repeat themselves and refuse bad input.
+
+use std::f64::consts::TAU;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::folder::Folder;
+use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
+use image::{Rgb, RgbImage};
+
+fn fosi(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// Twelve images of 32×32 in each of two classes: stripes along or across.
+fn images(folder: &Folder) {
+    for (class, along) in [("along", true), ("across", false)] {
+        for part in ["train", "test"] {
+            for index in 0..12_u32 {
+                let image = RgbImage::from_fn(32, 32, |x, y| {
+                    let phase = if along { x } else { y } + index;
+                    let byte = if phase % 8 < 4 { 40 } else { 200 };
+                    Rgb([byte, byte + index as u8, 255 - byte])
+                });
+                let path = folder.write(&format!("cifar10/{part}/{class}/{index}.png"), "");
+                image.save(path).unwrap();
+            }
+        }
+    }
+}
+
+fn text(folder: &Folder) {
+    let lines = (0..80).map(|i| format!("line {} says the same as line {}\n", i % 7, (i + 3) % 7));
+    folder.write("tinyshakespeare/input.txt", lines.collect::<String>());
+}
+
+/// Eight recordings of each of two digits by one speaker, the digit being a pitch; half a second at 8 kHz.
+fn sounds(folder: &Folder) {
+    for digit in 0..2_u32 {
+        for index in 0..8_u32 {
+            let frequency = f64::from(400 + 800 * digit + 10 * index);
+            let sample = |i: u32| {
+                let phase = TAU * frequency * f64::from(i) / 8000.0;
+                (8000.0 * phase.sin()) as i16
+            };
+            let data: Vec<u8> = (0..4000).flat_map(|i| sample(i).to_le_bytes()).collect();
+            let mut wav = b"RIFF".to_vec();
+            wav.extend((36 + data.len() as u32).to_le_bytes());
+            wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+            wav.extend([8000_u32, 16_000].map(u32::to_le_bytes).concat());
+            wav.extend(b"\x02\0\x10\0data");
+            wav.extend((data.len() as u32).to_le_bytes());
+            wav.extend(data);
+            folder.write(&format!("fsdd/recordings/{digit}_someone_{index}.wav"), wav);
+        }
+    }
+}
+
+/// Small enough for a debug build, with a refresh after two steps.
+fn arguments(task: &str) -> Vec<&str> {
+    let of_task: &[&str] = match task {
+        "ae" => &["--width", "0.0625", "--batch", "4"],
+        "lm" => &["--width", "0.03", "--sequence", "16", "--batch", "16"],
+        "tl" => &["--weights", "random", "--batch", "4"],
+        _ => &["--width", "0.0625", "--batch", "3"],
+    };
+    let common = [
+        "train",
+        task,
+        "--data-dir",
+        ".",
+        "--epochs",
+        "2",
+        "--k",
+        "2",
+        "--m",
+        "8",
+        "--warmup",
+        "2",
+        "--interval",
+        "3",
+        "--name",
+        "r",
+    ];
+    [&common[..], of_task].concat()
+}
+
+fn data_of(task: &str) -> Folder {
+    let folder = Folder::new();
+    match task {
+        "ae" | "tl" => images(&folder),
+        "lm" => text(&folder),
+        _ => sounds(&folder),
+    }
+    folder
+}
+
+/// Trains in `folder` with more arguments; the run.
+fn train(task: &str, folder: &Folder, more: &[&str]) -> Run {
+    let output = fosi(folder.path(), &[&arguments(task), more].concat());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{task}: {message}");
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    fs::rename(folder.path().join("runs"), folder.path().join("done")).unwrap();
+    run
+}
+
+fn again(folder: &Folder) {
+    fs::remove_dir_all(folder.path().join("done")).unwrap();
+}
+
+#[test]
+fn every_task_trains_with_every_optimizer_and_finds_its_spectrum() {
+    for task in ["ae", "lm", "tl", "ac"] {
+        let folder = data_of(task);
+        let run = train(task, &folder, &[]);
+        assert_eq!(run.record.status, RunStatus::Finished);
+        assert!(run.record.failures.is_empty(), "{:?}", run.record.failures);
+        assert_eq!(run.rows.len(), 2 * 4, "{task}");
+        assert!(!run.record.refreshes.is_empty());
+        for refresh in &run.record.refreshes {
+            match &refresh.outcome {
+                RefreshOutcome::Accepted { eigenvalues, .. } => {
+                    assert!(eigenvalues[0] > 0.0, "{task}: {eigenvalues:?}");
+                }
+                RefreshOutcome::Refused { reason } => panic!("{task}: {reason}"),
+            }
+        }
+        let has_accuracy = run.rows.iter().all(|row| row.valid_accuracy.is_some());
+        assert_eq!(has_accuracy, task != "ae", "{task}");
+        let sample = match task {
+            "ae" => Some("reconstructions-fosi-hb-0.png"),
+            "lm" => Some("text-fosi-hb-0.txt"),
+            _ => None,
+        };
+        if let Some(sample) = sample {
+            let bytes = fs::read(folder.path().join("done/r").join(sample)).unwrap();
+            match task {
+                "ae" => {
+                    // The two validation images above their reconstructions, enlarged three times.
+                    let strip = image::load_from_memory(&bytes).unwrap();
+                    assert_eq!((strip.width(), strip.height()), (2 * 96, 2 * 96));
+                }
+                _ => assert_eq!(bytes.len(), 600),
+            }
+        }
+    }
+}
+
+/// All columns of `metrics.csv` but the times.
+fn numbers(run: &Run) -> Vec<String> {
+    let row = |row: &fosi_lab::runs::MetricsRow| {
+        let losses = [
+            row.train_loss,
+            row.valid_loss,
+            row.valid_accuracy.unwrap_or(-1.0),
+        ];
+        let bits = losses.map(f64::to_bits);
+        format!(
+            "{} {} {} {bits:x?} {} {}",
+            row.optimizer, row.epoch, row.step, row.gradients, row.products
+        )
+    };
+    run.rows.iter().map(row).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_on_one_thread_and_on_two() {
+    for task in ["ae", "lm", "tl", "ac"] {
+        let folder = data_of(task);
+        let one = train(task, &folder, &["--threads", "1"]);
+        again(&folder);
+        let two = train(task, &folder, &["--threads", "2"]);
+        assert_eq!(numbers(&one), numbers(&two), "{task}");
+        again(&folder);
+        let other = train(task, &folder, &["--seed", "1", "--threads", "2"]);
+        let changed = |(a, b): (&String, &String)| a != b;
+        assert!(numbers(&two).iter().zip(&numbers(&other)).all(changed));
+    }
+}
+
+/// The README's own run: no folder of data, the digits.
+fn digits(folder: &Folder, more: &[&str]) -> Run {
+    let common = ["train", "lr", "--epochs", "6", "--name", "r"];
+    let output = fosi(folder.path(), &[&common[..], more].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    fs::remove_dir_all(folder.path().join("runs")).unwrap();
+    run
+}
+
+#[test]
+fn logistic_regression_repeats_itself_on_any_number_of_threads() {
+    let folder = Folder::new();
+    let one = digits(&folder, &["--threads", "1"]);
+    for threads in ["2", "3"] {
+        let more = digits(&folder, &["--threads", threads]);
+        assert_eq!(numbers(&one), numbers(&more), "{threads}");
+    }
+}
+
+#[test]
+fn the_interval_that_an_overhead_led_to_repeats_the_run() {
+    let folder = Folder::new();
+    let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
+    let measured = digits(&folder, &[&optimizers[..], &["--overhead", "2"]].concat());
+    for name in ["fosi-hb", "fosi-adam"] {
+        let first = |run: &Run| {
+            let of_name = |r: &&RefreshRecord| r.optimizer.to_string() == name;
+            run.record
+                .refreshes
+                .iter()
+                .filter(of_name)
+                .find_map(|r| r.interval)
+        };
+        let interval = first(&measured).unwrap().to_string();
+        let fixed = ["--optimizers", name, "--interval", &interval];
+        let repeated = digits(&folder, &fixed);
+        let own: Vec<String> = numbers(&measured)
+            .into_iter()
+            .filter(|line| line.starts_with(name))
+            .collect();
+        assert_eq!(numbers(&repeated), own, "T = {interval}");
+    }
+}
+
+#[test]
+fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
+    for task in ["ae", "lm", "tl", "ac"] {
+        let folder = data_of(task);
+        let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
+        let whole = train(task, &folder, &optimizers);
+        again(&folder);
+        train(
+            task,
+            &folder,
+            &[&optimizers[..], &["--checkpoint-every", "3"]].concat(),
+        );
+        // The run as it was when its newest checkpoint was written.
+        let done = folder.path().join("done/r");
+        let record = fs::read_to_string(done.join("run.json")).unwrap();
+        fs::write(
+            done.join("run.json"),
+            record.replace("\"finished\",", "\"running\","),
+        )
+        .unwrap();
+        let output = fosi(folder.path(), &["train", "--resume", "done/r"]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{task}: {message}");
+        let resumed = Run::read(&done).unwrap();
+        assert_eq!(resumed.record.status, RunStatus::Finished);
+        assert_eq!(numbers(&resumed), numbers(&whole), "{task}");
+        assert!(
+            message.contains("epoch"),
+            "{task}: nothing was trained: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_last_good_state() {
+    let folder = Folder::new();
+    let more = ["--optimizers", "gd,fosi-hb", "--lr", "gd=0.1,hb=3e38"];
+    let run = digits(&folder, &more);
+    let [failure] = run.record.failures.as_slice() else {
+        panic!("{:?}", run.record.failures)
+    };
+    assert_eq!(failure.optimizer.to_string(), "fosi-hb");
+    assert!(
+        failure.reason.contains("diverged") || failure.reason.contains("finite"),
+        "{failure:?}"
+    );
+    // Gradient descent went on to the end.
+    assert_eq!(
+        run.rows
+            .iter()
+            .filter(|row| row.optimizer.to_string() == "gd")
+            .count(),
+        6
+    );
+    assert!(failure.step > 0);
+    assert_eq!(
+        failure.state.as_deref(),
+        Some("stopped-fosi-hb-0.safetensors")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_done() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let folder = Folder::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(["train", "lr", "--epochs", "100000", "--name", "r"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first epoch's line says that training goes on.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("epoch 1/"));
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("ending after this step"))
+    );
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    assert_eq!(run.record.status, RunStatus::Interrupted);
+    assert!(!run.rows.is_empty());
+    assert!(folder.path().join("runs/r/curves.png").exists());
+}
+
+#[test]
+fn the_spectrum_may_be_taken_with_running_statistics() {
+    let folder = data_of("ac");
+    let spectrum = |run: &Run| match &run.record.refreshes[0].outcome {
+        RefreshOutcome::Accepted { eigenvalues, .. } => eigenvalues.clone(),
+        RefreshOutcome::Refused { reason } => panic!("{reason}"),
+    };
+    let more = ["--optimizers", "hb,fosi-hb"];
+    let by_batch = train("ac", &folder, &more);
+    again(&folder);
+    let by_average = train(
+        "ac",
+        &folder,
+        &[&more[..], &["--hvp-mode", "eval"]].concat(),
+    );
+    assert_ne!(spectrum(&by_batch), spectrum(&by_average));
+    // Up to the first refresh nothing differs, and plain Heavy-Ball sees neither.
+    let plain = |run: &Run| numbers(run)[..2].to_vec();
+    assert_eq!(plain(&by_batch), plain(&by_average));
+}
+
+#[test]
+fn features_are_computed_once_for_the_same_weights_and_images() {
+    let folder = data_of("tl");
+    let first = train("tl", &folder, &[]);
+    let notes = first.record.notes.join("\n");
+    assert!(notes.contains("computed in"), "{notes}");
+    again(&folder);
+    let second = train("tl", &folder, &[]);
+    let notes = second.record.notes.join("\n");
+    assert!(notes.contains("computing them took"), "{notes}");
+    assert_eq!(numbers(&first), numbers(&second));
+
+    // A damaged file is computed anew.
+    let cache = folder.path().join("fosi-cache");
+    let files: Vec<_> = fs::read_dir(&cache)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        let bytes = fs::read(file).unwrap();
+        fs::write(file, &bytes[..bytes.len() - 5]).unwrap();
+    }
+    again(&folder);
+    let third = train("tl", &folder, &[]);
+    assert!(third.record.notes.join("\n").contains("computed in"));
+    assert_eq!(numbers(&first), numbers(&third));
+
+    // Other images have features of their own.
+    again(&folder);
+    train("tl", &folder, &["--examples", "10"]);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 3);
+}
+
+#[test]
+fn tables_and_figures_come_of_runs() {
+    let folder = data_of("lm");
+    train(
+        "lm",
+        &folder,
+        &["--optimizers", "hb,fosi-hb", "--lr-grid", "0.1,3"],
+    );
+    let table = fosi(folder.path(), &["table", "done/r"]);
+    let text = String::from_utf8(table.stdout).unwrap();
+    assert!(text.contains("### Table 1") && text.contains("### Table 2"));
+    assert!(text.contains("| lm (r) | hb | validation loss |"), "{text}");
+    assert!(text.contains("| 0.77 |"), "{text}");
+    let csv = fosi(folder.path(), &["table", "done/r", "--format", "csv"]);
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.starts_with("table,run,task,data,base,measure,seeds,"));
+
+    let figure = fosi(folder.path(), &["figure", "done/r", "--out", "drawn"]);
+    assert_eq!(figure.status.code(), Some(0));
+    for name in ["figure2.svg", "figure2.png", "figure5.svg", "figure5.png"] {
+        let length = folder
+            .path()
+            .join("drawn")
+            .join(name)
+            .metadata()
+            .unwrap()
+            .len();
+        assert!(length > 1000, "{name}");
+    }
+}
+
+/// The message must hold every one of `parts`, the status must be 2, and no run may be left.
+fn refused(folder: &Folder, arguments: &[&str], parts: &[&str]) {
+    let output = fosi(folder.path(), arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+    for part in parts {
+        assert!(
+            message.contains(part),
+            "{arguments:?}: `{part}` in {message}"
+        );
+    }
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn bad_input_is_named() {
+    let empty = Folder::new();
+    refused(&empty, &["train", "ae"], &["cifar10", "--data-dir"]);
+    refused(
+        &empty,
+        &["train", "ae", "--data-dir", "."],
+        &["holds no images", "data_batch_1.bin"],
+    );
+    refused(&empty, &["train", "lm", "--data-dir", "."], &["input.txt"]);
+    refused(&empty, &["train", "ac", "--data-dir", "."], &["recordings"]);
+    refused(
+        &empty,
+        &["train", "ac", "--data", "audioset", "--data-dir", "."],
+        &["class_labels_indices.csv"],
+    );
+    refused(
+        &empty,
+        &["train", "tl", "--data-dir", "."],
+        &["--weights", "https://"],
+    );
+    refused(
+        &empty,
+        &["train", "tl", "--data-dir", ".", "--weights", "w.pth"],
+        &["w.pth", "https://"],
+    );
+    refused(
+        &empty,
+        &["train", "lm", "--data", "mnist"],
+        &["task lm", "tinyshakespeare"],
+    );
+    refused(
+        &empty,
+        &["train", "lr", "--width", "0.5"],
+        &["task lr has no width"],
+    );
+    refused(&empty, &["train", "ae", "--width", "0"], &["--width is 0"]);
+    refused(
+        &empty,
+        &["train", "lm", "--sequence", "0"],
+        &["--sequence is 0"],
+    );
+    refused(
+        &empty,
+        &["train", "ae", "--clip-gradient", "-1"],
+        &["--clip-gradient is -1"],
+    );
+    refused(
+        &empty,
+        &["train", "lr", "--lr-grid", "0.1,x"],
+        &["`x`", "0.001 to 1000"],
+    );
+    refused(
+        &empty,
+        &["train", "lr", "--lr-grid", "1"],
+        &["names hb twice"],
+    );
+    refused(
+        &empty,
+        &["train", "lr", "--preset", "smal"],
+        &["did you mean `small`?"],
+    );
+    refused(
+        &empty,
+        &["train", "lr", "--device", "cuda"],
+        &["built without cuda", "--features cuda"],
+    );
+    refused(&empty, &["table", "none"], &["none/run.json"]);
+
+    let short = Folder::new();
+    short.write("input.txt", "too short");
+    refused(
+        &short,
+        &["train", "lm", "--data-dir", "."],
+        &["input.txt", "too short"],
+    );
+
+    let spoiled = data_of("ae");
+    let bad = spoiled.write("cifar10/train/along/3.png", "no image");
+    refused(
+        &spoiled,
+        &["train", "ae", "--data-dir", ".", "--batch", "2"],
+        &["along/3.png"],
+    );
+    let skipped = ["--skip-damaged", "--optimizers", "hb"];
+    let run = train("ae", &spoiled, &skipped);
+    assert_eq!(run.record.data.train, 21);
+    assert!(run.record.notes[0].contains("along/3.png"));
+    fs::remove_file(bad).unwrap();
+    refused(
+        &spoiled,
+        &["train", "ae", "--data-dir", ".", "--batch", "100"],
+        &["--batch 100"],
+    );
+
+    let silent = data_of("ac");
+    silent.write("fsdd/recordings/1_someone_7.wav", "no sound");
+    refused(
+        &silent,
+        &["train", "ac", "--data-dir", ".", "--batch", "2"],
+        &["1_someone_7.wav"],
+    );
+}
+
+#[test]
+fn data_check_says_what_is_whole() {
+    let folder = data_of("ac");
+    text(&folder);
+    let output = fosi(folder.path(), &["data", "check", "."]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("mnist            not there"), "{text}");
+    assert!(
+        text.contains("fsdd             whole: 6 training and 10 validation clips"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the publishers give 3000 recordings"),
+        "{text}"
+    );
+
+    folder.write("fsdd/recordings/1_someone_7.wav", "no sound");
+    let output = fosi(folder.path(), &["data", "check", "."]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("fsdd             damaged: "));
+    let output = fosi(folder.path(), &["data", "check", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+}

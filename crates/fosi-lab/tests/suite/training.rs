@@ -1,0 +1,281 @@
+//! The training loop and all that it writes, with a hand-written model in place of Burn's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::softmax::Softmax;
+use clap::Parser;
+use fosi_lab::cli::{Cli, Command};
+use fosi_lab::commands;
+use fosi_lab::config::TrainConfig;
+use fosi_lab::data::digits;
+use fosi_lab::interrupt::{EXIT_STATUS, Interrupt};
+use fosi_lab::optimizers::OptimizerName;
+use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, Run, RunStatus};
+use fosi_lab::tasks::TaskError;
+use fosi_lab::train::{Observer, StepReport, Workbench};
+
+/// Counts what it is told, and may interrupt.
+#[derive(Default)]
+struct Recorder {
+    steps: usize,
+    rows: Vec<MetricsRow>,
+    failures: Vec<Failure>,
+    ended: usize,
+    interrupt_at: Option<(usize, Interrupt)>,
+}
+
+impl Observer for Recorder {
+    fn started(&mut self, _: OptimizerName, _: u64, _: usize, _: usize) {}
+    fn stepped(&mut self, report: &StepReport) {
+        assert!(report.loss.is_finite());
+        self.steps += 1;
+        if let Some((step, interrupt)) = &self.interrupt_at
+            && self.steps == *step
+        {
+            interrupt.request();
+        }
+    }
+    fn epoch(&mut self, row: &MetricsRow) {
+        self.rows.push(*row);
+    }
+    fn failed(&mut self, failure: &Failure) {
+        self.failures.push(failure.clone());
+    }
+    fn ended(&mut self) {
+        self.ended += 1;
+    }
+}
+
+/// `fosi train lr` on the digits with `arguments`, into `out/run`: exit status and printed text.
+fn train(out: &Path, arguments: &[&str], setup: Setup, recorder: &mut Recorder) -> (i32, String) {
+    let mut line = vec![
+        "fosi",
+        "train",
+        "lr",
+        "--name",
+        "run",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    line.extend(arguments);
+    let Command::Train(command) = Cli::parse_from(line).command_or_default() else {
+        panic!("a training command")
+    };
+    let interrupt = match &recorder.interrupt_at {
+        Some((_, interrupt)) => interrupt.clone(),
+        None => Interrupt::new(),
+    };
+    let mut text = Vec::new();
+    let make = |_: &TrainConfig| -> Result<Box<dyn Workbench>, TaskError> {
+        let mut model = Softmax::new(digits()?);
+        setup(&mut model);
+        Ok(Box::new(model))
+    };
+    let status = commands::train(&command, &make, recorder, &interrupt, &mut text).unwrap();
+    (status, String::from_utf8(text).unwrap())
+}
+
+type Setup = fn(&mut Softmax);
+
+const AS_IS: Setup = |_| {};
+
+#[test]
+fn a_run_writes_metrics_record_curves_and_table() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let arguments = [
+        "--optimizers",
+        "hb,fosi-hb",
+        "--epochs",
+        "5",
+        "--seeds",
+        "1,2",
+    ];
+    let (status, text) = train(out.path(), &arguments, AS_IS, &mut recorder);
+    assert_eq!(status, 0);
+
+    let folder = out.path().join("run");
+    let csv = std::fs::read_to_string(folder.join("metrics.csv")).unwrap();
+    assert_eq!(
+        csv.lines().next().unwrap(),
+        "optimizer,seed,epoch,step,train_loss,valid_loss,valid_accuracy,train_seconds,refresh_seconds,gradients,products"
+    );
+    let run = Run::read(&folder).unwrap();
+    assert_eq!(run.rows, recorder.rows);
+    // 1437 examples by 64: 23 steps an epoch; 5 epochs, 2 optimizers, 2 seeds.
+    assert_eq!(
+        (run.rows.len(), recorder.steps, recorder.ended),
+        (20, 23 * 20, 4)
+    );
+    let last = run.rows.last().unwrap();
+    assert_eq!(
+        (last.epoch, last.step, last.gradients, last.products),
+        (5, 115, 115, 80)
+    );
+    assert!(last.valid_accuracy.unwrap() > 0.9, "{last:?}");
+
+    assert_eq!(run.record.status, RunStatus::Finished);
+    assert_eq!(run.record.model.parameters, 650);
+    assert_eq!(
+        (run.record.data.train, run.record.data.validation),
+        (1437, 360)
+    );
+    assert_eq!(run.record.refreshes.len(), 4);
+    assert!(
+        matches!(&run.record.refreshes[0].outcome, RefreshOutcome::Accepted { eigenvalues, .. } if eigenvalues[0] == 2.0)
+    );
+
+    for figure in ["curves.svg", "curves.png"] {
+        assert!(
+            folder.join(figure).metadata().unwrap().len() > 1000,
+            "{figure}"
+        );
+    }
+    for part in [
+        "Validation accuracy",
+        "Training loss",
+        "fosi-hb",
+        "Medians over 2 seeds",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_numbers() {
+    let run = |seed: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let arguments = ["--optimizers", "hb", "--epochs", "2", "--seed", seed];
+        train(out.path(), &arguments, AS_IS, &mut Recorder::default());
+        let rows = Run::read(&out.path().join("run")).unwrap().rows;
+        rows.iter()
+            .map(|row| row.train_loss.to_bits())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run("7"), run("7"));
+    assert_ne!(run("7"), run("8"));
+}
+
+#[test]
+fn a_diverging_optimizer_is_stopped_and_the_others_go_on() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let setup: Setup = |model| model.diverges = Some("fosi-hb".parse().unwrap());
+    let arguments = ["--optimizers", "fosi-hb,hb", "--epochs", "3"];
+    let (status, text) = train(out.path(), &arguments, setup, &mut recorder);
+    assert_eq!(status, 0);
+    let run = Run::read(&out.path().join("run")).unwrap();
+    let epochs = |name: &str| {
+        let own = |row: &&MetricsRow| row.optimizer == name.parse().unwrap();
+        run.rows.iter().filter(own).count()
+    };
+    // It diverges at its 30th step, in the second epoch of 23 steps.
+    assert_eq!((epochs("fosi-hb"), epochs("hb")), (1, 3));
+    assert_eq!(run.record.failures, recorder.failures);
+    let failure = &run.record.failures[0];
+    assert_eq!((failure.epoch, failure.step), (2, 29));
+    assert!(
+        failure.reason.contains("the training loss is NaN"),
+        "{}",
+        failure.reason
+    );
+    assert!(
+        text.contains("fosi-hb (seed 0) was stopped in epoch 2"),
+        "{text}"
+    );
+    assert_eq!(run.record.status, RunStatus::Finished);
+}
+
+#[test]
+fn a_run_in_which_nothing_survives_says_so() {
+    let out = tempfile::tempdir().unwrap();
+    let setup: Setup = |model| model.rate = f64::INFINITY;
+    let arguments = ["--optimizers", "hb", "--epochs", "3"];
+    let (status, text) = train(out.path(), &arguments, setup, &mut Recorder::default());
+    assert_eq!(status, 1);
+    assert!(text.contains("No epoch was finished."), "{text}");
+    assert!(!out.path().join("run/curves.svg").exists());
+}
+
+#[test]
+fn an_interruption_keeps_the_finished_epochs_and_writes_everything() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder {
+        interrupt_at: Some((23 * 3 + 5, Interrupt::new())),
+        ..Recorder::default()
+    };
+    let arguments = ["--optimizers", "hb,fosi-hb", "--epochs", "9"];
+    let (status, text) = train(out.path(), &arguments, AS_IS, &mut recorder);
+    assert_eq!(status, EXIT_STATUS);
+    let run = Run::read(&out.path().join("run")).unwrap();
+    assert_eq!(
+        (run.rows.len(), run.record.status),
+        (3, RunStatus::Interrupted)
+    );
+    assert_eq!(recorder.ended, 1, "the second optimizer must not start");
+    assert!(out.path().join("run/curves.png").exists());
+    assert!(text.contains("Validation accuracy"), "{text}");
+}
+
+/// No bound on real time: the pauses alone would make the sum larger than what may be counted.
+#[test]
+fn evaluation_is_not_training_time() {
+    let out = tempfile::tempdir().unwrap();
+    let setup: Setup = |model| model.evaluation_pause = Duration::from_millis(300);
+    let begin = std::time::Instant::now();
+    train(
+        out.path(),
+        &["--optimizers", "hb", "--epochs", "4"],
+        setup,
+        &mut Recorder::default(),
+    );
+    let whole = begin.elapsed().as_secs_f64();
+    let rows = Run::read(&out.path().join("run")).unwrap().rows;
+    let last = rows.last().unwrap();
+    assert!(last.train_seconds > 0.0);
+    assert!(
+        last.train_seconds <= whole - 8.0 * 0.3,
+        "{} of {whole}",
+        last.train_seconds
+    );
+    assert!(
+        rows.windows(2)
+            .all(|pair| pair[0].train_seconds < pair[1].train_seconds)
+    );
+}
+
+#[test]
+fn a_dry_run_tells_every_setting_and_writes_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let (status, text) = train(out.path(), &["--dry-run", "--k", "7"], AS_IS, &mut recorder);
+    assert_eq!((status, recorder.steps), (0, 0));
+    for part in [
+        "logistic regression, 64 inputs, 10 classes",
+        "parameters    650",
+        "m             28",
+        "warmup        23 steps",
+    ] {
+        assert!(text.contains(part), "`{part}` in\n{text}");
+    }
+    for option in [
+        "optimizers",
+        "alpha",
+        "interval",
+        "clip",
+        "lr",
+        "momentum",
+        "batch",
+        "epochs",
+        "seed",
+        "threads",
+        "hvp",
+    ] {
+        assert!(
+            text.lines().any(|line| line.starts_with(option)),
+            "{option} in\n{text}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}

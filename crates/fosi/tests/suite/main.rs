@@ -1,0 +1,12 @@
+//! The tests of `fosi` from outside, in one program: they compile in a fraction of the time that one each would take.
+
+mod allocations;
+mod battery;
+mod checkpoint;
+mod configurations;
+mod minimize;
+mod momentum;
+mod schedule;
+mod spectrum;
+mod step;
+mod theory;
