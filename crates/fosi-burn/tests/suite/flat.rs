@@ -1,10 +1,9 @@
 //! The flat view of a module: what is in it, in which order, and that it goes both ways without a loss.
 
 use crate::common::{
-    Batch, HIDDEN, INPUTS, Network, OUTPUTS, TRAINABLE, bits, device, entries, matrix,
+    Batch, HIDDEN, INPUTS, Network, OUTPUTS, TRAINABLE, Tied, bits, device, entries, matrix,
 };
-use burn::module::{Module, Param};
-use burn::nn::Linear;
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 use fosi_burn::{BridgeError, FlatLayout, backward, value_and_gradient};
@@ -119,32 +118,6 @@ fn gradients_go_both_ways() {
     let gradients = layout.to_gradients(&network, &flat).unwrap();
     assert_eq!(gradients.len(), layout.slots().len());
     assert_eq!(layout.gradient::<f32>(&network, gradients).unwrap(), flat);
-}
-
-/// Two fields that are clones of one parameter.
-#[derive(Module, Debug)]
-struct Tied {
-    encoder: Param<Tensor<2>>,
-    middle: Linear,
-    decoder: Param<Tensor<2>>,
-}
-
-impl Tied {
-    fn new(device: &Device) -> Self {
-        let encoder = Param::from_tensor(matrix(4, 4, 20, device));
-        Self {
-            decoder: encoder.clone(),
-            middle: crate::common::linear(4, 4, 21, device),
-            encoder,
-        }
-    }
-
-    fn loss(&self, x: &Tensor<2>) -> Tensor<1> {
-        let hidden = self
-            .middle
-            .forward(x.clone().matmul(self.encoder.val()).tanh());
-        hidden.matmul(self.decoder.val()).square().mean()
-    }
 }
 
 #[test]

@@ -6,5 +6,7 @@ mod burn_base;
 mod curvature;
 mod dropout;
 mod flat;
+mod half;
+mod tied;
 mod training;
 mod twin;

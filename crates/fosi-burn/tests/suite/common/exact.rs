@@ -261,21 +261,6 @@ impl Perceptron {
         self.gradient(&dual).iter().map(|g| g.slope).collect()
     }
 
-    /// The dense Hessian at θ.
-    pub fn hessian(&self, theta: &[f64]) -> faer::Mat<f64> {
-        let n = theta.len();
-        let mut dense = faer::Mat::zeros(n, n);
-        let mut v = vec![0.0; n];
-        for j in 0..n {
-            v[j] = 1.0;
-            for (i, h) in self.hessian_product(theta, &v).into_iter().enumerate() {
-                dense[(i, j)] = h;
-            }
-            v[j] = 0.0;
-        }
-        dense
-    }
-
     /// (softmax(scores) − one-hot(label))/N.
     fn softmax_error<R: Number>(&self, scores: &[R], classes: usize) -> Vec<R> {
         let samples = self.labels.len() as f64;

@@ -1,14 +1,16 @@
 //! A small network with everything that a flat view has to tell apart, and data for it.
-#![allow(dead_code)] // each test file uses its part
 
 pub mod exact;
 pub mod network;
+mod tied;
 
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 use fosi::{FosiConfig, Schedule};
 use fosi_burn::{FlatLayout, like_module};
+
+pub use tied::Tied;
 
 pub const INPUTS: usize = 5;
 pub const HIDDEN: usize = 7;
