@@ -149,6 +149,8 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         module: &mut M,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<TrainStep, OptimizerError> {
+        // Before the refresh: a rate that is refused must not cost an estimation.
+        self.fosi.set_learning_rate(learning_rate)?;
         let refresh = match self.due() {
             true => Some(self.refresh(module, loss)?),
             false => None,

@@ -16,20 +16,20 @@ use fosi::{FosiConfig, Host};
 use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, backward, like_module};
 
 #[derive(Module, Debug)]
-struct Network {
-    hidden: Linear,
-    output: Linear,
+pub struct Network {
+    pub hidden: Linear,
+    pub output: Linear,
 }
 
 impl Network {
-    fn new(device: &Device) -> Self {
+    pub fn new(device: &Device) -> Self {
         Self {
             hidden: linear(4, 6, 1, device),
             output: linear(6, 2, 2, device),
         }
     }
 
-    fn loss(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
+    pub fn loss(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
         let hidden = tanh(self.hidden.forward(like_module(x.clone(), self)));
         (self.output.forward(hidden) - like_module(y.clone(), self))
             .square()
@@ -37,13 +37,13 @@ impl Network {
     }
 }
 
-struct Problem {
-    network: Network,
-    x: Tensor<2>,
-    y: Tensor<2>,
+pub struct Problem {
+    pub network: Network,
+    pub x: Tensor<2>,
+    pub y: Tensor<2>,
 }
 
-fn problem() -> Problem {
+pub fn problem() -> Problem {
     let device = device();
     Problem {
         network: Network::new(&device),
@@ -53,7 +53,7 @@ fn problem() -> Problem {
 }
 
 /// Every optimizer of Burn's that takes parameters of any rank.
-fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
+pub fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
     let momentum = MomentumConfig::new().with_momentum(0.9);
     vec![
         ("sgd", SgdConfig::new().init()),
@@ -71,7 +71,7 @@ fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
     ]
 }
 
-fn flat(network: &Network) -> Vec<f32> {
+pub fn flat(network: &Network) -> Vec<f32> {
     FlatLayout::of(network)
         .unwrap()
         .parameters(network)

@@ -2,6 +2,7 @@
 
 mod common;
 
+mod battery;
 mod burn_base;
 mod curvature;
 mod dropout;

@@ -1,0 +1,187 @@
+//! The cases in which optimizers fail, for every base on a Burn module: the native ones and Burn's own, plain and
+//! wrapped.
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Tensor;
+use fosi::base::{Adam, AdamW, Base, Elements, Elementwise, GradientDescent, HeavyBall, Nesterov};
+use fosi::{FosiConfig, Host};
+use fosi_burn::{BurnBase, FosiOptimizer, OptimizerError};
+
+use crate::burn_base::{Network, Problem, flat, optimizers, problem};
+use crate::common::every;
+
+/// A user's own base: η·g/(|g| + 1).
+struct SoftSign;
+
+impl Elementwise for SoftSign {
+    type Coefficients = f64;
+    const NAME: &'static str = "soft-sign";
+    const STATE: usize = 0;
+    fn coefficients(&self, _step: u64, learning_rate: f64) -> f64 {
+        learning_rate
+    }
+    fn direction<E: Elements>(rate: &f64, _state: &mut [E], gradient: E) -> E {
+        let size = (gradient.clone() * gradient.clone()).sqrt().offset(1.0);
+        gradient.scale(*rate) / size
+    }
+}
+
+const RATE: f64 = 0.01;
+
+/// Runs one check for every base, plain and wrapped.
+macro_rules! battery {
+    ($($check:ident),*) => {$(
+        #[test]
+        fn $check() {
+            for config in [FosiConfig::base_only(), every(2, 3)] {
+                checks::$check("gradient descent", || GradientDescent, &config);
+                checks::$check("Heavy-Ball", || HeavyBall::new(0.9), &config);
+                checks::$check("Nesterov", || Nesterov::new(0.9), &config);
+                checks::$check("Adam", Adam::default, &config);
+                checks::$check("AdamW", AdamW::default, &config);
+                checks::$check("a user's own", || SoftSign, &config);
+                let network = problem().network;
+                for (name, optimizer) in optimizers() {
+                    let make = || burns(&network, &optimizer);
+                    checks::$check(&format!("Burn's {name}"), make, &config);
+                }
+            }
+        }
+    )*};
+}
+battery!(
+    a_zero_gradient_gives_no_nan,
+    a_bad_gradient_changes_nothing,
+    huge_and_tiny_gradients_poison_nothing,
+    the_learning_rate_may_vanish_and_return
+);
+
+fn burns(network: &Network, optimizer: &ModuleOptimizer) -> BurnBase<Network> {
+    BurnBase::new(network, optimizer.clone()).unwrap()
+}
+
+/// A training run of a few steps, through the first refresh.
+struct Run<B: Base<Host<f32>>> {
+    network: Network,
+    x: Tensor<2>,
+    y: Tensor<2>,
+    optimizer: FosiOptimizer<B>,
+}
+
+impl<B: Base<Host<f32>>> Run<B> {
+    fn new(base: B, config: &FosiConfig, steps: usize) -> Self {
+        let Problem { network, x, y } = problem();
+        let optimizer = FosiOptimizer::new(&network, base, config.clone()).unwrap();
+        let mut run = Self {
+            network,
+            x,
+            y,
+            optimizer,
+        };
+        for _ in 0..steps {
+            run.step(RATE, 1.0).unwrap();
+        }
+        run
+    }
+
+    /// A step on the loss times `factor`.
+    fn step(&mut self, rate: f64, factor: f64) -> Result<(), OptimizerError> {
+        let (x, y) = (self.x.clone(), self.y.clone());
+        let loss = move |m: &Network| m.loss(&x, &y).mul_scalar(factor);
+        let optimizer = &mut self.optimizer;
+        optimizer.step(rate, &mut self.network, &loss).map(drop)
+    }
+
+    /// Parameters and the optimizer's whole state.
+    fn everything(&self) -> (Vec<f32>, Vec<u8>) {
+        (
+            flat(&self.network),
+            self.optimizer.fosi().to_bytes().unwrap(),
+        )
+    }
+
+    fn is_finite(&self) -> bool {
+        flat(&self.network).iter().all(|x| x.is_finite())
+    }
+}
+
+mod checks {
+    use super::*;
+
+    pub fn a_zero_gradient_gives_no_nan<B: Base<Host<f32>>>(
+        name: &str,
+        make: impl Fn() -> B,
+        config: &FosiConfig,
+    ) {
+        // As the first gradient: only decoupled weight decay moves anything.
+        let mut run = Run::new(make(), config, 0);
+        let before = flat(&run.network);
+        for _ in 0..5 {
+            run.step(RATE, 0.0).unwrap();
+        }
+        let decays = name.to_lowercase().contains("adamw");
+        assert!(run.is_finite(), "{name}");
+        assert!(decays || flat(&run.network) == before, "{name}");
+        // After others: momentum goes on, and nothing becomes NaN.
+        let mut run = Run::new(make(), config, 4);
+        for _ in 0..50 {
+            run.step(RATE, 0.0).unwrap();
+        }
+        assert!(run.is_finite(), "{name}");
+    }
+
+    pub fn a_bad_gradient_changes_nothing<B: Base<Host<f32>>>(
+        name: &str,
+        make: impl Fn() -> B,
+        config: &FosiConfig,
+    ) {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut run = Run::new(make(), config, 4);
+            let mut untouched = Run::new(make(), config, 4);
+            let before = run.everything();
+            assert!(run.step(RATE, bad).is_err(), "{name}");
+            assert!(run.everything() == before, "{name}");
+            run.step(RATE, 1.0).unwrap();
+            untouched.step(RATE, 1.0).unwrap();
+            assert_eq!(flat(&run.network), flat(&untouched.network), "{name}");
+        }
+    }
+
+    pub fn huge_and_tiny_gradients_poison_nothing<B: Base<Host<f32>>>(
+        name: &str,
+        make: impl Fn() -> B,
+        config: &FosiConfig,
+    ) {
+        for factor in [1e-30, 1e-20, 1e30] {
+            for first in [0, 4] {
+                let mut run = Run::new(make(), config, first);
+                let before = run.everything();
+                if run.step(RATE, factor).is_err() {
+                    assert!(factor > 1.0, "{name}, {factor:e}");
+                    assert!(run.everything() == before, "{name}, {factor:e}");
+                }
+                assert!(run.is_finite(), "{name}, {factor:e}");
+            }
+        }
+    }
+
+    pub fn the_learning_rate_may_vanish_and_return<B: Base<Host<f32>>>(
+        name: &str,
+        make: impl Fn() -> B,
+        config: &FosiConfig,
+    ) {
+        let mut run = Run::new(make(), config, 1);
+        let before = flat(&run.network);
+        run.step(0.0, 1.0).unwrap();
+        assert_eq!(flat(&run.network), before, "{name}");
+        for rate in [RATE, 3.0 * RATE, 0.1 * RATE] {
+            run.step(rate, 1.0).unwrap();
+        }
+        assert!(run.is_finite() && flat(&run.network) != before, "{name}");
+        let before = run.everything();
+        for rate in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(run.step(rate, 1.0).is_err(), "{name}");
+        }
+        assert!(run.everything() == before, "{name}");
+    }
+}
