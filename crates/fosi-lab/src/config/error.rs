@@ -57,11 +57,15 @@ pub enum ConfigError {
         /// The device given.
         device: DeviceName,
     },
-    /// `--width` for a model that has none.
-    #[error("task {task} has no width to change: leave --width out (ae, lm and ac have one)")]
-    NoWidth {
+    /// An option that another task has.
+    #[error("--{option} is for {}, not for {task}: leave it out", allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
+    OtherTask {
+        /// The option.
+        option: &'static str,
         /// The task.
         task: TaskName,
+        /// The tasks that have it.
+        allowed: &'static [TaskName],
     },
     /// k = ℓ = 0.
     #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]

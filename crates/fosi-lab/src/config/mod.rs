@@ -50,11 +50,6 @@ impl TaskName {
             Self::Ac => &[DataName::Fsdd, DataName::Audioset],
         }
     }
-
-    /// Whether the model has a width that can be changed.
-    fn has_width(self) -> bool {
-        matches!(self, Self::Ae | Self::Lm | Self::Ac)
-    }
 }
 
 impl std::fmt::Display for TaskName {
@@ -297,6 +292,7 @@ impl TrainConfig {
         let data = layers.iter().rev().find_map(|layer| layer.data);
         let mut config = Self::defaults(task, data, preset.unwrap_or_default());
         for layer in layers {
+            layer.check_task(task)?;
             layer.apply(&mut config)?;
         }
         config.check()?;
@@ -367,9 +363,6 @@ impl TrainConfig {
                 data,
                 allowed,
             });
-        }
-        if self.width != 1.0 && !self.task.has_width() {
-            return Err(ConfigError::NoWidth { task: self.task });
         }
         self.check_counts()?;
         self.check_rates()?;

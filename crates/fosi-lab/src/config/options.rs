@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset, RefreshSchedule,
-    TrainConfig, Weights,
+    TaskName, TrainConfig, Weights,
 };
 use crate::data::DataName;
 use crate::names::known_name;
@@ -183,6 +183,28 @@ impl TrainOptions {
             );
         }
         names
+    }
+
+    /// An error where an option is given that the task doesn't have.
+    pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
+        use TaskName::{Ac, Ae, Lm, Tl};
+        let options: [(_, _, &[TaskName]); 5] = [
+            ("width", self.width.is_some(), &[Ae, Lm, Ac]),
+            ("sequence", self.sequence.is_some(), &[Lm]),
+            ("weights", self.weights.is_some(), &[Tl]),
+            ("cache", self.cache.is_some(), &[Tl]),
+            ("hvp-mode", self.hvp_mode.is_some(), &[Ac]),
+        ];
+        for (option, given, allowed) in options {
+            if given && !allowed.contains(&task) {
+                return Err(ConfigError::OtherTask {
+                    option,
+                    task,
+                    allowed,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Overrides what is given.

@@ -31,7 +31,7 @@ pub enum TextError {
     /// A byte above 127.
     #[error(
         "{}: byte {offset} (line {line}) is 0x{byte:02x}, allowed are the ASCII codes 0 to 127; \
-         convert the text, or have other characters replaced",
+         convert the text, or have other characters replaced with --skip-damaged",
         path.display()
     )]
     NotAscii {

@@ -25,6 +25,7 @@ pub(super) struct Language {
     validation: Sequences,
     /// Sequences that train, each an index.
     chosen: Vec<u32>,
+    notes: Vec<String>,
 }
 
 impl Language {
@@ -37,6 +38,13 @@ impl Language {
             false => NonAscii::Refuse,
         };
         let split = text_sequences(place, config.sequence, non_ascii)?;
+        let replaced = match split.replaced {
+            0 => None,
+            1 => Some("1 character that isn't ASCII has become a question mark".to_owned()),
+            n => Some(format!(
+                "{n} characters that aren't ASCII have become question marks"
+            )),
+        };
         Ok(Self {
             config: CharLstmConfig {
                 symbols: CHARACTERS,
@@ -46,6 +54,7 @@ impl Language {
             chosen: draw(split.train.len(), config.examples.unwrap_or(usize::MAX)),
             train: split.train,
             validation: split.validation,
+            notes: replaced.into_iter().collect(),
         })
     }
 }
@@ -66,6 +75,10 @@ impl Task for Language {
             shape: vec![self.train.sequence_length()],
             classes: CHARACTERS,
         }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn init(&self, seed: u64, device: &Device) -> CharLstm {

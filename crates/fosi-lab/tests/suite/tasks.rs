@@ -456,8 +456,21 @@ fn bad_input_is_named() {
     refused(
         &empty,
         &["train", "lr", "--width", "0.5"],
-        &["task lr has no width"],
+        &["--width is for ae and lm and ac, not for lr"],
     );
+    for (option, value) in [
+        ("--sequence", "8"),
+        ("--weights", "random"),
+        ("--cache", "c"),
+        ("--hvp-mode", "eval"),
+    ] {
+        let wanted = format!("{option} is for ");
+        refused(
+            &empty,
+            &["train", "ae", option, value],
+            &[&wanted, "not for ae"],
+        );
+    }
     refused(&empty, &["train", "ae", "--width", "0"], &["--width is 0"]);
     refused(
         &empty,
@@ -497,6 +510,22 @@ fn bad_input_is_named() {
         &short,
         &["train", "lm", "--data-dir", "."],
         &["input.txt", "too short"],
+    );
+
+    let foreign = data_of("lm");
+    let path = foreign.path().join("tinyshakespeare/input.txt");
+    let mut words = fs::read_to_string(&path).unwrap();
+    words.insert_str(10, "caf\u{e9} \u{2014} ");
+    fs::write(&path, words).unwrap();
+    refused(
+        &foreign,
+        &["train", "lm", "--data-dir", "."],
+        &["input.txt", "--skip-damaged"],
+    );
+    let run = train("lm", &foreign, &["--skip-damaged", "--optimizers", "hb"]);
+    assert_eq!(
+        run.record.notes[0],
+        "2 characters that aren't ASCII have become question marks"
     );
 
     let spoiled = data_of("ae");
