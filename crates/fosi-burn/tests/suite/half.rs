@@ -26,7 +26,7 @@ impl Factors {
 
     /// w₁w₂w₃w₄: its Hessian is value²·(J − I) for equal factors, with eigenvalues 3·value² and −value² three times.
     fn product(&self) -> Tensor<1> {
-        let part = |i: usize| self.factors.val().slice([i..i + 1]);
+        let part = |i: usize| self.factors.val().narrow(0, i, 1);
         part(0) * part(1) * part(2) * part(3)
     }
 
