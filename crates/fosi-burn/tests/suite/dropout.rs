@@ -1,6 +1,6 @@
-//! Dropout: alone in its process, since Burn's CPU generator is one for all threads.
+//! Dropout: a mask that changes makes the loss another function each time.
 
-use crate::common::{device, linear, matrix};
+use crate::common::{device, generator, linear, matrix};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::Tensor;
@@ -25,6 +25,7 @@ impl Model {
 
 #[test]
 fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
+    let _turn = generator();
     let device = device();
     let model = Model {
         hidden: linear(6, 30, 1, &device),

@@ -1,6 +1,6 @@
 //! `FosiOptimizer` around a network with batch norm, a frozen layer and a layer that the loss doesn't reach.
 
-use crate::common::{Batch, Network, TRAINABLE, bits, device, every};
+use crate::common::{Batch, Network, TRAINABLE, bits, device, every, generator};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -55,6 +55,7 @@ fn training_lowers_the_loss_and_moves_what_it_should() {
 
 #[test]
 fn a_refresh_leaves_the_module_and_the_device_as_they_were() {
+    let _turn = generator();
     let device = device();
     let batch = Batch::new(24, &device);
     let network = Network::new(&device);

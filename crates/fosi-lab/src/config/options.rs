@@ -131,7 +131,7 @@ pub struct TrainOptions {
     /// Precision of Hessian-vector products: f64 or f32 [default: f64]
     #[arg(long, value_name = "TYPE")]
     pub hvp: Option<HvpPrecision>,
-    /// Batch norm in Hessian-vector products: train (by the batch) or eval (by running statistics) [default: train]
+    /// Batch norm in Hessian-vector products (ac): train (by the batch) or eval (by running statistics) [default: train]
     #[arg(long, value_name = "MODE")]
     pub hvp_mode: Option<HvpMode>,
     /// Folder in which the run's folder is made [default: runs]

@@ -2,15 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-fn fosi(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fosi"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
+use crate::program::fosi;
 
 /// Runs in an empty folder; the message must hold every one of `parts`, and the folder must stay as it was.
 fn refused(arguments: &[&str], parts: &[&str]) {

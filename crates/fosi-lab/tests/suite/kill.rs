@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::campaign::number;
 use fosi_lab::runs::{Checkpoint, MetricsRow, RefreshOutcome, Run, RunStatus};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,15 +42,6 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{variable} is `{text}`, no number")),
-        Err(_) => default,
-    }
 }
 
 /// Everything of a run that isn't a time.

@@ -1,6 +1,8 @@
 //! The tests of the program and its library from outside.
 
+mod campaign;
 mod folder;
+mod program;
 mod readers;
 mod softmax;
 

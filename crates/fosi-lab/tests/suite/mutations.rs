@@ -8,6 +8,7 @@ use allocation_counter::measure;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::campaign::number;
 use crate::corpus::seeds;
 use crate::readers::{READERS, Reader};
 
@@ -15,15 +16,6 @@ use crate::readers::{READERS, Reader};
 const FIXED: u64 = 4 << 20;
 /// Bytes that a byte of the file may become: gzip's best ratio is about 1,000, a pixel becomes four bytes.
 const FACTOR: u64 = 5_000;
-
-fn number(variable: &str, default: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{variable} is `{text}`, no number")),
-        Err(_) => default,
-    }
-}
 
 /// A damaged copy.
 fn mutated(good: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {

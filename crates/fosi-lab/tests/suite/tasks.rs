@@ -3,19 +3,12 @@
 use std::f64::consts::TAU;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use crate::folder::Folder;
+use crate::program::fosi;
 use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
 use image::{Rgb, RgbImage};
-
-fn fosi(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fosi"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
 
 /// Twelve images of 32×32 in each of two classes: stripes along or across.
 fn images(folder: &Folder) {

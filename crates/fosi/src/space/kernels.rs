@@ -122,8 +122,7 @@ const WAYS: usize = 4;
 const CHUNK: usize = LANES * WAYS;
 
 /// How many of the rows left are read side by side: four or five where there are so many. One alone leaves the memory's
-/// latency open, and beyond six its prefetcher loses track (measured on a server processor: 16, 25, 30, 31 and 23 GB/s
-/// with 1, 2, 4, 5 and 8).
+/// latency open, and with eight its prefetcher loses track.
 #[inline(always)]
 fn group(left: usize) -> usize {
     left.div_ceil(left.div_ceil(5).max(1))

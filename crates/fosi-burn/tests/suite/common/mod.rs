@@ -4,6 +4,8 @@ pub mod exact;
 pub mod network;
 mod tied;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -79,6 +81,12 @@ impl Batch {
 
 pub fn device() -> Device {
     Device::flex().autodiff()
+}
+
+/// Burn's CPU generator is one for all threads: a test that seeds it or draws from it holds this.
+pub fn generator() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Entries in [-1, 1), the same for the same salt; Burn's own generator is shared by all tests of a process.

@@ -25,7 +25,6 @@ impl Folder {
 }
 
 /// The error, whose message must name the file.
-#[allow(dead_code, reason = "not every test file has a test of loaders")]
 pub fn named<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> DataError {
     let error = result.unwrap_err();
     let message = error.to_string();
@@ -34,7 +33,6 @@ pub fn named<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> D
 }
 
 /// The folder of real data, where there is one.
-#[allow(dead_code, reason = "not every test file has a test on real data")]
 pub fn real_data(part: &str) -> Option<PathBuf> {
     let Some(directory) = std::env::var_os("FOSI_DATA_DIR") else {
         eprintln!("skipped: FOSI_DATA_DIR names no folder with {part}");
