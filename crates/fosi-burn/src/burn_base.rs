@@ -1,14 +1,16 @@
 //! Any optimizer of Burn as FOSI's base.
 
+use std::borrow::{Borrow, BorrowMut};
+
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Bytes;
+use fosi::Error;
 use fosi::base::{Base, BaseStep, Momentum, split_step};
 use fosi::scaling::Extremes;
-use fosi::space::{HostBasis, Moved, Split};
-use fosi::{Error, Host};
+use fosi::space::{Moved, Split};
 
-use crate::{BridgeError, FlatLayout};
+use crate::{BridgeError, FlatLayout, ModuleSpace};
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
 ///
@@ -97,19 +99,22 @@ impl<M: Module> BurnBase<M> {
     }
 
     /// Where the optimizer moves `parameters`. On an error it has forgotten the step.
-    fn advance(
+    fn advance<S: ModuleSpace>(
         &mut self,
-        learning_rate: f64,
-        parameters: &[f32],
-        gradient: &[f32],
-    ) -> Result<Vec<f32>, Error> {
-        let module = self.layout.set_parameters(&self.carrier, parameters);
+        at: &BaseStep<'_, S>,
+        parameters: &S::Vector,
+        gradient: &S::Vector,
+    ) -> Result<S::Owned, Error> {
+        let (space, layout) = (at.space, &self.layout);
+        let module = space.set_parameters(layout, &self.carrier, parameters);
         let module = module.map_err(user)?;
-        let gradients = self.layout.to_gradients(&module, gradient).map_err(user)?;
+        let gradients = space
+            .to_gradients(layout, &module, gradient)
+            .map_err(user)?;
         let before = self.optimizer.clone();
-        let module = self.optimizer.step(learning_rate, module, gradients);
-        let moved = match self.layout.parameters::<f32>(&module) {
-            Ok(moved) if moved.iter().all(|x| x.is_finite()) => Ok(moved),
+        let module = self.optimizer.step(at.learning_rate, module, gradients);
+        let moved = match space.parameters(layout, &module) {
+            Ok(moved) if space.dot(moved.borrow(), moved.borrow()).is_finite() => Ok(moved),
             Ok(_) => Err(Error::User(
                 "the wrapped optimizer's step is not finite; lower the learning rate or clip the gradient".into(),
             )),
@@ -129,7 +134,7 @@ fn user(error: BridgeError) -> Error {
     Error::User(error.into())
 }
 
-impl<M: Module> Base<Host<f32>> for BurnBase<M> {
+impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
     fn name(&self) -> &'static str {
         "burn"
     }
@@ -140,14 +145,13 @@ impl<M: Module> Base<Host<f32>> for BurnBase<M> {
 
     fn direction(
         &mut self,
-        at: BaseStep<'_, Host<f32>>,
-        parameters: &[f32],
-        gradient: &mut [f32],
+        at: BaseStep<'_, S>,
+        parameters: &S::Vector,
+        gradient: &mut S::Vector,
     ) -> Result<(), Error> {
-        let moved = self.advance(at.learning_rate, parameters, gradient)?;
-        for ((gradient, before), after) in gradient.iter_mut().zip(parameters).zip(moved) {
-            *gradient = before - after;
-        }
+        let moved = self.advance(&at, parameters, gradient)?;
+        at.space.combine(1.0, parameters, 0.0, gradient);
+        at.space.combine(-1.0, moved.borrow(), 1.0, gradient);
         Ok(())
     }
 
@@ -203,24 +207,22 @@ impl<M: Module> Base<Host<f32>> for BurnBase<M> {
     /// Before the first refresh the parameters are the optimizer's own, not θ − (θ − θ′), which rounds twice.
     fn step(
         &mut self,
-        at: BaseStep<'_, Host<f32>>,
-        gradient: &[f32],
-        split: &Split<'_, HostBasis<f32>>,
-        parameters: &mut [f32],
-        scratch: &mut Vec<f32>,
+        at: BaseStep<'_, S>,
+        gradient: &S::Vector,
+        split: &Split<'_, S::Basis>,
+        parameters: &mut S::Vector,
+        scratch: &mut S::Owned,
     ) -> Result<Moved, Error> {
         if split.basis.is_some() {
             return split_step(self, at, gradient, split, parameters, scratch);
         }
-        for (scratch, gradient) in scratch.iter_mut().zip(gradient) {
-            *scratch = (split.gradient_scale * f64::from(*gradient)) as f32;
-        }
-        let moved = self.advance(at.learning_rate, parameters, scratch)?;
-        let mut square = 0.0;
-        for (parameter, moved) in parameters.iter_mut().zip(moved) {
-            square += f64::from(*parameter - moved).powi(2);
-            *parameter = moved;
-        }
+        let space = at.space;
+        let clipped: &mut S::Vector = scratch.borrow_mut();
+        space.combine(split.gradient_scale, gradient, 0.0, clipped);
+        let moved = self.advance(&at, parameters, clipped)?;
+        space.combine(1.0, moved.borrow(), -1.0, parameters);
+        let square = space.dot(parameters, parameters);
+        space.combine(1.0, moved.borrow(), 0.0, parameters);
         Ok(Moved {
             complement_norm: square.sqrt(),
         })

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Element, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Element, FloatDType, Tensor, TensorData, Transaction};
 
 use crate::BridgeError;
 
@@ -112,17 +112,41 @@ impl FlatLayout {
     ///
     /// [`BridgeError::LayoutMismatch`], or [`BridgeError::Read`] where the device fails.
     pub fn parameters<E: Element>(&self, module: &impl Module) -> Result<Vec<E>, BridgeError> {
-        let mut visitor = ReadParameters {
-            cursor: Cursor::new(self),
-            values: Some(Transaction::default()),
-        };
-        module.visit(&mut visitor);
-        visitor.cursor.finish()?;
         let mut flat = Vec::with_capacity(self.len);
-        for data in read(visitor.values)? {
+        for data in read(self.parameter_tensors(module)?)? {
             append(&mut flat, data)?;
         }
         Ok(flat)
+    }
+
+    /// The module's trainable parameters as one tensor on `device`, converted to `dtype`, which the host never sees.
+    /// Length n.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`].
+    pub fn parameter_tensor(
+        &self,
+        module: &impl Module,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<Tensor<1>, BridgeError> {
+        let parts = self.parameter_tensors(module)?;
+        Ok(join(
+            parts.into_iter().map(|part| on(part, device, dtype)),
+            device,
+            dtype,
+        ))
+    }
+
+    fn parameter_tensors(&self, module: &impl Module) -> Result<Vec<Tensor<1>>, BridgeError> {
+        let mut visitor = ReadParameters {
+            cursor: Cursor::new(self),
+            values: Vec::with_capacity(self.slots.len()),
+        };
+        module.visit(&mut visitor);
+        visitor.cursor.finish()?;
+        Ok(visitor.values)
     }
 
     /// `module` with its trainable parameters replaced by `values` (length n).
@@ -139,6 +163,28 @@ impl FlatLayout {
         values: &[E],
     ) -> Result<M, BridgeError> {
         self.check_len("parameter vector", values.len())?;
+        self.write_parameters(module, values)
+    }
+
+    /// As [`set_parameters`](Self::set_parameters), from a tensor of length n on any device, which the host never sees.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`] or [`BridgeError::LayoutMismatch`].
+    pub fn set_parameter_tensor<M: Module>(
+        &self,
+        module: &M,
+        values: &Tensor<1>,
+    ) -> Result<M, BridgeError> {
+        self.check_len("parameter vector", values.dims()[0])?;
+        self.write_parameters(module, values)
+    }
+
+    fn write_parameters<M: Module>(
+        &self,
+        module: &M,
+        values: &(impl Flat + ?Sized),
+    ) -> Result<M, BridgeError> {
         self.check(module)?;
         Ok(module.clone().map(&mut WriteParameters {
             cursor: Cursor::new(self),
@@ -157,29 +203,59 @@ impl FlatLayout {
         module: &impl Module,
         gradients: GradientsParams,
     ) -> Result<Vec<E>, BridgeError> {
-        let mut visitor = ReadGradients {
-            cursor: Cursor::new(self),
-            gradients,
-            values: Some(Transaction::default()),
-            reached: Vec::with_capacity(self.slots.len()),
-        };
-        module.visit(&mut visitor);
-        visitor.cursor.finish()?;
         let mut flat = Vec::with_capacity(self.len);
-        for (slot, data) in visitor.reached.into_iter().zip(read(visitor.values)?) {
-            let slot = &self.slots[slot];
-            if data.shape().as_slice() != slot.shape {
-                return Err(BridgeError::GradientShape {
-                    path: slot.path.clone(),
-                    expected: slot.shape.clone(),
-                    found: data.shape().to_vec(),
-                });
-            }
-            flat.resize(slot.offset, E::from_elem(0));
+        let (slots, parts) = self.gradient_tensors(module, gradients)?;
+        for (slot, data) in slots.into_iter().zip(read(parts)?) {
+            flat.resize(self.slots[slot].offset, E::from_elem(0));
             append(&mut flat, data)?;
         }
         flat.resize(self.len, E::from_elem(0));
         Ok(flat)
+    }
+
+    /// The gradients as one tensor of length n on `device`, converted to `dtype`, which the host never sees; a
+    /// parameter that the loss doesn't reach is a block of zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`] or [`BridgeError::GradientShape`].
+    pub fn gradient_tensor(
+        &self,
+        module: &impl Module,
+        gradients: GradientsParams,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<Tensor<1>, BridgeError> {
+        let (slots, parts) = self.gradient_tensors(module, gradients)?;
+        let mut reached = slots.into_iter().zip(parts).peekable();
+        let blocks = self.slots.iter().enumerate().map(|(index, slot)| {
+            match reached.next_if(|(slot, _)| *slot == index) {
+                Some((_, part)) => on(part, device, dtype),
+                None => Tensor::zeros([slot.len()], (device, dtype.into())),
+            }
+        });
+        Ok(join(blocks, device, dtype))
+    }
+
+    /// The gradients that the loss reaches, each as a vector, with the indices of their slots.
+    fn gradient_tensors(
+        &self,
+        module: &impl Module,
+        gradients: GradientsParams,
+    ) -> Result<(Vec<usize>, Vec<Tensor<1>>), BridgeError> {
+        let mut visitor = ReadGradients {
+            cursor: Cursor::new(self),
+            gradients,
+            values: Vec::with_capacity(self.slots.len()),
+            reached: Vec::with_capacity(self.slots.len()),
+            mismatch: None,
+        };
+        module.visit(&mut visitor);
+        visitor.cursor.finish()?;
+        match visitor.mismatch {
+            Some(error) => Err(error),
+            None => Ok((visitor.reached, visitor.values)),
+        }
     }
 
     /// The inverse of [`gradient`](Self::gradient): a flat vector of length n as the gradients that Burn's
@@ -194,6 +270,28 @@ impl FlatLayout {
         gradient: &[E],
     ) -> Result<GradientsParams, BridgeError> {
         self.check_len("gradient", gradient.len())?;
+        self.write_gradients(module, gradient)
+    }
+
+    /// As [`to_gradients`](Self::to_gradients), from a tensor of length n on any device, which the host never sees.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`] or [`BridgeError::LayoutMismatch`].
+    pub fn tensor_to_gradients(
+        &self,
+        module: &impl Module,
+        gradient: &Tensor<1>,
+    ) -> Result<GradientsParams, BridgeError> {
+        self.check_len("gradient", gradient.dims()[0])?;
+        self.write_gradients(module, gradient)
+    }
+
+    fn write_gradients(
+        &self,
+        module: &impl Module,
+        gradient: &(impl Flat + ?Sized),
+    ) -> Result<GradientsParams, BridgeError> {
         let mut visitor = WriteGradients {
             cursor: Cursor::new(self),
             gradient,
@@ -227,19 +325,55 @@ impl FlatLayout {
     }
 }
 
-/// The tensor of `values` on `device`, in the float type of `like`.
-fn tensor_of<const D: usize, E: Element>(
-    values: &[E],
-    like: &Tensor<D>,
-    device: &Device,
-) -> Tensor<D> {
-    let data = TensorData::new(values.to_vec(), like.shape());
-    Tensor::from_data(data, (device, like.dtype()))
+/// A flat vector, wherever it lives.
+trait Flat {
+    /// The entries in `range` as a tensor with the shape, float type, device and autodiff context of `like`.
+    fn part<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D>;
+}
+
+impl<E: Element> Flat for [E] {
+    fn part<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
+        let data = TensorData::new(self[range].to_vec(), like.shape());
+        Tensor::from_data(data, (&like.device(), like.dtype()))
+    }
+}
+
+impl Flat for Tensor<1> {
+    fn part<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
+        let part = self.clone().slice([range]).reshape(like.shape());
+        let part = part
+            .to_device(&like.device())
+            .cast(FloatDType::from(like.dtype()));
+        match like.gradient_checkpointing_strategy() {
+            Some(strategy) => part
+                .autodiff()
+                .with_gradient_checkpointing_strategy(strategy),
+            None => part,
+        }
+    }
+}
+
+/// `part` without autodiff, on `device`, in `dtype`.
+fn on(part: Tensor<1>, device: &Device, dtype: FloatDType) -> Tensor<1> {
+    part.to_device(&device.clone().without_autodiff())
+        .cast(dtype)
+}
+
+/// The parts one after another. (Empty ones are left out: not every device takes them.)
+fn join(parts: impl Iterator<Item = Tensor<1>>, device: &Device, dtype: FloatDType) -> Tensor<1> {
+    let parts: Vec<_> = parts.filter(|part| part.dims()[0] > 0).collect();
+    match parts.is_empty() {
+        true => Tensor::zeros([0], (device, dtype.into())),
+        false => Tensor::cat(parts, 0),
+    }
 }
 
 /// All tensors are read in one transaction, so that an asynchronous device is waited for once.
-fn read(values: Option<Transaction>) -> Result<Vec<TensorData>, BridgeError> {
-    let values = values.unwrap_or_default().try_execute();
+fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<TensorData>, BridgeError> {
+    let transaction = tensors
+        .into_iter()
+        .fold(Transaction::default(), Transaction::register);
+    let values = transaction.try_execute();
     values.map_err(|error| BridgeError::Read(error.into()))
 }
 
@@ -369,14 +503,14 @@ impl ModuleVisitor for Check<'_> {
 
 struct ReadParameters<'a> {
     cursor: Cursor<'a>,
-    values: Option<Transaction>,
+    values: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for ReadParameters<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.cursor.slot(param).is_some() {
+        if let Some((_, slot)) = self.cursor.slot(param) {
             let value = param.base().inner();
-            self.values = self.values.take().map(|values| values.register(value));
+            self.values.push(value.reshape([slot.len()]));
         }
     }
 }
@@ -384,9 +518,10 @@ impl ModuleVisitor for ReadParameters<'_> {
 struct ReadGradients<'a> {
     cursor: Cursor<'a>,
     gradients: GradientsParams,
-    values: Option<Transaction>,
-    /// Index of each registered gradient's slot.
+    values: Vec<Tensor<1>>,
+    /// Index of each gradient's slot.
     reached: Vec<usize>,
+    mismatch: Option<BridgeError>,
 }
 
 impl ModuleVisitor for ReadGradients<'_> {
@@ -395,45 +530,52 @@ impl ModuleVisitor for ReadGradients<'_> {
             return;
         };
         // Taken out of the container, a gradient is the only handle to its memory and is read without a copy.
-        if let Some(gradient) = self.gradients.remove::<D>(slot.id) {
-            self.values = self.values.take().map(|values| values.register(gradient));
-            self.reached.push(index);
+        let Some(gradient) = self.gradients.remove::<D>(slot.id) else {
+            return;
+        };
+        if gradient.shape().as_slice() != slot.shape {
+            self.mismatch.get_or_insert(BridgeError::GradientShape {
+                path: slot.path.clone(),
+                expected: slot.shape.clone(),
+                found: gradient.shape().to_vec(),
+            });
+            return;
         }
+        self.values.push(gradient.reshape([slot.len()]));
+        self.reached.push(index);
     }
 }
 
-struct WriteGradients<'a, E> {
+struct WriteGradients<'a, F: ?Sized> {
     cursor: Cursor<'a>,
-    gradient: &'a [E],
+    gradient: &'a F,
     gradients: GradientsParams,
 }
 
-impl<E: Element> ModuleVisitor for WriteGradients<'_, E> {
+impl<F: Flat + ?Sized> ModuleVisitor for WriteGradients<'_, F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some((_, slot)) = self.cursor.slot(param) {
-            let like = param.base();
-            let device = like.device().without_autodiff();
-            let value = tensor_of(&self.gradient[slot.range()], &like, &device);
+            let value = self.gradient.part(slot.range(), &param.base().inner());
             self.gradients.register(slot.id, value);
         }
     }
 }
 
-struct WriteParameters<'a, E> {
+struct WriteParameters<'a, F: ?Sized> {
     cursor: Cursor<'a>,
-    values: &'a [E],
+    values: &'a F,
     /// Tied parameters share one leaf of the autodiff graph, so that their gradients add up.
     tied: HashMap<ParamId, Box<dyn Any>>,
 }
 
-impl<E: Element> WriteParameters<'_, E> {
+impl<F: Flat + ?Sized> WriteParameters<'_, F> {
     fn value<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
         let Some((_, slot)) = self.cursor.slot(param) else {
             let leaf = self.tied.get(&param.id)?;
             return leaf.downcast_ref::<Tensor<D>>().cloned();
         };
         let like = param.base();
-        let value = tensor_of(&self.values[slot.range()], &like, &like.device()).require_grad();
+        let value = self.values.part(slot.range(), &like).require_grad();
         let value = if like.is_distributed() {
             value.set_distributed(slot.id)
         } else {
@@ -446,7 +588,7 @@ impl<E: Element> WriteParameters<'_, E> {
     }
 }
 
-impl<E: Element> ModuleMapper for WriteParameters<'_, E> {
+impl<F: Flat + ?Sized> ModuleMapper for WriteParameters<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.value(&param) {
             Some(value) => param.map(|_| value),

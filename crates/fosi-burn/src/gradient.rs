@@ -39,14 +39,13 @@ pub fn value_and_gradient<M: Module>(
     Ok((value, layout.gradient(module, gradients)?))
 }
 
-/// As [`value_and_gradient`], for a loss that must come out in `dtype`; Burn's panic on mixed float types
+/// As [`backward`], for a loss that must come out in `dtype`; Burn's panic on mixed float types
 /// becomes an error that says what to cast.
-pub(crate) fn value_and_gradient_in<M: Module>(
+pub(crate) fn backward_in<M: Module>(
     dtype: DType,
-    layout: &FlatLayout,
     module: &M,
     loss: &impl Fn(&M) -> Tensor<1>,
-) -> Result<(f64, Vec<f64>), BridgeError> {
+) -> Result<(f64, GradientsParams), BridgeError> {
     let mixed = |found: String| BridgeError::LossPrecision {
         expected: dtype.name().to_owned(),
         found,
@@ -64,8 +63,7 @@ pub(crate) fn value_and_gradient_in<M: Module>(
     if value.dtype() != dtype {
         return Err(mixed(value.dtype().name().to_owned()));
     }
-    let (value, gradients) = differentiate(module, value)?;
-    Ok((value, layout.gradient(module, gradients)?))
+    differentiate(module, value)
 }
 
 fn differentiate<M: Module>(

@@ -5,14 +5,18 @@ mod burn_base;
 mod error;
 mod flat;
 mod gradient;
+mod module_space;
 mod optimizer;
 mod precision;
+mod tensor_space;
 mod twin;
 
 pub use burn_base::BurnBase;
 pub use error::BridgeError;
 pub use flat::{FlatLayout, Slot};
 pub use gradient::{backward, value_and_gradient};
+pub use module_space::ModuleSpace;
 pub use optimizer::{FosiOptimizer, OptimizerError, RefreshAttempt, TrainStep};
 pub use precision::{Precision, float_dtype, like_module};
+pub use tensor_space::{TensorBasis, TensorSpace};
 pub use twin::Twin;

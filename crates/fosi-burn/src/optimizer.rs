@@ -1,16 +1,17 @@
 //! FOSI for a Burn module: a training step in one call.
 
+use std::borrow::{Borrow, BorrowMut};
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use fosi::base::Base;
-use fosi::error::{BoxError, LanczosError};
-use fosi::operator::{Counted, DifferenceQuotient};
+use fosi::error::LanczosError;
+use fosi::operator::{Counted, DifferenceQuotient, GradientNear};
 use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport};
 
-use crate::{BridgeError, FlatLayout, Precision, Twin, backward};
+use crate::{BridgeError, FlatLayout, ModuleSpace, Precision, TensorSpace, Twin, backward};
 
 /// The errors of [`FosiOptimizer`].
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +64,9 @@ pub struct RefreshAttempt {
 
 /// FOSI around a base optimizer, for modules of one architecture.
 ///
-/// Parameters and gradients are taken to the host for the step, so any Burn device serves. Hessian-vector products
+/// [`new`](Self::new) keeps the optimizer's vectors on the host, `S` = [`Host`]: parameters and gradients are taken there
+/// for the step, so any Burn device serves, and on a CPU nothing is faster. [`on_device`](Self::on_device) keeps them on
+/// the module's device, `S` = [`TensorSpace`]: for a GPU, from which no vector then has to come. Hessian-vector products
 /// are guarded difference quotients of the loss's gradient on a twin of the module, in f64 where its devices have it;
 /// the module's running statistics, random state and `require_grad` stay as they are.
 ///
@@ -87,8 +90,8 @@ pub struct RefreshAttempt {
 /// assert!(optimizer.step(0.01, &mut model, &loss)?.loss < first);
 /// # Ok::<(), fosi_burn::OptimizerError>(())
 /// ```
-pub struct FosiOptimizer<B> {
-    fosi: Fosi<Host<f32>, B>,
+pub struct FosiOptimizer<B, S: Space = Host<f32>> {
+    fosi: Fosi<S, B>,
     layout: FlatLayout,
     precision: Precision,
     /// Whether the next refresh first checks that the loss is the same function at every evaluation.
@@ -104,7 +107,51 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
     pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
-        let mut fosi = Fosi::new(Host::new(layout.len()), base, 0.0, config)?;
+        Self::within(Host::new(layout.len()), layout, module, base, config)
+    }
+}
+
+impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
+    /// As [`new`](FosiOptimizer::new), with all vectors on the module's device (the first, where it has several).
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// use fosi::{FosiConfig, base::Adam};
+    /// use fosi_burn::{FosiOptimizer, like_module};
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let mut model = LinearConfig::new(3, 1).init(&device);
+    /// # let batch = Tensor::<2>::ones([4, 3], &device);
+    /// let mut optimizer = FosiOptimizer::on_device(&model, Adam::default(), FosiConfig::default())?;
+    /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+    /// optimizer.step(0.001, &mut model, &loss)?;
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    pub fn on_device(
+        module: &impl Module,
+        base: B,
+        config: FosiConfig,
+    ) -> Result<Self, OptimizerError> {
+        let layout = FlatLayout::of(module)?;
+        let device: Device = module.devices().into_iter().next().unwrap_or_default();
+        let space = TensorSpace::new(layout.len(), &device);
+        Self::within(space, layout, module, base, config)
+    }
+}
+
+impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
+    fn within(
+        space: S,
+        layout: FlatLayout,
+        module: &impl Module,
+        base: B,
+        config: FosiConfig,
+    ) -> Result<Self, OptimizerError> {
+        let mut fosi = Fosi::new(space, base, 0.0, config)?;
         fosi.set_signature(signature(&layout));
         let dtype = Precision::F64.dtype();
         let double = module.devices().iter().all(|d| d.supports_dtype(dtype));
@@ -174,11 +221,13 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         module: &mut M,
         gradients: GradientsParams,
     ) -> Result<StepReport, OptimizerError> {
-        let gradient: Vec<f32> = self.layout.gradient(module, gradients)?;
-        let mut parameters: Vec<f32> = self.layout.parameters(module)?;
+        let (space, layout) = (self.fosi.space(), &self.layout);
+        let gradient = space.gradient(layout, module, gradients)?;
+        let mut parameters = space.parameters(layout, module)?;
         self.fosi.set_learning_rate(learning_rate)?;
-        let report = self.fosi.step(&mut parameters, &gradient)?;
-        *module = self.layout.set_parameters(module, &parameters)?;
+        let report = self.fosi.step(parameters.borrow_mut(), gradient.borrow())?;
+        let space = self.fosi.space();
+        *module = space.set_parameters(&self.layout, module, parameters.borrow())?;
         Ok(report)
     }
 
@@ -256,13 +305,10 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
             }
             self.check_determinism = false;
         }
-        let gradient = |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
-            mean_gradient(&twin, losses, theta, out)?;
-            Ok(())
-        };
+        let near = self.fosi.space().gradient_near(&twin, losses)?;
         let mut quotient = match self.precision {
-            Precision::F64 => DifferenceQuotient::new(twin.parameters(), gradient)?,
-            Precision::F32 => DifferenceQuotient::central(twin.parameters(), gradient),
+            Precision::F64 => DifferenceQuotient::new(near)?,
+            Precision::F32 => DifferenceQuotient::central(near),
         };
         let mut counted = Counted::new(&mut quotient);
         let result = unless_bridge(self.fosi.refresh(&mut counted))?;
@@ -272,7 +318,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         let largest = result.is_ok() && self.fosi.config().largest > 0;
         if largest && losses.len() > 1 {
             for loss in losses {
-                batch_curvatures.push(self.curvature_on(&twin, loss)?);
+                batch_curvatures.push(self.curvature_on(module, &twin, loss)?);
                 gradients += 2;
             }
         }
@@ -288,39 +334,36 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// v₁ᵀHv₁ on one loss, v₁ the eigenvector of the largest eigenvalue.
     fn curvature_on<M: Module>(
         &self,
+        module: &M,
         twin: &Twin<M>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<f64, OptimizerError> {
         let Some(spectrum) = self.fosi.spectrum() else {
             return Ok(f64::NAN);
         };
-        let v = self.fosi.space().column(&spectrum.basis, 0);
-        let theta = twin.parameters();
-        let square: f64 = v.iter().map(|v| f64::from(*v).powi(2)).sum();
-        let step = curvature_step(self.precision)
-            * (1.0 + theta.iter().map(|x| x * x).sum::<f64>().sqrt());
-        let slope = |sign: f64| -> Result<f64, OptimizerError> {
-            let moved = theta
-                .iter()
-                .zip(&v)
-                .map(|(x, v)| x + sign * step * f64::from(*v));
-            let (_, gradient) = twin.value_and_gradient(&moved.collect::<Vec<f64>>(), loss)?;
-            Ok(gradient
-                .iter()
-                .zip(&v)
-                .map(|(g, v)| g * f64::from(*v))
-                .sum())
-        };
-        Ok((slope(1.0)? - slope(-1.0)?) / (2.0 * step * square))
+        let space = self.fosi.space();
+        let v = space.column(&spectrum.basis, 0);
+        let v: &S::Vector = v.borrow();
+        let theta = space.parameters(&self.layout, module)?;
+        let length = space.dot(theta.borrow(), theta.borrow()).sqrt();
+        let mut product = space.zeros();
+        let mut near = space.gradient_near(twin, std::slice::from_ref(loss))?;
+        near.central(
+            curvature_step(self.precision) * (1.0 + length),
+            v,
+            product.borrow_mut(),
+        )
+        .map_err(fosi::Error::User)?;
+        Ok(space.dot(v, product.borrow()) / space.dot(v, v))
     }
 
     /// The optimizer on flat vectors: spectrum, scale, rates.
-    pub fn fosi(&self) -> &Fosi<Host<f32>, B> {
+    pub fn fosi(&self) -> &Fosi<S, B> {
         &self.fosi
     }
 
     /// The optimizer on flat vectors, to be changed between steps.
-    pub fn fosi_mut(&mut self) -> &mut Fosi<Host<f32>, B> {
+    pub fn fosi_mut(&mut self) -> &mut Fosi<S, B> {
         &mut self.fosi
     }
 
@@ -345,24 +388,6 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     pub fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
         Ok(self.fosi.load(path)?)
     }
-}
-
-/// out ← the mean of the losses' gradients at `theta`.
-fn mean_gradient<M: Module>(
-    twin: &Twin<M>,
-    losses: &[impl Fn(&M) -> Tensor<1>],
-    theta: &[f64],
-    out: &mut [f64],
-) -> Result<(), BridgeError> {
-    let weight = 1.0 / losses.len() as f64;
-    out.fill(0.0);
-    for loss in losses {
-        let (_, gradient) = twin.value_and_gradient(theta, loss)?;
-        for (out, gradient) in out.iter_mut().zip(gradient) {
-            *out += weight * gradient;
-        }
-    }
-    Ok(())
 }
 
 /// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.

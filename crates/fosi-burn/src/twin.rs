@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{DType, Tensor};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, Tensor};
 
-use crate::gradient::value_and_gradient_in;
+use crate::gradient::backward_in;
 use crate::precision::is_plain_float;
 use crate::{BridgeError, FlatLayout, Precision};
 
@@ -29,7 +30,7 @@ use crate::{BridgeError, FlatLayout, Precision};
 ///
 /// let twin = Twin::new(&model, Precision::F64)?;
 /// twin.check_determinism(&loss)?;
-/// let mut shifted = twin.parameters().to_vec();
+/// let mut shifted = twin.parameters()?;
 /// shifted[0] += 1e-9;
 /// let (value, gradient) = twin.value_and_gradient(&shifted, &loss)?;
 /// assert_eq!(gradient.len(), 4);
@@ -43,7 +44,6 @@ pub struct Twin<M> {
     layout: FlatLayout,
     state: TrainingState,
     precision: Precision,
-    parameters: Vec<f64>,
 }
 
 impl<M: Module> Twin<M> {
@@ -54,8 +54,8 @@ impl<M: Module> Twin<M> {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::NothingToTrain`], [`BridgeError::NoDoublePrecision`] where one of its devices can't
-    /// compute in f64, or [`BridgeError::Read`].
+    /// [`BridgeError::NothingToTrain`], or [`BridgeError::NoDoublePrecision`] where one of its devices can't
+    /// compute in f64.
     pub fn new(module: &M, precision: Precision) -> Result<Self, BridgeError> {
         let layout = FlatLayout::of(module)?;
         for device in module.devices() {
@@ -65,7 +65,6 @@ impl<M: Module> Twin<M> {
                 });
             }
         }
-        let parameters = layout.parameters(module)?;
         let state = TrainingState::of(module);
         let pristine = state.fresh(module).map(&mut Cast(precision));
         Ok(Self {
@@ -73,7 +72,6 @@ impl<M: Module> Twin<M> {
             layout,
             state,
             precision,
-            parameters,
         })
     }
 
@@ -82,9 +80,23 @@ impl<M: Module> Twin<M> {
         &self.layout
     }
 
-    /// The module's trainable parameters θ when the twin was made. Length n.
-    pub fn parameters(&self) -> &[f64] {
-        &self.parameters
+    /// The module's trainable parameters θ when the twin was made, in the twin's precision. Length n.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Read`].
+    pub fn parameters(&self) -> Result<Vec<f64>, BridgeError> {
+        self.layout.parameters(&self.pristine)
+    }
+
+    /// The same as a tensor on `device`.
+    ///
+    /// # Errors
+    ///
+    /// None that a twin can have: its layout is its own.
+    pub fn parameter_tensor(&self, device: &Device) -> Result<Tensor<1>, BridgeError> {
+        let dtype = self.precision.dtype();
+        self.layout.parameter_tensor(&self.pristine, device, dtype)
     }
 
     /// The precision in which the twin computes.
@@ -114,8 +126,35 @@ impl<M: Module> Twin<M> {
         parameters: &[f64],
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<(f64, Vec<f64>), BridgeError> {
-        let dtype = self.precision.dtype().into();
-        value_and_gradient_in(dtype, &self.layout, &self.at(parameters)?, loss)
+        let (value, gradients) = self.backward(&self.at(parameters)?, loss)?;
+        Ok((value, self.layout.gradient(&self.pristine, gradients)?))
+    }
+
+    /// The gradient of the loss at the given parameters, both tensors of length n on one device, in the twin's
+    /// precision.
+    ///
+    /// # Errors
+    ///
+    /// As [`value_and_gradient`](Self::value_and_gradient).
+    pub fn gradient_tensor(
+        &self,
+        parameters: &Tensor<1>,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Tensor<1>, BridgeError> {
+        let fresh = self.state.fresh(&self.pristine);
+        let module = self.layout.set_parameter_tensor(&fresh, parameters)?;
+        let (_, gradients) = self.backward(&module, loss)?;
+        let (device, dtype) = (parameters.device(), self.precision.dtype());
+        self.layout
+            .gradient_tensor(&module, gradients, &device, dtype)
+    }
+
+    fn backward(
+        &self,
+        module: &M,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<(f64, GradientsParams), BridgeError> {
+        backward_in(self.precision.dtype().into(), module, loss)
     }
 
     /// Is the loss the same function at every evaluation? Takes its gradient twice at θ.
@@ -127,14 +166,16 @@ impl<M: Module> Twin<M> {
     ///
     /// [`BridgeError::NotDeterministic`], and those of [`value_and_gradient`](Self::value_and_gradient).
     pub fn check_determinism(&self, loss: &impl Fn(&M) -> Tensor<1>) -> Result<(), BridgeError> {
-        let (_, first) = self.value_and_gradient(&self.parameters, loss)?;
-        let (_, second) = self.value_and_gradient(&self.parameters, loss)?;
+        let device = self.pristine.devices().into_iter().next();
+        let theta = self.parameter_tensor(&device.unwrap_or_default().without_autodiff())?;
+        let first = self.gradient_tensor(&theta, loss)?;
+        let second = self.gradient_tensor(&theta, loss)?;
         let allowed = match self.precision {
             Precision::F32 => 1e-5,
             Precision::F64 => 1e-12,
         };
-        let distance = norm(first.iter().zip(&second).map(|(a, b)| a - b));
-        let scale = norm(first.iter().copied()).max(norm(second.iter().copied()));
+        let distance = norm(first.clone() - second.clone())?;
+        let scale = norm(first)?.max(norm(second)?);
         if distance > allowed * scale {
             return Err(BridgeError::NotDeterministic {
                 difference: distance / scale,
@@ -145,8 +186,9 @@ impl<M: Module> Twin<M> {
     }
 }
 
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
+fn norm(tensor: Tensor<1>) -> Result<f64, BridgeError> {
+    let square = tensor.square().sum().try_into_scalar::<f64>()?;
+    Ok(square.sqrt())
 }
 
 /// What takes part in training as the module stands: which parameters are differentiated, which flags are on.

@@ -20,7 +20,7 @@ fn measure<M: Module>(c: &mut Criterion, name: &str, model: &M, loss: impl Fn(&M
         bencher.iter(|| backward(model, &loss).expect("a gradient"));
     });
     let twin = Twin::new(model, Precision::F64).expect("a copy in f64");
-    let parameters = twin.parameters().to_vec();
+    let parameters = twin.parameters().expect("the parameters");
     group.bench_function(format!("{name}-product"), |bencher| {
         bencher.iter(|| {
             twin.value_and_gradient(&parameters, &loss)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::Base;
 use crate::error::{BoxError, Error, require};
-use crate::operator::{DifferenceQuotient, SymmetricOperator};
+use crate::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
 use crate::optimizer::{Fosi, FosiConfig, Refresh};
 use crate::schedule::Rate;
 use crate::space::Host;
@@ -273,7 +273,7 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
             None => {
                 let evaluate = &mut self.objective.evaluate;
                 let gradient = |x: &[f64], g: &mut [f64]| evaluate(x, g).map(drop);
-                DifferenceQuotient::new(x, gradient).and_then(|mut quotient| {
+                DifferenceQuotient::new(HostGradient::new(x, gradient)).and_then(|mut quotient| {
                     let mut counted = crate::operator::Counted::new(&mut quotient);
                     let result = self.optimizer.refresh(&mut counted);
                     self.best.products += counted.products;

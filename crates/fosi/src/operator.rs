@@ -10,7 +10,7 @@ use crate::error::BoxError;
 use crate::space::Space;
 
 pub use dense::DenseMatrix;
-pub use difference::{DifferenceQuotient, StepSizes};
+pub use difference::{DifferenceQuotient, GradientNear, HostGradient, StepSizes};
 pub use mean::Mean;
 
 /// A symmetric operator on the space `S`: a Hessian, as a rule.

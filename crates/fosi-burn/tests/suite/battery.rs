@@ -1,14 +1,50 @@
 //! The cases in which optimizers fail, for every base on a Burn module: the native ones and Burn's own, plain and
-//! wrapped.
+//! wrapped, with the optimizer's vectors on the host and on a device.
 
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use fosi::base::{Adam, AdamW, Base, Elements, Elementwise, GradientDescent, HeavyBall, Nesterov};
 use fosi::{FosiConfig, Host};
-use fosi_burn::{BurnBase, FosiOptimizer, OptimizerError};
+use fosi_burn::{BurnBase, FosiOptimizer, ModuleSpace, OptimizerError, TensorSpace};
 
-use crate::burn_base::{Network, Problem, flat, optimizers, problem};
-use crate::common::every;
+use crate::burn_base::{Network, Problem, flat, optimizers, problem_on};
+use crate::common::{accelerator, device, every};
+
+/// Where the optimizer keeps its vectors.
+trait Place: ModuleSpace {
+    fn device() -> Device;
+    fn optimizer<B: Base<Self>>(
+        network: &Network,
+        base: B,
+        config: &FosiConfig,
+    ) -> FosiOptimizer<B, Self>;
+}
+
+impl Place for Host<f32> {
+    fn device() -> Device {
+        device()
+    }
+    fn optimizer<B: Base<Self>>(
+        network: &Network,
+        base: B,
+        config: &FosiConfig,
+    ) -> FosiOptimizer<B, Self> {
+        FosiOptimizer::new(network, base, config.clone()).unwrap()
+    }
+}
+
+impl Place for TensorSpace {
+    fn device() -> Device {
+        accelerator()
+    }
+    fn optimizer<B: Base<Self>>(
+        network: &Network,
+        base: B,
+        config: &FosiConfig,
+    ) -> FosiOptimizer<B, Self> {
+        FosiOptimizer::on_device(network, base, config.clone()).unwrap()
+    }
+}
 
 /// A user's own base: η·g/(|g| + 1).
 struct SoftSign;
@@ -28,27 +64,44 @@ impl Elementwise for SoftSign {
 
 const RATE: f64 = 0.01;
 
-/// Runs one check for every base, plain and wrapped.
+/// Runs one check for every base, plain and wrapped, in either place.
 macro_rules! battery {
-    ($($check:ident),*) => {$(
-        #[test]
-        fn $check() {
-            for config in [FosiConfig::base_only(), every(2, 3)] {
-                checks::$check("gradient descent", || GradientDescent, &config);
-                checks::$check("Heavy-Ball", || HeavyBall::new(0.9), &config);
-                checks::$check("Nesterov", || Nesterov::new(0.9), &config);
-                checks::$check("Adam", Adam::default, &config);
-                checks::$check("AdamW", AdamW::default, &config);
-                checks::$check("a user's own", || SoftSign, &config);
-                let network = problem().network;
-                for (name, optimizer) in optimizers() {
-                    let make = || burns(&network, &optimizer);
-                    checks::$check(&format!("Burn's {name}"), make, &config);
-                }
+    ($($check:ident),*) => {
+        mod on_the_host {$(
+            #[test]
+            fn $check() {
+                super::every_base!($check, fosi::Host<f32>);
+            }
+        )*}
+        mod on_a_device {$(
+            #[test]
+            fn $check() {
+                super::every_base!($check, fosi_burn::TensorSpace);
+            }
+        )*}
+    };
+}
+
+macro_rules! every_base {
+    ($check:ident, $place:ty) => {{
+        use super::*;
+        for config in [FosiConfig::base_only(), every(2, 3)] {
+            checks::$check::<$place, _>("gradient descent", || GradientDescent, &config);
+            checks::$check::<$place, _>("Heavy-Ball", || HeavyBall::new(0.9), &config);
+            checks::$check::<$place, _>("Nesterov", || Nesterov::new(0.9), &config);
+            checks::$check::<$place, _>("Adam", Adam::default, &config);
+            checks::$check::<$place, _>("AdamW", AdamW::default, &config);
+            checks::$check::<$place, _>("a user's own", || SoftSign, &config);
+            let network = problem_on(&<$place as Place>::device()).network;
+            for (name, optimizer) in optimizers() {
+                let make = || burns(&network, &optimizer);
+                checks::$check::<$place, _>(&format!("Burn's {name}"), make, &config);
             }
         }
-    )*};
+    }};
 }
+use every_base;
+
 battery!(
     a_zero_gradient_gives_no_nan,
     a_bad_gradient_changes_nothing,
@@ -61,17 +114,17 @@ fn burns(network: &Network, optimizer: &ModuleOptimizer) -> BurnBase<Network> {
 }
 
 /// A training run of a few steps, through the first refresh.
-struct Run<B: Base<Host<f32>>> {
+struct Run<S: Place, B: Base<S>> {
     network: Network,
     x: Tensor<2>,
     y: Tensor<2>,
-    optimizer: FosiOptimizer<B>,
+    optimizer: FosiOptimizer<B, S>,
 }
 
-impl<B: Base<Host<f32>>> Run<B> {
+impl<S: Place, B: Base<S>> Run<S, B> {
     fn new(base: B, config: &FosiConfig, steps: usize) -> Self {
-        let Problem { network, x, y } = problem();
-        let optimizer = FosiOptimizer::new(&network, base, config.clone()).unwrap();
+        let Problem { network, x, y } = problem_on(&S::device());
+        let optimizer = S::optimizer(&network, base, config);
         let mut run = Self {
             network,
             x,
@@ -108,7 +161,7 @@ impl<B: Base<Host<f32>>> Run<B> {
 mod checks {
     use super::*;
 
-    pub fn a_zero_gradient_gives_no_nan<B: Base<Host<f32>>>(
+    pub fn a_zero_gradient_gives_no_nan<S: Place, B: Base<S>>(
         name: &str,
         make: impl Fn() -> B,
         config: &FosiConfig,
@@ -130,7 +183,7 @@ mod checks {
         assert!(run.is_finite(), "{name}");
     }
 
-    pub fn a_bad_gradient_changes_nothing<B: Base<Host<f32>>>(
+    pub fn a_bad_gradient_changes_nothing<S: Place, B: Base<S>>(
         name: &str,
         make: impl Fn() -> B,
         config: &FosiConfig,
@@ -147,7 +200,7 @@ mod checks {
         }
     }
 
-    pub fn huge_and_tiny_gradients_poison_nothing<B: Base<Host<f32>>>(
+    pub fn huge_and_tiny_gradients_poison_nothing<S: Place, B: Base<S>>(
         name: &str,
         make: impl Fn() -> B,
         config: &FosiConfig,
@@ -165,7 +218,7 @@ mod checks {
         }
     }
 
-    pub fn the_learning_rate_may_vanish_and_return<B: Base<Host<f32>>>(
+    pub fn the_learning_rate_may_vanish_and_return<S: Place, B: Base<S>>(
         name: &str,
         make: impl Fn() -> B,
         config: &FosiConfig,

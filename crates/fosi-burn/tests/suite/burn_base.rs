@@ -44,11 +44,14 @@ pub struct Problem {
 }
 
 pub fn problem() -> Problem {
-    let device = device();
+    problem_on(&device())
+}
+
+pub fn problem_on(device: &Device) -> Problem {
     Problem {
-        network: Network::new(&device),
-        x: matrix(16, 4, 3, &device),
-        y: matrix(16, 2, 4, &device),
+        network: Network::new(device),
+        x: matrix(16, 4, 3, device),
+        y: matrix(16, 2, 4, device),
     }
 }
 

@@ -46,7 +46,9 @@ fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
     twin.check_determinism(&seeded).unwrap();
 
     // The mask of the f64 twin is that of the module: both draw the same numbers.
-    let (value, _) = twin.value_and_gradient(twin.parameters(), &seeded).unwrap();
+    let (value, _) = twin
+        .value_and_gradient(&twin.parameters().unwrap(), &seeded)
+        .unwrap();
     let expected = seeded(&model).into_scalar::<f64>();
     assert!(
         (value - expected).abs() <= 1e-6 * expected,

@@ -7,12 +7,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, FosiConfig, Rate, Schedule};
-use fosi_burn::{FlatLayout, FosiOptimizer, Precision, RefreshAttempt};
+use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
+use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, Precision, RefreshAttempt};
 
 use super::device::device;
 use super::{Task, TaskError};
-use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::config::{DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part, Prefetch};
 use crate::optimizers::{Base, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState};
@@ -50,14 +50,34 @@ impl<T: Task> Bench<T> {
         device.seed(seed);
         let device = device.autodiff();
         let model = self.task.init(seed, &device);
-        let optimizer =
-            FosiOptimizer::new(&model, base, self.fosi_config(name, seed)).map_err(other)?;
+        let config = self.fosi_config(name, seed);
+        if self.config.device == DeviceName::Cpu {
+            let optimizer = FosiOptimizer::new(&model, base, config).map_err(other)?;
+            Ok(self.training(name, seed, model, device, optimizer))
+        } else {
+            let optimizer = FosiOptimizer::on_device(&model, base, config).map_err(other)?;
+            Ok(self.training(name, seed, model, device, optimizer))
+        }
+    }
+
+    fn training<B, S>(
+        &self,
+        name: OptimizerName,
+        seed: u64,
+        model: T::Model,
+        device: Device,
+        optimizer: FosiOptimizer<B, S>,
+    ) -> Box<dyn Trainee>
+    where
+        B: fosi::base::Base<S> + 'static,
+        S: ModuleSpace + 'static,
+    {
         let optimizer = match self.config.hvp {
             // Its default, or f32 where the device has no f64.
             HvpPrecision::F64 => optimizer,
             HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
-        Ok(Box::new(Training {
+        Box::new(Training {
             task: Arc::clone(&self.task),
             name,
             seed,
@@ -68,7 +88,7 @@ impl<T: Task> Bench<T> {
             device,
             cost: Cost::default(),
             refreshes: Vec::new(),
-        }))
+        })
     }
 
     fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
@@ -140,7 +160,7 @@ impl<T: Task> Workbench for Bench<T> {
 }
 
 /// A task's model in training.
-struct Training<T: Task, B> {
+struct Training<T: Task, B, S: Space> {
     task: Arc<T>,
     name: OptimizerName,
     seed: u64,
@@ -148,13 +168,13 @@ struct Training<T: Task, B> {
     /// Examples of each part that are evaluated, at most.
     evaluated: usize,
     model: T::Model,
-    optimizer: FosiOptimizer<B>,
+    optimizer: FosiOptimizer<B, S>,
     device: Device,
     cost: Cost,
     refreshes: Vec<RefreshRecord>,
 }
 
-impl<T: Task, B: Elementwise> Training<T, B> {
+impl<T: Task, S: ModuleSpace, B: fosi::base::Base<S>> Training<T, B, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<StepReport, StepError> {
         let task = Arc::clone(&self.task);
         if self.optimizer.due() {
@@ -198,7 +218,7 @@ impl<T: Task, B: Elementwise> Training<T, B> {
     }
 }
 
-impl<T: Task, B: Elementwise> Trainee for Training<T, B> {
+impl<T: Task, S: ModuleSpace, B: fosi::base::Base<S>> Trainee for Training<T, B, S> {
     fn train(
         &mut self,
         batches: &[&[u32]],

@@ -51,7 +51,7 @@ fn the_same_seed_gives_the_same_start_and_another_another() {
 /// Every parameter of a module in f64, in the order of its fields.
 fn flat(module: &CharLstm) -> Vec<f64> {
     let twin = Twin::new(module, Precision::F64).unwrap();
-    twin.parameters().to_vec()
+    twin.parameters().unwrap()
 }
 
 /// Takes the next rows×columns numbers.

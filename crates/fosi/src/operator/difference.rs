@@ -4,13 +4,15 @@
 //! jump/ε to the product, and one hit among 40 products plants a false top eigenvalue; the smaller the
 //! step, the rarer. Lanczos sees a hit as an asymmetry and asks for another step size ([`StepSizes`]).
 
+use std::marker::PhantomData;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::SymmetricOperator;
 use crate::error::{BoxError, Error, require};
-use crate::space::{Host, Scalar};
+use crate::space::{Host, Scalar, Space};
 
 /// The step sizes that a guarded forward difference tries: ε, −ε, ε/10, −ε/10, … down to the smallest.
 ///
@@ -72,6 +74,36 @@ impl StepSizes {
     }
 }
 
+/// The gradient of one function near a point θ, wherever its vectors live: what a [`DifferenceQuotient`] is made of.
+///
+/// The gradient must be that of the same function at every call: one batch, one dropout mask. [`HostGradient`] makes one of a
+/// closure.
+pub trait GradientNear {
+    /// The space of the directions and products.
+    type Space: Space;
+
+    /// max(1, ‖θ‖∞): difference steps are relative to it, lest one drown in the rounding of a large θ.
+    fn unit(&self) -> f64;
+    /// Computes ∇f(θ) and keeps it: one gradient.
+    fn start(&mut self) -> Result<(), BoxError>;
+    /// out ← (∇f(θ + εv) − ∇f(θ))/ε, after [`start`](Self::start): one gradient.
+    fn forward(
+        &mut self,
+        epsilon: f64,
+        v: &<Self::Space as Space>::Vector,
+        out: &mut <Self::Space as Space>::Vector,
+    ) -> Result<(), BoxError>;
+    /// out ← (∇f(θ + εv) − ∇f(θ − εv))/2ε: two gradients. May overwrite what [`start`](Self::start) kept.
+    fn central(
+        &mut self,
+        epsilon: f64,
+        v: &<Self::Space as Space>::Vector,
+        out: &mut <Self::Space as Space>::Vector,
+    ) -> Result<(), BoxError>;
+    /// θ ← θ + ζ, with ζ normal from the seed, ‖ζ‖ about `size`·unit.
+    fn shift(&mut self, seed: u64, size: f64);
+}
+
 /// How the quotient is taken.
 #[derive(Debug, Clone)]
 enum Scheme {
@@ -79,12 +111,10 @@ enum Scheme {
     Central(f64),
 }
 
-/// The Hessian of a function at θ, by difference quotients of its gradient in `f64`.
-///
-/// The gradient must be that of the same function at every call: one batch, one dropout mask.
+/// The Hessian of a function at θ, by difference quotients of its gradient.
 ///
 /// ```
-/// use fosi::{Host, operator::{DifferenceQuotient, SymmetricOperator}};
+/// use fosi::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
 ///
 /// // f(x) = x₀⁴ + x₁², with Hessian diag(12x₀², 2).
 /// let gradient = |x: &[f64], g: &mut [f64]| {
@@ -92,33 +122,28 @@ enum Scheme {
 ///     g[1] = 2.0 * x[1];
 ///     Ok(())
 /// };
-/// let mut hessian = DifferenceQuotient::new(&[1.0, 5.0], gradient)?;
-/// let mut out = [0.0; 2];
-/// SymmetricOperator::<Host<f64>>::apply(&mut hessian, &[1.0, 0.0], &mut out).unwrap();
+/// let mut hessian = DifferenceQuotient::new(HostGradient::new(&[1.0, 5.0], gradient))?;
+/// let mut out = [0.0_f64; 2];
+/// hessian.apply(&[1.0, 0.0], &mut out).unwrap();
 /// assert!((out[0] - 12.0).abs() < 1e-4 && out[1].abs() < 1e-4);
 /// # Ok::<(), fosi::Error>(())
 /// ```
-pub struct DifferenceQuotient<F> {
-    gradient: F,
-    point: Vec<f64>,
-    at_point: Vec<f64>,
-    moved: Vec<f64>,
-    at_moved: Vec<f64>,
+#[derive(Debug, Clone)]
+pub struct DifferenceQuotient<G> {
+    near: G,
     scheme: Scheme,
-    /// Steps are relative to this: max(1, ‖θ‖∞), lest a step drown in the rounding of a large θ.
-    unit: f64,
     shift_seed: Option<u64>,
     gradients: u64,
 }
 
-impl<F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>> DifferenceQuotient<F> {
-    /// The Hessian at `point`, by forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, each times
-    /// max(1, ‖θ‖∞). Computes the gradient at the point.
+impl<G: GradientNear> DifferenceQuotient<G> {
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, each times max(1, ‖θ‖∞). Computes the
+    /// gradient at the point.
     ///
     /// # Errors
     /// [`Error::User`] where the gradient fails.
-    pub fn new(point: &[f64], gradient: F) -> Result<Self, Error> {
-        Self::with_steps(point, gradient, StepSizes::new(1e-9, 1e-11)?)
+    pub fn new(near: G) -> Result<Self, Error> {
+        Self::with_steps(near, StepSizes::new(1e-9, 1e-11)?)
     }
 
     /// The same with other step sizes. Larger steps suit smooth functions whose gradient is large beside its
@@ -126,36 +151,27 @@ impl<F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>> DifferenceQuotient<F>
     ///
     /// # Errors
     /// [`Error::User`] where the gradient fails.
-    pub fn with_steps(point: &[f64], gradient: F, steps: StepSizes) -> Result<Self, Error> {
-        let mut quotient = Self::bare(point, gradient, Scheme::Forward(steps));
-        quotient.start().map_err(Error::User)?;
-        Ok(quotient)
+    pub fn with_steps(mut near: G, steps: StepSizes) -> Result<Self, Error> {
+        near.start().map_err(Error::User)?;
+        Ok(Self {
+            gradients: 1,
+            ..Self::bare(near, Scheme::Forward(steps))
+        })
     }
 
-    /// The Hessian by central differences with ε = 1e-3, (∇f(θ+εv) − ∇f(θ−εv))/2ε, for gradients in `f32`. Two
-    /// gradients a product and no second try: for smooth functions only.
-    pub fn central(point: &[f64], gradient: F) -> Self {
-        Self::bare(point, gradient, Scheme::Central(1e-3))
+    /// By central differences with ε = 1e-3 times max(1, ‖θ‖∞), for gradients in `f32`. Two gradients a product and no
+    /// second try: for smooth functions only.
+    pub fn central(near: G) -> Self {
+        Self::bare(near, Scheme::Central(1e-3))
     }
 
-    fn bare(point: &[f64], gradient: F, scheme: Scheme) -> Self {
-        let largest = point.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    fn bare(near: G, scheme: Scheme) -> Self {
         Self {
-            gradient,
-            at_point: vec![0.0; point.len()],
-            moved: vec![0.0; point.len()],
-            at_moved: vec![0.0; point.len()],
-            point: point.to_vec(),
+            near,
             scheme,
-            unit: largest.max(1.0),
             shift_seed: Some(0x7469_6573),
             gradients: 0,
         }
-    }
-
-    /// The point at which the Hessian is taken: θ, or θ + ζ after a [`shift`](SymmetricOperator::shift).
-    pub fn point(&self) -> &[f64] {
-        &self.point
     }
 
     /// Gradients computed so far.
@@ -163,62 +179,44 @@ impl<F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>> DifferenceQuotient<F>
         self.gradients
     }
 
-    fn start(&mut self) -> Result<(), BoxError> {
-        self.gradients += 1;
-        (self.gradient)(&self.point, &mut self.at_point)
-    }
-
-    /// The gradient at θ + εv, left in `at_moved`.
-    fn gradient_at<T: Scalar>(&mut self, epsilon: f64, v: &[T]) -> Result<(), BoxError> {
-        for ((moved, point), v) in self.moved.iter_mut().zip(&self.point).zip(v) {
-            *moved = point + epsilon * v.load();
-        }
-        self.gradients += 1;
-        (self.gradient)(&self.moved, &mut self.at_moved)
-    }
-
-    fn forward<T: Scalar>(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
-        let epsilon = epsilon * self.unit;
-        self.gradient_at(epsilon, v)?;
-        for ((out, moved), at_point) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
-            *out = T::store((moved - at_point) / epsilon);
-        }
-        Ok(())
+    /// The gradient that it is made of, at θ, or θ + ζ after a [`shift`](SymmetricOperator::shift).
+    pub fn near(&self) -> &G {
+        &self.near
     }
 }
 
-impl<T, F> SymmetricOperator<Host<T>> for DifferenceQuotient<F>
-where
-    T: Scalar,
-    F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>,
-{
-    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
+impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
+    fn apply(
+        &mut self,
+        v: &<G::Space as Space>::Vector,
+        out: &mut <G::Space as Space>::Vector,
+    ) -> Result<(), BoxError> {
+        let unit = self.near.unit();
         match &mut self.scheme {
             Scheme::Forward(steps) => {
-                let epsilon = steps.first();
-                self.forward(epsilon, v, out)
+                self.gradients += 1;
+                self.near.forward(steps.first() * unit, v, out)
             }
             Scheme::Central(epsilon) => {
-                let epsilon = *epsilon * self.unit;
-                self.gradient_at(epsilon, v)?;
-                std::mem::swap(&mut self.at_moved, &mut self.at_point);
-                self.gradient_at(-epsilon, v)?;
-                for ((out, minus), plus) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
-                    *out = T::store((plus - minus) / (2.0 * epsilon));
-                }
-                Ok(())
+                self.gradients += 2;
+                self.near.central(*epsilon * unit, v, out)
             }
         }
     }
 
-    fn retry(&mut self, v: &[T], out: &mut [T]) -> Result<bool, BoxError> {
+    fn retry(
+        &mut self,
+        v: &<G::Space as Space>::Vector,
+        out: &mut <G::Space as Space>::Vector,
+    ) -> Result<bool, BoxError> {
         let Scheme::Forward(steps) = &mut self.scheme else {
             return Ok(false);
         };
         let Some(epsilon) = steps.next_size() else {
             return Ok(false);
         };
-        self.forward(epsilon, v, out)?;
+        self.gradients += 1;
+        self.near.forward(epsilon * self.near.unit(), v, out)?;
         Ok(true)
     }
 
@@ -226,13 +224,9 @@ where
         let (Scheme::Forward(_), Some(seed)) = (&self.scheme, self.shift_seed.take()) else {
             return Ok(false);
         };
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let size = 1e-6 * self.unit / (self.point.len() as f64).sqrt();
-        for x in &mut self.point {
-            let normal: f64 = StandardNormal.sample(&mut random);
-            *x += size * normal;
-        }
-        self.start()?;
+        self.near.shift(seed, 1e-6);
+        self.gradients += 1;
+        self.near.start()?;
         Ok(true)
     }
 
@@ -240,6 +234,95 @@ where
         match self.scheme {
             Scheme::Forward(_) => 1e-2,
             Scheme::Central(_) => 3e-2,
+        }
+    }
+}
+
+/// A gradient on the host, from a closure that writes ∇f(θ) in `f64`; products are in the type `T` of Lanczos' vectors.
+#[derive(Debug, Clone)]
+pub struct HostGradient<F, T> {
+    gradient: F,
+    point: Vec<f64>,
+    at_point: Vec<f64>,
+    moved: Vec<f64>,
+    at_moved: Vec<f64>,
+    unit: f64,
+    scalar: PhantomData<T>,
+}
+
+impl<F, T> HostGradient<F, T>
+where
+    T: Scalar,
+    F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>,
+{
+    /// The gradient near `point`.
+    pub fn new(point: &[f64], gradient: F) -> Self {
+        let largest = point.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let zeros = vec![0.0; point.len()];
+        Self {
+            gradient,
+            at_point: zeros.clone(),
+            moved: zeros.clone(),
+            at_moved: zeros,
+            point: point.to_vec(),
+            unit: largest.max(1.0),
+            scalar: PhantomData,
+        }
+    }
+
+    /// θ.
+    pub fn point(&self) -> &[f64] {
+        &self.point
+    }
+
+    /// The gradient at θ + εv, left in `at_moved`.
+    fn gradient_at(&mut self, epsilon: f64, v: &[T]) -> Result<(), BoxError> {
+        for ((moved, point), v) in self.moved.iter_mut().zip(&self.point).zip(v) {
+            *moved = point + epsilon * v.load();
+        }
+        (self.gradient)(&self.moved, &mut self.at_moved)
+    }
+}
+
+impl<F, T> GradientNear for HostGradient<F, T>
+where
+    T: Scalar,
+    F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>,
+{
+    type Space = Host<T>;
+
+    fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    fn start(&mut self) -> Result<(), BoxError> {
+        (self.gradient)(&self.point, &mut self.at_point)
+    }
+
+    fn forward(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
+        self.gradient_at(epsilon, v)?;
+        for ((out, moved), at_point) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
+            *out = T::store((moved - at_point) / epsilon);
+        }
+        Ok(())
+    }
+
+    fn central(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
+        self.gradient_at(epsilon, v)?;
+        std::mem::swap(&mut self.at_moved, &mut self.at_point);
+        self.gradient_at(-epsilon, v)?;
+        for ((out, minus), plus) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
+            *out = T::store((plus - minus) / (2.0 * epsilon));
+        }
+        Ok(())
+    }
+
+    fn shift(&mut self, seed: u64, size: f64) {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let size = size * self.unit / (self.point.len() as f64).sqrt();
+        for x in &mut self.point {
+            let normal: f64 = StandardNormal.sample(&mut random);
+            *x += size * normal;
         }
     }
 }

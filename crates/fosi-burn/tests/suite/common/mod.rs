@@ -83,6 +83,15 @@ pub fn device() -> Device {
     Device::flex().autodiff()
 }
 
+/// The device that vectors are left on: the CPU, or a GPU where the tests are built for one.
+pub fn accelerator() -> Device {
+    #[cfg(feature = "wgpu")]
+    let device = Device::wgpu(Default::default());
+    #[cfg(not(feature = "wgpu"))]
+    let device = Device::flex();
+    device.autodiff()
+}
+
 /// Burn's CPU generator is one for all threads: a test that seeds it or draws from it holds this.
 pub fn generator() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());

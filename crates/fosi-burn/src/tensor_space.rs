@@ -1,0 +1,313 @@
+//! ℝⁿ in tensors on any device of Burn.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use fosi::base::{Elements, Elementwise, MAX_STATE};
+use fosi::checkpoint::Array;
+use fosi::space::{Moved, Split};
+use fosi::{Error, Host, Space};
+
+/// ℝⁿ in `f32` tensors of n entries on one device.
+///
+/// Vectors and bases stay on the device: what crosses to the host are the few numbers of a reduction, a handful of
+/// synchronisations a step. Whole vectors cross only in [`export`](Space::export) and its kin, for checkpoints, and
+/// the other way in [`normal`](Space::normal), whose vector is the same as [`Host`]'s, once a refresh. Sums are the
+/// device's own, in `f32`, so a vector whose squares overflow has no finite length here.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use fosi::{Fosi, FosiConfig, Schedule, base::HeavyBall};
+/// use fosi_burn::TensorSpace;
+///
+/// let device = Device::flex();
+/// let config = FosiConfig { schedule: Schedule::Never, ..FosiConfig::default() };
+/// let mut optimizer = Fosi::new(TensorSpace::new(2, &device), HeavyBall::new(0.9), 0.5, config)?;
+/// let mut theta = Tensor::<1>::from_data([1.0, 2.0], &device);
+/// optimizer.step(&mut theta, &Tensor::<1>::from_data([1.0, 1.0], &device))?;
+/// assert_eq!(theta.try_into_vec_as::<f32>().unwrap(), [0.5, 1.5]);
+/// # Ok::<(), fosi::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TensorSpace {
+    dim: usize,
+    device: Device,
+}
+
+impl TensorSpace {
+    /// The space of tensors with `dim` entries on `device`.
+    pub fn new(dim: usize, device: &Device) -> Self {
+        Self {
+            dim,
+            device: device.clone().without_autodiff(),
+        }
+    }
+
+    /// Where the vectors are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn upload(&self, values: Vec<f32>) -> Tensor<1> {
+        let data = TensorData::new(values, [self.dim]);
+        Tensor::from_data(data, (&self.device, DType::F32))
+    }
+
+    fn download(&self, x: Tensor<1>) -> Vec<f32> {
+        x.try_into_vec_as::<f32>().unwrap_or_else(|error| {
+            tracing::error!(%error, "a vector could not be read from its device");
+            vec![f32::NAN; self.dim]
+        })
+    }
+}
+
+/// A basis on a device, one tensor a vector.
+#[derive(Debug, Clone, Default)]
+pub struct TensorBasis {
+    rows: Vec<Tensor<1>>,
+}
+
+impl TensorBasis {
+    /// ⟨rowᵢ, x⟩, each a tensor of one entry.
+    fn dots(&self, x: &Tensor<1>) -> impl Iterator<Item = Tensor<1>> {
+        self.rows.iter().map(|row| dot(row, x))
+    }
+
+    /// x − Vc.
+    fn subtract(&self, c: &[f64], x: Tensor<1>) -> Tensor<1> {
+        let terms = self.rows.iter().zip(c);
+        terms.fold(x, |x, (row, c)| x - row.clone().mul_scalar(*c))
+    }
+}
+
+fn dot(x: &Tensor<1>, y: &Tensor<1>) -> Tensor<1> {
+    (x.clone() * y.clone()).sum()
+}
+
+/// Brings the numbers, tensors of one entry each, to the host: the only place where a step waits for its device.
+///
+/// A device that fails gives NaN, which the optimizer refuses like any gradient that isn't finite.
+fn numbers(scalars: impl Iterator<Item = Tensor<1>>, out: &mut [f64]) {
+    let read = Tensor::cat(scalars.collect(), 0).try_into_vec_as::<f64>();
+    match read {
+        Ok(values) => out.copy_from_slice(&values),
+        Err(error) => {
+            tracing::error!(%error, "numbers could not be read from their device");
+            out.fill(f64::NAN);
+        }
+    }
+}
+
+fn number(scalar: Tensor<1>) -> f64 {
+    let mut out = [0.0];
+    numbers(std::iter::once(scalar), &mut out);
+    out[0]
+}
+
+/// A tensor in the formulas of the base optimizers.
+#[derive(Debug, Clone)]
+struct Entries(Tensor<1>);
+
+macro_rules! entrywise {
+    ($($operator:ident $method:ident),*) => {
+        $(impl $operator for Entries {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                Self($operator::$method(self.0, other.0))
+            }
+        })*
+    };
+}
+entrywise!(Add add, Sub sub, Mul mul, Div div);
+
+impl Elements for Entries {
+    fn scale(self, factor: f64) -> Self {
+        Self(scaled(self.0, factor))
+    }
+    fn offset(self, term: f64) -> Self {
+        Self(self.0.add_scalar(term))
+    }
+    fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+}
+
+fn scaled(x: Tensor<1>, factor: f64) -> Tensor<1> {
+    if factor == 1.0 {
+        x
+    } else {
+        x.mul_scalar(factor)
+    }
+}
+
+impl Space for TensorSpace {
+    type Vector = Tensor<1>;
+    type Owned = Tensor<1>;
+    type Basis = TensorBasis;
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+    fn epsilon(&self) -> f64 {
+        Host::<f32>::new(0).epsilon()
+    }
+    fn max_value(&self) -> f64 {
+        f64::from(f32::MAX)
+    }
+    fn check(&self, what: &'static str, x: &Tensor<1>) -> Result<(), Error> {
+        let [found] = x.dims();
+        if found == self.dim {
+            return Ok(());
+        }
+        Err(Error::DimensionMismatch {
+            what,
+            expected: self.dim,
+            found,
+        })
+    }
+    fn zeros(&self) -> Tensor<1> {
+        Tensor::zeros([self.dim], (&self.device, DType::F32))
+    }
+    fn normal(&self, seed: u64) -> Tensor<1> {
+        self.upload(Host::<f32>::new(self.dim).normal(seed))
+    }
+    fn dot(&self, x: &Tensor<1>, y: &Tensor<1>) -> f64 {
+        number(dot(x, y))
+    }
+    fn combine(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
+        let x = scaled(x.clone(), a);
+        // y may hold anything where b is zero, NaN too.
+        y.inplace(|y| if b == 0.0 { x } else { scaled(y, b) + x });
+    }
+    fn clamp(&self, limit: f64, x: &Tensor<1>, y: &mut Tensor<1>) {
+        *y = x.clone().clamp(-limit, limit);
+    }
+
+    fn basis(&self, capacity: usize) -> TensorBasis {
+        TensorBasis {
+            rows: Vec::with_capacity(capacity),
+        }
+    }
+    fn size(&self, basis: &TensorBasis) -> usize {
+        basis.rows.len()
+    }
+    fn push(&self, basis: &mut TensorBasis, a: f64, x: &Tensor<1>) {
+        basis.rows.push(scaled(x.clone(), a));
+    }
+    fn clear(&self, basis: &mut TensorBasis) {
+        basis.rows.clear();
+    }
+    fn copy_column(&self, basis: &TensorBasis, index: usize, x: &mut Tensor<1>) {
+        *x = basis.rows[index].clone();
+    }
+    fn project(&self, basis: &TensorBasis, x: &Tensor<1>, c: &mut [f64]) -> f64 {
+        self.project_pair(basis, x, x, c, &mut [])
+    }
+    fn project_pair(
+        &self,
+        basis: &TensorBasis,
+        x: &Tensor<1>,
+        y: &Tensor<1>,
+        c: &mut [f64],
+        d: &mut [f64],
+    ) -> f64 {
+        let second = basis.dots(y).take(d.len());
+        let all = basis
+            .dots(x)
+            .chain(second)
+            .chain(std::iter::once(dot(x, x)));
+        let mut found = vec![0.0; c.len() + d.len() + 1];
+        numbers(all, &mut found);
+        let (coefficients, square) = found.split_at(c.len() + d.len());
+        c.copy_from_slice(&coefficients[..c.len()]);
+        d.copy_from_slice(&coefficients[c.len()..]);
+        square[0]
+    }
+    fn subtract(&self, basis: &TensorBasis, c: &[f64], x: &mut Tensor<1>) -> f64 {
+        x.inplace(|x| basis.subtract(c, x));
+        self.dot(x, x)
+    }
+    fn rotate(&self, basis: &TensorBasis, columns: &[Vec<f64>]) -> TensorBasis {
+        let rotated = |column: &Vec<f64>| {
+            let negative: Vec<f64> = column.iter().map(|y| -y).collect();
+            basis.subtract(&negative, self.zeros())
+        };
+        TensorBasis {
+            rows: columns.iter().map(rotated).collect(),
+        }
+    }
+
+    fn elementwise_step<E: Elementwise>(
+        &self,
+        coefficients: &E::Coefficients,
+        state: &mut [Tensor<1>],
+        gradient: &Tensor<1>,
+        split: &Split<'_, TensorBasis>,
+        parameters: &mut Tensor<1>,
+        direction: &mut Tensor<1>,
+    ) -> Moved {
+        let gradient = scaled(gradient.clone(), split.gradient_scale);
+        let complement = match split.basis {
+            Some(basis) => basis.subtract(split.coefficients, gradient),
+            None => gradient,
+        };
+        *direction = self.direction::<E>(coefficients, state, complement);
+        let mut along = split.subspace_step.to_vec();
+        let square = match split.basis {
+            // A linear base stays in the complement.
+            Some(basis) if !E::LINEAR => {
+                let mut projection = vec![0.0; basis.rows.len()];
+                let square = self.project(basis, direction, &mut projection);
+                square - split.along_basis(&projection, &mut along)
+            }
+            _ => self.dot(direction, direction),
+        };
+        parameters.inplace(|parameters| {
+            let moved =
+                scaled(parameters, 1.0 - split.decay) - scaled(direction.clone(), split.scale);
+            match split.basis {
+                Some(basis) => basis.subtract(&along, moved),
+                None => moved,
+            }
+        });
+        Moved {
+            complement_norm: square.max(0.0).sqrt(),
+        }
+    }
+
+    fn export(&self, x: &Tensor<1>) -> Array {
+        Array::from_rows(&[self.download(x.clone())])
+    }
+    fn import(&self, array: &Array) -> Result<Tensor<1>, Error> {
+        let values = Host::<f32>::new(self.dim).import(array)?;
+        Ok(self.upload(values))
+    }
+    fn export_basis(&self, basis: &TensorBasis) -> Array {
+        let rows = basis.rows.iter().map(|row| self.download(row.clone()));
+        Array::from_rows(&rows.collect::<Vec<_>>())
+    }
+    fn import_basis(&self, array: &Array) -> Result<TensorBasis, Error> {
+        let rows = array.to_rows::<f32>(self.dim)?;
+        Ok(TensorBasis {
+            rows: rows.into_iter().map(|row| self.upload(row)).collect(),
+        })
+    }
+}
+
+impl TensorSpace {
+    /// d_b of an elementwise base, whose state moves on.
+    fn direction<E: Elementwise>(
+        &self,
+        coefficients: &E::Coefficients,
+        state: &mut [Tensor<1>],
+        gradient: Tensor<1>,
+    ) -> Tensor<1> {
+        debug_assert!(state.len() <= MAX_STATE);
+        let mut entries: Vec<Entries> = state.iter_mut().map(|x| Entries(x.extract())).collect();
+        let direction = E::direction(coefficients, &mut entries, Entries(gradient)).0;
+        for (vector, entries) in state.iter_mut().zip(entries) {
+            *vector = entries.0;
+        }
+        direction
+    }
+}
