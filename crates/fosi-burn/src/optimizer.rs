@@ -307,7 +307,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         }
         let near = self.fosi.space().gradient_near(&twin, losses)?;
         let mut quotient = match self.precision {
-            Precision::F64 => DifferenceQuotient::new(near)?,
+            Precision::F64 => DifferenceQuotient::new(near),
             Precision::F32 => DifferenceQuotient::central(near),
         };
         let mut counted = Counted::new(&mut quotient);

@@ -103,6 +103,21 @@ pub enum Status {
     Failed(Error),
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::GradientNorm => f.write_str("the gradient is short enough"),
+            Self::MaxSteps => f.write_str("the number of steps is used up"),
+            Self::MaxTime => f.write_str("the time is used up"),
+            Self::Callback => f.write_str("the callback asked for it"),
+            Self::NonFinite => {
+                f.write_str("the value or the gradient is not finite; lower the learning rate")
+            }
+            Self::Failed(error) => write!(f, "{error}"),
+        }
+    }
+}
+
 /// The result of a run and what it cost.
 #[derive(Debug)]
 pub struct Minimum {
@@ -273,13 +288,12 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
             None => {
                 let evaluate = &mut self.objective.evaluate;
                 let gradient = |x: &[f64], g: &mut [f64]| evaluate(x, g).map(drop);
-                DifferenceQuotient::new(HostGradient::new(x, gradient)).and_then(|mut quotient| {
-                    let mut counted = crate::operator::Counted::new(&mut quotient);
-                    let result = self.optimizer.refresh(&mut counted);
-                    self.best.products += counted.products;
-                    self.best.gradients += quotient.gradients();
-                    result
-                })
+                let mut quotient = DifferenceQuotient::new(HostGradient::new(x, gradient));
+                let mut counted = crate::operator::Counted::new(&mut quotient);
+                let result = self.optimizer.refresh(&mut counted);
+                self.best.products += counted.products;
+                self.best.gradients += quotient.gradients();
+                result
             }
         };
         match result {

@@ -391,11 +391,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 
     fn adopt(&mut self, spectrum: Spectrum<S>, started: Instant) -> Refresh {
-        let momentum = self.split_momentum(&spectrum);
+        let inverse_curvature = spectrum.inverse_curvature(self.config.curvature_floor);
+        let flat = inverse_curvature.iter().all(|u| *u == 0.0);
+        let momentum = self.split_momentum((!flat).then_some(&spectrum));
         let extremes = spectrum.extremes(self.config.strong_convexity);
         let ratio = self.base.rate_ratio(&extremes);
         let scale = limited(&extremes, ratio, self.config.scale_limit);
-        let inverse_curvature = spectrum.inverse_curvature(self.config.curvature_floor);
         let refresh = Refresh {
             step: self.progress.step,
             eigenvalues: spectrum.eigenvalues.clone(),
@@ -404,7 +405,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             info: spectrum.info,
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.subspace = Some(Subspace::new(spectrum, inverse_curvature, momentum, scale));
+        // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
+        self.subspace =
+            (!flat).then(|| Subspace::new(spectrum, inverse_curvature, momentum, scale));
         // Kept only where T depends on it: a time differs from run to run, and equal runs must have equal states.
         if self.progress.interval.is_none() && self.progress.product_seconds.is_none() {
             let products = refresh.info.products.max(1) as f64;
@@ -415,9 +418,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 
     /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM, and m = M − Vc̄ stays with the base. Of a base
-    /// that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the new one is dropped.
-    fn split_momentum(&mut self, new: &Spectrum<S>) -> Vec<f64> {
-        let mut momentum = vec![0.0; new.eigenvalues.len()];
+    /// that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the new one is dropped. Without a
+    /// new subspace all of M stays with the base.
+    fn split_momentum(&mut self, new: Option<&Spectrum<S>>) -> Vec<f64> {
+        let mut momentum = vec![0.0; new.map_or(0, |new| new.eigenvalues.len())];
         if self.base.momentum().decay == 0.0 {
             return momentum;
         }
@@ -430,10 +434,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
             self.space.subtract(&old.spectrum.basis, &negative, m);
         }
-        let mut projection = momentum.clone();
-        self.space.project(&new.basis, m, &mut projection);
-        solve(&new.gram_inverse, &projection, &mut momentum);
-        self.space.subtract(&new.basis, &momentum, m);
+        if let Some(new) = new {
+            let mut projection = momentum.clone();
+            self.space.project(&new.basis, m, &mut projection);
+            solve(&new.gram_inverse, &projection, &mut momentum);
+            self.space.subtract(&new.basis, &momentum, m);
+        }
         momentum
     }
 
@@ -596,7 +602,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(norm)
     }
 
-    /// The spectrum in use; `None` before the first refresh.
+    /// The spectrum in use; `None` before the first refresh, and after one that found no curvature at all: the step is
+    /// then the base's own.
     pub fn spectrum(&self) -> Option<&Spectrum<S>> {
         self.subspace.as_ref().map(|subspace| &subspace.spectrum)
     }

@@ -119,7 +119,7 @@ impl<S: Space> Spectrum<S> {
         }
     }
 
-    /// u = 1/max(|λ̂|, floor·max|λ̂|), one for each pair; zeros for a zero operator, whose Newton step is none.
+    /// u = 1/max(|λ̂|, floor·max|λ̂|), one for each pair; zeros for a zero operator, for which there is no Newton step.
     pub fn inverse_curvature(&self, floor: f64) -> Vec<f64> {
         let size = self
             .eigenvalues

@@ -81,7 +81,7 @@ fn estimate_both(
     let steps = StepSizes::new(first_step, 1e-11).unwrap();
     let near = HostGradient::new(&twin.parameters().unwrap(), gradient);
     let mut quotient = match precision {
-        Precision::F64 => DifferenceQuotient::with_steps(near, steps).unwrap(),
+        Precision::F64 => DifferenceQuotient::with_steps(near, steps),
         Precision::F32 => DifferenceQuotient::central(near),
     };
     let params = SpectrumParams {

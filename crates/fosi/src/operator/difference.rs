@@ -24,6 +24,17 @@ pub struct StepSizes {
     smallest: f64,
 }
 
+impl Default for StepSizes {
+    /// From 1e-9 to 1e-11.
+    fn default() -> Self {
+        Self {
+            start: 1e-9,
+            current: 1e-9,
+            smallest: 1e-11,
+        }
+    }
+}
+
 impl StepSizes {
     /// Sizes from `start` to `smallest`, both positive.
     ///
@@ -122,41 +133,32 @@ enum Scheme {
 ///     g[1] = 2.0 * x[1];
 ///     Ok(())
 /// };
-/// let mut hessian = DifferenceQuotient::new(HostGradient::new(&[1.0, 5.0], gradient))?;
+/// let mut hessian = DifferenceQuotient::new(HostGradient::new(&[1.0, 5.0], gradient));
 /// let mut out = [0.0_f64; 2];
 /// hessian.apply(&[1.0, 0.0], &mut out).unwrap();
 /// assert!((out[0] - 12.0).abs() < 1e-4 && out[1].abs() < 1e-4);
-/// # Ok::<(), fosi::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct DifferenceQuotient<G> {
     near: G,
     scheme: Scheme,
+    /// Whether the gradient at the point is known.
+    started: bool,
     shift_seed: Option<u64>,
     gradients: u64,
 }
 
 impl<G: GradientNear> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, each times max(1, ‖θ‖∞). Computes the
-    /// gradient at the point.
-    ///
-    /// # Errors
-    /// [`Error::User`] where the gradient fails.
-    pub fn new(near: G) -> Result<Self, Error> {
-        Self::with_steps(near, StepSizes::new(1e-9, 1e-11)?)
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, each times max(1, ‖θ‖∞). The gradient at
+    /// the point is computed with the first product.
+    pub fn new(near: G) -> Self {
+        Self::with_steps(near, StepSizes::default())
     }
 
     /// The same with other step sizes. Larger steps suit smooth functions whose gradient is large beside its
     /// curvature.
-    ///
-    /// # Errors
-    /// [`Error::User`] where the gradient fails.
-    pub fn with_steps(mut near: G, steps: StepSizes) -> Result<Self, Error> {
-        near.start().map_err(Error::User)?;
-        Ok(Self {
-            gradients: 1,
-            ..Self::bare(near, Scheme::Forward(steps))
-        })
+    pub fn with_steps(near: G, steps: StepSizes) -> Self {
+        Self::bare(near, Scheme::Forward(steps))
     }
 
     /// By central differences with ε = 1e-3 times max(1, ‖θ‖∞), for gradients in `f32`. Two gradients a product and no
@@ -169,9 +171,19 @@ impl<G: GradientNear> DifferenceQuotient<G> {
         Self {
             near,
             scheme,
+            started: false,
             shift_seed: Some(0x7469_6573),
             gradients: 0,
         }
+    }
+
+    fn start(&mut self) -> Result<(), BoxError> {
+        if !self.started {
+            self.gradients += 1;
+            self.near.start()?;
+            self.started = true;
+        }
+        Ok(())
     }
 
     /// Gradients computed so far.
@@ -194,8 +206,10 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         let unit = self.near.unit();
         match &mut self.scheme {
             Scheme::Forward(steps) => {
+                let epsilon = steps.first() * unit;
+                self.start()?;
                 self.gradients += 1;
-                self.near.forward(steps.first() * unit, v, out)
+                self.near.forward(epsilon, v, out)
             }
             Scheme::Central(epsilon) => {
                 self.gradients += 2;
@@ -225,8 +239,7 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
             return Ok(false);
         };
         self.near.shift(seed, 1e-6);
-        self.gradients += 1;
-        self.near.start()?;
+        self.started = false;
         Ok(true)
     }
 

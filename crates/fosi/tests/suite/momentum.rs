@@ -1,6 +1,10 @@
 //! Momentum split anew at each refresh, against the public implementation's way: an n-vector for the subspace's
 //! momentum that is projected onto whichever V is in use, and the base's own momentum left as it is.
 
+use fosi::base::HeavyBall;
+use fosi::operator::{self, DenseMatrix};
+use fosi::{Fosi, FosiConfig, Host};
+
 const N: usize = 40;
 const K: usize = 4;
 const BETA: f64 = 0.9;
@@ -219,5 +223,42 @@ fn where_the_subspace_turns_steadily_splitting_anew_is_far_ahead() {
             anew < public - 1.0 && lost > 0.05,
             "T = {interval}: {anew} {public} {lost}"
         );
+    }
+}
+
+/// M ← βM + g whatever the subspaces: where the loss has become flat, the base goes on with all of it.
+#[test]
+fn a_flat_loss_gives_the_base_all_momentum_back() {
+    let config = FosiConfig {
+        largest: K,
+        ..FosiConfig::quadratic()
+    };
+    let mut optimizer =
+        Fosi::new(Host::<f64>::new(N), HeavyBall::new(BETA), 0.001, config).unwrap();
+    let problem = Rotating { speed: 0.0 };
+    let dense = problem.hessian(0, &[]);
+    let entries = (0..N * N).map(|i| dense[(i / N, i % N)]).collect();
+    let mut x: Vec<f64> = (0..N).map(|i| (i as f64).cos()).collect();
+    let mut momentum = vec![0.0; N];
+    optimizer
+        .refresh(&mut DenseMatrix::new(N, entries).unwrap())
+        .unwrap();
+    for flat in [false, false, false, true] {
+        if flat {
+            let mut zero = operator::from_fn(|_: &[f64], out: &mut [f64]| out.fill(0.0));
+            optimizer.refresh(&mut zero).unwrap();
+            assert!(optimizer.spectrum().is_none());
+        }
+        let (before, g) = (x.clone(), problem.gradient(0, &x));
+        for (momentum, g) in momentum.iter_mut().zip(&g) {
+            *momentum = BETA * *momentum + g;
+        }
+        optimizer.step(&mut x, &g).unwrap();
+        if flat {
+            for i in 0..N {
+                let expected = before[i] - 0.001 * momentum[i];
+                assert!((x[i] - expected).abs() < 1e-12, "{} {expected}", x[i]);
+            }
+        }
     }
 }
