@@ -338,3 +338,63 @@ impl<S: Space, E: Elementwise> Base<S> for E {
         ))
     }
 }
+
+/// A base chosen at run time:
+///
+/// ```
+/// use fosi::{Fosi, FosiConfig, Host, base::{Adam, Base, HeavyBall}};
+///
+/// let adaptive = true;
+/// let base: Box<dyn Base<Host<f32>>> =
+///     if adaptive { Box::new(Adam::default()) } else { Box::new(HeavyBall::new(0.9)) };
+/// let mut optimizer = Fosi::new(Host::new(2), base, 0.01, FosiConfig::default())?;
+/// optimizer.step(&mut vec![1.0, -2.0], &[0.5, 1.0])?;
+/// # Ok::<(), fosi::Error>(())
+/// ```
+impl<S: Space> Base<S> for Box<dyn Base<S>> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+    fn state_len(&self) -> usize {
+        (**self).state_len()
+    }
+    fn direction(
+        &mut self,
+        at: BaseStep<'_, S>,
+        parameters: &S::Vector,
+        gradient: &mut S::Vector,
+    ) -> Result<(), Error> {
+        (**self).direction(at, parameters, gradient)
+    }
+    fn momentum(&self) -> Momentum {
+        (**self).momentum()
+    }
+    fn weight_decay(&self) -> f64 {
+        (**self).weight_decay()
+    }
+    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
+        (**self).rate_ratio(extremes)
+    }
+    fn validate(&self) -> Result<(), Error> {
+        (**self).validate()
+    }
+    fn squares(&self) -> bool {
+        (**self).squares()
+    }
+    fn export(&self) -> Result<Vec<u8>, Error> {
+        (**self).export()
+    }
+    fn import(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        (**self).import(bytes)
+    }
+    fn step(
+        &mut self,
+        at: BaseStep<'_, S>,
+        gradient: &S::Vector,
+        split: &Split<'_, S::Basis>,
+        parameters: &mut S::Vector,
+        scratch: &mut S::Owned,
+    ) -> Result<Moved, Error> {
+        (**self).step(at, gradient, split, parameters, scratch)
+    }
+}

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
-use fosi::base::{Adam, AdamW, Elementwise, GradientDescent, HeavyBall, Nesterov};
+use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
 use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
-use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, Precision, RefreshAttempt};
+use fosi_burn::{
+    FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt,
+};
 
 use super::device::device;
 use super::{Task, TaskError};
@@ -40,44 +42,23 @@ impl<T: Task> Bench<T> {
         }))
     }
 
-    fn trainee_with<B: Elementwise + 'static>(
+    fn training<S: ModuleSpace + 'static>(
         &self,
         name: OptimizerName,
         seed: u64,
-        base: B,
-    ) -> Result<Box<dyn Trainee + '_>, StepError> {
+        new: impl FnOnce(&T::Model, FosiConfig) -> Result<Optimizer<S>, OptimizerError>,
+    ) -> Result<Box<dyn Trainee>, StepError> {
         let device = device(self.config.device);
         device.seed(seed);
         let device = device.autodiff();
         let model = self.task.init(seed, &device);
-        let config = self.fosi_config(name, seed);
-        if self.config.device == DeviceName::Cpu {
-            let optimizer = FosiOptimizer::new(&model, base, config).map_err(other)?;
-            Ok(self.training(name, seed, model, device, optimizer))
-        } else {
-            let optimizer = FosiOptimizer::on_device(&model, base, config).map_err(other)?;
-            Ok(self.training(name, seed, model, device, optimizer))
-        }
-    }
-
-    fn training<B, S>(
-        &self,
-        name: OptimizerName,
-        seed: u64,
-        model: T::Model,
-        device: Device,
-        optimizer: FosiOptimizer<B, S>,
-    ) -> Box<dyn Trainee>
-    where
-        B: fosi::base::Base<S> + 'static,
-        S: ModuleSpace + 'static,
-    {
+        let optimizer = new(&model, self.fosi_config(name, seed)).map_err(other)?;
         let optimizer = match self.config.hvp {
             // Its default, or f32 where the device has no f64.
             HvpPrecision::F64 => optimizer,
             HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
-        Box::new(Training {
+        Ok(Box::new(Training {
             task: Arc::clone(&self.task),
             name,
             seed,
@@ -88,7 +69,21 @@ impl<T: Task> Bench<T> {
             device,
             cost: Cost::default(),
             refreshes: Vec::new(),
-        })
+        }))
+    }
+
+    fn base<S: Space>(&self, base: Base) -> Box<dyn fosi::base::Base<S>> {
+        let momentum = self.config.momentum;
+        match base {
+            Base::GradientDescent => Box::new(GradientDescent),
+            Base::HeavyBall => Box::new(HeavyBall::new(momentum)),
+            Base::Nesterov => Box::new(Nesterov::new(momentum)),
+            Base::Adam => Box::new(Adam::default()),
+            Base::AdamW => Box::new(AdamW {
+                weight_decay: self.config.weight_decay,
+                ..AdamW::default()
+            }),
+        }
     }
 
     fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
@@ -142,25 +137,25 @@ impl<T: Task> Workbench for Bench<T> {
         optimizer: OptimizerName,
         seed: u64,
     ) -> Result<Box<dyn Trainee + '_>, StepError> {
-        let momentum = self.config.momentum;
-        match optimizer.base {
-            Base::GradientDescent => self.trainee_with(optimizer, seed, GradientDescent),
-            Base::HeavyBall => self.trainee_with(optimizer, seed, HeavyBall::new(momentum)),
-            Base::Nesterov => self.trainee_with(optimizer, seed, Nesterov::new(momentum)),
-            Base::Adam => self.trainee_with(optimizer, seed, Adam::default()),
-            Base::AdamW => {
-                let adamw = AdamW {
-                    weight_decay: self.config.weight_decay,
-                    ..AdamW::default()
-                };
-                self.trainee_with(optimizer, seed, adamw)
+        let base = optimizer.base;
+        match self.config.device {
+            DeviceName::Cpu => self.training(optimizer, seed, |model, config| {
+                FosiOptimizer::new(model, self.base(base), config)
+            }),
+            DeviceName::Cuda | DeviceName::Wgpu => {
+                self.training(optimizer, seed, |model, config| {
+                    FosiOptimizer::on_device(model, self.base(base), config)
+                })
             }
         }
     }
 }
 
+/// FOSI around a base that the command line names.
+type Optimizer<S> = FosiOptimizer<Box<dyn fosi::base::Base<S>>, S>;
+
 /// A task's model in training.
-struct Training<T: Task, B, S: Space> {
+struct Training<T: Task, S: Space> {
     task: Arc<T>,
     name: OptimizerName,
     seed: u64,
@@ -168,13 +163,13 @@ struct Training<T: Task, B, S: Space> {
     /// Examples of each part that are evaluated, at most.
     evaluated: usize,
     model: T::Model,
-    optimizer: FosiOptimizer<B, S>,
+    optimizer: Optimizer<S>,
     device: Device,
     cost: Cost,
     refreshes: Vec<RefreshRecord>,
 }
 
-impl<T: Task, S: ModuleSpace, B: fosi::base::Base<S>> Training<T, B, S> {
+impl<T: Task, S: ModuleSpace> Training<T, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<StepReport, StepError> {
         let task = Arc::clone(&self.task);
         if self.optimizer.due() {
@@ -218,7 +213,7 @@ impl<T: Task, S: ModuleSpace, B: fosi::base::Base<S>> Training<T, B, S> {
     }
 }
 
-impl<T: Task, S: ModuleSpace, B: fosi::base::Base<S>> Trainee for Training<T, B, S> {
+impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
     fn train(
         &mut self,
         batches: &[&[u32]],
