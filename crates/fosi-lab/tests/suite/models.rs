@@ -10,6 +10,7 @@ use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
 use fosi_lab::models::mobilenet::MobileNetConfig;
 use fosi_lab::models::resnet18::{FEATURES, ResNet18};
 use fosi_lab::models::weights::WeightsError;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 fn parameters(module: &impl Module) -> usize {
     FlatLayout::of(module).unwrap().len()
@@ -275,4 +276,68 @@ fn weights_of_another_network_are_refused_by_the_tensors_names() {
         }
         other => panic!("{other}"),
     }
+}
+
+/// The golden weights as safetensors by torchvision's names, after `change` to names, types, shapes and bytes.
+fn changed(path: &Path, change: impl Fn(&mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)) {
+    use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+    let model = ResNet18::from_file(&golden("weights.pth"), &Device::flex()).unwrap();
+    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+    model.save_into(&mut store).unwrap();
+    let bytes = store.get_bytes().unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let entry = |(name, view): (String, TensorView<'_>)| {
+        (
+            name,
+            view.dtype(),
+            view.shape().to_vec(),
+            view.data().to_vec(),
+        )
+    };
+    let mut tensors: Vec<_> = file.tensors().into_iter().map(entry).collect();
+    change(&mut tensors);
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).unwrap();
+        (name.as_str(), view)
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn weights_that_almost_fit_are_refused_by_the_tensors_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let read = || ResNet18::from_file(&path, &Device::flex());
+    changed(&path, |_| {});
+    read().unwrap();
+
+    changed(&path, |tensors| {
+        tensors.push(("layer5.weight".into(), Dtype::F32, vec![1], vec![0; 4]));
+    });
+    let error = read().unwrap_err();
+    assert!(matches!(error, WeightsError::Unexpected { .. }), "{error}");
+    assert!(error.to_string().contains("`layer5.weight`"), "{error}");
+
+    let first = |tensors: &mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>| {
+        tensors.iter().position(|t| t.0 == "conv1.weight").unwrap()
+    };
+    changed(&path, |tensors| {
+        let first = first(tensors);
+        tensors[first].2 = vec![64, 3, 49];
+    });
+    let error = read().unwrap_err();
+    assert!(matches!(error, WeightsError::Shape { .. }), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains("[64, 3, 49]") && message.contains("[64, 3, 7, 7]"),
+        "{message}"
+    );
+
+    changed(&path, |tensors| {
+        let first = first(tensors);
+        tensors[first].1 = Dtype::I32;
+    });
+    let error = read().unwrap_err();
+    assert!(matches!(error, WeightsError::Type { .. }), "{error}");
+    assert!(error.to_string().contains("`conv1.weight`"), "{error}");
 }
