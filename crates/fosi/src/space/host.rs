@@ -11,17 +11,17 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::kernels::{
-    Aligned, Scalar, Stored, combine_block, dot_block, dot_pair, square_block, vectorised,
+    Aligned, Scalar, Stored, Weights, combine_block, dot_block, dot_pair, square_block, vectorised,
 };
 use super::{Moved, Space, Split};
 use crate::base::{Elementwise, MAX_STATE};
 use crate::checkpoint::Array;
 use crate::error::Error;
 
-/// Entries of a block: with ten vectors of a basis it fits in a core's second-level cache.
+/// Entries of a block: what is computed on the way fits in a core's first-level cache.
 const BLOCK: usize = 2048;
-/// Entries of a block of a long vector that is read once: the memory's prefetcher likes longer runs.
-const LONG: usize = 4 * BLOCK;
+/// Entries that a thread takes at a time: the memory's prefetcher likes longer runs than a block.
+const PART: usize = 4 * BLOCK;
 /// Entries of the longest run of a dot product; x stays in cache between the rows.
 const RUN: usize = 32 * BLOCK;
 /// Below this many entries read, starting threads costs more than it brings.
@@ -114,9 +114,9 @@ fn middle(len: usize, block: usize) -> Option<usize> {
     (len > block).then(|| len.div_ceil(block).div_ceil(2) * block)
 }
 
-/// The run of a dot product over n entries: there are about 16 to share between threads, or they are blocks.
+/// The run of a dot product over n entries: there are about 16 to share between threads, or they are parts.
 fn run(n: usize) -> usize {
-    (n / 16).next_multiple_of(BLOCK).clamp(BLOCK, RUN)
+    (n / 16).next_multiple_of(BLOCK).clamp(PART, RUN)
 }
 
 /// Runs both, on two threads where the work is large.
@@ -163,35 +163,55 @@ fn reduce_range<const K: usize>(
     a
 }
 
-/// Whether blocks of n entries should be long ones.
-fn long(n: usize) -> bool {
-    n >= 16 * LONG
+/// In which order a pass takes the parts. A pass against the order of the one before finds the end of that in cache.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    Forward,
+    Backward,
 }
 
-/// Σ over the blocks of `x` of what `leaf` returns, with each block of N entries writable.
-fn update<const N: usize, T: Send>(
+impl Order {
+    /// Both halves, on two threads where the work is large.
+    fn both<A: Send, B: Send>(
+        self,
+        parallel: bool,
+        left: impl FnOnce() -> A + Send,
+        right: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        if self == Self::Forward {
+            return both(parallel, left, right);
+        }
+        let (right, left) = both(parallel, right, left);
+        (left, right)
+    }
+}
+
+/// Σ over the parts of `x` of what `leaf` returns, with each part writable.
+fn update<T: Send>(
     x: &mut [T],
     cost: usize,
+    order: Order,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    update_from::<N, T>(x, 0, cost, leaf)
+    update_from(x, 0, cost, order, leaf)
 }
 
-fn update_from<const N: usize, T: Send>(
+fn update_from<T: Send>(
     x: &mut [T],
     start: usize,
     cost: usize,
+    order: Order,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    let Some(half) = middle(x.len(), N) else {
+    let Some(half) = middle(x.len(), PART) else {
         return leaf(start, x);
     };
     let parallel = x.len() * cost > SERIAL;
     let (left, right) = x.split_at_mut(half);
-    let (a, b) = both(
+    let (a, b) = order.both(
         parallel,
-        || update_from::<N, T>(left, start, cost, leaf),
-        || update_from::<N, T>(right, start + half, cost, leaf),
+        || update_from(left, start, cost, order, leaf),
+        || update_from(right, start + half, cost, order, leaf),
     );
     a + b
 }
@@ -206,6 +226,40 @@ struct StepBlock<'a, T> {
 }
 
 impl<'a, T> StepBlock<'a, T> {
+    fn empty() -> Self {
+        Self {
+            start: 0,
+            gradient: &[],
+            parameters: &mut [],
+            direction: &mut [],
+            state: Default::default(),
+        }
+    }
+
+    fn reborrow(&mut self) -> StepBlock<'_, T> {
+        StepBlock {
+            start: self.start,
+            gradient: self.gradient,
+            parameters: &mut *self.parameters,
+            direction: &mut *self.direction,
+            state: self.state.each_mut().map(|slot| &mut **slot),
+        }
+    }
+
+    /// Takes the first block off; `None` where nothing is left.
+    #[inline(always)]
+    fn next_block(&mut self) -> Option<Self> {
+        let len = BLOCK.min(self.gradient.len());
+        if len == 0 {
+            return None;
+        }
+        let whole = std::mem::replace(self, Self::empty());
+        let (front, back) = whole.split(len);
+        *self = back;
+        Some(front)
+    }
+
+    #[inline(always)]
     fn split(self, half: usize) -> (Self, Self) {
         let (gradient, gradient_right) = self.gradient.split_at(half);
         let (parameters, parameters_right) = self.parameters.split_at_mut(half);
@@ -235,23 +289,23 @@ impl<'a, T> StepBlock<'a, T> {
     }
 }
 
-/// Walks the blocks of N entries and adds up what `leaf` writes to its sums.
-fn step_blocks<const N: usize, const K: usize, T: Scalar>(
+/// Walks the parts backwards, since the pass before went forwards, and adds up what `leaf` writes to its sums.
+fn step_parts<const K: usize, T: Scalar>(
     block: StepBlock<'_, T>,
     cost: usize,
     leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
     let len = block.gradient.len();
-    let Some(half) = middle(len, N) else {
+    let Some(half) = middle(len, PART) else {
         let mut sums = [0.0; K];
         leaf(block, &mut sums);
         return sums;
     };
     let (left, right) = block.split(half);
-    let (mut a, b) = both(
+    let (mut a, b) = Order::Backward.both(
         len * cost > SERIAL,
-        || step_blocks::<N, K, T>(left, cost, leaf),
-        || step_blocks::<N, K, T>(right, cost, leaf),
+        || step_parts::<K, T>(left, cost, leaf),
+        || step_parts::<K, T>(right, cost, leaf),
     );
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
@@ -329,30 +383,25 @@ fn project_rows<B: Stored, T: Scalar>(
 
 /// x ← x − Vc and the new ‖x‖² for the rows of one precision.
 fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
-    if long(x.len()) {
-        subtract_blocks::<LONG, B, T>(rows, c, x)
-    } else {
-        subtract_blocks::<BLOCK, B, T>(rows, c, x)
-    }
-}
-
-fn subtract_blocks<const N: usize, B: Stored, T: Scalar>(
-    rows: &[Vec<B>],
-    c: &[f64],
-    x: &mut [T],
-) -> f64 {
-    update::<N, T>(x, rows.len() + 1, &|start, x| {
+    // In f64: what Lanczos subtracts may leave little.
+    let c = Weights::new::<f64>(c);
+    update(x, rows.len() + 1, Order::Backward, &|start, x| {
         vectorised(
             #[inline(always)]
             |fused| {
-                let mut sum = Aligned::<N>::ZERO;
-                let sum = sum.first(x.len());
-                let row = |i: usize| &rows[i][start..start + x.len()];
-                combine_block(fused, row, [c], [sum]);
-                for (x, sum) in x.iter_mut().zip(sum.iter()) {
-                    *x = T::store(x.load() - sum);
+                let mut sum = Aligned::<BLOCK, f64>::ZERO;
+                let mut square = 0.0;
+                for (i, x) in x.chunks_mut(BLOCK).enumerate() {
+                    let start = start + i * BLOCK;
+                    let sum = sum.first(x.len());
+                    let row = |i: usize| &rows[i][start..start + x.len()];
+                    combine_block(fused, row, [c], [&mut *sum]);
+                    for (x, sum) in x.iter_mut().zip(sum.iter()) {
+                        *x = T::store(x.load() - sum);
+                    }
+                    square += square_block(fused, x);
                 }
-                square_block(fused, x)
+                square
             },
         )
     })
@@ -386,17 +435,18 @@ fn rotate_rows<A: Stored, B: Stored>(
             #[inline(always)]
             |fused| {
                 let start = index * BLOCK;
-                let (mut first, mut second) = (Aligned::<BLOCK>::ZERO, Aligned::<BLOCK>::ZERO);
+                let (mut first, mut second) =
+                    (Aligned::<BLOCK, f64>::ZERO, Aligned::<BLOCK, f64>::ZERO);
                 for (parts, columns) in parts.chunks_mut(2).zip(columns.chunks(2)) {
                     let len = parts[0].len();
                     let row = |i: usize| &rows[i][start..start + len];
                     let (first, second) = (first.first(len), second.first(len));
-                    first.fill(0.0);
                     if let [one, two] = columns {
-                        second.fill(0.0);
-                        combine_block(fused, row, [one, two], [&mut *first, &mut *second]);
+                        let columns = [one, two].map(|c| Weights::new::<f64>(c));
+                        combine_block(fused, row, columns, [&mut *first, &mut *second]);
                     } else {
-                        combine_block(fused, row, [&columns[0]], [&mut *first]);
+                        let column = Weights::new::<f64>(&columns[0]);
+                        combine_block(fused, row, [column], [&mut *first]);
                     }
                     for (part, sum) in parts.iter_mut().zip([first, second]) {
                         for (entry, sum) in part.iter_mut().zip(sum.iter()) {
@@ -425,15 +475,9 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
 ) -> Moved {
     let cost = rows.len() + E::STATE + 2;
     if rows.is_empty() || E::LINEAR {
-        let [square] = if long(block.gradient.len()) {
-            step_blocks::<LONG, 1, T>(block, cost, &|block, sums| {
-                sums[0] = linear_block::<LONG, E, T, B>(rows, coefficients, split, block);
-            })
-        } else {
-            step_blocks::<BLOCK, 1, T>(block, cost, &|block, sums| {
-                sums[0] = linear_block::<BLOCK, E, T, B>(rows, coefficients, split, block);
-            })
-        };
+        let [square] = step_parts::<1, T>(block, cost, &|part, sums| {
+            sums[0] = linear_part::<E, T, B>(rows, coefficients, split, part);
+        });
         return Moved {
             complement_norm: square.sqrt(),
         };
@@ -465,8 +509,8 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
                 direction: &mut *direction,
                 state,
             };
-            step_blocks::<BLOCK, { GROUP + 1 }, T>(block, cost, &|block, sums| {
-                complement_block::<E, T, B>(rows, group, coefficients, split, block, sums);
+            step_parts::<{ GROUP + 1 }, T>(block, cost, &|part, sums| {
+                complement_part::<E, T, B>(rows, group, coefficients, split, part, sums);
             })
         } else {
             let direction = &*direction;
@@ -485,120 +529,138 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         square += sums[GROUP];
     }
     let inside = split.along_basis(projection, along);
-    if long(parameters.len()) {
-        finish::<LONG, T, B>(rows, along, split, direction, parameters);
-    } else {
-        finish::<BLOCK, T, B>(rows, along, split, direction, parameters);
-    }
+    finish(rows, along, split, direction, parameters);
     Moved {
         complement_norm: (square - inside).max(0.0).sqrt(),
     }
 }
 
 /// θ ← (1 − decay)θ − s·d_b − V·along.
-fn finish<const N: usize, T: Scalar, B: Stored>(
+fn finish<T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     along: &[f64],
     split: &Split<'_, HostBasis<T>>,
     direction: &[T],
     parameters: &mut [T],
 ) {
-    update::<N, T>(parameters, rows.len() + 2, &|start, parameters| {
-        vectorised(
-            #[inline(always)]
-            |fused| {
-                let range = start..start + parameters.len();
-                let mut sum = Aligned::<N>::ZERO;
-                let sum = sum.first(parameters.len());
-                combine_block(fused, |i| &rows[i][range.clone()], [along], [&mut *sum]);
-                let (keep, scale) = (1.0 - split.decay, split.scale);
-                let direction = &direction[range.clone()];
-                for (i, p) in parameters.iter_mut().enumerate() {
-                    *p = T::store(keep * p.load() - scale * direction[i].load() - sum[i]);
-                }
-                0.0
-            },
-        )
-    });
+    let along = Weights::new::<T>(along);
+    let (keep, scale) = (1.0 - split.decay, split.scale);
+    update(
+        parameters,
+        rows.len() + 2,
+        Order::Forward,
+        &|start, parameters| {
+            vectorised(
+                #[inline(always)]
+                |fused| {
+                    let mut sum = Aligned::<BLOCK, T>::ZERO;
+                    for (i, parameters) in parameters.chunks_mut(BLOCK).enumerate() {
+                        let start = start + i * BLOCK;
+                        let range = start..start + parameters.len();
+                        let sum = sum.first(parameters.len());
+                        combine_block(fused, |i| &rows[i][range.clone()], [along], [&mut *sum]);
+                        let direction = &direction[range.clone()];
+                        for (i, p) in parameters.iter_mut().enumerate() {
+                            let move_by = direction[i].scale(scale) + sum[i].scale(along.unit);
+                            *p = p.scale(keep) - move_by;
+                        }
+                    }
+                    0.0
+                },
+            )
+        },
+    );
 }
 
-/// A whole step on one block of at most N entries for a linear base, whose direction has no part in the subspace;
-/// returns ‖d_b‖².
+/// A whole step on one part for a linear base, whose direction has no part in the subspace; returns ‖d_b‖².
 #[inline(always)]
-fn linear_block<const N: usize, E: Elementwise, T: Scalar, B: Stored>(
+fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
-    block: StepBlock<'_, T>,
+    mut part: StepBlock<'_, T>,
 ) -> f64 {
-    let n = block.gradient.len();
-    let range = block.start..block.start + n;
     let gamma = split.gradient_scale;
     let (keep, scale) = (1.0 - split.decay, split.scale);
-    let mut direction = [T::ZERO; N];
-    let direction = &mut direction[..n];
-    let (gradient, parameters) = (block.gradient, &mut block.parameters[..n]);
-    let mut state = block.state;
+    let c = Weights::new::<T>(split.coefficients);
+    let newton = Weights::new::<T>(split.subspace_step);
     vectorised(
         #[inline(always)]
         |fused| {
-            if rows.is_empty() {
-                // In the vectors' own precision, so that the step is bit for bit that of the base alone.
-                let clipped = |i: usize| gradient[i].scale(gamma);
-                let place = |i: usize, d: T| {
-                    parameters[i] = parameters[i].scale(keep) - d.scale(scale);
-                };
-                apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
-                return square_block(fused, direction);
+            let mut direction = Aligned::<BLOCK, T>::ZERO;
+            let (mut sum, mut along) = (Aligned::<BLOCK, T>::ZERO, Aligned::<BLOCK, T>::ZERO);
+            let mut square = 0.0;
+            let mut rest = part.reborrow();
+            while let Some(front) = rest.next_block() {
+                let n = front.gradient.len();
+                let range = front.start..front.start + n;
+                let direction = direction.first(n);
+                let (gradient, parameters) = (front.gradient, &mut front.parameters[..n]);
+                let mut state = front.state;
+                if rows.is_empty() {
+                    let clipped = |i: usize| gradient[i].scale(gamma);
+                    let place = |i: usize, d: T| {
+                        parameters[i] = parameters[i].scale(keep) - d.scale(scale);
+                    };
+                    apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
+                } else {
+                    let (sum, along) = (sum.first(n), along.first(n));
+                    let row = |i: usize| &rows[i][range.clone()];
+                    combine_block(fused, row, [c, newton], [&mut *sum, &mut *along]);
+                    let complement =
+                        |i: usize| (gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
+                    let place = |i: usize, d: T| {
+                        // θ is rounded once.
+                        let move_by = d.scale(scale) + along[i].scale(newton.unit);
+                        parameters[i] = parameters[i].scale(keep) - move_by;
+                    };
+                    apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
+                }
+                square += square_block(fused, direction);
             }
-            let (mut sum, mut along) = (Aligned::<N>::ZERO, Aligned::<N>::ZERO);
-            let (sum, along) = (sum.first(n), along.first(n));
-            let columns = [split.coefficients, split.subspace_step];
-            let row = |i: usize| &rows[i][range.clone()];
-            combine_block(fused, row, columns, [&mut *sum, &mut *along]);
-            let complement = |i: usize| T::store(gamma * gradient[i].load() - sum[i]);
-            let place = |i: usize, d: T| {
-                let moved = keep * parameters[i].load() - scale * d.load() - along[i];
-                parameters[i] = T::store(moved);
-            };
-            apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
-            square_block(fused, direction)
+            square
         },
     )
 }
 
-/// g₂, d_b and the block's part of Vᵀd_b and ‖d_b‖² for a base that is not linear.
+/// g₂, d_b and the part's share of Vᵀd_b and ‖d_b‖² for a base that is not linear.
 #[inline(always)]
-fn complement_block<E: Elementwise, T: Scalar, B: Stored>(
+fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     group: &[Vec<B>],
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
-    block: StepBlock<'_, T>,
+    mut part: StepBlock<'_, T>,
     sums: &mut [f64; GROUP + 1],
 ) {
-    let range = block.start..block.start + block.gradient.len();
     let gamma = split.gradient_scale;
-    let mut state = block.state;
+    let c = Weights::new::<T>(split.coefficients);
     vectorised(
         #[inline(always)]
         |fused| {
-            let mut sum = Aligned::<BLOCK>::ZERO;
-            let sum = sum.first(block.gradient.len());
-            let row = |i: usize| &rows[i][range.clone()];
-            combine_block(fused, row, [split.coefficients], [&mut *sum]);
-            let complement = |i: usize| T::store(gamma * block.gradient[i].load() - sum[i]);
-            apply_rule::<E, T>(
-                coefficients,
-                complement,
-                &mut state,
-                block.direction,
-                |_, _| {},
-            );
-            let direction = &*block.direction;
-            let row = |i: usize| &group[i][range.clone()];
-            dot_block(fused, row, [direction], [&mut sums[..group.len()]]);
-            sums[GROUP] = square_block(fused, direction);
+            let mut sum = Aligned::<BLOCK, T>::ZERO;
+            let mut rest = part.reborrow();
+            while let Some(front) = rest.next_block() {
+                let n = front.gradient.len();
+                let range = front.start..front.start + n;
+                let mut state = front.state;
+                let sum = sum.first(n);
+                let row = |i: usize| &rows[i][range.clone()];
+                combine_block(fused, row, [c], [&mut *sum]);
+                let complement =
+                    |i: usize| (front.gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
+                apply_rule::<E, T>(
+                    coefficients,
+                    complement,
+                    &mut state,
+                    front.direction,
+                    |_, _| {},
+                );
+                let direction = &*front.direction;
+                let row = |i: usize| &group[i][range.clone()];
+                dot_block(fused, row, [direction], [&mut sums[..group.len()]]);
+                sums[GROUP] += square_block(fused, direction);
+            }
         },
     );
 }
@@ -639,7 +701,7 @@ impl<T: Scalar> Space for Host<T> {
         dot_slices(x, y)
     }
     fn combine(&self, a: f64, x: &[T], b: f64, y: &mut [T]) {
-        update::<LONG, T>(y, 2, &|start, y| {
+        update(y, 2, Order::Forward, &|start, y| {
             let x = &x[start..start + y.len()];
             if b == 0.0 {
                 // y may hold anything, NaN too.
@@ -653,7 +715,7 @@ impl<T: Scalar> Space for Host<T> {
         });
     }
     fn clamp(&self, limit: f64, x: &[T], y: &mut [T]) {
-        update::<LONG, T>(y, 2, &|start, y| {
+        update(y, 2, Order::Forward, &|start, y| {
             for (y, x) in y.iter_mut().zip(&x[start..]) {
                 *y = T::store(x.load().clamp(-limit, limit));
             }
@@ -675,7 +737,7 @@ impl<T: Scalar> Space for Host<T> {
             if rows.len() == size {
                 rows.push(vec![B::store(0.0); x.len()]);
             }
-            update::<LONG, B>(&mut rows[size], 2, &|start, row| {
+            update(&mut rows[size], 2, Order::Forward, &|start, row| {
                 for (entry, x) in row.iter_mut().zip(&x[start..]) {
                     *entry = B::store(a * x.load());
                 }

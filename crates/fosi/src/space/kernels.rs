@@ -1,6 +1,7 @@
 //! The loops over memory: plain loops that vectorise, on blocks that stay in cache.
 //!
-//! Sums accumulate in f64, in a fixed number of lanes and a fixed order: the same input gives the same bits on any
+//! Dot products accumulate in f64, in a fixed number of lanes and a fixed order; a step's combinations of basis vectors
+//! in the vectors' own precision, few terms at a time. The same input gives the same bits on any
 //! machine with fused multiply-add, whatever the width of its vectors. The formulas of the base optimizers are never
 //! contracted.
 
@@ -15,18 +16,38 @@ pub trait Scalar: Stored + crate::base::Elements + PartialOrd {
     const MAX: f64;
     /// Zero.
     const ZERO: Self;
+    /// The nearest value to a stored entry.
+    fn of(entry: impl Stored) -> Self;
+    /// self·b + c, rounded once.
+    fn mul_add(self, b: Self, c: Self) -> Self;
 }
 
 impl Scalar for f32 {
     const EPSILON: f64 = f32::EPSILON as f64 / 2.0;
     const MAX: f64 = f32::MAX as f64;
     const ZERO: Self = 0.0;
+    #[inline(always)]
+    fn of(entry: impl Stored) -> Self {
+        entry.load_single()
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        f32::mul_add(self, b, c)
+    }
 }
 
 impl Scalar for f64 {
     const EPSILON: f64 = f64::EPSILON / 2.0;
     const MAX: f64 = f64::MAX;
     const ZERO: Self = 0.0;
+    #[inline(always)]
+    fn of(entry: impl Stored) -> Self {
+        entry.load()
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        f64::mul_add(self, b, c)
+    }
 }
 
 /// The entries of a stored basis: `f32`, `f64` or `bf16` (and `u8`, for bytes in checkpoints).
@@ -35,6 +56,8 @@ pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
     const DTYPE: safetensors::Dtype;
     /// The exact value.
     fn load(self) -> f64;
+    /// The nearest `f32`.
+    fn load_single(self) -> f32;
     /// The nearest representable value.
     fn store(value: f64) -> Self;
     /// Appends the entry's bytes, little end first.
@@ -44,12 +67,16 @@ pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
 }
 
 macro_rules! stored {
-    ($t:ty, $dtype:ident, $load:expr, $store:expr) => {
+    ($t:ty, $dtype:ident, $load:expr, $single:expr, $store:expr) => {
         impl Stored for $t {
             const DTYPE: safetensors::Dtype = safetensors::Dtype::$dtype;
             #[inline(always)]
             fn load(self) -> f64 {
                 $load(self)
+            }
+            #[inline(always)]
+            fn load_single(self) -> f32 {
+                $single(self)
             }
             #[inline(always)]
             fn store(value: f64) -> Self {
@@ -66,16 +93,16 @@ macro_rules! stored {
         }
     };
 }
-stored!(f32, F32, f64::from, |x| x as f32);
-stored!(f64, F64, |x| x, |x| x);
-stored!(u8, U8, f64::from, |x| x as u8);
-// The bits of a bf16 are the upper half of an f32's: a shift vectorises where the general conversion does not.
-stored!(
-    bf16,
-    BF16,
-    |x: bf16| f64::from(f32::from_bits(u32::from(x.to_bits()) << 16)),
-    bf16::from_f64
-);
+stored!(f32, F32, f64::from, |x| x, |x| x as f32);
+stored!(f64, F64, |x| x, |x| x as f32, |x| x);
+stored!(u8, U8, f64::from, f32::from, |x| x as u8);
+stored!(bf16, BF16, |x| f64::from(widen(x)), widen, bf16::from_f64);
+
+/// The bits of a bf16 are the upper half of an f32's: a shift vectorises where the general conversion does not.
+#[inline(always)]
+fn widen(x: bf16) -> f32 {
+    f32::from_bits(u32::from(x.to_bits()) << 16)
+}
 
 /// Runs `f` compiled for the best instruction set that this machine has, and tells it whether that one has fused
 /// multiply-add.
@@ -97,19 +124,19 @@ pub(super) fn vectorised<R>(f: impl FnMut(bool) -> R) -> R {
 
 /// a·b + c; without the instruction a fused one would be a call into a library.
 #[inline(always)]
-fn multiply_add(fused: bool, a: f64, b: f64, c: f64) -> f64 {
+fn multiply_add<T: Scalar>(fused: bool, a: T, b: T, c: T) -> T {
     if fused { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Numbers on the boundaries of cache lines: accesses across two of them take twice as long.
 #[repr(align(64))]
-pub(super) struct Aligned<const N: usize>([f64; N]);
+pub(super) struct Aligned<const N: usize, T = f64>([T; N]);
 
-impl<const N: usize> Aligned<N> {
-    pub(super) const ZERO: Self = Self([0.0; N]);
+impl<const N: usize, T: Scalar> Aligned<N, T> {
+    pub(super) const ZERO: Self = Self([T::ZERO; N]);
 
     #[inline(always)]
-    pub(super) fn first(&mut self, len: usize) -> &mut [f64] {
+    pub(super) fn first(&mut self, len: usize) -> &mut [T] {
         &mut self.0[..len]
     }
 }
@@ -136,8 +163,8 @@ fn dot_rows<const R: usize, const P: usize, B: Stored, T: Stored>(
     x: [&[T]; P],
 ) -> [[f64; R]; P] {
     let n = x[0].len();
-    let mut lanes = [const { [const { Aligned::<LANES>::ZERO }; R] }; P];
-    let mut wide = [const { Aligned::<CHUNK>::ZERO }; P];
+    let mut lanes = [const { [const { Aligned::<LANES, f64>::ZERO }; R] }; P];
+    let mut wide = [const { Aligned::<CHUNK, f64>::ZERO }; P];
     let rows = rows.map(|row| row[..n].as_chunks::<CHUNK>());
     let x = x.map(|x| x[..n].as_chunks::<CHUNK>());
     for i in 0..n / CHUNK {
@@ -234,54 +261,118 @@ pub(super) fn dot_pair<T: Stored>(fused: bool, x: &[T], y: &[T]) -> f64 {
 /// ‖x‖² of one block.
 #[inline(always)]
 pub(super) fn square_block<T: Stored>(fused: bool, x: &[T]) -> f64 {
-    dot_pair(fused, x, x)
+    let mut lanes = Aligned::<LANES, f64>::ZERO;
+    let (chunks, rest) = x.as_chunks::<CHUNK>();
+    for chunk in chunks {
+        for j in 0..LANES {
+            let mut sum = lanes.0[j];
+            for w in 0..WAYS {
+                let entry = chunk[w * LANES + j].load();
+                sum = multiply_add(fused, entry, entry, sum);
+            }
+            lanes.0[j] = sum;
+        }
+    }
+    let add = |sum, x: &T| multiply_add(fused, x.load(), x.load(), sum);
+    rest.iter().fold(fold(&mut lanes), add)
 }
 
-/// outₚ += Σᵢ cₚᵢ·rowᵢ on one block, each row read once for all P.
+/// The coefficients of a combination, in a unit that keeps them and its partial sums finite in `A`.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    values: &'a [f64],
+    /// A power of two, 1 but for coefficients that nearly overflow.
+    pub(super) unit: f64,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new<A: Scalar>(values: &'a [f64]) -> Self {
+        let largest = values.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+        let unit = if largest > A::MAX.sqrt() {
+            largest.log2().floor().exp2()
+        } else {
+            1.0
+        };
+        Self { values, unit }
+    }
+}
+
+/// outₚ ← Σᵢ cₚᵢ·rowᵢ/unitₚ on one block, each row read once for all P.
+///
+/// The sums are as exact as `A`: a few rounding errors of the largest term each.
 #[inline(always)]
-pub(super) fn combine_block<'a, const P: usize, B: Stored>(
+pub(super) fn combine_block<'a, const P: usize, B: Stored, A: Scalar>(
     fused: bool,
     row: impl Fn(usize) -> &'a [B],
-    c: [&[f64]; P],
-    mut out: [&mut [f64]; P],
+    c: [Weights<'_>; P],
+    mut out: [&mut [A]; P],
 ) {
-    let count = c[0].len();
+    let count = c[0].values.len();
+    if count == 0 {
+        out.iter_mut().for_each(|out| out.fill(A::ZERO));
+    }
     let mut i = 0;
     while i < count {
         i += match group(count - i) {
-            5 => add_rows::<5, P, B>(fused, i, &row, c, &mut out),
-            4 => add_rows::<4, P, B>(fused, i, &row, c, &mut out),
-            3 => add_rows::<3, P, B>(fused, i, &row, c, &mut out),
-            2 => add_rows::<2, P, B>(fused, i, &row, c, &mut out),
-            _ => add_rows::<1, P, B>(fused, i, &row, c, &mut out),
+            5 => add_rows::<5, P, B, A>(fused, i, &row, c, &mut out),
+            4 => add_rows::<4, P, B, A>(fused, i, &row, c, &mut out),
+            3 => add_rows::<3, P, B, A>(fused, i, &row, c, &mut out),
+            2 => add_rows::<2, P, B, A>(fused, i, &row, c, &mut out),
+            _ => add_rows::<1, P, B, A>(fused, i, &row, c, &mut out),
         };
     }
 }
 
 /// The rows from `i` to `i + R` of [`combine_block`]; returns R.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "j runs through all slices together"
+)]
 #[inline(always)]
-fn add_rows<'a, const R: usize, const P: usize, B: Stored>(
+fn add_rows<'a, const R: usize, const P: usize, B: Stored, A: Scalar>(
     fused: bool,
     i: usize,
     row: &impl Fn(usize) -> &'a [B],
-    c: [&[f64]; P],
-    out: &mut [&mut [f64]; P],
+    c: [Weights<'_>; P],
+    out: &mut [&mut [A]; P],
 ) -> usize {
     let n = out[0].len();
     let rows: [&[B]; R] = std::array::from_fn(|r| &row(i + r)[..n]);
-    let c: [[f64; R]; P] = std::array::from_fn(|p| std::array::from_fn(|r| c[p][i + r]));
+    let c = c.map(|c| std::array::from_fn::<A, R, _>(|r| A::store(c.values[i + r] / c.unit)));
     let out = out.each_mut().map(|out| &mut out[..n]);
-    for j in 0..n {
-        let mut sums: [f64; P] = std::array::from_fn(|p| out[p][j]);
-        for r in 0..R {
-            let entry = rows[r][j].load();
+    // Two loops: with the choice inside, they don't vectorise.
+    if i == 0 {
+        for j in 0..n {
+            let sums = entry_sums(fused, &rows, &c, j);
             for p in 0..P {
-                sums[p] = multiply_add(fused, c[p][r], entry, sums[p]);
+                out[p][j] = sums[p];
             }
         }
-        for p in 0..P {
-            out[p][j] = sums[p];
+    } else {
+        for j in 0..n {
+            let sums = entry_sums(fused, &rows, &c, j);
+            for p in 0..P {
+                out[p][j] = out[p][j] + sums[p];
+            }
         }
     }
     R
+}
+
+/// Σᵣ cₚᵣ·rowᵣ at the entry j.
+#[inline(always)]
+fn entry_sums<const R: usize, const P: usize, B: Stored, A: Scalar>(
+    fused: bool,
+    rows: &[&[B]; R],
+    c: &[[A; R]; P],
+    j: usize,
+) -> [A; P] {
+    let mut sums = [A::ZERO; P];
+    for r in 0..R {
+        let entry = A::of(rows[r][j]);
+        for p in 0..P {
+            sums[p] = multiply_add(fused, c[p][r], entry, sums[p]);
+        }
+    }
+    sums
 }
