@@ -227,14 +227,19 @@ impl Space for TensorSpace {
         x.inplace(|x| basis.subtract(c, x));
         self.dot(x, x)
     }
-    fn rotate(&self, basis: &TensorBasis, columns: &[Vec<f64>]) -> TensorBasis {
+    fn rotate(&self, basis: &TensorBasis, columns: &[Vec<f64>]) -> (TensorBasis, Vec<f64>) {
         let rotated = |column: &Vec<f64>| {
             let negative: Vec<f64> = column.iter().map(|y| -y).collect();
             basis.subtract(&negative, self.zeros())
         };
-        TensorBasis {
-            rows: columns.iter().map(rotated).collect(),
+        let rows: Vec<Tensor<1>> = columns.iter().map(rotated).collect();
+        let k = rows.len();
+        let mut gram = vec![0.0; k * k];
+        if k > 0 {
+            let pairs = rows.iter().flat_map(|x| rows.iter().map(|y| dot(x, y)));
+            numbers(pairs, &mut gram);
         }
+        (TensorBasis { rows }, gram)
     }
 
     fn elementwise_step<E: Elementwise>(

@@ -50,8 +50,7 @@ pub struct Workspace<S: Space> {
     /// Q, the orthonormal vectors of the last run.
     pub basis: S::Basis,
     current: S::Owned,
-    /// Of the last product; free for other use between runs.
-    pub(crate) product: S::Owned,
+    product: S::Owned,
 }
 
 impl<S: Space> Workspace<S> {

@@ -76,8 +76,9 @@ pub trait Space {
     ) -> f64;
     /// x ← x − Vc, and returns the new ‖x‖²: one pass over V.
     fn subtract(&self, basis: &Self::Basis, c: &[f64], x: &mut Self::Vector) -> f64;
-    /// The kept basis V·Y, in the space's storage precision; Y is given column by column (k numbers each).
-    fn rotate(&self, basis: &Self::Basis, columns: &[Vec<f64>]) -> Self::Basis;
+    /// The kept basis W = V·Y, in the space's storage precision, and WᵀW of what is stored, row by row; Y is given column
+    /// by column (k numbers each).
+    fn rotate(&self, basis: &Self::Basis, columns: &[Vec<f64>]) -> (Self::Basis, Vec<f64>);
 
     /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
     fn elementwise_step<E: Elementwise>(

@@ -1,7 +1,5 @@
 //! The extreme eigenpairs of a symmetric operator (the paper's ESE, Algorithm 1).
 
-use std::borrow::BorrowMut;
-
 use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
@@ -180,14 +178,13 @@ pub(crate) fn estimate_with<S: Space>(
     let smallest = params.smallest.min(m - largest);
     let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
     let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
-    let basis = space.rotate(&workspace.basis, &columns);
-    let gram_inverse = gram_inverse(space, &basis, workspace.product.borrow_mut());
+    let (basis, gram) = space.rotate(&workspace.basis, &columns);
     Ok(Spectrum {
         eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
         residuals: chosen.iter().map(|&i| ritz.residual(i, &t)).collect(),
         largest,
         basis,
-        gram_inverse,
+        gram_inverse: inverse(&gram, columns.len()),
         maximum: ritz.values.last().copied().unwrap_or(0.0),
         minimum: ritz.values.first().copied().unwrap_or(0.0),
         info: t.info,
@@ -232,16 +229,10 @@ impl RitzPairs {
     }
 }
 
-/// (VᵀV)⁻¹ row by row; `column` is overwritten.
-fn gram_inverse<S: Space>(space: &S, basis: &S::Basis, column: &mut S::Vector) -> Vec<f64> {
+/// The inverse of a symmetric k×k matrix, both row by row.
+fn inverse(gram: &[f64], k: usize) -> Vec<f64> {
     use faer::linalg::solvers::DenseSolveCore;
-    let k = space.size(basis);
-    let mut gram = vec![0.0; k * k];
-    for (i, row) in gram.chunks_mut(k.max(1)).enumerate() {
-        space.copy_column(basis, i, column);
-        space.project(basis, column, row);
-    }
-    let matrix = faer::Mat::from_fn(k, k, |i, j| 0.5 * (gram[i * k + j] + gram[j * k + i]));
+    let matrix = faer::Mat::from_fn(k, k, |i, j| gram[i * k + j]);
     let inverse = matrix.partial_piv_lu().inverse();
     (0..k * k).map(|i| inverse[(i / k, i % k)]).collect()
 }

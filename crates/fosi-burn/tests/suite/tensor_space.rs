@@ -90,7 +90,8 @@ fn every_operation_is_that_of_the_host() {
         vec![0.1, -0.2, 0.3, 0.4, 0.5],
         vec![1.0, 0.0, 0.0, 0.0, -1.0],
     ];
-    let (w, tw) = (host.rotate(&v, &columns), on.rotate(&tv, &columns));
+    let ((w, gram), (tw, t_gram)) = (host.rotate(&v, &columns), on.rotate(&tv, &columns));
+    close(&t_gram, &gram, 10.0);
     for i in 0..2 {
         close(&read(&on.column(&tw, i)), &host.column(&w, i), 1.0);
     }

@@ -417,12 +417,13 @@ fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
     sum
 }
 
-/// V·Y, block by block, for the columns Y.
+/// W = V·Y, block by block, for the columns Y, and WᵀW, taken while the block is in cache.
 fn rotate_rows<A: Stored, B: Stored>(
     rows: &[Vec<A>],
     columns: &[Vec<f64>],
     dim: usize,
-) -> Vec<Vec<B>> {
+) -> (Vec<Vec<B>>, Vec<f64>) {
+    let k = columns.len();
     let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
     let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
     for row in &mut out {
@@ -431,6 +432,7 @@ fn rotate_rows<A: Stored, B: Stored>(
         }
     }
     let one_block = |(index, parts): (usize, &mut Vec<&mut [B]>)| {
+        let mut gram = vec![0.0; k * k];
         vectorised(
             #[inline(always)]
             |fused| {
@@ -454,16 +456,35 @@ fn rotate_rows<A: Stored, B: Stored>(
                         }
                     }
                 }
+                for (i, x) in parts.iter().enumerate() {
+                    let lower = &mut gram[i * k..=i * k + i];
+                    dot_block(fused, |j| &*parts[j], [&**x], [lower]);
+                }
             },
         );
+        gram
     };
     use rayon::prelude::*;
-    if dim * rows.len() > SERIAL {
-        blocks.par_iter_mut().enumerate().for_each(one_block);
+    let grams: Vec<Vec<f64>> = if dim * rows.len() > SERIAL {
+        blocks.par_iter_mut().enumerate().map(one_block).collect()
     } else {
-        blocks.iter_mut().enumerate().for_each(one_block);
+        blocks.iter_mut().enumerate().map(one_block).collect()
+    };
+    let mut gram = vec![0.0; k * k];
+    for block in grams {
+        gram.iter_mut().zip(block).for_each(|(sum, x)| *sum += x);
     }
-    out
+    (out, symmetric(gram, k))
+}
+
+/// The matrix whose lower triangle is given, row by row.
+fn symmetric(mut lower: Vec<f64>, k: usize) -> Vec<f64> {
+    for i in 0..k {
+        for j in 0..i {
+            lower[j * k + i] = lower[i * k + j];
+        }
+    }
+    lower
 }
 
 /// The middle pass of a step, and the last one where the base is linear or there is no basis.
@@ -775,17 +796,21 @@ impl<T: Scalar> Space for Host<T> {
     fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
         with_rows!(basis, rows => subtract_rows(rows, c, x))
     }
-    fn rotate(&self, basis: &HostBasis<T>, columns: &[Vec<f64>]) -> HostBasis<T> {
-        let dim = self.dim;
-        let rows = with_rows!(basis, rows => match self.storage {
-            Storage::Full => Rows::Full(rotate_rows(rows, columns, dim)),
-            Storage::Single => Rows::Single(rotate_rows(rows, columns, dim)),
-            Storage::Bf16 => Rows::Bf16(rotate_rows(rows, columns, dim)),
-        });
-        HostBasis {
-            rows,
-            size: columns.len(),
+    fn rotate(&self, basis: &HostBasis<T>, columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
+        fn wrapped<T, B>(
+            (rows, gram): (Vec<Vec<B>>, Vec<f64>),
+            wrap: fn(Vec<Vec<B>>) -> Rows<T>,
+        ) -> (Rows<T>, Vec<f64>) {
+            (wrap(rows), gram)
         }
+        let dim = self.dim;
+        let (rows, gram) = with_rows!(basis, rows => match self.storage {
+            Storage::Full => wrapped(rotate_rows(rows, columns, dim), Rows::Full),
+            Storage::Single => wrapped(rotate_rows(rows, columns, dim), Rows::Single),
+            Storage::Bf16 => wrapped(rotate_rows(rows, columns, dim), Rows::Bf16),
+        });
+        let size = columns.len();
+        (HostBasis { rows, size }, gram)
     }
 
     fn elementwise_step<E: Elementwise>(
