@@ -50,7 +50,7 @@ pub enum BridgeError {
         found: Vec<usize>,
     },
     /// The device can't compute in double precision.
-    #[error("the device {device} does not support f64; take the products in f32")]
+    #[error("the device {device} does not compute in f64; take the products in f32")]
     NoDoublePrecision {
         /// The device.
         device: String,

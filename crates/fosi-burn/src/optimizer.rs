@@ -101,7 +101,7 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
 impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// FOSI around `base` for modules like `module`. The learning rate is given at each step.
     ///
-    /// Where a device of the module has no f64, products are central differences in f32.
+    /// Where a device of the module doesn't compute in f64 ([`Precision::on`]), products are central differences in f32.
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
@@ -153,10 +153,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<Self, OptimizerError> {
         let mut fosi = Fosi::new(space, base, 0.0, config)?;
         fosi.set_signature(signature(&layout));
-        let dtype = Precision::F64.dtype();
-        let double = module.devices().iter().all(|d| d.supports_dtype(dtype));
+        let double = module
+            .devices()
+            .iter()
+            .all(|device| Precision::F64.on(device));
         if !double {
-            tracing::warn!("a device of the module has no f64: products are taken in f32");
+            tracing::warn!(
+                "a device of the module doesn't compute in f64: products are taken in f32"
+            );
         }
         Ok(Self {
             fosi,

@@ -1,7 +1,7 @@
 //! The float type of a module, and inputs that follow it.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
 /// The precision in which gradients are taken for curvature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +14,17 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Whether `device` computes in this precision.
+    ///
+    /// A device may hold numbers in f64 and still take their functions in f32, as GPUs do through Vulkan: differences at
+    /// steps of 1e-9 would be noise. So a few functions are tried.
+    pub fn on(self, device: &Device) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::F64 => device.supports_dtype(self.dtype()) && computes_in_double(device),
+        }
+    }
+
     /// Burn's name for the type.
     pub fn dtype(self) -> FloatDType {
         match self {
@@ -21,6 +32,31 @@ impl Precision {
             Self::F64 => FloatDType::F64,
         }
     }
+}
+
+fn computes_in_double(device: &Device) -> bool {
+    let device = device.clone().without_autodiff();
+    let points = [0.3, 0.7, 1.9];
+    let data = TensorData::new(points.to_vec(), [points.len()]);
+    let x = Tensor::<1>::from_data(data, (&device, DType::F64));
+    let square = x.clone().unsqueeze::<2>();
+    let product = square.clone().transpose().matmul(square).sum();
+    let found = [
+        x.clone().exp(),
+        x.clone().tanh(),
+        x.clone().log(),
+        x.sqrt(),
+        product,
+    ];
+    let sum: f64 = points.iter().sum();
+    let expected = [f64::exp, f64::tanh, f64::ln, f64::sqrt].map(|f| points.map(f).to_vec());
+    let expected = expected.into_iter().chain([vec![sum * sum]]);
+    found.into_iter().zip(expected).all(|(found, expected)| {
+        found.try_into_vec_as::<f64>().is_ok_and(|found| {
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-13 * b.abs();
+            found.iter().zip(&expected).all(close)
+        })
+    })
 }
 
 /// The float type of `module`: that of its first float parameter; `None` where it has no float parameter

@@ -59,7 +59,7 @@ impl<M: Module> Twin<M> {
     pub fn new(module: &M, precision: Precision) -> Result<Self, BridgeError> {
         let layout = FlatLayout::of(module)?;
         for device in module.devices() {
-            if !device.supports_dtype(precision.dtype()) {
+            if !precision.on(&device) {
                 return Err(BridgeError::NoDoublePrecision {
                     device: format!("{device:?}"),
                 });

@@ -217,8 +217,10 @@ fn training_is_that_of_the_host() {
         for (a, b) in on.1.iter().zip(&host.1) {
             assert!((a - b).abs() < 1e-3 * host.1[0].abs(), "{a} {b}");
         }
+        // Products in f32 turn eigenvectors that lie close.
+        let bound = if exact { 1e-3 } else { 1e-2 };
         for (a, b) in floats(&on.0).iter().zip(&floats(&host.0)) {
-            assert!((a - b).abs() < 1e-3, "{a} {b}");
+            assert!((a - b).abs() < bound, "{a} {b}");
         }
     }
     let cpu = cfg!(not(feature = "wgpu"));
