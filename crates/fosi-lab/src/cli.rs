@@ -136,8 +136,13 @@ pub struct QuadraticCommand {
     #[arg(long, value_name = "DIR", default_value = "quadratic")]
     pub out: PathBuf,
     /// Random bases over which medians are taken where an optimizer sees eigenvectors (Adam)
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = bases)]
     pub bases: u64,
+}
+
+fn bases(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|n| (1..=1000).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 1000"))
 }
 
 /// An experiment on quadratics.

@@ -15,7 +15,9 @@ use crate::data::{Finding, State, check};
 use crate::interrupt::{self, Interrupt};
 use crate::plot::{Figure, PlotError, to_png, to_svg};
 use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
-use crate::runs::{Run, RunError, RunFolder, RunStatus, replace_file};
+use crate::runs::{
+    Checkpoint, Failure, Run, RunError, RunFolder, RunStatus, check_folder, replace_file,
+};
 use crate::summary::{PaperTables, render, summarize};
 use crate::tasks::TaskError;
 use crate::train::{self, Observer, Workbench};
@@ -108,12 +110,11 @@ pub fn train(
     if let Some(folder) = &command.resume {
         return resume(folder, make_workbench, observer, interrupt, out);
     }
-    let mut layers = Vec::new();
-    if let Some(file) = &command.config {
-        layers.push(TrainOptions::from_file(file)?);
-    }
-    layers.push(command.options.clone());
-    let config = TrainConfig::resolve(command.task.unwrap_or(TaskName::Lr), &layers)?;
+    let file = match &command.config {
+        Some(path) => Some((path.as_path(), TrainOptions::from_file(path)?)),
+        None => None,
+    };
+    let config = settings(command, file.as_ref())?;
     let name = config
         .name
         .clone()
@@ -123,7 +124,12 @@ pub fn train(
     }
     let workbench = make_workbench(&config)?;
     let data = workbench.data();
-    config.check_against(data.train)?;
+    config
+        .check_against(data.train)
+        .map_err(|error| match &file {
+            Some((path, options)) if options.batch == Some(config.batch) => error.in_file(path),
+            _ => error,
+        })?;
 
     if command.dry_run {
         write!(out, "{}", config.describe(&workbench.model(), &data))?;
@@ -142,6 +148,25 @@ pub fn train(
         interrupt,
     )?;
     report(&run, folder.path(), interrupt, out)
+}
+
+/// The settings of a command, with its file. What the file alone would be refused for is reported as the file's.
+fn settings(
+    command: &TrainCommand,
+    file: Option<&(&Path, TrainOptions)>,
+) -> Result<TrainConfig, ConfigError> {
+    let task = command.task.unwrap_or(TaskName::Lr);
+    let Some((path, options)) = file else {
+        return TrainConfig::resolve(task, std::slice::from_ref(&command.options));
+    };
+    let layers = [options.clone(), command.options.clone()];
+    TrainConfig::resolve(task, &layers).map_err(|error| {
+        let alone = TrainConfig::resolve(task, &layers[..1]);
+        match alone.is_err_and(|own| own.to_string() == error.to_string()) {
+            true => error.in_file(path),
+            false => error,
+        }
+    })
 }
 
 /// `fosi train --resume`: goes on with a run that was cut off or interrupted. A finished one is only reported.
@@ -176,7 +201,7 @@ fn report(
 ) -> Result<i32, CommandError> {
     // The table is worth printing even where a figure can't be written.
     let drawn = write_curves(run, folder);
-    print_run(run, folder, out)?;
+    print_run(run, folder, drawn.as_ref().is_ok_and(|drawn| *drawn), out)?;
     drawn?;
 
     let config = &run.record.config;
@@ -264,10 +289,48 @@ pub fn data(command: &DataCommand, out: &mut dyn Write) -> Result<i32, CommandEr
 }
 
 fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
-    folders.iter().map(|folder| Run::read(folder)).collect()
+    let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
+    let mut runs = runs?;
+    let names: Vec<String> = runs.iter().map(|run| run.record.name.clone()).collect();
+    for (index, name) in distinct_names(folders, &names).into_iter().enumerate() {
+        runs[index].record.name = name;
+    }
+    Ok(runs)
+}
+
+/// The runs' names; of those that share one, as much of the end of their folders' paths as tells them apart.
+fn distinct_names(folders: &[PathBuf], names: &[String]) -> Vec<String> {
+    let parts: Vec<Vec<String>> = folders
+        .iter()
+        .map(|folder| {
+            let whole = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+            let part = |part: std::path::Component| part.as_os_str().display().to_string();
+            whole.components().map(part).collect()
+        })
+        .collect();
+    let end = |index: usize, length: usize| {
+        let parts: &[String] = &parts[index];
+        parts[parts.len().saturating_sub(length)..].join("/")
+    };
+    let name = |index: usize| {
+        let same = |other: &usize| *other != index && names[*other] == names[index];
+        let others: Vec<usize> = (0..names.len()).filter(same).collect();
+        if others.is_empty() {
+            return names[index].clone();
+        }
+        let apart = |length: &usize| {
+            others
+                .iter()
+                .all(|o| end(*o, *length) != end(index, *length))
+        };
+        let length = (1..parts[index].len()).find(apart).unwrap_or(1);
+        end(index, length)
+    };
+    (0..names.len()).map(name).collect()
 }
 
 fn make_folder(folder: &Path) -> Result<(), RunError> {
+    check_folder(folder)?;
     std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
         path: folder.to_owned(),
         source,
@@ -344,14 +407,16 @@ fn run_quadratic(
     Ok(report)
 }
 
-fn write_curves(run: &Run, folder: &Path) -> Result<(), CommandError> {
-    match Curves::of(run) {
-        Some(curves) => write_figure(folder, "curves", &curves),
-        None => Ok(()),
+/// Whether there was anything to draw.
+fn write_curves(run: &Run, folder: &Path) -> Result<bool, CommandError> {
+    let curves = Curves::of(run);
+    if let Some(curves) = &curves {
+        write_figure(folder, "curves", curves)?;
     }
+    Ok(curves.is_some())
 }
 
-fn print_run(run: &Run, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {
+fn print_run(run: &Run, folder: &Path, drawn: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if run.rows.is_empty() {
         writeln!(out, "No epoch was finished.")?;
     } else {
@@ -362,29 +427,63 @@ fn print_run(run: &Run, folder: &Path, out: &mut dyn Write) -> std::io::Result<(
         writeln!(out, "{note}.")?;
     }
     for failure in &run.record.failures {
-        writeln!(
-            out,
-            "{} (seed {}) was stopped in epoch {} after step {}: {}.",
-            failure.optimizer, failure.seed, failure.epoch, failure.step, failure.reason
-        )?;
-        if let Some(largest) = failure.eigenvalues.first() {
-            writeln!(
-                out,
-                "  Its newest spectrum had eigenvalues up to {largest:.4e}; s was {:.3}.",
-                failure.scale
-            )?;
-        }
-        match &failure.state {
-            Some(file) => writeln!(out, "  Its last good state is in {file}.")?,
-            None => writeln!(
-                out,
-                "  Its state was no longer finite: the newest checkpoint is the last good one."
-            )?,
-        }
+        print_failure(failure, folder, out)?;
     }
+    let files = match drawn {
+        true => "metrics.csv, run.json, curves.svg and curves.png",
+        false => "metrics.csv and run.json",
+    };
+    writeln!(out, "{files} are in {}", folder.display())
+}
+
+fn print_failure(failure: &Failure, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {
+    let Failure {
+        optimizer,
+        seed,
+        epoch,
+        step,
+        reason,
+        ..
+    } = failure;
     writeln!(
         out,
-        "metrics.csv, run.json, curves.svg and curves.png are in {}",
-        folder.display()
-    )
+        "{optimizer} (seed {seed}) was stopped in epoch {epoch} after step {step}: {reason}."
+    )?;
+    if let Some(largest) = failure.eigenvalues.iter().copied().reduce(f64::max) {
+        let scale = failure.scale;
+        writeln!(
+            out,
+            "  Its newest spectrum had eigenvalues up to {largest:.4e}; s was {scale:.3}."
+        )?;
+    }
+    if let Some(file) = &failure.state {
+        return writeln!(out, "  Its last good state is in {file}.");
+    }
+    if let Some(reason) = &failure.state_error {
+        writeln!(out, "  Its state wasn't saved: {reason}.")?;
+    }
+    let newest = Checkpoint::read_newest(folder).ok().flatten();
+    let own = |(checkpoint, _): &(Checkpoint, Vec<RunError>)| {
+        let progress = &checkpoint.progress;
+        (progress.optimizer, progress.seed) == (*optimizer, *seed)
+    };
+    match newest.filter(own) {
+        Some((Checkpoint { progress, .. }, _)) => {
+            let step = progress.step;
+            writeln!(out, "  Its newest checkpoint is of step {step}.")
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_name_are_told_apart_by_their_folders() {
+        let folders = ["/none/a/x/r", "/none/b/x/r", "/none/b/q"].map(PathBuf::from);
+        let names = ["r", "r", "q"].map(str::to_owned);
+        assert_eq!(distinct_names(&folders, &names), ["a/x/r", "b/x/r", "q"]);
+    }
 }

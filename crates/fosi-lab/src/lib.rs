@@ -16,3 +16,8 @@ pub mod runs;
 pub mod summary;
 pub mod tasks;
 pub mod train;
+
+/// The README's example that stands for itself is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -1,6 +1,6 @@
 //! The program `fosi`.
 
-use std::io::stdout;
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::exit;
 
 use clap::Parser;
@@ -31,15 +31,26 @@ fn main() {
             commands::quadratic(&command, &progress, &mut stdout())
         }
     };
-    exit(outcome.unwrap_or_else(|error: CommandError| {
-        eprintln!("error: {error}");
-        error.exit_status()
+    exit(outcome.unwrap_or_else(|error| match &error {
+        CommandError::Output(closed) if closed.kind() == ErrorKind::BrokenPipe => BROKEN_PIPE,
+        _ => {
+            say(&format!("error: {error}"));
+            error.exit_status()
+        }
     }));
+}
+
+/// Exit status of a program whose output nobody reads, as shells have it: 128 + SIGPIPE.
+const BROKEN_PIPE: i32 = 141;
+
+/// A line on standard error. Where that is closed or full there is nobody to tell.
+fn say(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }
 
 /// A system that doesn't let us listen to Ctrl-C lets it end the program, which keeps what was written.
 fn listen() -> Interrupt {
-    let notice = || eprintln!("\nending after this step; Ctrl-C again ends at once");
+    let notice = || say("\nending after this step; Ctrl-C again ends at once");
     Interrupt::on_ctrl_c(notice).unwrap_or_default()
 }
 

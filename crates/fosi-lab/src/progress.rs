@@ -3,11 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::optimizers::OptimizerName;
-use crate::runs::{Failure, MetricsRow};
-use crate::train::{Observer, StepReport};
+use crate::runs::{Failure, MetricsRow, RefreshRecord};
+use crate::train::{Observer, Start, StepReport};
 
 /// Watches a run on standard error, with bars where that is a terminal.
 pub fn on_stderr() -> Box<dyn Observer> {
@@ -37,38 +37,55 @@ fn label(optimizer: OptimizerName, seed: u64) -> String {
 #[derive(Debug, Default)]
 struct Bars {
     bar: Option<ProgressBar>,
+    /// Steps of before a resume.
+    taken: u64,
 }
 
-const TEMPLATE: &str = "{prefix:24} {wide_bar} {percent:>3}%  {rate:>11}  {eta:>4} left  {msg:28}";
+/// At 80 columns nine are left for the bar itself.
+const TEMPLATE: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {eta:>4} left {msg:24}";
 const TEMPLATE_TICKS: &str = "{prefix:12} {wide_bar} {pos}/{len} {eta:>4} left";
-const TEMPLATE_OVER: &str =
-    "{prefix:24} {wide_bar} {percent:>3}%  {rate:>11}  {elapsed:>9}  {msg:28}";
+const TEMPLATE_OVER: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {elapsed:>4} {msg:24}";
 
 fn style(template: &str) -> ProgressStyle {
     // A template that can't be parsed falls back to the library's own: no reason to end a run.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", write_rate)
         .progress_chars("━╸ ")
 }
 
-/// The library's own rate has ten decimals.
-fn write_rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let _ = write!(out, "{:.0} steps/s", state.per_sec());
+/// As [`style`], with a rate without the library's ten decimals and without the steps of before a resume.
+fn training_style(template: &str, taken: u64) -> ProgressStyle {
+    let write_rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let rate = match state.is_finished() {
+            true => (state.pos() - taken.min(state.pos())) as f64 / state.elapsed().as_secs_f64(),
+            false => state.per_sec(),
+        };
+        let _ = write!(out, "{}", rate_text(rate));
+    };
+    style(template).with_key("rate", write_rate)
+}
+
+fn rate_text(rate: f64) -> String {
+    let decimals = if rate < 10.0 { 1 } else { 0 };
+    format!("{rate:.decimals$} steps/s")
+}
+
+fn training_bar(start: &Start, target: ProgressDrawTarget) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(start.steps()), ProgressDrawTarget::hidden())
+        .with_style(training_style(TEMPLATE, start.taken))
+        .with_prefix(label(start.optimizer, start.seed))
+        .with_position(start.taken);
+    // The rate is taken from here on.
+    bar.tick();
+    bar.reset_eta();
+    bar.set_draw_target(target);
+    bar
 }
 
 impl Observer for Bars {
-    fn started(
-        &mut self,
-        optimizer: OptimizerName,
-        seed: u64,
-        epochs: usize,
-        steps_per_epoch: usize,
-    ) {
-        let bar = ProgressBar::new((epochs * steps_per_epoch) as u64)
-            .with_style(style(TEMPLATE))
-            .with_prefix(label(optimizer, seed));
-        self.bar = Some(bar);
+    fn started(&mut self, start: &Start) {
+        self.taken = start.taken;
+        self.bar = Some(training_bar(start, ProgressDrawTarget::stderr()));
     }
 
     fn stepped(&mut self, _: &StepReport) {
@@ -79,19 +96,25 @@ impl Observer for Bars {
 
     fn epoch(&mut self, row: &MetricsRow) {
         if let Some(bar) = &self.bar {
-            bar.set_message(standing(row));
+            bar.set_message(short_standing(row));
         }
     }
 
-    fn failed(&mut self, failure: &Failure) {
+    fn refused(&mut self, refresh: &RefreshRecord, reason: &str, spectrum: bool) {
         if let Some(bar) = &self.bar {
-            bar.println(failure_line(failure));
+            bar.println(refusal_line(refresh, reason, spectrum));
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure, others: usize) {
+        if let Some(bar) = &self.bar {
+            bar.println(failure_line(failure, others));
         }
     }
 
     fn ended(&mut self) {
         if let Some(bar) = self.bar.take() {
-            bar.set_style(style(TEMPLATE_OVER));
+            bar.set_style(training_style(TEMPLATE_OVER, self.taken));
             bar.abandon();
         }
     }
@@ -101,8 +124,7 @@ impl Observer for Bars {
 #[derive(Debug)]
 struct Lines<W> {
     out: W,
-    label: String,
-    epochs: u64,
+    start: Option<Start>,
     started: Instant,
     last: Option<Instant>,
 }
@@ -114,8 +136,7 @@ impl<W: Write> Lines<W> {
     fn new(out: W) -> Self {
         Self {
             out,
-            label: String::new(),
-            epochs: 0,
+            start: None,
             started: Instant::now(),
             last: None,
         }
@@ -128,9 +149,8 @@ impl<W: Write> Lines<W> {
 }
 
 impl<W: Write> Observer for Lines<W> {
-    fn started(&mut self, optimizer: OptimizerName, seed: u64, epochs: usize, _: usize) {
-        self.label = label(optimizer, seed);
-        self.epochs = epochs as u64;
+    fn started(&mut self, start: &Start) {
+        self.start = Some(*start);
         self.started = Instant::now();
         self.last = None;
     }
@@ -138,30 +158,42 @@ impl<W: Write> Observer for Lines<W> {
     fn stepped(&mut self, _: &StepReport) {}
 
     fn epoch(&mut self, row: &MetricsRow) {
+        let Some(start) = self.start else {
+            return;
+        };
         let due = self.last.is_none_or(|last| last.elapsed() >= PAUSE);
-        if !due && row.epoch != self.epochs {
+        if !due && row.epoch != start.epochs as u64 {
             return;
         }
         self.last = Some(Instant::now());
-        let elapsed = self.started.elapsed().as_secs_f64();
-        let left = elapsed * (self.epochs - row.epoch) as f64 / row.epoch as f64;
-        let rate = row.step as f64 / elapsed.max(f64::MIN_POSITIVE);
-        let text = format!(
-            "{:24} epoch {}/{}  {}  {rate:.*} steps/s  {left:.0} s left",
-            self.label,
-            row.epoch,
-            self.epochs,
-            standing(row),
-            if rate < 10.0 { 1 } else { 0 }
-        );
+        let text = epoch_line(&start, row, self.started.elapsed().as_secs_f64());
         self.line(&text);
     }
 
-    fn failed(&mut self, failure: &Failure) {
-        self.line(&failure_line(failure));
+    fn refused(&mut self, refresh: &RefreshRecord, reason: &str, spectrum: bool) {
+        self.line(&refusal_line(refresh, reason, spectrum));
+    }
+
+    fn failed(&mut self, failure: &Failure, others: usize) {
+        self.line(&failure_line(failure, others));
     }
 
     fn ended(&mut self) {}
+}
+
+/// `elapsed`: seconds since the start, or since the run was resumed.
+fn epoch_line(start: &Start, row: &MetricsRow, elapsed: f64) -> String {
+    let steps = row.step.saturating_sub(start.taken).max(1) as f64;
+    let rate = steps / elapsed.max(f64::MIN_POSITIVE);
+    let left = start.steps().saturating_sub(row.step) as f64 / rate;
+    format!(
+        "{:24} epoch {}/{}  {}  {}  {left:.0} s left",
+        label(start.optimizer, start.seed),
+        row.epoch,
+        start.epochs,
+        standing(row),
+        rate_text(rate)
+    )
 }
 
 fn standing(row: &MetricsRow) -> String {
@@ -174,14 +206,41 @@ fn standing(row: &MetricsRow) -> String {
     }
 }
 
-fn failure_line(failure: &Failure) -> String {
+/// As [`standing`], for the end of a bar.
+fn short_standing(row: &MetricsRow) -> String {
+    match row.valid_accuracy {
+        Some(accuracy) => format!("loss {:.4} acc {accuracy:.4}", row.train_loss),
+        None => format!("loss {:.4} val {:.4}", row.train_loss, row.valid_loss),
+    }
+}
+
+fn refusal_line(refresh: &RefreshRecord, reason: &str, spectrum: bool) -> String {
+    let meanwhile = match spectrum {
+        true => "the old spectrum stays",
+        false => "it takes the base's steps",
+    };
     format!(
-        "{} stopped in epoch {} at step {}: {}; its finished epochs are kept, the others go on",
+        "{}: the refresh at step {} was refused, {meanwhile}: {reason}",
+        label(refresh.optimizer, refresh.seed),
+        refresh.step
+    )
+}
+
+fn failure_line(failure: &Failure, others: usize) -> String {
+    let mut line = format!(
+        "{} stopped in epoch {} at step {}: {}",
         label(failure.optimizer, failure.seed),
         failure.epoch,
         failure.step,
         failure.reason
-    )
+    );
+    if failure.epoch > 1 {
+        line += "; its finished epochs are kept";
+    }
+    if others > 0 {
+        line += "; the others go on";
+    }
+    line
 }
 
 #[cfg(test)]
@@ -204,10 +263,20 @@ mod tests {
         }
     }
 
+    fn start(taken: u64) -> Start {
+        Start {
+            optimizer: row(1).optimizer,
+            seed: 3,
+            epochs: 4,
+            steps_per_epoch: 7,
+            taken,
+        }
+    }
+
     #[test]
     fn without_a_terminal_the_first_and_the_last_epoch_get_a_line() {
         let mut lines = Lines::new(Vec::new());
-        lines.started(row(1).optimizer, 3, 4, 7);
+        lines.started(&start(0));
         for epoch in 1..=4 {
             lines.epoch(&row(epoch));
         }
@@ -220,6 +289,98 @@ mod tests {
             "{text}"
         );
         assert!(shown[1].contains("epoch 4/4"), "{text}");
+    }
+
+    #[test]
+    fn steps_of_before_a_resume_are_no_part_of_the_rate() {
+        // Epoch 3 ends at step 21; 7 steps in 2 s since the resume, 7 to go.
+        let line = epoch_line(&start(14), &row(3), 2.0);
+        assert!(line.ends_with("3.5 steps/s  2 s left"), "{line}");
+        let bar = training_bar(
+            &Start {
+                epochs: 1_000_000,
+                taken: 6_000_000,
+                ..start(0)
+            },
+            ProgressDrawTarget::hidden(),
+        );
+        std::thread::sleep(Duration::from_millis(100));
+        bar.inc(1);
+        bar.tick();
+        assert_eq!(bar.position(), 6_000_001);
+        assert!(bar.per_sec() < 1000.0, "{}", bar.per_sec());
+    }
+
+    /// A terminal of 80 columns that keeps what is written.
+    #[derive(Clone, Debug, Default)]
+    struct Narrow(std::sync::Arc<std::sync::Mutex<String>>);
+
+    impl indicatif::TermLike for Narrow {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> std::io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn at_eighty_columns_there_is_a_bar() {
+        let terminal = Narrow::default();
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let bar = training_bar(&start(0), target);
+        bar.set_message(short_standing(&row(2)));
+        // A rate of no more digits than a real one.
+        std::thread::sleep(Duration::from_millis(20));
+        bar.inc(28);
+        bar.set_style(training_style(TEMPLATE_OVER, 0));
+        bar.abandon();
+        let text = terminal.0.lock().unwrap().clone();
+        let line = text.lines().rfind(|line| line.contains("100%")).unwrap();
+        assert!(line.matches('━').count() >= 8, "{line}");
+        assert!(line.contains("loss 0.2500 acc 0.8750"), "{line}");
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+
+    #[test]
+    fn only_what_holds_is_said_of_a_stopped_optimizer() {
+        let failure = |epoch| Failure {
+            optimizer: row(1).optimizer,
+            seed: 3,
+            epoch,
+            step: 9,
+            reason: "why".to_owned(),
+            eigenvalues: Vec::new(),
+            scale: 1.0,
+            state: None,
+            state_error: None,
+        };
+        let line = failure_line(&failure(1), 0);
+        assert_eq!(line, "fosi-hb (seed 3) stopped in epoch 1 at step 9: why");
+        let line = failure_line(&failure(2), 1);
+        assert!(line.ends_with("why; its finished epochs are kept; the others go on"));
     }
 
     #[test]

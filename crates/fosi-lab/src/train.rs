@@ -130,12 +130,20 @@ pub struct Cost {
 #[non_exhaustive]
 pub enum StepError {
     /// A number that training can't survive.
-    #[error("{what} is {value}: the training diverged; a smaller learning rate may help")]
+    #[error("{what} is {value}: the training diverged; a smaller --lr or --alpha may help")]
     NotFinite {
         /// What isn't finite: the gradient, the training loss.
         what: &'static str,
         /// Its value.
         value: f64,
+    },
+    /// A gradient with which no step can be taken.
+    #[error(
+        "the gradient {what}: the training diverged; a smaller --lr or --alpha, or --clip-gradient, may help"
+    )]
+    Gradient {
+        /// What is wrong with it.
+        what: String,
     },
     /// Anything else.
     #[error(transparent)]
@@ -154,22 +162,40 @@ impl StepError {
 
 /// Who watches a run: progress bars, or a test.
 pub trait Observer {
-    /// An optimizer starts; it will take `epochs` times `steps_per_epoch` steps.
-    fn started(
-        &mut self,
-        optimizer: OptimizerName,
-        seed: u64,
-        epochs: usize,
-        steps_per_epoch: usize,
-    );
+    /// An optimizer starts, or goes on.
+    fn started(&mut self, start: &Start);
     /// It has taken a step.
     fn stepped(&mut self, report: &StepReport);
     /// It has finished an epoch.
     fn epoch(&mut self, row: &MetricsRow);
-    /// It was stopped.
-    fn failed(&mut self, failure: &Failure);
+    /// A refresh was refused; `spectrum`: whether there is an older one, which stays.
+    fn refused(&mut self, refresh: &RefreshRecord, reason: &str, spectrum: bool);
+    /// It was stopped; `others` are still to come.
+    fn failed(&mut self, failure: &Failure, others: usize);
     /// It is over, whatever the reason.
     fn ended(&mut self);
+}
+
+/// The start of an optimizer, or where it goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// Its seed.
+    pub seed: u64,
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// Steps of each.
+    pub steps_per_epoch: usize,
+    /// Steps taken before the run was cut off.
+    pub taken: u64,
+}
+
+impl Start {
+    /// Steps to the end, from the first on.
+    pub fn steps(&self) -> u64 {
+        (self.epochs as u64).saturating_mul(self.steps_per_epoch as u64)
+    }
 }
 
 /// Trains every optimizer with every seed and writes `metrics.csv` and `run.json` as it goes, and checkpoints where the
@@ -261,7 +287,7 @@ fn go_on(
         None => 0,
     };
     let mut checkpoints = checkpoint.as_ref().map_or(0, |c| c.progress.number + 1);
-    for &(optimizer, seed) in &pairs[first..] {
+    for (index, &(optimizer, seed)) in pairs.iter().enumerate().skip(first) {
         if interrupt.requested() {
             break;
         }
@@ -270,6 +296,7 @@ fn go_on(
             observer,
             run: &mut run,
             checkpoints: &mut checkpoints,
+            others: pairs.len() - index - 1,
         };
         let mut training = Training::new(optimizer, seed, &config, log.run.record.data.train);
         let failure = training.run_logged(workbench, checkpoint.take(), &mut log, interrupt)?;
@@ -292,11 +319,28 @@ struct Log<'a> {
     run: &'a mut Run,
     /// Checkpoints written so far.
     checkpoints: &'a mut u64,
+    /// Optimizers after this one.
+    others: usize,
+}
+
+impl Log<'_> {
+    /// Keeps the refreshes since the last call, and tells of those that were refused.
+    fn take_refreshes(&mut self, trainee: &mut dyn Trainee) {
+        let record = &mut self.run.record;
+        for refresh in trainee.take_refreshes() {
+            if let RefreshOutcome::Refused { reason } = &refresh.outcome {
+                let of = (refresh.optimizer, refresh.seed);
+                let spectrum = record.spectrum_before(of, refresh.step).is_some();
+                self.observer.refused(&refresh, reason, spectrum);
+            }
+            record.refreshes.push(refresh);
+        }
+    }
 }
 
 enum Stop {
-    /// With the state before the step, where it is known.
-    Step(StepError, Option<TraineeState>),
+    /// With the state before the step, or why it can't be had; none before there was a model.
+    Step(StepError, Option<Result<TraineeState, StepError>>),
     Folder(RunError),
 }
 
@@ -348,20 +392,24 @@ impl<'a> Training<'a> {
         log: &mut Log,
         interrupt: &Interrupt,
     ) -> Result<Option<Failure>, RunError> {
-        let steps_per_epoch = self.batches.per_epoch();
-        log.observer.started(
-            self.optimizer,
-            self.seed,
-            self.config.epochs,
-            steps_per_epoch,
-        );
+        log.observer.started(&Start {
+            optimizer: self.optimizer,
+            seed: self.seed,
+            epochs: self.config.epochs,
+            steps_per_epoch: self.batches.per_epoch(),
+            taken: from.as_ref().map_or(0, |c| c.progress.step),
+        });
         let failure = match self.run(workbench, from, log, interrupt) {
             Ok(()) => None,
             Err(Stop::Step(error, state)) => Some(self.failure(&error, state, log)?),
             Err(Stop::Folder(error)) => return Err(error),
         };
         if let Some(failure) = &failure {
-            log.observer.failed(failure);
+            let others = match interrupt.requested() {
+                true => 0,
+                false => log.others,
+            };
+            log.observer.failed(failure, others);
         }
         log.observer.ended();
         Ok(failure)
@@ -379,7 +427,7 @@ impl<'a> Training<'a> {
         let outcome = self.run_trainee(trainee.as_mut(), from, log, interrupt);
         outcome.map_err(|stop| match stop {
             // A step that fails leaves model and optimizer as they were.
-            Stop::Step(error, None) => Stop::Step(error, trainee.state().ok()),
+            Stop::Step(error, None) => Stop::Step(error, Some(trainee.state())),
             other => other,
         })
     }
@@ -396,7 +444,7 @@ impl<'a> Training<'a> {
         }
         while self.epoch <= self.config.epochs as u64 {
             let outcome = self.train_epoch(trainee, log, interrupt);
-            log.run.record.refreshes.extend(trainee.take_refreshes());
+            log.take_refreshes(trainee);
             if !outcome? {
                 return Ok(());
             }
@@ -497,7 +545,7 @@ impl<'a> Training<'a> {
     }
 
     fn write_checkpoint(&self, trainee: &mut dyn Trainee, log: &mut Log) -> Result<(), Stop> {
-        log.run.record.refreshes.extend(trainee.take_refreshes());
+        log.take_refreshes(trainee);
         let checkpoint = self.checkpoint(trainee.state()?, trainee.cost(), log);
         checkpoint.write(log.folder.path())?;
         *log.checkpoints += 1;
@@ -549,22 +597,17 @@ impl<'a> Training<'a> {
     fn failure(
         &self,
         error: &StepError,
-        state: Option<TraineeState>,
+        state: Option<Result<TraineeState, StepError>>,
         log: &Log,
     ) -> Result<Failure, RunError> {
-        let refreshes = log.run.record.refreshes.iter().rev();
-        let own = |refresh: &&RefreshRecord| {
-            (refresh.optimizer, refresh.seed) == (self.optimizer, self.seed)
+        let record = &log.run.record;
+        let spectrum = record.spectrum_before((self.optimizer, self.seed), u64::MAX);
+        let (eigenvalues, scale) = spectrum.unwrap_or((&[], 1.0));
+        let (state, state_error) = match state {
+            Some(Ok(state)) => (Some(state), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+            None => (None, None),
         };
-        let spectrum = refreshes
-            .filter(own)
-            .find_map(|refresh| match &refresh.outcome {
-                RefreshOutcome::Accepted {
-                    eigenvalues, scale, ..
-                } => Some((eigenvalues.clone(), *scale)),
-                RefreshOutcome::Refused { .. } => None,
-            });
-        let (eigenvalues, scale) = spectrum.unwrap_or((Vec::new(), 1.0));
         let name = format!("stopped-{}-{}.safetensors", self.optimizer, self.seed);
         let saved = state.map(|state| {
             let checkpoint = self.checkpoint(state, Cost::default(), log);
@@ -576,9 +619,10 @@ impl<'a> Training<'a> {
             epoch: self.epoch,
             step: self.step,
             reason: error.to_string(),
-            eigenvalues,
+            eigenvalues: eigenvalues.to_vec(),
             scale,
             state: saved.transpose()?.map(|()| name),
+            state_error,
         })
     }
 }

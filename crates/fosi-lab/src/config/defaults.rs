@@ -8,6 +8,11 @@ use super::{
 use crate::data::DataName;
 use crate::optimizers::{Base, OptimizerName};
 
+/// The core's; runs of before this was a setting had it too.
+pub(super) fn curvature_floor() -> f64 {
+    fosi::FosiConfig::default().curvature_floor
+}
+
 /// Cost of a run with FOSI over one without, in the small presets.
 const OVERHEAD: f64 = 1.1;
 
@@ -57,6 +62,7 @@ impl TrainConfig {
             l: 0,
             m: None,
             alpha: 0.01,
+            curvature_floor: curvature_floor(),
             schedule: RefreshSchedule::Interval(800),
             warmup: None,
             clip: PerBase {

@@ -24,7 +24,7 @@ impl TrainConfig {
         lines.extend(self.training_lines(steps_per_epoch));
         lines.extend(self.fosi_lines(model.parameters, steps_per_epoch));
         lines.extend(self.other_lines());
-        let line = |(name, value): (&str, String)| format!("{name:13} {value}\n");
+        let line = |(name, value): (&str, String)| format!("{name:16} {value}\n");
         lines.into_iter().map(line).collect()
     }
 
@@ -67,6 +67,7 @@ impl TrainConfig {
             ("l", self.l.to_string()),
             ("m", self.lanczos_steps(parameters).to_string()),
             ("alpha", self.alpha.to_string()),
+            ("curvature-floor", self.curvature_floor.to_string()),
             schedule,
             (
                 "warmup",

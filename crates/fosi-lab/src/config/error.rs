@@ -1,12 +1,13 @@
 //! What can be wrong with a run's settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::{DeviceName, TaskName};
 use crate::data::DataName;
 use crate::names::UnknownName;
+use crate::optimizers::Base;
 
 /// Settings that cannot be used; the message says what was given, what is allowed and what to do.
 #[derive(Debug, Error)]
@@ -35,6 +36,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key, and the one that was perhaps meant.
         name: UnknownName,
+    },
+    /// A value in the configuration file that is well-formed and not allowed.
+    #[error("in the configuration file {}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ConfigError>,
     },
     /// A data set of another task.
     #[error(
@@ -67,6 +76,16 @@ pub enum ConfigError {
         /// The tasks that have it.
         allowed: &'static [TaskName],
     },
+    /// A folder of data for the embedded digits, which need none.
+    #[error(
+        "--data-dir {} is given, but task lr trains on the embedded digits unless told otherwise: add \
+         --data mnist, or leave --data-dir out",
+        folder.display()
+    )]
+    EmbeddedData {
+        /// The folder given.
+        folder: PathBuf,
+    },
     /// k = ℓ = 0.
     #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]
     NoPairs,
@@ -84,17 +103,47 @@ pub enum ConfigError {
         /// Smallest eigenpairs asked for.
         l: usize,
     },
+    /// More eigenpairs than the algorithm takes.
+    #[error("--k {k} with --l {l} asks for too many eigenpairs: k + l must be {allowed}")]
+    TooManyPairs {
+        /// Largest eigenpairs asked for.
+        k: usize,
+        /// Smallest eigenpairs asked for.
+        l: usize,
+        /// How many may be.
+        allowed: &'static str,
+    },
+    /// More Lanczos steps than the algorithm takes.
+    #[error("--m {m} is too many Lanczos steps: allowed is {allowed}; leave --m out for 4(k+l)")]
+    TooManyLanczosSteps {
+        /// Lanczos steps given.
+        m: usize,
+        /// How many may be.
+        allowed: &'static str,
+    },
     /// A count that must not be zero.
     #[error("--{option} is 0: at least 1 is needed")]
     Zero {
         /// The option.
         option: &'static str,
     },
+    /// A count that the machine can't serve.
+    #[error("--{option} is {value}: at most {most} are allowed")]
+    TooMany {
+        /// The option.
+        option: &'static str,
+        /// The count given.
+        value: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// A number outside its range, infinite or not a number.
-    #[error("--{option} is {value}: allowed is {allowed}")]
+    #[error("--{option} is {value}{}: allowed is {allowed}", of_base(.base))]
     Rate {
         /// The option.
         option: &'static str,
+        /// The base optimizer for which it was given, where others have another.
+        base: Option<Base>,
         /// The number given.
         value: f64,
         /// What is allowed.
@@ -141,4 +190,18 @@ pub enum ConfigError {
         /// The name given.
         name: String,
     },
+}
+
+impl ConfigError {
+    /// The error, with the file in which the value stands.
+    pub fn in_file(self, path: &Path) -> Self {
+        Self::InFile {
+            path: path.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}
+
+fn of_base(base: &Option<Base>) -> String {
+    base.map_or_else(String::new, |base| format!(" for {base}"))
 }

@@ -5,6 +5,7 @@
 mod defaults;
 mod describe;
 mod error;
+mod numbers;
 mod options;
 mod values;
 
@@ -14,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use options::TrainOptions;
-pub use values::{BaseValues, List, PerBase};
+pub use values::{BaseValues, Element, List, PerBase};
+
+use fosi::spectrum::SpectrumParams;
 
 use crate::data::DataName;
 use crate::names::{UnknownName, known_name};
@@ -244,6 +247,9 @@ pub struct TrainConfig {
     pub m: Option<usize>,
     /// Newton rate α in the subspace.
     pub alpha: f64,
+    /// ε: in the Newton step |λ| counts as at least this much of the largest |λ|.
+    #[serde(default = "defaults::curvature_floor")]
+    pub curvature_floor: f64,
     /// When the spectrum is estimated again.
     pub schedule: RefreshSchedule,
     /// Steps W before the first estimation; `None`: one epoch.
@@ -364,6 +370,11 @@ impl TrainConfig {
                 allowed,
             });
         }
+        if let (DataName::Digits, Some(folder)) = (self.data, &self.data_dir) {
+            let folder = folder.clone();
+            return Err(ConfigError::EmbeddedData { folder });
+        }
+        self.check_pairs()?;
         self.check_counts()?;
         self.check_rates()?;
         no_repeats("optimizers", &self.all_optimizers())?;
@@ -374,15 +385,39 @@ impl TrainConfig {
         }
     }
 
-    fn check_counts(&self) -> Result<(), ConfigError> {
-        let pairs = self.k.saturating_add(self.l);
+    /// The algorithm's own limits, under the options' names.
+    fn check_pairs(&self) -> Result<(), ConfigError> {
+        let (k, l) = (self.k, self.l);
+        let pairs = k.saturating_add(l);
         if pairs == 0 {
             return Err(ConfigError::NoPairs);
         }
-        if let Some(m) = self.m.filter(|&m| m < pairs) {
-            let (k, l) = (self.k, self.l);
-            return Err(ConfigError::TooFewLanczosSteps { m, k, l });
+        let limit = |lanczos_steps| {
+            let params = SpectrumParams {
+                largest: k,
+                smallest: l,
+                lanczos_steps,
+                seed: 0,
+            };
+            match params.validate() {
+                Err(fosi::Error::InvalidSetting { allowed, .. }) => Some(allowed),
+                _ => None,
+            }
+        };
+        if let Some(allowed) = limit(None) {
+            return Err(ConfigError::TooManyPairs { k, l, allowed });
         }
+        match self.m {
+            Some(m) if m < pairs => Err(ConfigError::TooFewLanczosSteps { m, k, l }),
+            Some(m) => match limit(Some(m)) {
+                Some(allowed) => Err(ConfigError::TooManyLanczosSteps { m, allowed }),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
         let counts = [
             ("batch", Some(self.batch)),
             ("epochs", Some(self.epochs)),
@@ -399,47 +434,44 @@ impl TrainConfig {
                 },
             ),
         ];
-        match counts.iter().find(|(_, count)| *count == Some(0)) {
-            Some(&(option, _)) => Err(ConfigError::Zero { option }),
+        if let Some(&(option, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
+            return Err(ConfigError::Zero { option });
+        }
+        match self.threads.filter(|&threads| threads > MOST_THREADS) {
+            Some(value) => Err(ConfigError::TooMany {
+                option: "threads",
+                value,
+                most: MOST_THREADS,
+            }),
             None => Ok(()),
         }
     }
 
     fn check_rates(&self) -> Result<(), ConfigError> {
-        const ABOVE_ZERO: &str = "a finite number above 0";
-        const AT_LEAST_ONE: &str = "a finite number of at least 1";
-        let rate = |option, value: f64, allowed, ok: bool| {
-            if ok && value.is_finite() {
-                return Ok(());
-            }
-            Err(ConfigError::Rate {
-                option,
-                value,
-                allowed,
-            })
-        };
         rate("alpha", self.alpha, ABOVE_ZERO, self.alpha > 0.0)?;
+        let floor = self.curvature_floor;
+        let allowed = floor > 0.0 && floor <= 1.0;
         rate(
-            "width",
-            self.width,
-            "a number above 0, at most 4",
-            self.width > 0.0 && self.width <= 4.0,
+            "curvature-floor",
+            floor,
+            "a number above 0, at most 1",
+            allowed,
         )?;
+        let width = self.width;
+        let allowed = width > 0.0 && width <= 4.0;
+        rate("width", width, "a number above 0, at most 4", allowed)?;
         if let Some(limit) = self.clip_gradient {
             rate("clip-gradient", limit, ABOVE_ZERO, limit > 0.0)?;
         }
-        for base in Base::ALL {
-            let (lr, clip) = (self.lr.get(base), self.clip.get(base));
-            rate("lr", lr, ABOVE_ZERO, lr > 0.0)?;
-            rate("clip", clip, AT_LEAST_ONE, clip >= 1.0)?;
-        }
+        per_base("lr", &self.lr, ABOVE_ZERO, |lr| lr > 0.0)?;
+        per_base("clip", &self.clip, AT_LEAST_ONE, |clip| clip >= 1.0)?;
         let beta = self.momentum;
-        let below_one = (0.0..1.0).contains(&beta);
+        let allowed = (0.0..1.0).contains(&beta);
         rate(
             "momentum",
             beta,
             "a number of at least 0 and below 1",
-            below_one,
+            allowed,
         )?;
         let decay = self.weight_decay;
         rate(
@@ -448,16 +480,64 @@ impl TrainConfig {
             "a finite number of at least 0",
             decay >= 0.0,
         )?;
-        if let RefreshSchedule::Overhead(rho) = self.schedule {
-            rate(
+        match self.schedule {
+            RefreshSchedule::Overhead(rho) => rate(
                 "overhead",
                 rho,
                 "a finite number above 1, such as 1.1",
                 rho > 1.0,
-            )?;
+            ),
+            RefreshSchedule::Interval(_) => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Far beyond any machine; starting a million of them takes minutes and all memory.
+const MOST_THREADS: usize = 1024;
+
+const ABOVE_ZERO: &str = "a finite number above 0";
+const AT_LEAST_ONE: &str = "a finite number of at least 1";
+
+/// Refuses a number that isn't finite or isn't `within` its range.
+fn rate(
+    option: &'static str,
+    value: f64,
+    allowed: &'static str,
+    within: bool,
+) -> Result<(), ConfigError> {
+    match within && value.is_finite() {
+        true => Ok(()),
+        false => Err(ConfigError::Rate {
+            option,
+            base: None,
+            value,
+            allowed,
+        }),
+    }
+}
+
+/// The same for a number of each base optimizer; the one at fault is named where the others have another number.
+fn per_base(
+    option: &'static str,
+    values: &PerBase,
+    allowed: &'static str,
+    within: fn(f64) -> bool,
+) -> Result<(), ConfigError> {
+    let fault = |base: &Base| {
+        let value = values.get(*base);
+        !(within(value) && value.is_finite())
+    };
+    let Some(base) = Base::ALL.into_iter().find(fault) else {
+        return Ok(());
+    };
+    let value = values.get(base);
+    let other = |other: Base| values.get(other).to_bits() != value.to_bits();
+    Err(ConfigError::Rate {
+        option,
+        base: Base::ALL.into_iter().any(other).then_some(base),
+        value,
+        allowed,
+    })
 }
 
 fn no_repeats<T: PartialEq + ToString>(

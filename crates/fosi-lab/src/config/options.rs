@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command};
 use serde::Deserialize;
 
+use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
     BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset, RefreshSchedule,
     TaskName, TrainConfig, Weights,
@@ -21,27 +22,31 @@ pub struct TrainOptions {
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Data set: digits (embedded) or mnist for lr, cifar10 for ae and tl, tinyshakespeare (any text) for lm, fsdd or
-    /// audioset for ac; all but digits need --data-dir [default: the first of the task]
+    /// audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper: mnist, audioset]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
     /// Folder that holds the data set's files, or holds them in a folder of the data set's name
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII
+    /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII (ae, lm, tl, ac)
     #[arg(long)]
     pub skip_damaged: bool,
     /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25, ac 0.125]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub width: Option<f64>,
     /// Characters of a sequence (lm) [default: 128; small: 64]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub sequence: Option<usize>,
     /// Training examples, at most [default: all; small: ae 8192, lm 4096, tl 4096]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub examples: Option<usize>,
     /// Examples of the training and of the validation data that are evaluated after an epoch, at most
-    /// [default: by task]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// [default: by task; see --dry-run]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub eval_examples: Option<usize>,
     /// Weights of the frozen ResNet-18 (tl): torchvision's .pth, the same as .safetensors, or random
     #[arg(long, value_name = "FILE")]
@@ -54,27 +59,41 @@ pub struct TrainOptions {
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
     /// Largest eigenpairs that FOSI uses [default: 10]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub k: Option<usize>,
-    /// Smallest eigenpairs that FOSI uses [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Smallest eigenpairs that FOSI uses; where they are far smaller than the largest, the Newton step along them is
+    /// too long without --curvature-floor, say 0.01 [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub l: Option<usize>,
     /// Lanczos steps of an estimation [default: max(4(k+l), 2 ln n)]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub m: Option<usize>,
     /// Newton rate in the subspace [default: 0.01]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
-    /// Steps between estimations of the spectrum [default: 800; digits: 200]
-    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    /// In the Newton step |λ| counts as at least this share of the largest |λ|: above 0, at most 1 [default: 0.000001]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
+    pub curvature_floor: Option<f64>,
+    /// Steps between estimations of the spectrum
+    /// [default: 800; digits: 200; small presets but that of lr: by --overhead]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub interval: Option<usize>,
-    /// Instead of --interval: cost of a step with FOSI over one without, such as 1.1
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    /// Instead of --interval: cost of a step with FOSI over one without
+    /// [default: 1.1 in the small presets but that of lr]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub overhead: Option<f64>,
-    /// Steps before the first estimation [default: one epoch]
-    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    /// Steps before the first estimation [default: by task; see --dry-run]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub warmup: Option<usize>,
-    /// Upper limit of the learning rate's scaling; one number, or hb=3,adam=1 [default: 3; adam, adamw: 1]
+    /// Upper limit of the learning rate's scaling; one number, or hb=3,adam=1 [default: by task; see --dry-run]
     #[arg(
         long,
         visible_alias = "scale-limit",
@@ -83,7 +102,7 @@ pub struct TrainOptions {
     )]
     #[serde(alias = "scale-limit")]
     pub clip: Option<BaseValues>,
-    /// Learning rate; one number, or hb=0.1,adam=0.001 [default: 0.1; adam, adamw: 0.001]
+    /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<BaseValues>,
     /// Also run each plain optimizer with these factors on its learning rate, and compare FOSI with the best of them
@@ -96,19 +115,24 @@ pub struct TrainOptions {
     )]
     pub lr_grid: Option<List<RateFactor>>,
     /// Limit of each entry of the gradient [default: none; ae: 1]
-    #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub clip_gradient: Option<f64>,
     /// Momentum of hb and nesterov [default: 0.9]
-    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub momentum: Option<f64>,
     /// Decoupled weight decay of adamw [default: 0.01]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
     pub weight_decay: Option<f64>,
-    /// Examples in a batch [default: 1024 on mnist, 64 on digits]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Examples in a batch [default: by task; see --dry-run]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub batch: Option<usize>,
-    /// Passes over the training data [default: 100 on mnist, 60 on digits]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Passes over the training data [default: by task; see --dry-run]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub epochs: Option<usize>,
     /// Seed, or several separated by commas: every optimizer runs with each [default: 0]
     #[arg(
@@ -120,15 +144,17 @@ pub struct TrainOptions {
     #[serde(alias = "seeds")]
     pub seed: Option<List<u64>>,
     /// Steps between checkpoints, with which `fosi train --resume RUN` goes on [default: none]
-    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub checkpoint_every: Option<usize>,
     /// Where models are trained: cpu, or cuda or wgpu where the program was built with that feature [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub device: Option<DeviceName>,
-    /// Threads [default: one a core]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Threads, at most 1024 [default: one a core]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
     pub threads: Option<usize>,
-    /// Precision of Hessian-vector products: f64 or f32 [default: f64]
+    /// Precision of Hessian-vector products: f64 or f32 [default: f64, or f32 where the device has no f64]
     #[arg(long, value_name = "TYPE")]
     pub hvp: Option<HvpPrecision>,
     /// Batch norm in Hessian-vector products (ac): train (by the batch) or eval (by running statistics) [default: train]
@@ -188,7 +214,8 @@ impl TrainOptions {
     /// An error where an option is given that the task doesn't have.
     pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
         use TaskName::{Ac, Ae, Lm, Tl};
-        let options: [(_, _, &[TaskName]); 5] = [
+        let options: [(_, _, &[TaskName]); 6] = [
+            ("skip-damaged", self.skip_damaged, &[Ae, Lm, Tl, Ac]),
             ("width", self.width.is_some(), &[Ae, Lm, Ac]),
             ("sequence", self.sequence.is_some(), &[Lm]),
             ("weights", self.weights.is_some(), &[Tl]),
@@ -214,6 +241,7 @@ impl TrainOptions {
         override_with(&mut config.k, self.k);
         override_with(&mut config.l, self.l);
         override_with(&mut config.alpha, self.alpha);
+        override_with(&mut config.curvature_floor, self.curvature_floor);
         override_with(&mut config.momentum, self.momentum);
         override_with(&mut config.weight_decay, self.weight_decay);
         override_with(&mut config.batch, self.batch);

@@ -1,3 +1,5 @@
+use clap::Args;
+
 use super::*;
 
 fn layer(toml: &str) -> TrainOptions {
@@ -103,6 +105,8 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("epochs = 0", "--epochs is 0"),
         ("batch = 0", "--batch is 0"),
         ("threads = 0", "--threads is 0"),
+        ("threads = 1025", "--threads is 1025: at most 1024"),
+        ("lr = { adam = -1 }", "--lr is -1 for adam"),
         ("optimizers = []", "--optimizers is an empty list"),
         ("optimizers = 'hb,hb'", "--optimizers names hb twice"),
         ("seeds = [1, 1]", "--seed names 1 twice"),
@@ -144,6 +148,7 @@ fn names_in_files_are_checked_with_the_nearest_known() {
     assert!(wrong("lr = { adm = 1 }").contains("did you mean `adam`?"));
     assert!(wrong("epochs = -3").contains("line 1"));
     assert!(wrong("epochs = ").contains("line 1"));
+    assert!(wrong("lr-grid = [0]").contains("no factor"));
 }
 
 #[test]
@@ -162,4 +167,63 @@ fn a_configuration_reads_back_from_json() {
     let config = resolve("overhead = 1.5\nseeds = [1, 2]\nm = 50").unwrap();
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
+}
+
+/// A default that isn't the same for all tasks is either told for each or left to `--dry-run`.
+#[test]
+fn help_tells_the_defaults_of_every_task() {
+    let command = TrainOptions::augment_args(clap::Command::new("options"));
+    let help = |option: &str| {
+        let argument = command
+            .get_arguments()
+            .find(|a| a.get_long() == Some(option));
+        argument.unwrap().get_help().unwrap().to_string()
+    };
+    let everything = TaskName::ALL.into_iter().flat_map(|task| {
+        let data = task.data_sets().iter().map(|&data| Some(data));
+        let data = data.chain([None]);
+        data.flat_map(move |data| {
+            [Preset::Small, Preset::Paper].map(|preset| TrainConfig::defaults(task, data, preset))
+        })
+    });
+    let configs: Vec<TrainConfig> = everything.collect();
+    let options: [(&str, fn(&TrainConfig) -> String); 14] = [
+        ("width", |c| c.width.to_string()),
+        ("sequence", |c| c.sequence.to_string()),
+        ("examples", |c| or_all(c.examples)),
+        ("eval-examples", |c| or_all(c.eval_examples)),
+        ("k", |c| c.k.to_string()),
+        ("l", |c| c.l.to_string()),
+        ("alpha", |c| c.alpha.to_string()),
+        ("curvature-floor", |c| c.curvature_floor.to_string()),
+        ("warmup", |c| or_all(c.warmup)),
+        ("clip", |c| format!("{:?}", c.clip)),
+        ("lr", |c| format!("{:?}", c.lr)),
+        ("momentum", |c| c.momentum.to_string()),
+        ("batch", |c| c.batch.to_string()),
+        ("epochs", |c| c.epochs.to_string()),
+    ];
+    for (option, value) in options {
+        let help = help(option);
+        for config in &configs {
+            let value = value(config);
+            assert!(
+                help.contains("by task; see --dry-run") || help.contains(&value),
+                "--{option} is {value} for {}: {help}",
+                config.task
+            );
+        }
+    }
+    let schedules = help("interval") + &help("overhead");
+    for config in &configs {
+        let value = match config.schedule {
+            RefreshSchedule::Interval(steps) => steps.to_string(),
+            RefreshSchedule::Overhead(factor) => factor.to_string(),
+        };
+        assert!(schedules.contains(&value), "{value}: {schedules}");
+    }
+}
+
+fn or_all(count: Option<usize>) -> String {
+    count.map_or_else(|| "all".to_owned(), |count| count.to_string())
 }

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::optimizers::Base;
+use super::numbers::{Number, whole};
+use crate::names::UnknownName;
+use crate::optimizers::{Base, OptimizerName, RateFactor};
 
 /// A number for each base optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +123,7 @@ impl<'de> Deserialize<'de> for BaseValues {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BaseValues, A::Error> {
                 let mut named = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, f64>()? {
+                while let Some((name, Number(value))) = map.next_entry::<String, _>()? {
                     named.push((name.parse().map_err(Error::custom)?, value));
                 }
                 Ok(BaseValues::Some(named))
@@ -131,39 +133,53 @@ impl<'de> Deserialize<'de> for BaseValues {
     }
 }
 
+/// What a list on the command line or in a file is of.
+pub trait Element: Sized {
+    /// Reads one element; the error says what was given and what is allowed.
+    ///
+    /// # Errors
+    /// Where the text is no such element.
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+impl Element for u64 {
+    fn read(text: &str) -> Result<Self, String> {
+        whole(text).map(|number| number as Self)
+    }
+}
+
+impl Element for OptimizerName {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: UnknownName| error.to_string())
+    }
+}
+
+impl Element for RateFactor {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// A list: separated by commas (`1,2,3`); in TOML an array, or one element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct List<T>(pub Vec<T>);
 
-impl<T: FromStr> FromStr for List<T>
-where
-    T::Err: fmt::Display,
-{
+impl<T: Element> FromStr for List<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let element = |part: &str| {
-            let part = part.trim();
-            part.parse()
-                .map_err(|error: T::Err| format!("`{part}`: {error}"))
-        };
-        text.split(',')
-            .map(element)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        if text.trim().is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let elements = text.split(',').map(|part| T::read(part.trim()));
+        elements.collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl<'de, T: FromStr + Deserialize<'de>> Deserialize<'de> for List<T>
-where
-    T::Err: fmt::Display,
-{
+impl<'de, T: Element> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Elements<T>(PhantomData<T>);
-        impl<'de, T: FromStr + Deserialize<'de>> Visitor<'de> for Elements<T>
-        where
-            T::Err: fmt::Display,
-        {
+        impl<'de, T: Element> Visitor<'de> for Elements<T> {
             type Value = List<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -173,16 +189,45 @@ where
                 text.parse().map_err(Error::custom)
             }
             fn visit_i64<E: Error>(self, value: i64) -> Result<List<T>, E> {
-                value.to_string().parse().map_err(Error::custom)
+                self.visit_str(&value.to_string())
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<List<T>, E> {
+                self.visit_str(&value.to_string())
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List<T>, A::Error> {
                 let mut elements = Vec::new();
-                while let Some(element) = sequence.next_element()? {
-                    elements.push(element);
+                while let Some(Text(text)) = sequence.next_element()? {
+                    elements.push(T::read(&text).map_err(Error::custom)?);
                 }
                 Ok(List(elements))
             }
         }
         deserializer.deserialize_any(Elements(PhantomData))
+    }
+}
+
+/// An element of a list in a file, as it would stand on the command line.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Element;
+        impl Visitor<'_> for Element {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a text or a number")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Text, E> {
+                Ok(Text(value.to_string()))
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Text, E> {
+                Ok(Text(value.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Element)
     }
 }

@@ -109,6 +109,10 @@ fn check_magic<const AXES: usize>(path: &Path, magic: &[u8]) -> Result<(), DataE
             found: kind(usize::from(*axes)),
             expected: kind(AXES),
         }),
+        [] => Err(DataError::Empty {
+            path: path.to_owned(),
+            what: kind(AXES),
+        }),
         _ => Err(DataError::NotIdx {
             path: path.to_owned(),
             found: magic.to_vec(),

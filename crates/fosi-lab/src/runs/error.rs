@@ -17,6 +17,12 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file where a folder belongs.
+    #[error("{} is a file, and a folder is needed there: give another --out, or move the file away", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused to write.
     #[error("cannot write {}: {source}", path.display())]
     Write {

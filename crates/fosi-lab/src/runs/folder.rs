@@ -19,11 +19,13 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Refuses a name that is taken, before the work that leads to [`create`](Self::create).
+    /// Refuses a name that is taken and a folder that can't be one, before the work that leads to
+    /// [`create`](Self::create).
     ///
     /// # Errors
-    /// [`RunError::Exists`].
+    /// [`RunError::Exists`], [`RunError::NotAFolder`].
     pub fn check_free(out: &Path, name: &str) -> Result<(), RunError> {
+        check_folder(out)?;
         let path = out.join(name);
         match path.symlink_metadata() {
             Ok(_) => Err(RunError::Exists { path }),
@@ -130,6 +132,19 @@ impl RunFolder {
     /// [`RunError::Write`]; the old file then stays as it was.
     pub fn write_file(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
         replace_file(&self.path.join(name), content)
+    }
+}
+
+/// Refuses a path that is a file, or leads through one.
+///
+/// # Errors
+/// [`RunError::NotAFolder`].
+pub(crate) fn check_folder(path: &Path) -> Result<(), RunError> {
+    match path.ancestors().find(|part| part.exists()) {
+        Some(file) if !file.is_dir() => Err(RunError::NotAFolder {
+            path: file.to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

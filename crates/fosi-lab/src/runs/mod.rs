@@ -9,8 +9,8 @@ mod record;
 
 pub use checkpoint::{Checkpoint, Progress, TraineeState};
 pub use error::RunError;
-pub(crate) use folder::replace_file;
 pub use folder::{Run, RunFolder};
+pub(crate) use folder::{check_folder, replace_file};
 pub use machine::Machine;
 pub use metrics::MetricsRow;
 pub use record::{

@@ -66,6 +66,24 @@ impl RunRecord {
         }
     }
 
+    /// The newest spectrum that an optimizer adopted before `step`: its eigenvalues and the scale.
+    pub fn spectrum_before(
+        &self,
+        (optimizer, seed): (OptimizerName, u64),
+        step: u64,
+    ) -> Option<(&[f64], f64)> {
+        let own = |refresh: &&RefreshRecord| {
+            (refresh.optimizer, refresh.seed) == (optimizer, seed) && refresh.step < step
+        };
+        let mut older = self.refreshes.iter().rev().filter(own);
+        older.find_map(|refresh| match &refresh.outcome {
+            RefreshOutcome::Accepted {
+                eigenvalues, scale, ..
+            } => Some((eigenvalues.as_slice(), *scale)),
+            RefreshOutcome::Refused { .. } => None,
+        })
+    }
+
     /// Marks the run as going on again.
     pub fn go_on(&mut self) {
         self.status = RunStatus::Running;
@@ -137,15 +155,30 @@ pub struct Versions {
     pub fosi: String,
     /// `release`, or `debug` where assertions are on and times mean little.
     pub profile: String,
+    /// Burn; empty in records of before it was kept, as are the following.
+    #[serde(default)]
+    pub burn: String,
+    /// The compiler.
+    #[serde(default)]
+    pub rustc: String,
+    /// Instruction sets that the compiler could take for granted.
+    #[serde(default)]
+    pub target_features: String,
 }
 
 impl Versions {
+    /// The version of Burn that `Cargo.toml` asks for, to the digit.
+    const BURN: &str = "0.22.1";
+
     /// Of this program.
     pub fn here() -> Self {
         let debug = cfg!(debug_assertions);
         Self {
             fosi: env!("CARGO_PKG_VERSION").to_owned(),
             profile: if debug { "debug" } else { "release" }.to_owned(),
+            burn: Self::BURN.to_owned(),
+            rustc: env!("FOSI_RUSTC").to_owned(),
+            target_features: env!("FOSI_TARGET_FEATURES").to_owned(),
         }
     }
 }
@@ -166,6 +199,9 @@ pub struct RefreshRecord {
     /// Steps to the next one, T; none where it isn't known yet. With `--overhead` it follows from measured times:
     /// `--interval` with this number repeats the run.
     pub interval: Option<u64>,
+    /// r: what a product cost in steps; none where the schedule doesn't ask for it, or it isn't known yet.
+    #[serde(default)]
+    pub product_cost: Option<f64>,
     /// What came of it.
     pub outcome: RefreshOutcome,
 }
@@ -182,6 +218,12 @@ pub enum RefreshOutcome {
         residuals: Vec<f64>,
         /// Products computed again with another step, because those before weren't symmetric.
         retries: usize,
+        /// The largest asymmetry of an accepted product, relative to the largest entry of T; none in older records.
+        #[serde(default)]
+        asymmetry: Option<f64>,
+        /// Whether the operator had to be moved off an exact tie.
+        #[serde(default)]
+        shifted: bool,
         /// Factor s on the base optimizer's direction from here on.
         scale: f64,
     },
@@ -209,6 +251,23 @@ pub struct Failure {
     pub eigenvalues: Vec<f64>,
     /// Factor s on the base optimizer's direction at the time; 1 where there was no spectrum.
     pub scale: f64,
-    /// File in the run's folder that holds the last good state of model and optimizer; none where it wasn't finite.
+    /// File in the run's folder that holds the last good state of model and optimizer; none where there is no such
+    /// state.
     pub state: Option<String>,
+    /// Why there is no such state, where it was looked for.
+    #[serde(default)]
+    pub state_error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_are_those_of_the_build() {
+        let lock = include_str!("../../../../Cargo.lock");
+        let burn = format!("name = \"burn\"\nversion = \"{}\"", Versions::BURN);
+        assert!(lock.contains(&burn), "Burn is no longer {}", Versions::BURN);
+        assert!(Versions::here().rustc.starts_with("rustc 1."));
+    }
 }

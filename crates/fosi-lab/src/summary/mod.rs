@@ -3,11 +3,13 @@
 
 mod best_base;
 mod paper;
+mod refusals;
 mod spread;
 mod text;
 
 pub use best_base::BestBase;
 pub use paper::{PaperTables, TableRow};
+pub use refusals::Refusals;
 pub use spread::Spread;
 pub(crate) use text::STYLE;
 pub use text::render;
@@ -81,6 +83,8 @@ pub struct Entry {
     pub seeds: usize,
     /// Whether it was stopped before the end with any seed.
     pub stopped: bool,
+    /// Its refreshes that were refused; none where none was.
+    pub refusals: Option<Refusals>,
     /// Per measure of [`Measure::ALL`].
     pub standings: [Standing; 3],
     /// What it cost to the end.
@@ -195,6 +199,7 @@ fn entry(group: &[&Series], all: &[Series], run: &Run) -> Entry {
         stopped: failures
             .iter()
             .any(|failure| failure.optimizer == group[0].optimizer),
+        refusals: Refusals::of(group[0].optimizer, &run.record),
         standings: Measure::ALL.map(|measure| standing(measure, group, all)),
         totals: totals(group),
     }

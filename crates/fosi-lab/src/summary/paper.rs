@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::text::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::TaskName;
 use crate::optimizers::{Base, OptimizerName};
@@ -12,6 +13,8 @@ use crate::runs::Run;
 pub struct PaperTables {
     /// By table, then by run, then by base.
     pub rows: Vec<TableRow>,
+    /// Which refreshes were refused.
+    notes: Option<String>,
 }
 
 /// One task with one base. Numbers over several seeds are medians with the least and the greatest; ∞ where FOSI
@@ -116,6 +119,7 @@ impl PaperTables {
         };
         Self {
             rows: table(1).chain(table(2)).collect(),
+            notes: refusal_notes(&summarize(runs)),
         }
     }
 
@@ -150,7 +154,11 @@ impl PaperTables {
             }
             text.push('\n');
         }
-        text + NOTE
+        text += NOTE;
+        if let Some(notes) = &self.notes {
+            text += &format!("\n{notes}\n");
+        }
+        text
     }
 }
 

@@ -175,6 +175,7 @@ fn a_stopped_optimizer_is_marked() {
         eigenvalues: Vec::new(),
         scale: 1.0,
         state: None,
+        state_error: None,
     }];
     let entries = summarize(&[stopped]);
     assert_eq!((entries[0].stopped, entries[1].stopped), (true, false));
@@ -204,4 +205,55 @@ fn the_text_fits_a_terminal() {
     for line in render(&summarize(&[run("a", heavy_ball())])).lines() {
         assert!(line.chars().count() <= 100, "{line}");
     }
+}
+
+#[test]
+fn refused_refreshes_are_told_with_the_first_reason() {
+    use crate::runs::{RefreshOutcome, RefreshRecord};
+    let refresh = |step, outcome| RefreshRecord {
+        optimizer: "fosi-hb".parse().unwrap(),
+        seed: 1,
+        step,
+        products: 40,
+        seconds: 0.1,
+        interval: None,
+        product_cost: None,
+        outcome,
+    };
+    let refused = |reason: &str| RefreshOutcome::Refused {
+        reason: reason.to_owned(),
+    };
+    let accepted = RefreshOutcome::Accepted {
+        eigenvalues: vec![1.0],
+        residuals: vec![0.0],
+        retries: 0,
+        asymmetry: None,
+        shifted: false,
+        scale: 1.0,
+    };
+    let mut with = run("a", heavy_ball());
+    with.record.refreshes = vec![
+        refresh(10, accepted),
+        refresh(20, refused("a kink")),
+        refresh(30, refused("another kink")),
+    ];
+    let text = render(&summarize(std::slice::from_ref(&with)));
+    assert!(
+        text.ends_with(
+            "2 of 3 refreshes of fosi-hb were refused (first: a kink); it kept the old spectrum meanwhile."
+        ),
+        "{text}"
+    );
+    assert!(
+        PaperTables::of(std::slice::from_ref(&with))
+            .markdown()
+            .contains("a kink")
+    );
+
+    with.record.refreshes.remove(0);
+    let text = render(&summarize(&[with]));
+    assert!(
+        text.ends_with("it took the base's steps meanwhile."),
+        "{text}"
+    );
 }

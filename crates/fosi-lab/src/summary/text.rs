@@ -20,6 +20,7 @@ pub fn render(entries: &[Entry]) -> String {
     blocks.push(cost_block(entries));
     blocks.extend(seeds_note(entries));
     blocks.extend(stopped_note(entries));
+    blocks.extend(refusal_notes(entries));
     blocks.join("\n\n")
 }
 
@@ -139,13 +140,18 @@ fn labelled_block(
     table.trim_fmt()
 }
 
-/// The optimizer, after the run's name where there are several runs, with a mark where it was stopped.
+/// The optimizer with a mark where it was stopped.
 fn label(entry: &Entry, entries: &[Entry]) -> String {
     let mark = if entry.stopped { " †" } else { "" };
-    if entries.iter().all(|other| other.run == entry.run) {
-        return format!("{}{mark}", entry.optimizer);
+    format!("{}{mark}", name(entry, entries))
+}
+
+/// The optimizer, after the run's name where there are several runs.
+fn name(entry: &Entry, entries: &[Entry]) -> String {
+    match entries.iter().all(|other| other.run == entry.run) {
+        true => entry.optimizer.to_string(),
+        false => format!("{} {}", entry.run, entry.optimizer),
     }
-    format!("{} {}{mark}", entry.run, entry.optimizer)
 }
 
 /// The median, and on a second line the range where it is one.
@@ -183,4 +189,14 @@ fn seeds_note(entries: &[Entry]) -> Option<String> {
 fn stopped_note(entries: &[Entry]) -> Option<String> {
     let stopped = entries.iter().any(|entry| entry.stopped);
     stopped.then(|| "† stopped before the end: its best is that of the epochs before.".to_owned())
+}
+
+/// A line for each optimizer of which refreshes were refused.
+pub(super) fn refusal_notes(entries: &[Entry]) -> Option<String> {
+    let note = |entry: &Entry| {
+        let refusals = entry.refusals.as_ref()?;
+        Some(refusals.note(&name(entry, entries)))
+    };
+    let notes: Vec<String> = entries.iter().filter_map(note).collect();
+    (!notes.is_empty()).then(|| notes.join("\n"))
 }

@@ -108,6 +108,7 @@ impl<T: Task> Bench<T> {
             lanczos_steps: config.m,
             newton_rate: Rate::Constant(config.alpha),
             scale_limit: config.clip.get(name.base),
+            curvature_floor: config.curvature_floor,
             clipping: config.clip_gradient.map_or(Clipping::None, Clipping::Value),
             schedule,
             seed,
@@ -129,7 +130,11 @@ impl<T: Task> Workbench for Bench<T> {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.task.notes()
+        let device = device(self.config.device).autodiff();
+        let double = device.supports_dtype(Precision::F64.dtype());
+        let mut notes = self.task.notes();
+        notes.extend(precision_note(&self.config, double));
+        notes
     }
 
     fn trainee(
@@ -182,7 +187,7 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
         let done = self
             .optimizer
             .step(self.learning_rate, &mut self.model, &loss)
-            .map_err(other)?;
+            .map_err(step_error)?;
         self.cost.gradients += 1;
         Ok(StepReport { loss: done.loss })
     }
@@ -195,10 +200,12 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
                 eigenvalues: refresh.eigenvalues,
                 residuals: refresh.residuals,
                 retries: refresh.info.retries,
+                asymmetry: Some(refresh.info.asymmetry),
+                shifted: refresh.info.shifted,
                 scale: refresh.scale,
             },
             Err(error) => RefreshOutcome::Refused {
-                reason: error.to_string(),
+                reason: refusal(error),
             },
         };
         self.refreshes.push(RefreshRecord {
@@ -208,6 +215,7 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
             products: attempt.products,
             seconds: attempt.seconds,
             interval: self.optimizer.fosi().interval(),
+            product_cost: self.optimizer.fosi().product_cost(),
             outcome,
         });
     }
@@ -297,10 +305,75 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
     }
 }
 
+/// What is told where products are taken in another precision than the settings ask for.
+fn precision_note(config: &TrainConfig, double: bool) -> Option<String> {
+    let fosi = config.optimizers.iter().any(|optimizer| optimizer.fosi);
+    let falls_back = fosi && config.hvp == HvpPrecision::F64 && !double;
+    falls_back.then(|| {
+        let device = config.device;
+        format!("Hessian-vector products are taken in f32: {device} has no f64")
+    })
+}
+
+/// Why a refresh was refused. The core's own message says that an older spectrum stays, which there need not be.
+fn refusal(error: fosi::Error) -> String {
+    match error {
+        fosi::Error::Refresh { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The core's advice is for those who write a training loop; the program's users have options.
+fn step_error(error: OptimizerError) -> StepError {
+    match error {
+        OptimizerError::Fosi(fosi::Error::NonFiniteGradient { .. }) => StepError::Gradient {
+            what: "isn't finite".to_owned(),
+        },
+        OptimizerError::Fosi(fosi::Error::GradientOverflow { norm, limit, .. }) => {
+            StepError::Gradient {
+                what: format!("has norm {norm:.2e}, and the base can square at most {limit:.2e}"),
+            }
+        }
+        error => other(error),
+    }
+}
+
 fn scalar(tensor: Tensor<1>) -> Result<f64, StepError> {
     tensor.try_into_scalar::<f64>().map_err(other)
 }
 
 pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> StepError {
     StepError::Other(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Preset, TaskName};
+
+    #[test]
+    fn another_precision_than_asked_for_is_told() {
+        let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
+        assert_eq!(precision_note(&config, true), None);
+        assert!(precision_note(&config, false).unwrap().contains("f32"));
+        let asked = TrainConfig {
+            hvp: HvpPrecision::F32,
+            ..config
+        };
+        assert_eq!(precision_note(&asked, false), None);
+    }
+
+    #[test]
+    fn advice_names_options_of_the_program() {
+        let step = 7;
+        let (norm, limit) = (1e30, 1e19);
+        for error in [
+            fosi::Error::NonFiniteGradient { step },
+            fosi::Error::GradientOverflow { step, norm, limit },
+        ] {
+            let message = step_error(error.into()).to_string();
+            assert!(message.contains("--lr"), "{message}");
+            assert!(!message.contains("skip"), "{message}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 #[test]
 fn settings_that_are_not_allowed() {
-    let cases: [(&[&str], &[&str]); 22] = [
+    let cases: [(&[&str], &[&str]); 42] = [
         (&["--k", "0"], &["--k 0", "at least 1"]),
         (
             &["--k", "4", "--l", "4", "--m", "7"],
@@ -52,7 +52,7 @@ fn settings_that_are_not_allowed() {
         (&["--alpha", "-0.01"], &["--alpha is -0.01", "above 0"]),
         (&["--alpha", "nan"], &["--alpha is NaN"]),
         (&["--lr", "0"], &["--lr is 0", "above 0"]),
-        (&["--lr", "hb=inf"], &["--lr is inf"]),
+        (&["--lr", "hb=inf"], &["--lr is inf for hb"]),
         (
             &["--lr", "hp=0.1"],
             &["unknown base optimizer `hp`", "did you mean `hb`?"],
@@ -72,6 +72,50 @@ fn settings_that_are_not_allowed() {
         (&["--batch", "0"], &["--batch is 0"]),
         (&["--batch", "1438"], &["--batch 1438", "at most 1437"]),
         (&["--threads", "0"], &["--threads is 0"]),
+        (
+            &["--threads", "1000000"],
+            &["--threads is 1000000", "at most 1024"],
+        ),
+        (&["--threads", "1025", "--dry-run"], &["at most 1024"]),
+        (&["--m", "100000"], &["--m 100000", "10,000"]),
+        (&["--m", "100000", "--dry-run"], &["--m 100000", "10,000"]),
+        (&["--k", "20000"], &["--k 20000", "--l 0", "10,000"]),
+        (
+            &["--k", "18446744073709551615", "--l", "2", "--dry-run"],
+            &["too many eigenpairs"],
+        ),
+        (
+            &["--clip", "hb=0.5"],
+            &["--clip is 0.5 for hb", "at least 1"],
+        ),
+        (
+            &["--curvature-floor", "0"],
+            &["--curvature-floor is 0", "at most 1"],
+        ),
+        (&["--curvature-floor", "1.5"], &["--curvature-floor is 1.5"]),
+        (&["--seed", "abc"], &["`abc` is not a whole number"]),
+        (
+            &["--seed", "-1"],
+            &["`-1` is not a whole number of at least 0"],
+        ),
+        (
+            &["--warmup=-1"],
+            &["`-1` is not a whole number of at least 0"],
+        ),
+        (&["--epochs", "1e3"], &["`1e3` is not a whole number"]),
+        (&["--alpha", "abc"], &["`abc` is not a number"]),
+        (&["--optimizers", ""], &["--optimizers is an empty list"]),
+        (&["--seeds", ""], &["--seed is an empty list"]),
+        (&["--data-dir", "x"], &["embedded digits", "--data mnist"]),
+        (
+            &["--skip-damaged"],
+            &["--skip-damaged is for ae", "not for lr"],
+        ),
+        (
+            &["--data", "mnist", "--data-dir", "x", "--skip-damaged"],
+            &["--skip-damaged", "leave it out"],
+        ),
+        (&["--lr-grid", "0"], &["`0` is no factor"]),
         (&["--name", "../elsewhere"], &["../elsewhere"]),
         (&["--seeds", "1,2,1"], &["--seed names 1 twice"]),
     ];
@@ -112,15 +156,32 @@ fn configuration_files() {
         ),
         ("interval = 5\noverhead = 1.5", "contradict"),
         ("= 3", "line 1"),
+        ("epochs = 'three'", "expected a whole number of at least 0"),
+        ("epochs = -3", "expected a whole number of at least 0"),
+        ("alpha = 'big'", "expected a number"),
+        ("lr = { hb = 'big' }", "expected a number"),
+        ("seeds = ['a']", "`a` is not a whole number"),
+        ("seed = -1", "`-1` is not a whole number"),
+        ("skip-damaged = true", "--skip-damaged is for ae"),
+        ("batch = 5000", "--batch 5000"),
     ];
     for (text, part) in cases {
         fs::write(folder.path().join("run.toml"), text).unwrap();
         refused_in(
             folder.path(),
             &["train", "lr", "--config", "run.toml"],
-            &[part],
+            &["run.toml", part],
         );
     }
+    // What a flag has overridden is the flag's fault.
+    let folder_of_flags = tempfile::tempdir().unwrap();
+    fs::write(folder_of_flags.path().join("run.toml"), "momentum = 0.5").unwrap();
+    let arguments = ["train", "lr", "--config", "run.toml", "--momentum", "2"];
+    refused_in(
+        folder_of_flags.path(),
+        &arguments,
+        &["error: --momentum is 2"],
+    );
     refused_in(
         folder.path(),
         &["train", "lr", "--config", "none.toml"],
@@ -172,7 +233,7 @@ fn data_that_is_missing_or_damaged() {
     refused_in(
         folder.path(),
         &mnist,
-        &["t10k-images-idx3-ubyte", "not an IDX file"],
+        &["t10k-images-idx3-ubyte", "is empty", "no images"],
     );
 }
 
@@ -190,6 +251,18 @@ fn a_run_folder_that_exists() {
         fs::read_to_string(folder.path().join("runs/mine/metrics.csv")).unwrap(),
         "kept"
     );
+}
+
+#[test]
+fn a_file_where_a_folder_belongs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "kept").unwrap();
+    for out in ["file", "file/deeper"] {
+        let parts = ["file is a file", "--out"];
+        refused_in(folder.path(), &["train", "lr", "--out", out], &parts);
+        let illustrate = ["quadratic", "illustrate", "--out", out];
+        refused_in(folder.path(), &illustrate, &parts);
+    }
 }
 
 #[test]
@@ -216,6 +289,7 @@ fn help_names_every_option() {
         "l",
         "m",
         "alpha",
+        "curvature-floor",
         "interval",
         "overhead",
         "warmup",

@@ -95,7 +95,11 @@ fn every_cut_of_a_file_is_an_error() {
         let path = folder.write("cut", &whole[..length]);
         let error = named(read_images(&path), &path);
         match length {
-            0..4 => assert!(
+            0 => assert!(
+                matches!(error, DataError::Empty { what: "images", .. }),
+                "{error}"
+            ),
+            1..4 => assert!(
                 matches!(error, DataError::NotIdx { .. }),
                 "{length}: {error}"
             ),

@@ -1,7 +1,7 @@
 //! The program as a user runs it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Runs the program in a folder, to its end.
 pub fn fosi(folder: &Path, arguments: &[&str]) -> Output {
@@ -10,4 +10,64 @@ pub fn fosi(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .output()
         .unwrap()
+}
+
+/// Runs the program with its standard error or output into a pipe that nobody reads.
+fn unread(arguments: &[&str], close_stderr: bool) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fosi"));
+    command.args(arguments).current_dir(folder.path());
+    match close_stderr {
+        true => command.stdout(Stdio::piped()).stderr(writer),
+        false => command.stdout(writer).stderr(Stdio::piped()),
+    };
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn an_error_that_nobody_reads_keeps_its_exit_status() {
+    let output = unread(&["train", "lr", "--alpha", "0"], true);
+    assert_eq!(output.status.code(), Some(2));
+    let output = unread(
+        &["train", "lr", "--epochs", "1", "--optimizers", "hb"],
+        true,
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn output_that_nobody_reads_ends_quietly() {
+    let output = unread(&["train", "lr", "--dry-run"], false);
+    assert_eq!(output.status.code(), Some(141));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.is_empty(), "{message}");
+}
+
+#[test]
+fn runs_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for out in ["z1", "z2"] {
+        let arguments = [
+            "train",
+            "lr",
+            "--epochs",
+            "1",
+            "--optimizers",
+            "hb",
+            "--out",
+            out,
+            "--name",
+            "r",
+        ];
+        let output = fosi(folder.path(), &arguments);
+        assert!(output.status.success());
+    }
+    let output = fosi(folder.path(), &["compare", "z1/r", "z2/r"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("z1/r hb") && text.contains("z2/r hb"),
+        "{text}"
+    );
 }

@@ -45,6 +45,7 @@ fn record() -> RunRecord {
         products: 40,
         seconds: 0.1,
         interval: Some(23),
+        product_cost: Some(1.5),
         outcome,
     };
     record.refreshes = vec![
@@ -52,6 +53,8 @@ fn record() -> RunRecord {
             eigenvalues: vec![4.0, 0.1 + 0.2],
             residuals: vec![1e-17, 1e-300],
             retries: 1,
+            asymmetry: Some(1e-8),
+            shifted: true,
             scale: 3.0,
         }),
         refresh(RefreshOutcome::Refused {
@@ -67,6 +70,7 @@ fn record() -> RunRecord {
         eigenvalues: vec![0.1 + 0.2],
         scale: 3.0,
         state: Some("stopped-hb-3.safetensors".to_owned()),
+        state_error: None,
     }];
     record
 }
@@ -89,6 +93,31 @@ fn a_run_reads_back_bit_for_bit() {
     expected.started = run.record.started.clone();
     assert_eq!(run.record, expected);
     assert_eq!(run.record.status, RunStatus::Running);
+}
+
+/// Records from before a field was kept.
+#[test]
+fn fields_that_came_later_may_be_missing() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = written(out.path());
+    let path = folder.join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut remove = |part: &str, field: &str| {
+        let part = json.pointer_mut(part).unwrap().as_object_mut().unwrap();
+        part.remove(field).unwrap();
+    };
+    remove("/config", "curvature_floor");
+    for field in ["burn", "rustc", "target_features"] {
+        remove("/versions", field);
+    }
+    remove("/refreshes/0", "product_cost");
+    remove("/refreshes/0/outcome/accepted", "asymmetry");
+    remove("/refreshes/0/outcome/accepted", "shifted");
+    remove("/failures/0", "state_error");
+    fs::write(&path, json.to_string()).unwrap();
+    let record = Run::read(&folder).unwrap().record;
+    assert_eq!(record.config, self::record().config);
 }
 
 #[test]

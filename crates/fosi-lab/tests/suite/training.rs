@@ -10,10 +10,9 @@ use fosi_lab::commands;
 use fosi_lab::config::TrainConfig;
 use fosi_lab::data::digits;
 use fosi_lab::interrupt::{EXIT_STATUS, Interrupt};
-use fosi_lab::optimizers::OptimizerName;
-use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, Run, RunStatus};
+use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, RefreshRecord, Run, RunStatus};
 use fosi_lab::tasks::TaskError;
-use fosi_lab::train::{Observer, StepReport, Workbench};
+use fosi_lab::train::{Observer, Start, StepReport, Workbench};
 
 /// Counts what it is told, and may interrupt.
 #[derive(Default)]
@@ -21,12 +20,16 @@ struct Recorder {
     steps: usize,
     rows: Vec<MetricsRow>,
     failures: Vec<Failure>,
+    /// Optimizers to come at each failure.
+    others: Vec<usize>,
+    /// Whether there was an older spectrum at each refusal.
+    refused: Vec<bool>,
     ended: usize,
     interrupt_at: Option<(usize, Interrupt)>,
 }
 
 impl Observer for Recorder {
-    fn started(&mut self, _: OptimizerName, _: u64, _: usize, _: usize) {}
+    fn started(&mut self, _: &Start) {}
     fn stepped(&mut self, report: &StepReport) {
         assert!(report.loss.is_finite());
         self.steps += 1;
@@ -39,7 +42,12 @@ impl Observer for Recorder {
     fn epoch(&mut self, row: &MetricsRow) {
         self.rows.push(*row);
     }
-    fn failed(&mut self, failure: &Failure) {
+    fn refused(&mut self, _: &RefreshRecord, reason: &str, spectrum: bool) {
+        assert_eq!(reason, "no curvature today");
+        self.refused.push(spectrum);
+    }
+    fn failed(&mut self, failure: &Failure, others: usize) {
+        self.others.push(others);
         self.failures.push(failure.clone());
     }
     fn ended(&mut self) {
@@ -185,6 +193,24 @@ fn a_diverging_optimizer_is_stopped_and_the_others_go_on() {
         "{text}"
     );
     assert_eq!(run.record.status, RunStatus::Finished);
+    assert_eq!(recorder.others, [1]);
+    let state = "Its last good state is in stopped-fosi-hb-0.safetensors.";
+    assert!(text.contains(state), "{text}");
+}
+
+#[test]
+fn refused_refreshes_are_told_at_once_and_at_the_end() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let setup: Setup = |model| model.refuses = true;
+    let arguments = ["--optimizers", "hb,fosi-hb", "--epochs", "4"];
+    let (_, text) = train(out.path(), &arguments, setup, &mut recorder);
+    // 92 steps, a refresh every 40.
+    assert_eq!(recorder.refused, [false, false]);
+    assert!(
+        text.contains("2 of 2 refreshes of fosi-hb were refused (first: no curvature today)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -196,6 +222,8 @@ fn a_run_in_which_nothing_survives_says_so() {
     assert_eq!(status, 1);
     assert!(text.contains("No epoch was finished."), "{text}");
     assert!(!out.path().join("run/curves.svg").exists());
+    assert!(text.contains("\nmetrics.csv and run.json are in"), "{text}");
+    assert!(!text.contains("checkpoint"), "{text}");
 }
 
 #[test]
@@ -253,9 +281,10 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
     assert_eq!((status, recorder.steps), (0, 0));
     for part in [
         "logistic regression, 64 inputs, 10 classes",
-        "parameters    650",
-        "m             28",
-        "warmup        23 steps",
+        "parameters       650",
+        "m                28",
+        "warmup           23 steps",
+        "curvature-floor  0.000001",
     ] {
         assert!(text.contains(part), "`{part}` in\n{text}");
     }

@@ -18,6 +18,8 @@ pub struct Softmax {
     pub rate: f64,
     /// This optimizer gets NaN as its loss at its 30th step.
     pub diverges: Option<OptimizerName>,
+    /// Whether refreshes are refused.
+    pub refuses: bool,
     /// Each evaluation takes as long.
     pub evaluation_pause: Duration,
 }
@@ -31,6 +33,7 @@ impl Softmax {
             classes,
             rate: 0.1,
             diverges: None,
+            refuses: false,
             evaluation_pause: Duration::ZERO,
         }
     }
@@ -139,11 +142,19 @@ impl Regression<'_> {
                 products: 40,
                 seconds: 0.001,
                 interval: Some(40),
-                outcome: RefreshOutcome::Accepted {
-                    eigenvalues: vec![2.0, 1.0],
-                    residuals: vec![1e-9, 1e-8],
-                    retries: 0,
-                    scale: 1.0,
+                product_cost: None,
+                outcome: match self.setup.refuses {
+                    true => RefreshOutcome::Refused {
+                        reason: "no curvature today".to_owned(),
+                    },
+                    false => RefreshOutcome::Accepted {
+                        eigenvalues: vec![2.0, 1.0],
+                        residuals: vec![1e-9, 1e-8],
+                        retries: 0,
+                        asymmetry: Some(1e-9),
+                        shifted: false,
+                        scale: 1.0,
+                    },
                 },
             });
         }
