@@ -448,7 +448,7 @@ impl TrainConfig {
     }
 
     fn check_rates(&self) -> Result<(), ConfigError> {
-        rate("alpha", self.alpha, ABOVE_ZERO, self.alpha > 0.0)?;
+        rate("alpha", self.alpha, AT_LEAST_ZERO, self.alpha >= 0.0)?;
         let floor = self.curvature_floor;
         let allowed = floor > 0.0 && floor <= 1.0;
         rate(
@@ -495,6 +495,7 @@ impl TrainConfig {
 /// Far beyond any machine; starting a million of them takes minutes and all memory.
 const MOST_THREADS: usize = 1024;
 
+const AT_LEAST_ZERO: &str = "a finite number of at least 0";
 const ABOVE_ZERO: &str = "a finite number above 0";
 const AT_LEAST_ONE: &str = "a finite number of at least 1";
 

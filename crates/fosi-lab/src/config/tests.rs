@@ -78,8 +78,8 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("k = 0", "k + l must be at least 1"),
         ("k = 3\nl = 2\nm = 4", "at least 5 are needed"),
         (
-            "alpha = 0",
-            "--alpha is 0: allowed is a finite number above 0",
+            "alpha = -0.1",
+            "--alpha is -0.1: allowed is a finite number of at least 0",
         ),
         ("alpha = nan", "--alpha is NaN"),
         ("lr = -0.1", "--lr is -0.1"),
@@ -187,7 +187,8 @@ fn help_tells_the_defaults_of_every_task() {
         })
     });
     let configs: Vec<TrainConfig> = everything.collect();
-    let options: [(&str, fn(&TrainConfig) -> String); 14] = [
+    type Value = fn(&TrainConfig) -> String;
+    let options: [(&str, Value); 14] = [
         ("width", |c| c.width.to_string()),
         ("sequence", |c| c.sequence.to_string()),
         ("examples", |c| or_all(c.examples)),

@@ -131,7 +131,7 @@ impl<T: Task> Workbench for Bench<T> {
 
     fn notes(&self) -> Vec<String> {
         let device = device(self.config.device).autodiff();
-        let double = device.supports_dtype(Precision::F64.dtype());
+        let double = Precision::F64.on(&device);
         let mut notes = self.task.notes();
         notes.extend(precision_note(&self.config, double));
         notes
@@ -311,7 +311,7 @@ fn precision_note(config: &TrainConfig, double: bool) -> Option<String> {
     let falls_back = fosi && config.hvp == HvpPrecision::F64 && !double;
     falls_back.then(|| {
         let device = config.device;
-        format!("Hessian-vector products are taken in f32: {device} has no f64")
+        format!("Hessian-vector products are taken in f32: {device} doesn't compute in f64")
     })
 }
 
