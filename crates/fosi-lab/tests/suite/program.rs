@@ -28,7 +28,7 @@ fn unread(arguments: &[&str], close_stderr: bool) -> Output {
 
 #[test]
 fn an_error_that_nobody_reads_keeps_its_exit_status() {
-    let output = unread(&["train", "lr", "--alpha", "0"], true);
+    let output = unread(&["train", "lr", "--alpha", "-1"], true);
     assert_eq!(output.status.code(), Some(2));
     let output = unread(
         &["train", "lr", "--epochs", "1", "--optimizers", "hb"],
