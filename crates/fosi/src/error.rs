@@ -52,7 +52,7 @@ pub enum Error {
         limit: f64,
     },
     /// The spectrum could not be estimated; the previous one, if any, stays in use.
-    #[error("the refresh at step {step} failed and the previous spectrum stays in use: {source}")]
+    #[error("the refresh at step {step} failed, and the optimizer goes on as it was: {source}")]
     Refresh {
         /// Number of steps that had been taken.
         step: u64,
