@@ -69,6 +69,11 @@ impl StepSizes {
         self.current
     }
 
+    /// Forgets the sizes tried since the last one that served: all are open again for the next product.
+    pub fn restart(&mut self) {
+        self.current = self.start;
+    }
+
     /// The next size for the same product; `None` when all have been tried.
     pub fn next_size(&mut self) -> Option<f64> {
         let next = if self.current > 0.0 {
@@ -235,9 +240,12 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
     }
 
     fn shift(&mut self) -> Result<bool, BoxError> {
-        let (Scheme::Forward(_), Some(seed)) = (&self.scheme, self.shift_seed.take()) else {
+        let (Scheme::Forward(steps), Some(seed)) = (&mut self.scheme, self.shift_seed.take())
+        else {
             return Ok(false);
         };
+        // None of them served; the last one tried is the one that drowns in rounding first.
+        steps.restart();
         self.near.shift(seed, 1e-6);
         self.started = false;
         Ok(true)

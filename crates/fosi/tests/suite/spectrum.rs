@@ -537,3 +537,36 @@ fn the_seed_is_honoured() {
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
 }
+
+#[test]
+fn after_a_shift_all_step_sizes_are_open_again() {
+    use fosi::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
+    let mut at = Vec::new();
+    let gradient = |x: &[f64], g: &mut [f64]| {
+        at.push(x[0]);
+        g.copy_from_slice(x);
+        Ok(())
+    };
+    let mut quotient = DifferenceQuotient::new(HostGradient::<_, f64>::new(&[0.0], gradient));
+    let mut out = [0.0];
+    quotient.apply(&[1.0], &mut out).unwrap();
+    while quotient.retry(&[1.0], &mut out).unwrap() {}
+    assert!(quotient.shift().unwrap());
+    quotient.apply(&[1.0], &mut out).unwrap();
+    quotient.retry(&[1.0], &mut out).unwrap();
+    assert!(!quotient.shift().unwrap());
+    drop(quotient);
+    // θ, then ±1e-9 down to ±1e-11; θ + ζ, then the same sizes from the first.
+    let sizes =
+        |from: usize, points: &[f64]| -> Vec<f64> { points.iter().map(|x| x - at[from]).collect() };
+    let (before, after) = (sizes(0, &at[1..7]), sizes(7, &at[8..]));
+    assert_eq!((at[0], before.len(), after.len()), (0.0, 6, 2));
+    let expected = [1e-9, -1e-9, 1e-10, -1e-10, 1e-11, -1e-11];
+    let found = before
+        .iter()
+        .zip(expected)
+        .chain(after.iter().zip(expected));
+    for (found, expected) in found {
+        assert!((found - expected).abs() < 1e-15, "{found:e}");
+    }
+}
