@@ -14,7 +14,8 @@ use super::SymmetricOperator;
 use crate::error::{BoxError, Error, require};
 use crate::space::{Host, Scalar, Space};
 
-/// The step sizes that a guarded forward difference tries: ε, −ε, ε/10, −ε/10, … down to the smallest.
+/// The step sizes that a guarded forward difference tries: ε, −ε, ε/10, −ε/10, … down to the smallest; for the first
+/// product at last ±10ε, since along a random direction a product can be so short that it drowns in rounding at ε.
 ///
 /// A product starts from the size that served the one before; the size never grows again.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct StepSizes {
     start: f64,
     current: f64,
     smallest: f64,
+    /// Products begun.
+    products: u64,
 }
 
 impl Default for StepSizes {
@@ -31,6 +34,7 @@ impl Default for StepSizes {
             start: 1e-9,
             current: 1e-9,
             smallest: 1e-11,
+            products: 0,
         }
     }
 }
@@ -59,11 +63,13 @@ impl StepSizes {
             start,
             current: start,
             smallest,
+            products: 0,
         })
     }
 
     /// The first size for a new product.
     pub fn first(&mut self) -> f64 {
+        self.products += 1;
         self.start = self.start.min(self.current.abs());
         self.current = self.start;
         self.current
@@ -71,6 +77,7 @@ impl StepSizes {
 
     /// Forgets the sizes tried since the last one that served: all are open again for the next product.
     pub fn restart(&mut self) {
+        self.products = 0;
         self.current = self.start;
     }
 
@@ -78,13 +85,19 @@ impl StepSizes {
     pub fn next_size(&mut self) -> Option<f64> {
         let next = if self.current > 0.0 {
             -self.current
+        } else if self.current < -self.start {
+            return None;
         } else {
             -self.current / 10.0
         };
         // The tolerance absorbs the rounding of repeated divisions by ten.
-        if next.abs() < 0.999 * self.smallest {
+        let next = if next.abs() >= 0.999 * self.smallest {
+            next
+        } else if self.products == 1 {
+            10.0 * self.start
+        } else {
             return None;
-        }
+        };
         self.current = next;
         Some(next)
     }

@@ -556,17 +556,41 @@ fn after_a_shift_all_step_sizes_are_open_again() {
     quotient.retry(&[1.0], &mut out).unwrap();
     assert!(!quotient.shift().unwrap());
     drop(quotient);
-    // θ, then ±1e-9 down to ±1e-11; θ + ζ, then the same sizes from the first.
+    // θ, then ±1e-9 down to ±1e-11 and at last ±1e-8; θ + ζ, then the same sizes from the first.
     let sizes =
         |from: usize, points: &[f64]| -> Vec<f64> { points.iter().map(|x| x - at[from]).collect() };
-    let (before, after) = (sizes(0, &at[1..7]), sizes(7, &at[8..]));
-    assert_eq!((at[0], before.len(), after.len()), (0.0, 6, 2));
-    let expected = [1e-9, -1e-9, 1e-10, -1e-10, 1e-11, -1e-11];
+    let (before, after) = (sizes(0, &at[1..9]), sizes(9, &at[10..]));
+    assert_eq!((at[0], before.len(), after.len()), (0.0, 8, 2));
+    let expected = [1e-9, -1e-9, 1e-10, -1e-10, 1e-11, -1e-11, 1e-8, -1e-8];
     let found = before
         .iter()
         .zip(expected)
         .chain(after.iter().zip(expected));
     for (found, expected) in found {
         assert!((found - expected).abs() < 1e-15, "{found:e}");
+    }
+}
+
+#[test]
+fn a_short_first_product_is_not_lost_in_rounding() {
+    use fosi::operator::{DifferenceQuotient, HostGradient};
+    // Along a random direction Hv has a length of about 0.5; gradients that are off by 3e-12 an entry, as deep networks'
+    // are, make two tries at 1e-9 differ by more than the 5 % allowed.
+    let n = 400;
+    let curvature = |i: usize| if i < 3 { 7.0 - i as f64 } else { 0.02 };
+    let mut calls = 0_u64;
+    let gradient = |x: &[f64], g: &mut [f64]| {
+        calls += 1;
+        for (i, (g, x)) in g.iter_mut().zip(x).enumerate() {
+            let noise = ((i as u64 * 7919 + calls * 104_729) % 1000) as f64 / 500.0 - 1.0;
+            *g = curvature(i) * x + 3e-12 * noise;
+        }
+        Ok(())
+    };
+    let mut hessian = DifferenceQuotient::new(HostGradient::new(&vec![0.1; n], gradient));
+    let spectrum = estimate(&Host::<f64>::new(n), &mut hessian, &params(3, 0, None)).unwrap();
+    assert!(spectrum.info.retries >= 6);
+    for (i, lambda) in spectrum.eigenvalues.iter().enumerate() {
+        assert!((lambda - curvature(i)).abs() < 0.05, "{lambda}");
     }
 }
