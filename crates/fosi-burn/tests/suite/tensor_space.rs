@@ -167,26 +167,27 @@ fn a_step_is_that_of_the_host() {
     step(&Adam::default());
 }
 
-/// Losses and parameters of a run, and the eigenvalues of its refreshes.
+/// The parameters after a run, the eigenvalues of its refreshes, and its last loss.
 fn train<B, S>(
     mut optimizer: FosiOptimizer<B, S>,
     mut network: Network,
     steps: usize,
-) -> (Vec<u32>, Vec<f64>)
+) -> (Vec<u32>, Vec<f64>, f64)
 where
     S: fosi_burn::ModuleSpace,
     B: Base<S>,
 {
     let batch = Batch::new(24, &network.devices()[0]);
     let loss = |network: &Network| network.loss(&batch);
-    let mut eigenvalues = Vec::new();
+    let (mut eigenvalues, mut last) = (Vec::new(), f64::NAN);
     for _ in 0..steps {
         let done = optimizer.step(0.01, &mut network, &loss).unwrap();
+        last = done.loss;
         if let Some(attempt) = done.refresh {
             eigenvalues.extend(attempt.result.unwrap().eigenvalues);
         }
     }
-    (bits(&network), eigenvalues)
+    (bits(&network), eigenvalues, last)
 }
 
 fn floats(bits: &[u32]) -> Vec<f32> {
@@ -210,17 +211,20 @@ fn training_is_that_of_the_host() {
         if exact {
             assert_eq!(host.0, on.0);
         } else {
-            close(&floats(&on.0), &floats(&host.0), 1.0);
+            assert!((on.2 - host.2).abs() < 1e-4 * host.2, "{} {}", on.2, host.2);
         }
         let (host, on) = run(every(3, 4), 12);
         assert_eq!(host.1.len(), 9);
         for (a, b) in on.1.iter().zip(&host.1) {
             assert!((a - b).abs() < 1e-3 * host.1[0].abs(), "{a} {b}");
         }
-        // Products in f32 turn eigenvectors that lie close.
-        let bound = if exact { 1e-3 } else { 1e-2 };
-        for (a, b) in floats(&on.0).iter().zip(&floats(&host.0)) {
-            assert!((a - b).abs() < bound, "{a} {b}");
+        assert!((on.2 - host.2).abs() < 1e-3 * host.2, "{} {}", on.2, host.2);
+        // A bias before batch norm has a gradient of rounding alone, which Adam blows up: where the device rounds
+        // otherwise, only the loss can be compared.
+        if exact {
+            for (a, b) in floats(&on.0).iter().zip(&floats(&host.0)) {
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
+            }
         }
     }
     let cpu = cfg!(not(feature = "wgpu"));
