@@ -182,7 +182,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         let mut c = vec![0.0; self.space.size(&w.basis)];
         let mut square = self.space.dot(x, x);
         // Again and again: where Q nearly fills the space, little of a random vector is left.
-        for _ in 0..3 {
+        let passes = if c.is_empty() { 0 } else { 3 };
+        for _ in 0..passes {
             self.space.project(&w.basis, x, &mut c);
             correct(&self.gram_error, &mut c);
             square = self.space.subtract(&w.basis, &c, x);

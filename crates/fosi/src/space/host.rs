@@ -18,12 +18,10 @@ use crate::base::{Elementwise, MAX_STATE};
 use crate::checkpoint::Array;
 use crate::error::Error;
 
-/// Entries of a block: what is computed on the way fits in a core's first-level cache.
-const BLOCK: usize = 2048;
-/// Entries that a thread takes at a time: the memory's prefetcher likes longer runs than a block.
-const PART: usize = 4 * BLOCK;
-/// Entries of the longest run of a dot product; x stays in cache between the rows.
-const RUN: usize = 32 * BLOCK;
+/// Entries of a block: what is computed on the way fits in a core's caches.
+const BLOCK: usize = 8192;
+/// Entries of a block where a first-level cache has to hold several vectors, or a second-level one all of Lanczos'.
+const SHORT: usize = 1024;
 /// Below this many entries read, starting threads costs more than it brings.
 const SERIAL: usize = 1 << 18;
 /// Vectors of a basis whose sums travel together through the reduction.
@@ -109,14 +107,21 @@ macro_rules! with_rows {
     };
 }
 
+/// Entries that a thread takes at a time, of n that are read in `cost` vectors. The memory's prefetcher likes long runs, the
+/// caches short ones where there are many vectors, and there should be about 16 to share between threads.
+fn part(n: usize, cost: usize) -> usize {
+    let most = if cost < 8 { 8 * BLOCK } else { 4 * BLOCK };
+    (n / 16).next_multiple_of(BLOCK).clamp(BLOCK, most)
+}
+
+/// Entries of a block of a step with so many vectors: few are read in short runs that leave all else in the first cache.
+fn block(rows: usize) -> usize {
+    if rows < 4 { SHORT } else { BLOCK }
+}
+
 /// Where to split a range in two: at a boundary of blocks that depends on the range alone.
 fn middle(len: usize, block: usize) -> Option<usize> {
     (len > block).then(|| len.div_ceil(block).div_ceil(2) * block)
-}
-
-/// The run of a dot product over n entries: there are about 16 to share between threads, or they are parts.
-fn run(n: usize) -> usize {
-    (n / 16).next_multiple_of(BLOCK).clamp(PART, RUN)
 }
 
 /// Runs both, on two threads where the work is large.
@@ -132,22 +137,23 @@ fn both<A: Send, B: Send>(
     }
 }
 
-/// Σ over the runs of n entries of what `leaf` adds to its sums, pairwise.
+/// Σ over the parts of n entries of what `leaf` adds to its sums, pairwise.
 fn reduce<const K: usize>(
     n: usize,
     cost: usize,
     leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
-    reduce_range(0..n, run(n), cost, leaf)
+    // Where nothing is written, long parts do for any number of vectors.
+    reduce_range(0..n, part(n, 1), cost, leaf)
 }
 
 fn reduce_range<const K: usize>(
     range: Range<usize>,
-    run: usize,
+    part: usize,
     cost: usize,
     leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
-    let Some(half) = middle(range.len(), run) else {
+    let Some(half) = middle(range.len(), part) else {
         let mut sums = [0.0; K];
         leaf(range, &mut sums);
         return sums;
@@ -156,8 +162,8 @@ fn reduce_range<const K: usize>(
     let parallel = range.len() * cost > SERIAL;
     let (mut a, b) = both(
         parallel,
-        || reduce_range(range.start..cut, run, cost, leaf),
-        || reduce_range(cut..range.end, run, cost, leaf),
+        || reduce_range(range.start..cut, part, cost, leaf),
+        || reduce_range(cut..range.end, part, cost, leaf),
     );
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
@@ -193,25 +199,27 @@ fn update<T: Send>(
     order: Order,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    update_from(x, 0, cost, order, leaf)
+    let part = part(x.len(), cost);
+    update_from(x, 0, part, cost, order, leaf)
 }
 
 fn update_from<T: Send>(
     x: &mut [T],
     start: usize,
+    part: usize,
     cost: usize,
     order: Order,
     leaf: &(impl Fn(usize, &mut [T]) -> f64 + Sync),
 ) -> f64 {
-    let Some(half) = middle(x.len(), PART) else {
+    let Some(half) = middle(x.len(), part) else {
         return leaf(start, x);
     };
     let parallel = x.len() * cost > SERIAL;
     let (left, right) = x.split_at_mut(half);
     let (a, b) = order.both(
         parallel,
-        || update_from(left, start, cost, order, leaf),
-        || update_from(right, start + half, cost, order, leaf),
+        || update_from(left, start, part, cost, order, leaf),
+        || update_from(right, start + half, part, cost, order, leaf),
     );
     a + b
 }
@@ -246,10 +254,10 @@ impl<'a, T> StepBlock<'a, T> {
         }
     }
 
-    /// Takes the first block off; `None` where nothing is left.
+    /// Takes the first block of this length off; `None` where nothing is left.
     #[inline(always)]
-    fn next_block(&mut self) -> Option<Self> {
-        let len = BLOCK.min(self.gradient.len());
+    fn next_block(&mut self, len: usize) -> Option<Self> {
+        let len = len.min(self.gradient.len());
         if len == 0 {
             return None;
         }
@@ -295,8 +303,18 @@ fn step_parts<const K: usize, T: Scalar>(
     cost: usize,
     leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
+    let part = part(block.gradient.len(), cost);
+    step_range(block, part, cost, leaf)
+}
+
+fn step_range<const K: usize, T: Scalar>(
+    block: StepBlock<'_, T>,
+    part: usize,
+    cost: usize,
+    leaf: &(impl Fn(StepBlock<'_, T>, &mut [f64; K]) + Sync),
+) -> [f64; K] {
     let len = block.gradient.len();
-    let Some(half) = middle(len, PART) else {
+    let Some(half) = middle(len, part) else {
         let mut sums = [0.0; K];
         leaf(block, &mut sums);
         return sums;
@@ -304,8 +322,8 @@ fn step_parts<const K: usize, T: Scalar>(
     let (left, right) = block.split(half);
     let (mut a, b) = Order::Backward.both(
         len * cost > SERIAL,
-        || step_parts::<K, T>(left, cost, leaf),
-        || step_parts::<K, T>(right, cost, leaf),
+        || step_range::<K, T>(left, part, cost, leaf),
+        || step_range::<K, T>(right, part, cost, leaf),
     );
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
@@ -361,9 +379,14 @@ fn project_rows<B: Stored, T: Scalar>(
                     let (first, rest) = sums.split_at_mut(GROUP);
                     if pair {
                         let y = &y[range.clone()];
-                        dot_block(fused, row, [x, y], [&mut first[..k], &mut rest[..k]]);
+                        dot_block::<2, B, T, T>(
+                            fused,
+                            row,
+                            [x, y],
+                            [&mut first[..k], &mut rest[..k]],
+                        );
                     } else {
-                        dot_block(fused, row, [x], [&mut first[..k]]);
+                        dot_block::<1, B, T, T>(fused, row, [x], [&mut first[..k]]);
                     }
                     if with_square {
                         rest[GROUP] = square_block(fused, x);
@@ -383,21 +406,20 @@ fn project_rows<B: Stored, T: Scalar>(
 
 /// x ← x − Vc and the new ‖x‖² for the rows of one precision.
 fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
-    // In f64: what Lanczos subtracts may leave little.
-    let c = Weights::new::<f64>(c);
+    let c = Weights::new::<T>(c);
     update(x, rows.len() + 1, Order::Backward, &|start, x| {
         vectorised(
             #[inline(always)]
             |fused| {
-                let mut sum = Aligned::<BLOCK, f64>::ZERO;
+                let mut sum = Aligned::<BLOCK, T>::ZERO;
                 let mut square = 0.0;
                 for (i, x) in x.chunks_mut(BLOCK).enumerate() {
                     let start = start + i * BLOCK;
                     let sum = sum.first(x.len());
                     let row = |i: usize| &rows[i][start..start + x.len()];
                     combine_block(fused, row, [c], [&mut *sum]);
-                    for (x, sum) in x.iter_mut().zip(sum.iter()) {
-                        *x = T::store(x.load() - sum);
+                    for (x, &mut sum) in x.iter_mut().zip(sum) {
+                        *x = (x.scale(1.0 / c.unit) - sum).scale(c.unit);
                     }
                     square += square_block(fused, x);
                 }
@@ -418,16 +440,18 @@ fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
 }
 
 /// W = V·Y, block by block, for the columns Y, and WᵀW, taken while the block is in cache.
-fn rotate_rows<A: Stored, B: Stored>(
+fn rotate_rows<A: Stored, B: Stored, T: Scalar>(
     rows: &[Vec<A>],
     columns: &[Vec<f64>],
     dim: usize,
 ) -> (Vec<Vec<B>>, Vec<f64>) {
     let k = columns.len();
     let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
-    let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
+    let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(SHORT))
+        .map(|_| Vec::with_capacity(k))
+        .collect();
     for row in &mut out {
-        for (block, part) in blocks.iter_mut().zip(row.chunks_mut(BLOCK)) {
+        for (block, part) in blocks.iter_mut().zip(row.chunks_mut(SHORT)) {
             block.push(part);
         }
     }
@@ -436,29 +460,21 @@ fn rotate_rows<A: Stored, B: Stored>(
         vectorised(
             #[inline(always)]
             |fused| {
-                let start = index * BLOCK;
-                let (mut first, mut second) =
-                    (Aligned::<BLOCK, f64>::ZERO, Aligned::<BLOCK, f64>::ZERO);
-                for (parts, columns) in parts.chunks_mut(2).zip(columns.chunks(2)) {
-                    let len = parts[0].len();
-                    let row = |i: usize| &rows[i][start..start + len];
-                    let (first, second) = (first.first(len), second.first(len));
-                    if let [one, two] = columns {
-                        let columns = [one, two].map(|c| Weights::new::<f64>(c));
-                        combine_block(fused, row, columns, [&mut *first, &mut *second]);
-                    } else {
-                        let column = Weights::new::<f64>(&columns[0]);
-                        combine_block(fused, row, [column], [&mut *first]);
+                let start = index * SHORT;
+                let range = start..dim.min(start + SHORT);
+                let row = |i: usize| &rows[i][range.clone()];
+                for (parts, columns) in parts.chunks_mut(5).zip(columns.chunks(5)) {
+                    if columns.len() == 5 {
+                        combine_columns::<5, A, B, T>(fused, row, columns, parts);
+                        continue;
                     }
-                    for (part, sum) in parts.iter_mut().zip([first, second]) {
-                        for (entry, sum) in part.iter_mut().zip(sum.iter()) {
-                            *entry = B::store(*sum);
-                        }
+                    for (parts, columns) in parts.chunks_mut(1).zip(columns.chunks(1)) {
+                        combine_columns::<1, A, B, T>(fused, row, columns, parts);
                     }
                 }
                 for (i, x) in parts.iter().enumerate() {
                     let lower = &mut gram[i * k..=i * k + i];
-                    dot_block(fused, |j| &*parts[j], [&**x], [lower]);
+                    dot_block::<1, B, B, T>(fused, |j| &*parts[j], [&**x], [lower]);
                 }
             },
         );
@@ -477,6 +493,31 @@ fn rotate_rows<A: Stored, B: Stored>(
     (out, symmetric(gram, k))
 }
 
+/// partₚ ← Σᵢ columnₚᵢ·rowᵢ on one block, each row read once for all P.
+#[inline(always)]
+fn combine_columns<'a, const P: usize, A: Stored, B: Stored, T: Scalar>(
+    fused: bool,
+    row: impl Fn(usize) -> &'a [A],
+    columns: &[Vec<f64>],
+    parts: &mut [&mut [B]],
+) {
+    let len = parts[0].len();
+    let mut sums = [const { Aligned::<SHORT, T>::ZERO }; P];
+    // Entries of orthonormal columns: the unit is 1.
+    let weights = std::array::from_fn(|p| Weights::new::<T>(&columns[p]));
+    combine_block::<P, A, T>(
+        fused,
+        row,
+        weights,
+        sums.each_mut().map(|sum| sum.first(len)),
+    );
+    for (part, sum) in parts.iter_mut().zip(&mut sums) {
+        for (entry, sum) in part.iter_mut().zip(sum.first(len)) {
+            *entry = B::store(sum.load());
+        }
+    }
+}
+
 /// The matrix whose lower triangle is given, row by row.
 fn symmetric(mut lower: Vec<f64>, k: usize) -> Vec<f64> {
     for i in 0..k {
@@ -487,7 +528,7 @@ fn symmetric(mut lower: Vec<f64>, k: usize) -> Vec<f64> {
     lower
 }
 
-/// The middle pass of a step, and the last one where the base is linear or there is no basis.
+/// The middle pass of a step, and the last one where the base is linear; all of it where there is no basis.
 fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
@@ -495,7 +536,15 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     block: StepBlock<'_, T>,
 ) -> Moved {
     let cost = rows.len() + E::STATE + 2;
-    if rows.is_empty() || E::LINEAR {
+    if rows.is_empty() {
+        let [square] = step_parts::<1, T>(block, cost, &|part, sums| {
+            sums[0] = plain_part::<E, T>(coefficients, split, part);
+        });
+        return Moved {
+            complement_norm: square.sqrt(),
+        };
+    }
+    if E::LINEAR {
         let [square] = step_parts::<1, T>(block, cost, &|part, sums| {
             sums[0] = linear_part::<E, T, B>(rows, coefficients, split, part);
         });
@@ -541,7 +590,7 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
                     |fused| {
                         let x = &direction[range.clone()];
                         let row = |i: usize| &group[i][range.clone()];
-                        dot_block(fused, row, [x], [&mut sums[..group.len()]]);
+                        dot_block::<1, B, T, T>(fused, row, [x], [&mut sums[..group.len()]]);
                     },
                 );
             })
@@ -566,6 +615,7 @@ fn finish<T: Scalar, B: Stored>(
 ) {
     let along = Weights::new::<T>(along);
     let (keep, scale) = (1.0 - split.decay, split.scale);
+    let len = block(rows.len());
     update(
         parameters,
         rows.len() + 2,
@@ -575,8 +625,8 @@ fn finish<T: Scalar, B: Stored>(
                 #[inline(always)]
                 |fused| {
                     let mut sum = Aligned::<BLOCK, T>::ZERO;
-                    for (i, parameters) in parameters.chunks_mut(BLOCK).enumerate() {
-                        let start = start + i * BLOCK;
+                    for (i, parameters) in parameters.chunks_mut(len).enumerate() {
+                        let start = start + i * len;
                         let range = start..start + parameters.len();
                         let sum = sum.first(parameters.len());
                         combine_block(fused, |i| &rows[i][range.clone()], [along], [&mut *sum]);
@@ -591,6 +641,37 @@ fn finish<T: Scalar, B: Stored>(
             )
         },
     );
+}
+
+/// A whole step of the base alone on one part; returns ‖d_b‖².
+#[inline(always)]
+fn plain_part<E: Elementwise, T: Scalar>(
+    coefficients: &E::Coefficients,
+    split: &Split<'_, HostBasis<T>>,
+    mut part: StepBlock<'_, T>,
+) -> f64 {
+    let (gamma, keep, scale) = (split.gradient_scale, 1.0 - split.decay, split.scale);
+    vectorised(
+        #[inline(always)]
+        |fused| {
+            let mut direction = Aligned::<SHORT, T>::ZERO;
+            let mut square = 0.0;
+            let mut rest = part.reborrow();
+            while let Some(front) = rest.next_block(SHORT) {
+                let n = front.gradient.len();
+                let direction = direction.first(n);
+                let (gradient, parameters) = (front.gradient, &mut front.parameters[..n]);
+                let mut state = front.state;
+                let clipped = |i: usize| gradient[i].scale(gamma);
+                let place = |i: usize, d: T| {
+                    parameters[i] = parameters[i].scale(keep) - d.scale(scale);
+                };
+                apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
+                square += square_block(fused, direction);
+            }
+            square
+        },
+    )
 }
 
 /// A whole step on one part for a linear base, whose direction has no part in the subspace; returns ‖d_b‖².
@@ -612,31 +693,23 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
             let (mut sum, mut along) = (Aligned::<BLOCK, T>::ZERO, Aligned::<BLOCK, T>::ZERO);
             let mut square = 0.0;
             let mut rest = part.reborrow();
-            while let Some(front) = rest.next_block() {
+            while let Some(front) = rest.next_block(block(rows.len())) {
                 let n = front.gradient.len();
                 let range = front.start..front.start + n;
                 let direction = direction.first(n);
                 let (gradient, parameters) = (front.gradient, &mut front.parameters[..n]);
                 let mut state = front.state;
-                if rows.is_empty() {
-                    let clipped = |i: usize| gradient[i].scale(gamma);
-                    let place = |i: usize, d: T| {
-                        parameters[i] = parameters[i].scale(keep) - d.scale(scale);
-                    };
-                    apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
-                } else {
-                    let (sum, along) = (sum.first(n), along.first(n));
-                    let row = |i: usize| &rows[i][range.clone()];
-                    combine_block(fused, row, [c, newton], [&mut *sum, &mut *along]);
-                    let complement =
-                        |i: usize| (gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
-                    let place = |i: usize, d: T| {
-                        // θ is rounded once.
-                        let move_by = d.scale(scale) + along[i].scale(newton.unit);
-                        parameters[i] = parameters[i].scale(keep) - move_by;
-                    };
-                    apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
-                }
+                let (sum, along) = (sum.first(n), along.first(n));
+                let row = |i: usize| &rows[i][range.clone()];
+                combine_block(fused, row, [c, newton], [&mut *sum, &mut *along]);
+                let complement =
+                    |i: usize| (gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
+                let place = |i: usize, d: T| {
+                    // θ is rounded once.
+                    let move_by = d.scale(scale) + along[i].scale(newton.unit);
+                    parameters[i] = parameters[i].scale(keep) - move_by;
+                };
+                apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
                 square += square_block(fused, direction);
             }
             square
@@ -661,7 +734,7 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
         |fused| {
             let mut sum = Aligned::<BLOCK, T>::ZERO;
             let mut rest = part.reborrow();
-            while let Some(front) = rest.next_block() {
+            while let Some(front) = rest.next_block(block(rows.len())) {
                 let n = front.gradient.len();
                 let range = front.start..front.start + n;
                 let mut state = front.state;
@@ -679,7 +752,7 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
                 );
                 let direction = &*front.direction;
                 let row = |i: usize| &group[i][range.clone()];
-                dot_block(fused, row, [direction], [&mut sums[..group.len()]]);
+                dot_block::<1, B, T, T>(fused, row, [direction], [&mut sums[..group.len()]]);
                 sums[GROUP] += square_block(fused, direction);
             }
         },
@@ -805,9 +878,9 @@ impl<T: Scalar> Space for Host<T> {
         }
         let dim = self.dim;
         let (rows, gram) = with_rows!(basis, rows => match self.storage {
-            Storage::Full => wrapped(rotate_rows(rows, columns, dim), Rows::Full),
-            Storage::Single => wrapped(rotate_rows(rows, columns, dim), Rows::Single),
-            Storage::Bf16 => wrapped(rotate_rows(rows, columns, dim), Rows::Bf16),
+            Storage::Full => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Full),
+            Storage::Single => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Single),
+            Storage::Bf16 => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Bf16),
         });
         let size = columns.len();
         (HostBasis { rows, size }, gram)

@@ -9,4 +9,5 @@ mod momentum;
 mod schedule;
 mod spectrum;
 mod step;
+mod sums;
 mod theory;

@@ -1,0 +1,76 @@
+//! Sums of f32 vectors on the host against sums in f64.
+
+use fosi::{Host, Space};
+
+/// Smooth and of both signs, largest entry near 1.
+fn wave(n: usize, frequency: f64) -> Vec<f64> {
+    (0..n).map(|i| (frequency * i as f64 + 0.3).sin()).collect()
+}
+
+fn single(x: &[f64], scale: f64) -> Vec<f32> {
+    x.iter().map(|x| (x * scale) as f32).collect()
+}
+
+/// ⟨x, y⟩ and Σ|xᵢyᵢ|.
+fn exact(x: &[f32], y: &[f32]) -> (f64, f64) {
+    let products = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y));
+    products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()))
+}
+
+/// Lengths on both sides of what the loops take at a time.
+const LENGTHS: [usize; 7] = [1, 127, 128, 129, 5_000, 8_193, 300_001];
+
+#[test]
+fn dot_products_are_exact_to_single_rounding_wherever_they_are_representable() {
+    for n in LENGTHS {
+        let space = Host::<f32>::new(n);
+        // At both ends f32 products over- or underflow; their f64 sums don't.
+        for (a, b) in [
+            (1.0, 1.0),
+            (1e-20, 1e-20),
+            (1e-42, 1e-3),
+            (1e19, 1e20),
+            (3e38, 3e38),
+        ] {
+            let (x, y) = (single(&wave(n, 0.7), a), single(&wave(n, 0.11), b));
+            for (x, y) in [(&x, &y), (&x, &x)] {
+                let (sum, size) = exact(x, y);
+                let error = (space.dot(x, y) - sum).abs();
+                // Below f32's smallest normal number, products have few digits.
+                let grain = if std::ptr::eq(x, y) {
+                    0.0
+                } else {
+                    n as f64 * 1e-45
+                };
+                assert!(
+                    error <= 2e-7 * size + grain,
+                    "n = {n}, {a}·{b}: {error}, {size}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn projections_of_huge_vectors_stay_finite() {
+    for n in LENGTHS {
+        let space = Host::<f32>::new(n);
+        let mut basis = space.basis(7);
+        let rows: Vec<Vec<f32>> = (0..7)
+            .map(|i| single(&wave(n, 0.1 + 0.2 * i as f64), 1.0))
+            .collect();
+        for row in &rows {
+            space.push(&mut basis, 1.0, row);
+        }
+        // Of one sign with the first row's entries: its sums overflow.
+        let x: Vec<f32> = rows[0].iter().map(|r| 3e38 * r.signum()).collect();
+        let mut c = [0.0; 7];
+        let square = space.project(&basis, &x, &mut c);
+        let (sum, size) = exact(&x, &x);
+        assert!((square - sum).abs() <= 2e-7 * size, "n = {n}");
+        for (c, row) in c.iter().zip(&rows) {
+            let (sum, size) = exact(&x, row);
+            assert!((c - sum).abs() <= 2e-7 * size, "n = {n}: {c}, {sum}");
+        }
+    }
+}
