@@ -234,11 +234,13 @@ impl Space for TensorSpace {
         };
         let rows: Vec<Tensor<1>> = columns.iter().map(rotated).collect();
         let k = rows.len();
-        let mut gram = vec![0.0; k * k];
+        let mut lower = vec![0.0; k * (k + 1) / 2];
         if k > 0 {
-            let pairs = rows.iter().flat_map(|x| rows.iter().map(|y| dot(x, y)));
-            numbers(pairs, &mut gram);
+            let pairs = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j)));
+            numbers(pairs.map(|(i, j)| dot(&rows[i], &rows[j])), &mut lower);
         }
+        let entry = |i: usize, j: usize| lower[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)];
+        let gram = (0..k * k).map(|at| entry(at / k, at % k)).collect();
         (TensorBasis { rows }, gram)
     }
 

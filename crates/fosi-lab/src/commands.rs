@@ -16,7 +16,7 @@ use crate::interrupt::{self, Interrupt};
 use crate::plot::{Figure, PlotError, to_png, to_svg};
 use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
 use crate::runs::{
-    Checkpoint, Failure, Run, RunError, RunFolder, RunStatus, check_folder, replace_file,
+    Checkpoint, Failure, Run, RunError, RunFolder, RunStatus, check_folder, read_runs, replace_file,
 };
 use crate::summary::{PaperTables, render, summarize};
 use crate::tasks::TaskError;
@@ -288,47 +288,6 @@ pub fn data(command: &DataCommand, out: &mut dyn Write) -> Result<i32, CommandEr
     Ok(if damaged { 2 } else { status })
 }
 
-fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
-    let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
-    let mut runs = runs?;
-    let names: Vec<String> = runs.iter().map(|run| run.record.name.clone()).collect();
-    for (index, name) in distinct_names(folders, &names).into_iter().enumerate() {
-        runs[index].record.name = name;
-    }
-    Ok(runs)
-}
-
-/// The runs' names; of those that share one, as much of the end of their folders' paths as tells them apart.
-fn distinct_names(folders: &[PathBuf], names: &[String]) -> Vec<String> {
-    let parts: Vec<Vec<String>> = folders
-        .iter()
-        .map(|folder| {
-            let whole = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-            let part = |part: std::path::Component| part.as_os_str().display().to_string();
-            whole.components().map(part).collect()
-        })
-        .collect();
-    let end = |index: usize, length: usize| {
-        let parts: &[String] = &parts[index];
-        parts[parts.len().saturating_sub(length)..].join("/")
-    };
-    let name = |index: usize| {
-        let same = |other: &usize| *other != index && names[*other] == names[index];
-        let others: Vec<usize> = (0..names.len()).filter(same).collect();
-        if others.is_empty() {
-            return names[index].clone();
-        }
-        let apart = |length: &usize| {
-            others
-                .iter()
-                .all(|o| end(*o, *length) != end(index, *length))
-        };
-        let length = (1..parts[index].len()).find(apart).unwrap_or(1);
-        end(index, length)
-    };
-    (0..names.len()).map(name).collect()
-}
-
 fn make_folder(folder: &Path) -> Result<(), RunError> {
     check_folder(folder)?;
     std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
@@ -473,17 +432,5 @@ fn print_failure(failure: &Failure, folder: &Path, out: &mut dyn Write) -> std::
             writeln!(out, "  Its newest checkpoint is of step {step}.")
         }
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_one_name_are_told_apart_by_their_folders() {
-        let folders = ["/none/a/x/r", "/none/b/x/r", "/none/b/q"].map(PathBuf::from);
-        let names = ["r", "r", "q"].map(str::to_owned);
-        assert_eq!(distinct_names(&folders, &names), ["a/x/r", "b/x/r", "q"]);
     }
 }

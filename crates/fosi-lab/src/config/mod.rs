@@ -474,12 +474,7 @@ impl TrainConfig {
             allowed,
         )?;
         let decay = self.weight_decay;
-        rate(
-            "weight-decay",
-            decay,
-            "a finite number of at least 0",
-            decay >= 0.0,
-        )?;
+        rate("weight-decay", decay, AT_LEAST_ZERO, decay >= 0.0)?;
         match self.schedule {
             RefreshSchedule::Overhead(rho) => rate(
                 "overhead",

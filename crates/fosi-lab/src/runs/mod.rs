@@ -6,6 +6,7 @@ mod folder;
 mod machine;
 mod metrics;
 mod record;
+mod several;
 
 pub use checkpoint::{Checkpoint, Progress, TraineeState};
 pub use error::RunError;
@@ -17,3 +18,4 @@ pub use record::{
     DataDescription, Failure, ModelDescription, RefreshOutcome, RefreshRecord, RunRecord,
     RunStatus, Versions,
 };
+pub use several::read_runs;

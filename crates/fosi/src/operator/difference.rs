@@ -167,8 +167,8 @@ pub struct DifferenceQuotient<G> {
 }
 
 impl<G: GradientNear> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, each times max(1, ‖θ‖∞). The gradient at
-    /// the point is computed with the first product.
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, the first product of an estimation at last
+    /// also at 1e-8, each times max(1, ‖θ‖∞). The gradient at the point is computed with the first product.
     pub fn new(near: G) -> Self {
         Self::with_steps(near, StepSizes::default())
     }

@@ -3,6 +3,7 @@
 //! Every operation walks blocks that stay in cache, split over rayon's threads at places that depend on n alone,
 //! and adds partial sums pairwise in that fixed order: the bits don't depend on the number of threads.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use half::bf16;
@@ -85,6 +86,16 @@ enum Rows<T> {
     Full(Vec<Vec<T>>),
     Single(Vec<Vec<f32>>),
     Bf16(Vec<Vec<bf16>>),
+}
+
+impl<T: Scalar> HostBasis<T> {
+    /// The vectors in the space's own precision, which Lanczos' are in already.
+    fn whole_rows(&self, space: &Host<T>) -> Cow<'_, [Vec<T>]> {
+        match &self.rows {
+            Rows::Full(rows) => Cow::Borrowed(&rows[..self.size]),
+            _ => (0..self.size).map(|i| space.column(self, i)).collect(),
+        }
+    }
 }
 
 /// Evaluates an expression with `rows` bound to the vectors in whichever precision they have.
@@ -357,6 +368,13 @@ fn apply_rule<E: Elementwise, T: Scalar>(
     }
 }
 
+/// g₂ = γg − Vc at an entry of a block, given Vc in a unit.
+#[inline(always)]
+fn complement<T: Scalar>(gradient: &[T], gamma: f64, sum: &[T], unit: f64) -> impl Fn(usize) -> T {
+    let sum = &sum[..gradient.len()];
+    move |i| (gradient[i].scale(gamma / unit) - sum[i]).scale(unit)
+}
+
 /// Vᵀx and ‖x‖² for the rows of one precision, and Vᵀy where there is a y.
 fn project_rows<B: Stored, T: Scalar>(
     rows: &[Vec<B>],
@@ -440,8 +458,8 @@ fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
 }
 
 /// W = V·Y, block by block, for the columns Y, and WᵀW, taken while the block is in cache.
-fn rotate_rows<A: Stored, B: Stored, T: Scalar>(
-    rows: &[Vec<A>],
+fn rotate_rows<B: Stored, T: Scalar>(
+    rows: &[Vec<T>],
     columns: &[Vec<f64>],
     dim: usize,
 ) -> (Vec<Vec<B>>, Vec<f64>) {
@@ -465,11 +483,11 @@ fn rotate_rows<A: Stored, B: Stored, T: Scalar>(
                 let row = |i: usize| &rows[i][range.clone()];
                 for (parts, columns) in parts.chunks_mut(5).zip(columns.chunks(5)) {
                     if columns.len() == 5 {
-                        combine_columns::<5, A, B, T>(fused, row, columns, parts);
+                        combine_columns::<5, B, T>(fused, row, columns, parts);
                         continue;
                     }
                     for (parts, columns) in parts.chunks_mut(1).zip(columns.chunks(1)) {
-                        combine_columns::<1, A, B, T>(fused, row, columns, parts);
+                        combine_columns::<1, B, T>(fused, row, columns, parts);
                     }
                 }
                 for (i, x) in parts.iter().enumerate() {
@@ -495,9 +513,9 @@ fn rotate_rows<A: Stored, B: Stored, T: Scalar>(
 
 /// partₚ ← Σᵢ columnₚᵢ·rowᵢ on one block, each row read once for all P.
 #[inline(always)]
-fn combine_columns<'a, const P: usize, A: Stored, B: Stored, T: Scalar>(
+fn combine_columns<'a, const P: usize, B: Stored, T: Scalar>(
     fused: bool,
-    row: impl Fn(usize) -> &'a [A],
+    row: impl Fn(usize) -> &'a [T],
     columns: &[Vec<f64>],
     parts: &mut [&mut [B]],
 ) {
@@ -505,7 +523,7 @@ fn combine_columns<'a, const P: usize, A: Stored, B: Stored, T: Scalar>(
     let mut sums = [const { Aligned::<SHORT, T>::ZERO }; P];
     // Entries of orthonormal columns: the unit is 1.
     let weights = std::array::from_fn(|p| Weights::new::<T>(&columns[p]));
-    combine_block::<P, A, T>(
+    combine_block::<P, T, T>(
         fused,
         row,
         weights,
@@ -702,8 +720,7 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
                 let (sum, along) = (sum.first(n), along.first(n));
                 let row = |i: usize| &rows[i][range.clone()];
                 combine_block(fused, row, [c, newton], [&mut *sum, &mut *along]);
-                let complement =
-                    |i: usize| (gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
+                let complement = complement(gradient, gamma, sum, c.unit);
                 let place = |i: usize, d: T| {
                     // θ is rounded once.
                     let move_by = d.scale(scale) + along[i].scale(newton.unit);
@@ -741,8 +758,7 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
                 let sum = sum.first(n);
                 let row = |i: usize| &rows[i][range.clone()];
                 combine_block(fused, row, [c], [&mut *sum]);
-                let complement =
-                    |i: usize| (front.gradient[i].scale(gamma / c.unit) - sum[i]).scale(c.unit);
+                let complement = complement(front.gradient, gamma, sum, c.unit);
                 apply_rule::<E, T>(
                     coefficients,
                     complement,
@@ -864,7 +880,14 @@ impl<T: Scalar> Space for Host<T> {
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        with_rows!(basis, rows => project_rows(rows, x, y, c, d))
+        match &basis.rows {
+            Rows::Full(rows) => project_rows(&rows[..basis.size], x, y, c, d),
+            // Lanczos' own basis alone is worth a loop for two.
+            _ => {
+                self.project(basis, y, d);
+                self.project(basis, x, c)
+            }
+        }
     }
     fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
         with_rows!(basis, rows => subtract_rows(rows, c, x))
@@ -877,11 +900,12 @@ impl<T: Scalar> Space for Host<T> {
             (wrap(rows), gram)
         }
         let dim = self.dim;
-        let (rows, gram) = with_rows!(basis, rows => match self.storage {
-            Storage::Full => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Full),
-            Storage::Single => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Single),
-            Storage::Bf16 => wrapped(rotate_rows::<_, _, T>(rows, columns, dim), Rows::Bf16),
-        });
+        let rows = basis.whole_rows(self);
+        let (rows, gram) = match self.storage {
+            Storage::Full => wrapped(rotate_rows(&rows, columns, dim), Rows::Full),
+            Storage::Single => wrapped(rotate_rows(&rows, columns, dim), Rows::Single),
+            Storage::Bf16 => wrapped(rotate_rows(&rows, columns, dim), Rows::Bf16),
+        };
         let size = columns.len();
         (HostBasis { rows, size }, gram)
     }

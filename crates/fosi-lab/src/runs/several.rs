@@ -1,0 +1,62 @@
+//! Reading several runs, told apart by their names.
+
+use std::path::{Component, PathBuf};
+
+use super::{Run, RunError};
+
+/// Reads several runs' folders; runs that share a name get one by their folders.
+///
+/// # Errors
+/// As [`Run::read`], for the first that can't be read.
+pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
+    let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
+    let mut runs = runs?;
+    let names: Vec<String> = runs.iter().map(|run| run.record.name.clone()).collect();
+    for (index, name) in distinct_names(folders, &names).into_iter().enumerate() {
+        runs[index].record.name = name;
+    }
+    Ok(runs)
+}
+
+/// The runs' names; of those that share one, as much of the end of their folders' paths as tells them apart.
+fn distinct_names(folders: &[PathBuf], names: &[String]) -> Vec<String> {
+    let parts: Vec<Vec<String>> = folders
+        .iter()
+        .map(|folder| {
+            let whole = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+            let part = |part: Component| part.as_os_str().display().to_string();
+            whole.components().map(part).collect()
+        })
+        .collect();
+    let end = |index: usize, length: usize| {
+        let parts: &[String] = &parts[index];
+        parts[parts.len().saturating_sub(length)..].join("/")
+    };
+    let name = |index: usize| {
+        let same = |other: &usize| *other != index && names[*other] == names[index];
+        let others: Vec<usize> = (0..names.len()).filter(same).collect();
+        if others.is_empty() {
+            return names[index].clone();
+        }
+        let apart = |length: &usize| {
+            others
+                .iter()
+                .all(|o| end(*o, *length) != end(index, *length))
+        };
+        let length = (1..parts[index].len()).find(apart).unwrap_or(1);
+        end(index, length)
+    };
+    (0..names.len()).map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_name_are_told_apart_by_their_folders() {
+        let folders = ["/none/a/x/r", "/none/b/x/r", "/none/b/q"].map(PathBuf::from);
+        let names = ["r", "r", "q"].map(str::to_owned);
+        assert_eq!(distinct_names(&folders, &names), ["a/x/r", "b/x/r", "q"]);
+    }
+}
