@@ -464,6 +464,7 @@ fn rotate_rows<B: Stored, T: Scalar>(
     dim: usize,
 ) -> (Vec<Vec<B>>, Vec<f64>) {
     let k = columns.len();
+    let weights: Vec<Weights<'_>> = columns.iter().map(|c| Weights::new::<T>(c)).collect();
     let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
     let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(SHORT))
         .map(|_| Vec::with_capacity(k))
@@ -481,13 +482,13 @@ fn rotate_rows<B: Stored, T: Scalar>(
                 let start = index * SHORT;
                 let range = start..dim.min(start + SHORT);
                 let row = |i: usize| &rows[i][range.clone()];
-                for (parts, columns) in parts.chunks_mut(5).zip(columns.chunks(5)) {
-                    if columns.len() == 5 {
-                        combine_columns::<5, B, T>(fused, row, columns, parts);
+                for (parts, weights) in parts.chunks_mut(5).zip(weights.chunks(5)) {
+                    if let &[a, b, c, d, e] = weights {
+                        combine_columns(fused, row, [a, b, c, d, e], parts);
                         continue;
                     }
-                    for (parts, columns) in parts.chunks_mut(1).zip(columns.chunks(1)) {
-                        combine_columns::<1, B, T>(fused, row, columns, parts);
+                    for (parts, &one) in parts.chunks_mut(1).zip(weights) {
+                        combine_columns(fused, row, [one], parts);
                     }
                 }
                 for (i, x) in parts.iter().enumerate() {
@@ -511,27 +512,20 @@ fn rotate_rows<B: Stored, T: Scalar>(
     (out, symmetric(gram, k))
 }
 
-/// partₚ ← Σᵢ columnₚᵢ·rowᵢ on one block, each row read once for all P.
+/// partₚ ← Σᵢ cₚᵢ·rowᵢ on one block, each row read once for all P.
 #[inline(always)]
 fn combine_columns<'a, const P: usize, B: Stored, T: Scalar>(
     fused: bool,
     row: impl Fn(usize) -> &'a [T],
-    columns: &[Vec<f64>],
+    c: [Weights<'_>; P],
     parts: &mut [&mut [B]],
 ) {
     let len = parts[0].len();
     let mut sums = [const { Aligned::<SHORT, T>::ZERO }; P];
-    // Entries of orthonormal columns: the unit is 1.
-    let weights = std::array::from_fn(|p| Weights::new::<T>(&columns[p]));
-    combine_block::<P, T, T>(
-        fused,
-        row,
-        weights,
-        sums.each_mut().map(|sum| sum.first(len)),
-    );
-    for (part, sum) in parts.iter_mut().zip(&mut sums) {
+    combine_block(fused, row, c, sums.each_mut().map(|sum| sum.first(len)));
+    for ((part, sum), c) in parts.iter_mut().zip(&mut sums).zip(c) {
         for (entry, sum) in part.iter_mut().zip(sum.first(len)) {
-            *entry = B::store(sum.load());
+            *entry = B::store(sum.load() * c.unit);
         }
     }
 }
