@@ -67,17 +67,19 @@ pub struct TensorBasis {
     rows: Vec<Tensor<1>>,
 }
 
-impl TensorBasis {
-    /// ⟨rowᵢ, x⟩, each a tensor of one entry.
-    fn dots(&self, x: &Tensor<1>) -> impl Iterator<Item = Tensor<1>> {
-        self.rows.iter().map(|row| dot(row, x))
-    }
+/// ⟨rowᵢ, x⟩, each a tensor of one entry.
+fn dots(rows: &[Tensor<1>], x: &Tensor<1>) -> impl Iterator<Item = Tensor<1>> {
+    rows.iter().map(|row| dot(row, x))
+}
 
-    /// x − Vc.
-    fn subtract(&self, c: &[f64], x: Tensor<1>) -> Tensor<1> {
-        let terms = self.rows.iter().zip(c);
-        terms.fold(x, |x, (row, c)| x - row.clone().mul_scalar(*c))
-    }
+/// x − Σ cᵢ·rowᵢ.
+fn subtract<'a>(
+    rows: impl IntoIterator<Item = &'a Tensor<1>>,
+    c: &[f64],
+    x: Tensor<1>,
+) -> Tensor<1> {
+    let terms = rows.into_iter().zip(c);
+    terms.fold(x, |x, (row, c)| x - row.clone().mul_scalar(*c))
 }
 
 fn dot(x: &Tensor<1>, y: &Tensor<1>) -> Tensor<1> {
@@ -183,39 +185,31 @@ impl Space for TensorSpace {
         *y = x.clone().clamp(-limit, limit);
     }
 
-    fn basis(&self, capacity: usize) -> TensorBasis {
-        TensorBasis {
-            rows: Vec::with_capacity(capacity),
-        }
-    }
     fn size(&self, basis: &TensorBasis) -> usize {
         basis.rows.len()
-    }
-    fn push(&self, basis: &mut TensorBasis, a: f64, x: &Tensor<1>) {
-        basis.rows.push(scaled(x.clone(), a));
-    }
-    fn clear(&self, basis: &mut TensorBasis) {
-        basis.rows.clear();
     }
     fn copy_column(&self, basis: &TensorBasis, index: usize, x: &mut Tensor<1>) {
         *x = basis.rows[index].clone();
     }
     fn project(&self, basis: &TensorBasis, x: &Tensor<1>, c: &mut [f64]) -> f64 {
-        self.project_pair(basis, x, x, c, &mut [])
+        self.project_pair(&basis.rows, x, x, c, &mut [])
     }
+    fn subtract(&self, basis: &TensorBasis, c: &[f64], x: &mut Tensor<1>) -> f64 {
+        x.inplace(|x| subtract(&basis.rows, c, x));
+        self.dot(x, x)
+    }
+
     fn project_pair(
         &self,
-        basis: &TensorBasis,
+        vectors: &[Tensor<1>],
         x: &Tensor<1>,
         y: &Tensor<1>,
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        let second = basis.dots(y).take(d.len());
-        let all = basis
-            .dots(x)
-            .chain(second)
-            .chain(std::iter::once(dot(x, x)));
+        let second = dots(vectors, y).take(d.len());
+        let square = std::iter::once(dot(x, x));
+        let all = dots(vectors, x).chain(second).chain(square);
         let mut found = vec![0.0; c.len() + d.len() + 1];
         numbers(all, &mut found);
         let (coefficients, square) = found.split_at(c.len() + d.len());
@@ -223,14 +217,14 @@ impl Space for TensorSpace {
         d.copy_from_slice(&coefficients[c.len()..]);
         square[0]
     }
-    fn subtract(&self, basis: &TensorBasis, c: &[f64], x: &mut Tensor<1>) -> f64 {
-        x.inplace(|x| basis.subtract(c, x));
+    fn orthogonalise(&self, vectors: &[&Tensor<1>], c: &[f64], a: f64, x: &mut Tensor<1>) -> f64 {
+        x.inplace(|x| scaled(subtract(vectors.iter().copied(), c, x), a));
         self.dot(x, x)
     }
-    fn rotate(&self, basis: &TensorBasis, columns: &[Vec<f64>]) -> (TensorBasis, Vec<f64>) {
+    fn rotate(&self, vectors: &[Tensor<1>], columns: &[Vec<f64>]) -> (TensorBasis, Vec<f64>) {
         let rotated = |column: &Vec<f64>| {
             let negative: Vec<f64> = column.iter().map(|y| -y).collect();
-            basis.subtract(&negative, self.zeros())
+            subtract(vectors, &negative, self.zeros())
         };
         let rows: Vec<Tensor<1>> = columns.iter().map(rotated).collect();
         let k = rows.len();
@@ -255,7 +249,7 @@ impl Space for TensorSpace {
     ) -> Moved {
         let gradient = scaled(gradient.clone(), split.gradient_scale);
         let complement = match split.basis {
-            Some(basis) => basis.subtract(split.coefficients, gradient),
+            Some(basis) => subtract(&basis.rows, split.coefficients, gradient),
             None => gradient,
         };
         *direction = self.direction::<E>(coefficients, state, complement);
@@ -273,7 +267,7 @@ impl Space for TensorSpace {
             let moved =
                 scaled(parameters, 1.0 - split.decay) - scaled(direction.clone(), split.scale);
             match split.basis {
-                Some(basis) => basis.subtract(&along, moved),
+                Some(basis) => subtract(&basis.rows, &along, moved),
                 None => moved,
             }
         });

@@ -1,10 +1,14 @@
-//! The Lanczos iteration: an orthonormal basis Q of a Krylov space and T = QᵀAQ, tridiagonal.
+//! The Lanczos iteration: a nearly orthonormal basis Q of a Krylov space, and the operator on it.
+
+mod gram;
 
 use std::borrow::{Borrow, BorrowMut};
 
 use crate::error::{BoxError, LanczosError};
 use crate::operator::SymmetricOperator;
 use crate::space::Space;
+
+pub use gram::Gram;
 
 /// Settings of one Lanczos run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,41 +36,57 @@ pub struct LanczosInfo {
     pub shifted: bool,
 }
 
-/// The result of a run: T's diagonal α and off-diagonal β, with Q in the workspace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tridiagonal {
-    /// α₁ … α_m.
-    pub diagonal: Vec<f64>,
-    /// β₁ … β_{m−1}; 0 where an invariant subspace ended.
-    pub off_diagonal: Vec<f64>,
-    /// ‖A qⱼ − (what T says)‖ that each column leaves: 0 but for the last one and where a subspace ended.
+/// The operator A on the span of the vectors Q of a run, which are in the workspace.
+///
+/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and QᵀAQ the tridiagonal T.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Projected {
+    /// The symmetric part of QᵀAQ: its lower triangle, row by row.
+    pub matrix: Vec<Vec<f64>>,
+    /// QᵀQ.
+    pub gram: Gram,
+    /// The length of what A qⱼ has outside of the span of Q: 0 but for the last vector and where an invariant subspace ended.
     pub leftover: Vec<f64>,
     /// What the run did.
     pub info: LanczosInfo,
 }
 
-/// The memory of a Lanczos run, kept from one to the next: m+2 vectors.
+/// The memory of Lanczos runs, kept from one to the next: m+1 vectors.
 pub struct Workspace<S: Space> {
     /// Q, the orthonormal vectors of the last run.
-    pub basis: S::Basis,
-    current: S::Owned,
+    pub vectors: Vec<S::Owned>,
     product: S::Owned,
+    spare: Vec<S::Owned>,
 }
 
 impl<S: Space> Workspace<S> {
     /// Room for runs of `steps` steps.
     pub fn new(space: &S, steps: usize) -> Self {
         Self {
-            basis: space.basis(steps),
-            current: space.zeros(),
+            vectors: Vec::with_capacity(steps),
             product: space.zeros(),
+            spare: Vec::with_capacity(steps),
         }
+    }
+
+    fn clear(&mut self) {
+        self.spare.append(&mut self.vectors);
+    }
+
+    /// The product becomes the next vector of Q.
+    fn keep_product(&mut self, space: &S) {
+        let memory = self.spare.pop().unwrap_or_else(|| space.zeros());
+        let vector = std::mem::replace(&mut self.product, memory);
+        self.vectors.push(vector);
     }
 }
 
-/// A new vector this much shorter than the product it is the rest of has lost so many digits to
-/// cancellation that it must be orthogonalised again: with f32 vectors the error is then below 1e-6.
-const SECOND_PASS: f64 = 0.25;
+/// A coefficient this small, over β and the root of the number of vectors, is left in the next vector. QᵀQ is known, so
+/// that costs no accuracy as long as it is well conditioned.
+const NEGLIGIBLE: f64 = 0.06;
+/// A new vector this much shorter than the product it is the rest of has lost so many digits to cancellation that its
+/// length is measured, and that it may have to be orthogonalised again.
+const SECOND_PASS: f64 = 0.05;
 /// A vector that the second pass shortens this much was rounding alone (Kahan and Parlett: twice is enough).
 const DEPENDENT: f64 = 0.5;
 /// A rest within this many rounding errors of the product is no new direction.
@@ -78,15 +98,34 @@ const SUDDEN: f64 = 10.0;
 /// Two tries within this of each other have hit no kink.
 const AGREEMENT: f64 = 0.05;
 
-/// Runs Lanczos with full reorthogonalisation.
+/// Runs Lanczos with partial reorthogonalisation (after Simon 1984).
 ///
-/// Each step takes one product w = A qⱼ, its coefficients c = (QᵀQ)⁻¹Qᵀw (one pass over Q), and the rest w − Qc
-/// (another pass), which becomes q_{j+1}. QᵀQ differs from the identity by rounding; left alone, that error would
-/// grow by about ‖w‖/β a step and soon fill single precision, so its new column Qᵀqⱼ is taken in the same pass as
-/// Qᵀw, and the coefficients are corrected for it. In exact arithmetic c is (0, …, 0, β_{j−1}, αⱼ): the part below αⱼ tells, for
-/// free, how symmetric the operator is, and an operator that can is asked again where it isn't. After an invariant
-/// subspace (β within rounding of zero) the run goes on from a random vector orthogonal to all, so repeated
-/// eigenvalues come out with their multiplicity; it ends after m steps, or n.
+/// Each step takes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ, which gives the
+/// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} the
+/// rest w − Qc in units of its length β. The zeros, over β, are what q_{j+1} will have of the older vectors if they are
+/// left in; in a second pass those vectors alone are subtracted for which that is more than 0.06/√j. So much would do harm
+/// if it were not known, but with QᵀQ whatever is made from Q is as exact as if Q were orthonormal.
+///
+/// ⟨qᵢ, A qⱼ⟩ against ⟨A qᵢ, qⱼ⟩, known from the steps before, tells for free how symmetric the operator is, and an operator
+/// that can is asked again where it isn't. After an invariant subspace (β within rounding of zero) the run goes on from a
+/// random vector orthogonal to all, so repeated eigenvalues come out with their multiplicity; it ends after m steps, or n.
+///
+/// ```
+/// use fosi::Host;
+/// use fosi::lanczos::{LanczosParams, Workspace, lanczos};
+/// use fosi::operator::DenseMatrix;
+///
+/// let space = Host::<f64>::new(2);
+/// let mut matrix = DenseMatrix::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
+/// let mut workspace = Workspace::new(&space, 2);
+/// let params = LanczosParams { steps: 2, seed: 0 };
+/// let projected = lanczos(&space, &mut matrix, &params, &mut workspace)?;
+/// // With n steps QᵀAQ has all eigenvalues: their sum is 4.
+/// let trace = projected.matrix[0][0] + projected.matrix[1][1];
+/// assert!((trace - 4.0).abs() < 1e-12);
+/// assert_eq!(workspace.vectors.len(), 2);
+/// # Ok::<(), fosi::Error>(())
+/// ```
 ///
 /// # Errors
 /// See [`LanczosError`].
@@ -95,19 +134,19 @@ pub fn lanczos<S: Space>(
     operator: &mut impl SymmetricOperator<S>,
     params: &LanczosParams,
     workspace: &mut Workspace<S>,
-) -> Result<Tridiagonal, LanczosError> {
-    let mut info = LanczosInfo::default();
+) -> Result<Projected, LanczosError> {
     let mut run = Run {
         space,
         operator,
         workspace,
-        info: &mut info,
-        gram_error: Vec::new(),
+        projected: Projected::default(),
+        recurrence: Vec::new(),
+        largest_entry: 0.0,
     };
     loop {
         match run.run(params) {
             Err(LanczosError::Unresolved { step, .. }) if run.shift(step)? => {}
-            result => return result,
+            result => return result.map(|()| run.projected),
         }
     }
 }
@@ -117,84 +156,100 @@ struct Run<'a, S: Space, O> {
     space: &'a S,
     operator: &'a mut O,
     workspace: &'a mut Workspace<S>,
-    info: &'a mut LanczosInfo,
-    /// QᵀQ − I, its lower triangle row by row.
-    gram_error: Vec<Vec<f64>>,
+    projected: Projected,
+    /// A qⱼ = Σ cᵢqᵢ, as pairs (i, cᵢ).
+    recurrence: Vec<Vec<(usize, f64)>>,
+    /// σ: the largest entry of T so far, which the asymmetry is relative to.
+    largest_entry: f64,
 }
 
-/// An accepted product's coefficients Qᵀw and length.
+/// An accepted product w.
 struct Product {
+    /// c = (QᵀQ)⁻¹Qᵀw.
     coefficients: Vec<f64>,
+    /// The new row of QᵀAQ.
+    row: Vec<f64>,
+    /// ‖w‖.
     norm: f64,
+    /// ‖w − Qc‖ by Pythagoras, so only to the rounding of ‖w‖.
+    rest: f64,
+}
+
+/// What an orthogonalisation leaves of a product.
+enum Rest {
+    /// A new direction, which `product` now holds with unit length, and its length β.
+    Direction(f64),
+    /// Rounding of this length.
+    Nothing(f64),
 }
 
 impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
-    fn run(&mut self, params: &LanczosParams) -> Result<Tridiagonal, LanczosError> {
+    fn run(&mut self, params: &LanczosParams) -> Result<(), LanczosError> {
         let m = params.steps.min(self.space.dim());
-        let mut t = Tridiagonal {
-            diagonal: Vec::with_capacity(m),
-            off_diagonal: Vec::with_capacity(m),
-            leftover: Vec::with_capacity(m),
-            info: LanczosInfo::default(),
+        self.projected = Projected {
+            info: self.projected.info,
+            ..Projected::default()
         };
-        // σ: the largest entry of T so far, which the asymmetry is relative to.
-        let mut sigma = 0.0_f64;
-        let mut beta = 0.0;
-        self.space.clear(&mut self.workspace.basis);
-        self.gram_error.clear();
+        self.recurrence.clear();
+        self.largest_entry = 0.0;
+        self.workspace.clear();
         self.fresh_vector(params.seed);
         for j in 0..m {
-            let w = &mut *self.workspace;
-            self.space.push(&mut w.basis, 1.0, w.current.borrow());
-            self.gram_error.push(vec![0.0; j + 1]);
-            let product = self.product(j, beta, sigma)?;
-            let alpha = product.coefficients[j];
-            let (rest, breakdown) = self.orthogonalise(product, sigma.max(alpha.abs()));
-            t.diagonal.push(alpha);
-            sigma = sigma.max(alpha.abs());
-            let last = j + 1 == m;
-            t.leftover.push(if last || breakdown { rest } else { 0.0 });
-            if last {
+            self.workspace.keep_product(self.space);
+            let mut product = self.product(j)?;
+            self.projected.matrix.push(std::mem::take(&mut product.row));
+            self.largest_entry = self.largest_entry.max(product.coefficients[j].abs());
+            if j + 1 == m {
+                let leftover = self.leftover(product);
+                self.projected.leftover.push(leftover);
                 break;
             }
-            if breakdown {
-                self.info.breakdowns += 1;
-                beta = 0.0;
-                self.fresh_vector(params.seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
-            } else {
-                beta = rest;
-                let w = &mut *self.workspace;
-                self.space
-                    .combine(1.0 / beta, w.product.borrow(), 0.0, w.current.borrow_mut());
+            match self.orthogonalise(product) {
+                Rest::Direction(beta) => {
+                    self.projected.leftover.push(0.0);
+                    self.largest_entry = self.largest_entry.max(beta);
+                }
+                Rest::Nothing(length) => {
+                    self.projected.leftover.push(length);
+                    self.projected.info.breakdowns += 1;
+                    self.fresh_vector(params.seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
+                }
             }
-            sigma = sigma.max(beta);
-            t.off_diagonal.push(beta);
         }
-        t.info = *self.info;
-        Ok(t)
+        Ok(())
     }
 
-    /// A random unit vector orthogonal to Q, in `current`.
+    /// A random unit vector orthogonal to Q, in `product`.
     fn fresh_vector(&mut self, seed: u64) {
-        let w = &mut *self.workspace;
-        w.product = self.space.normal(seed);
-        let x = w.product.borrow_mut();
-        let mut c = vec![0.0; self.space.size(&w.basis)];
+        self.workspace.product = self.space.normal(seed);
+        let x = self.workspace.product.borrow();
         let mut square = self.space.dot(x, x);
         // Again and again: where Q nearly fills the space, little of a random vector is left.
-        let passes = if c.is_empty() { 0 } else { 3 };
+        let passes = if self.workspace.vectors.is_empty() {
+            0
+        } else {
+            3
+        };
         for _ in 0..passes {
-            self.space.project(&w.basis, x, &mut c);
-            correct(&self.gram_error, &mut c);
-            square = self.space.subtract(&w.basis, &c, x);
+            let terms = self.terms();
+            square = self.subtract(&terms, 1.0);
         }
         let norm = square.sqrt();
         let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-        self.space.combine(factor, x, 0.0, w.current.borrow_mut());
+        self.subtract(&[], factor);
     }
 
-    /// Computes A·current into `product`, as often as the symmetry check asks for.
-    fn product(&mut self, j: usize, beta: f64, sigma: f64) -> Result<Product, LanczosError> {
+    /// w ← a(w − Σ cᵢqᵢ), and the new ‖w‖².
+    fn subtract(&mut self, terms: &[(usize, f64)], a: f64) -> f64 {
+        let w = &mut *self.workspace;
+        let vectors: Vec<&S::Vector> = terms.iter().map(|&(i, _)| w.vectors[i].borrow()).collect();
+        let c: Vec<f64> = terms.iter().map(|&(_, c)| c).collect();
+        self.space
+            .orthogonalise(&vectors, &c, a, w.product.borrow_mut())
+    }
+
+    /// Computes A qⱼ into `product`, as often as the symmetry check asks for.
+    fn product(&mut self, j: usize) -> Result<Product, LanczosError> {
         let step = j + 1;
         let tolerance = self.operator.tolerance();
         let failed = |source: BoxError| LanczosError::Operator { step, source };
@@ -203,19 +258,13 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         let mut attempt = 0;
         loop {
             let w = &mut *self.workspace;
-            let out = w.product.borrow_mut();
+            let (current, out) = (w.vectors[j].borrow(), w.product.borrow_mut());
             if attempt == 0 {
-                self.operator
-                    .apply(w.current.borrow(), out)
-                    .map_err(failed)?;
-            } else if !self
-                .operator
-                .retry(w.current.borrow(), out)
-                .map_err(failed)?
-            {
+                self.operator.apply(current, out).map_err(failed)?;
+            } else if !self.operator.retry(current, out).map_err(failed)? {
                 // An operator with one way only has nothing to compare a product with.
                 if attempt == 1 {
-                    let (product, asymmetry) = self.measure(j, beta, sigma)?;
+                    let (product, asymmetry) = self.measure(j)?;
                     if asymmetry > tolerance {
                         return Err(LanczosError::Asymmetric {
                             step,
@@ -223,7 +272,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
                             tolerance,
                         });
                     }
-                    self.info.asymmetry = self.info.asymmetry.max(asymmetry);
+                    self.projected.info.asymmetry = self.projected.info.asymmetry.max(asymmetry);
                     return Ok(product);
                 }
                 return Err(LanczosError::Unresolved {
@@ -232,13 +281,13 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
                     tolerance,
                 });
             }
-            self.info.products += 1;
-            self.info.retries += usize::from(attempt > usize::from(j == 0));
-            let (product, asymmetry) = self.measure(j, beta, sigma)?;
-            let sudden = j == 0 || (j >= SETTLED && product.norm > SUDDEN * sigma);
+            self.projected.info.products += 1;
+            self.projected.info.retries += usize::from(attempt > usize::from(j == 0));
+            let (product, asymmetry) = self.measure(j)?;
+            let sudden = j == 0 || (j >= SETTLED && product.norm > SUDDEN * self.largest_entry);
             let symmetric = asymmetry <= tolerance;
             if symmetric && (!sudden || self.agrees(&mut previous, product.norm)) {
-                self.info.asymmetry = self.info.asymmetry.max(asymmetry);
+                self.projected.info.asymmetry = self.projected.info.asymmetry.max(asymmetry);
                 return Ok(product);
             }
             best = best.min(asymmetry);
@@ -246,34 +295,68 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         }
     }
 
-    /// The coefficients and ‖w‖ of the product w, and its asymmetry relative to σ.
-    fn measure(&mut self, j: usize, beta: f64, sigma: f64) -> Result<(Product, f64), LanczosError> {
-        let w = &*self.workspace;
-        let mut coefficients = vec![0.0; j + 1];
-        let gram = &mut self.gram_error[j];
-        let (product, current) = (w.product.borrow(), w.current.borrow());
-        let square = self
-            .space
-            .project_pair(&w.basis, product, current, &mut coefficients, gram);
-        gram[j] -= 1.0;
-        correct(&self.gram_error, &mut coefficients);
+    /// The product's coefficients and lengths, and its asymmetry relative to σ.
+    fn measure(&mut self, j: usize) -> Result<(Product, f64), LanczosError> {
+        let (mut row, square) = self.projections();
         if !square.is_finite() {
             return Err(LanczosError::NonFinite { step: j + 1 });
         }
-        let mut deviation = 0.0;
-        for (i, c) in coefficients[..j].iter().enumerate() {
-            let expected = if i + 1 == j { beta } else { 0.0 };
-            deviation += (c - expected) * (c - expected);
-        }
+        let mut coefficients = row.clone();
+        self.projected.gram.solve(&mut coefficients);
+        let inside: f64 = row.iter().zip(&coefficients).map(|(r, c)| r * c).sum();
         let norm = square.sqrt();
+        let mut deviation = 0.0;
+        for (i, found) in row[..j].iter_mut().enumerate() {
+            let mirrored = self.mirrored(i, j);
+            deviation += (*found - mirrored) * (*found - mirrored);
+            *found = 0.5 * (*found + mirrored);
+        }
         // Where all products so far were zero, their rounding must not look like asymmetry.
-        let size = if sigma > 0.0 { sigma } else { norm };
+        let size = if self.largest_entry > 0.0 {
+            self.largest_entry
+        } else {
+            norm
+        };
         let asymmetry = if deviation > 0.0 {
             deviation.sqrt() / size
         } else {
             0.0
         };
-        Ok((Product { coefficients, norm }, asymmetry))
+        let product = Product {
+            coefficients,
+            row,
+            norm,
+            rest: (square - inside).max(0.0).sqrt(),
+        };
+        Ok((product, asymmetry))
+    }
+
+    /// Qᵀw and ‖w‖² for the product w; the newest row of QᵀQ is taken in the same pass.
+    fn projections(&mut self) -> (Vec<f64>, f64) {
+        let w = &*self.workspace;
+        let size = w.vectors.len();
+        let (mut projections, mut gram) = (vec![0.0; size], vec![0.0; size]);
+        let (product, newest) = (w.product.borrow(), w.vectors[size - 1].borrow());
+        let square =
+            self.space
+                .project_pair(&w.vectors, product, newest, &mut projections, &mut gram);
+        self.projected.gram.set_last(gram);
+        (projections, square)
+    }
+
+    /// All of (QᵀQ)⁻¹Qᵀw for the product w.
+    fn terms(&mut self) -> Vec<(usize, f64)> {
+        let (mut c, _) = self.projections();
+        self.projected.gram.solve(&mut c);
+        c.into_iter().enumerate().collect()
+    }
+
+    /// ⟨A qᵢ, qⱼ⟩ for i < j.
+    fn mirrored(&self, i: usize, j: usize) -> f64 {
+        let terms = self.recurrence[i].iter();
+        terms
+            .map(|&(l, c)| c * self.projected.gram.entry(l, j))
+            .sum()
     }
 
     /// Whether the product is that of the try before, within 5%; keeps it for the next comparison.
@@ -291,27 +374,69 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         agreed
     }
 
-    /// w ← w − Qc, again where digits were lost. Returns ‖w‖ and whether it is no new direction.
-    fn orthogonalise(&mut self, product: Product, sigma: f64) -> (f64, bool) {
-        let w = &mut *self.workspace;
-        let x = w.product.borrow_mut();
-        let mut c = product.coefficients;
-        let mut rest = self.space.subtract(&w.basis, &c, x).sqrt();
-        let floor = BREAKDOWN * self.space.epsilon() * sigma.max(product.norm);
-        if rest <= floor {
-            return (rest, true);
+    /// w ← (w − Qc)/β, but for what is negligible of c.
+    fn orthogonalise(&mut self, product: Product) -> Rest {
+        if !self.resolved(&product) {
+            return self.orthogonalise_twice(product);
         }
-        if rest < SECOND_PASS * product.norm {
-            self.info.second_passes += 1;
-            self.space.project(&w.basis, x, &mut c);
-            correct(&self.gram_error, &mut c);
-            let again = self.space.subtract(&w.basis, &c, x).sqrt();
-            if again <= floor || again < DEPENDENT * rest {
-                return (rest, true);
+        let beta = product.rest;
+        let negligible = NEGLIGIBLE / (product.coefficients.len() as f64).sqrt();
+        let mut terms: Vec<(usize, f64)> = product.coefficients.into_iter().enumerate().collect();
+        terms.retain(|(_, c)| c.abs() > negligible * beta);
+        self.subtract(&terms, 1.0 / beta);
+        self.remember(terms, beta);
+        Rest::Direction(beta)
+    }
+
+    /// The same where the rest is so short that digits were lost: all of c is subtracted, the rest is measured and where
+    /// need be orthogonalised again.
+    fn orthogonalise_twice(&mut self, product: Product) -> Rest {
+        let floor = self.floor(&product);
+        let mut terms: Vec<(usize, f64)> = product.coefficients.into_iter().enumerate().collect();
+        let mut rest = self.subtract(&terms, 1.0).sqrt();
+        let mut nothing = rest <= floor;
+        if !nothing && rest < SECOND_PASS * product.norm {
+            self.projected.info.second_passes += 1;
+            let again = self.terms();
+            let shorter = self.subtract(&again, 1.0).sqrt();
+            for (term, (_, more)) in terms.iter_mut().zip(again) {
+                term.1 += more;
             }
-            rest = again;
+            nothing = shorter <= floor || shorter < DEPENDENT * rest;
+            rest = shorter;
         }
-        (rest, false)
+        if nothing {
+            self.remember(terms, 0.0);
+            return Rest::Nothing(rest);
+        }
+        self.subtract(&[], 1.0 / rest);
+        self.remember(terms, rest);
+        Rest::Direction(rest)
+    }
+
+    /// The length of the last product's rest.
+    fn leftover(&mut self, product: Product) -> f64 {
+        if self.resolved(&product) {
+            return product.rest;
+        }
+        match self.orthogonalise_twice(product) {
+            Rest::Direction(length) | Rest::Nothing(length) => length,
+        }
+    }
+
+    /// Whether enough of the product is left that its rest is known, and is orthogonal to Q to rounding.
+    fn resolved(&self, product: &Product) -> bool {
+        product.rest > self.floor(product).max(SECOND_PASS * product.norm)
+    }
+
+    /// The length below which a rest is no new direction.
+    fn floor(&self, product: &Product) -> f64 {
+        BREAKDOWN * self.space.epsilon() * self.largest_entry.max(product.norm)
+    }
+
+    fn remember(&mut self, mut terms: Vec<(usize, f64)>, beta: f64) {
+        terms.push((self.workspace.vectors.len(), beta));
+        self.recurrence.push(terms);
     }
 
     fn shift(&mut self, step: usize) -> Result<bool, LanczosError> {
@@ -319,22 +444,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             .operator
             .shift()
             .map_err(|source| LanczosError::Operator { step, source })?;
-        self.info.shifted |= moved;
+        self.projected.info.shifted |= moved;
         Ok(moved)
     }
-}
-
-/// c ← (I − E)c for the symmetric E = QᵀQ − I: (QᵀQ)⁻¹c up to E², which is far below rounding.
-fn correct(gram_error: &[Vec<f64>], c: &mut [f64]) {
-    let mut change = vec![0.0; c.len()];
-    for (i, row) in gram_error.iter().enumerate().take(c.len()) {
-        for (j, e) in row.iter().enumerate().take(i) {
-            change[i] += e * c[j];
-            change[j] += e * c[i];
-        }
-        change[i] += row[i] * c[i];
-    }
-    c.iter_mut()
-        .zip(change)
-        .for_each(|(c, change)| *c -= change);
 }

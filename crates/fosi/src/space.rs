@@ -25,7 +25,7 @@ pub trait Space {
     type Vector: ?Sized;
     /// A vector as it is owned: `Vec<f32>` on the host.
     type Owned: BorrowMut<Self::Vector>;
-    /// A growing list of k vectors, seen as the columns of an n×k matrix V.
+    /// k vectors that are kept between refreshes, seen as the columns of an n×k matrix V.
     type Basis;
 
     /// The dimension n.
@@ -47,14 +47,8 @@ pub trait Space {
     /// y ← x with every entry clamped to [−limit, limit]. NaN stays NaN.
     fn clamp(&self, limit: f64, x: &Self::Vector, y: &mut Self::Vector);
 
-    /// An empty working basis, in the vectors' own precision, with room for `capacity` vectors.
-    fn basis(&self, capacity: usize) -> Self::Basis;
     /// The number k of vectors in the basis.
     fn size(&self, basis: &Self::Basis) -> usize;
-    /// Appends the vector a·x.
-    fn push(&self, basis: &mut Self::Basis, a: f64, x: &Self::Vector);
-    /// Empties the basis and keeps its memory.
-    fn clear(&self, basis: &mut Self::Basis);
     /// x ← the vector with the given index, counted from 0.
     fn copy_column(&self, basis: &Self::Basis, index: usize, x: &mut Self::Vector);
     /// The vector with the given index.
@@ -65,20 +59,29 @@ pub trait Space {
     }
     /// c ← Vᵀx, and returns ‖x‖²: one pass over V.
     fn project(&self, basis: &Self::Basis, x: &Self::Vector, c: &mut [f64]) -> f64;
-    /// c ← Vᵀx and d ← Vᵀy in the same pass over V, and returns ‖x‖².
+    /// x ← x − Vc, and returns the new ‖x‖²: one pass over V.
+    fn subtract(&self, basis: &Self::Basis, c: &[f64], x: &mut Self::Vector) -> f64;
+
+    /// c ← Qᵀx and d ← Qᵀy for the vectors Q, and returns ‖x‖²: one pass over Q.
     fn project_pair(
         &self,
-        basis: &Self::Basis,
+        vectors: &[Self::Owned],
         x: &Self::Vector,
         y: &Self::Vector,
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64;
-    /// x ← x − Vc, and returns the new ‖x‖²: one pass over V.
-    fn subtract(&self, basis: &Self::Basis, c: &[f64], x: &mut Self::Vector) -> f64;
-    /// The kept basis W = V·Y, in the space's storage precision, and WᵀW of what is stored, row by row; Y is given column
-    /// by column (k numbers each).
-    fn rotate(&self, basis: &Self::Basis, columns: &[Vec<f64>]) -> (Self::Basis, Vec<f64>);
+    /// x ← a(x − Qc) for the vectors Q, and returns the new ‖x‖²: one pass over Q, or over x alone where Q is empty.
+    fn orthogonalise(
+        &self,
+        vectors: &[&Self::Vector],
+        c: &[f64],
+        a: f64,
+        x: &mut Self::Vector,
+    ) -> f64;
+    /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given column
+    /// by column (as many numbers each as there are vectors).
+    fn rotate(&self, vectors: &[Self::Owned], columns: &[Vec<f64>]) -> (Self::Basis, Vec<f64>);
 
     /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
     fn elementwise_step<E: Elementwise>(

@@ -3,7 +3,7 @@
 use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
-use crate::lanczos::{LanczosInfo, LanczosParams, Tridiagonal, Workspace, lanczos};
+use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos};
 use crate::operator::SymmetricOperator;
 use crate::scaling::Extremes;
 use crate::space::Space;
@@ -171,62 +171,77 @@ pub(crate) fn estimate_with<S: Space>(
         steps: params.steps(space.dim()),
         seed: params.seed,
     };
-    let t = lanczos(space, operator, &lanczos_params, workspace)?;
-    let ritz = RitzPairs::of(&t)?;
+    let projected = lanczos(space, operator, &lanczos_params, workspace)?;
+    let ritz = RitzPairs::of(&projected)?;
     let m = ritz.values.len();
     let largest = params.largest.min(m);
     let smallest = params.smallest.min(m - largest);
     let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
     let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
-    let (basis, gram) = space.rotate(&workspace.basis, &columns);
+    let (basis, gram) = space.rotate(&workspace.vectors, &columns);
     Ok(Spectrum {
         eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
-        residuals: chosen.iter().map(|&i| ritz.residual(i, &t)).collect(),
+        residuals: chosen
+            .iter()
+            .map(|&i| ritz.residual(i, &projected))
+            .collect(),
         largest,
         basis,
         gram_inverse: inverse(&gram, columns.len()),
         maximum: ritz.values.last().copied().unwrap_or(0.0),
         minimum: ritz.values.first().copied().unwrap_or(0.0),
-        info: t.info,
+        info: projected.info,
     })
 }
 
-/// Eigenpairs of T, ascending.
+/// θ and y of the Ritz pairs (θ, Qy), ascending.
 struct RitzPairs {
     values: Vec<f64>,
     vectors: Vec<Vec<f64>>,
 }
 
 impl RitzPairs {
-    fn of(t: &Tridiagonal) -> Result<Self, LanczosError> {
-        let m = t.diagonal.len();
+    /// With QᵀQ = LLᵀ they are the eigenpairs (θ, Lᵀy) of L⁻¹·QᵀAQ·L⁻ᵀ.
+    fn of(projected: &Projected) -> Result<Self, LanczosError> {
+        let (gram, lower) = (&projected.gram, &projected.matrix);
+        let m = gram.size();
         if m == 0 {
             // The eigensolver panics on an empty matrix.
             let (values, vectors) = Default::default();
             return Ok(Self { values, vectors });
         }
-        let dense = faer::Mat::from_fn(m, m, |i, j| match i.abs_diff(j) {
-            0 => t.diagonal[i],
-            1 => t.off_diagonal[i.min(j)],
-            _ => 0.0,
-        });
-        let pairs = dense
+        let symmetric = |i: usize, j: usize| lower[i.max(j)][i.min(j)];
+        let left = solved(m, symmetric, |x| gram.forward(x));
+        let both = solved(m, |i, j| left[i][j], |x| gram.forward(x));
+        let pairs = faer::Mat::from_fn(m, m, |i, j| both[j][i])
             .self_adjoint_eigen(Side::Lower)
             .map_err(|_| LanczosError::Tridiagonal { size: m })?;
         let (values, vectors) = (pairs.S().column_vector(), pairs.U());
         Ok(Self {
             values: (0..m).map(|i| values[i]).collect(),
-            vectors: (0..m)
-                .map(|i| (0..m).map(|j| vectors[(j, i)]).collect())
-                .collect(),
+            vectors: solved(m, |i, j| vectors[(i, j)], |x| gram.backward(x)),
         })
     }
 
-    /// ‖Av̂ − λ̂v̂‖: what the columns of Q leave, weighted with the Ritz vector's entries.
-    fn residual(&self, i: usize, t: &Tridiagonal) -> f64 {
-        let terms = self.vectors[i].iter().zip(&t.leftover);
+    /// ‖Av̂ − λ̂v̂‖: what the products left, weighted with the Ritz vector's entries.
+    fn residual(&self, i: usize, projected: &Projected) -> f64 {
+        let terms = self.vectors[i].iter().zip(&projected.leftover);
         terms.map(|(y, leftover)| (y * leftover).abs()).sum()
     }
+}
+
+/// The columns of an m×m matrix, each after `solve`.
+fn solved(
+    m: usize,
+    entry: impl Fn(usize, usize) -> f64,
+    solve: impl Fn(&mut [f64]),
+) -> Vec<Vec<f64>> {
+    let column = |j: usize| {
+        let mut column: Vec<f64> = (0..m).map(|i| entry(i, j)).collect();
+        solve(&mut column);
+        column
+    };
+    (0..m).map(column).collect()
 }
 
 /// The inverse of a symmetric k×k matrix, both row by row.

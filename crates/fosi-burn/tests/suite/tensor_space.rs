@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use fosi::base::{Adam, Base, Elementwise, GradientDescent, HeavyBall, Nesterov};
+use fosi::checkpoint::Array;
 use fosi::space::Split;
 use fosi::{FosiConfig, Host, Space};
 use fosi_burn::{FlatLayout, FosiOptimizer, Precision, TensorSpace, Twin};
@@ -38,17 +39,22 @@ fn close<T: Copy + Into<f64>>(a: &[T], b: &[T], scale: f64) {
     }
 }
 
+/// Five vectors.
+fn vectors() -> Vec<Vec<f32>> {
+    let vector = |salt: u64| values(100 + salt).iter().map(|x| 0.02 * x).collect();
+    (0..5).map(vector).collect()
+}
+
 /// The same five vectors as a basis in both spaces.
 fn bases(
     host: &Host<f32>,
     on: &TensorSpace,
 ) -> (fosi::space::HostBasis<f32>, fosi_burn::TensorBasis) {
-    let (mut a, mut b) = (host.basis(5), on.basis(5));
-    for salt in 0..5 {
-        host.push(&mut a, 0.02, &values(100 + salt));
-        on.push(&mut b, 0.02, &tensor(&values(100 + salt)));
-    }
-    (a, b)
+    let array = Array::from_rows(&vectors());
+    (
+        host.import_basis(&array).unwrap(),
+        on.import_basis(&array).unwrap(),
+    )
 }
 
 #[test]
@@ -72,16 +78,30 @@ fn every_operation_is_that_of_the_host() {
     let (v, tv) = bases(&host, &on);
     assert_eq!(on.size(&tv), 5);
     close(&read(&on.column(&tv, 3)), &host.column(&v, 3), 0.02);
+    let mut c = [0.0; 5];
+    let mut tc = c;
+    let square = host.project(&v, &x, &mut c);
+    close(&[on.project(&tv, &tx, &mut tc)], &[square], square);
+    close(&tc, &c, 10.0);
+    let (mut z, mut tz) = (x.clone(), tx.clone());
+    let square = host.subtract(&v, &c, &mut z);
+    close(&[on.subtract(&tv, &c, &mut tz)], &[square], square);
+    close(&read(&tz), &z, 1.0);
+
+    let q = vectors();
+    let tq: Vec<Tensor<1>> = q.iter().map(|x| tensor(x)).collect();
     let (mut c, mut d) = ([0.0; 5], [0.0; 5]);
     let (mut tc, mut td) = (c, d);
-    let square = host.project_pair(&v, &x, &y, &mut c, &mut d);
-    let found = on.project_pair(&tv, &tx, &ty, &mut tc, &mut td);
+    let square = host.project_pair(&q, &x, &y, &mut c, &mut d);
+    let found = on.project_pair(&tq, &tx, &ty, &mut tc, &mut td);
     close(&[found], &[square], square);
     close(&tc, &c, 10.0);
     close(&td, &d, 10.0);
     let (mut z, mut tz) = (x.clone(), tx.clone());
-    let square = host.subtract(&v, &c, &mut z);
-    close(&[on.subtract(&tv, &c, &mut tz)], &[square], square);
+    let some = [&q[1][..], &q[4][..]];
+    let square = host.orthogonalise(&some, &c[..2], 0.5, &mut z);
+    let found = on.orthogonalise(&[&tq[1], &tq[4]], &c[..2], 0.5, &mut tz);
+    close(&[found], &[square], square);
     close(&read(&tz), &z, 1.0);
     // The vector that was copied is as it was.
     assert!(read(&tx) == x);
@@ -90,7 +110,7 @@ fn every_operation_is_that_of_the_host() {
         vec![0.1, -0.2, 0.3, 0.4, 0.5],
         vec![1.0, 0.0, 0.0, 0.0, -1.0],
     ];
-    let ((w, gram), (tw, t_gram)) = (host.rotate(&v, &columns), on.rotate(&tv, &columns));
+    let ((w, gram), (tw, t_gram)) = (host.rotate(&q, &columns), on.rotate(&tq, &columns));
     close(&t_gram, &gram, 10.0);
     for i in 0..2 {
         close(&read(&on.column(&tw, i)), &host.column(&w, i), 1.0);

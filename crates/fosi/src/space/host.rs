@@ -3,7 +3,6 @@
 //! Every operation walks blocks that stay in cache, split over rayon's threads at places that depend on n alone,
 //! and adds partial sums pairwise in that fixed order: the bits don't depend on the number of threads.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use half::bf16;
@@ -73,13 +72,9 @@ impl<T: Scalar> Host<T> {
     }
 }
 
-/// A basis on the host, one vector after another.
+/// A kept basis on the host, one vector after another.
 #[derive(Debug, Clone)]
-pub struct HostBasis<T> {
-    rows: Rows<T>,
-    /// Number of vectors in use; the others' memory is kept for later.
-    size: usize,
-}
+pub struct HostBasis<T>(Rows<T>);
 
 #[derive(Debug, Clone)]
 enum Rows<T> {
@@ -88,32 +83,13 @@ enum Rows<T> {
     Bf16(Vec<Vec<bf16>>),
 }
 
-impl<T: Scalar> HostBasis<T> {
-    /// The vectors in the space's own precision, which Lanczos' are in already.
-    fn whole_rows(&self, space: &Host<T>) -> Cow<'_, [Vec<T>]> {
-        match &self.rows {
-            Rows::Full(rows) => Cow::Borrowed(&rows[..self.size]),
-            _ => (0..self.size).map(|i| space.column(self, i)).collect(),
-        }
-    }
-}
-
 /// Evaluates an expression with `rows` bound to the vectors in whichever precision they have.
 macro_rules! with_rows {
     ($basis:expr, $rows:ident => $body:expr) => {
-        match &$basis.rows {
-            Rows::Full($rows) => {
-                let $rows = &$rows[..$basis.size];
-                $body
-            }
-            Rows::Single($rows) => {
-                let $rows = &$rows[..$basis.size];
-                $body
-            }
-            Rows::Bf16($rows) => {
-                let $rows = &$rows[..$basis.size];
-                $body
-            }
+        match &$basis.0 {
+            Rows::Full($rows) => $body,
+            Rows::Single($rows) => $body,
+            Rows::Bf16($rows) => $body,
         }
     };
 }
@@ -422,9 +398,15 @@ fn project_rows<B: Stored, T: Scalar>(
     square.unwrap_or_else(|| dot_slices(x, x))
 }
 
-/// x ← x − Vc and the new ‖x‖² for the rows of one precision.
-fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) -> f64 {
+/// x ← a(x − Vc) and the new ‖x‖² for the rows of one precision.
+fn subtract_rows<B: Stored, T: Scalar>(
+    rows: &[impl AsRef<[B]> + Sync],
+    c: &[f64],
+    a: f64,
+    x: &mut [T],
+) -> f64 {
     let c = Weights::new::<T>(c);
+    let factor = c.unit * a;
     update(x, rows.len() + 1, Order::Backward, &|start, x| {
         vectorised(
             #[inline(always)]
@@ -434,10 +416,10 @@ fn subtract_rows<B: Stored, T: Scalar>(rows: &[Vec<B>], c: &[f64], x: &mut [T]) 
                 for (i, x) in x.chunks_mut(BLOCK).enumerate() {
                     let start = start + i * BLOCK;
                     let sum = sum.first(x.len());
-                    let row = |i: usize| &rows[i][start..start + x.len()];
+                    let row = |i: usize| &rows[i].as_ref()[start..start + x.len()];
                     combine_block(fused, row, [c], [&mut *sum]);
                     for (x, &mut sum) in x.iter_mut().zip(sum) {
-                        *x = (x.scale(1.0 / c.unit) - sum).scale(c.unit);
+                        *x = (x.scale(1.0 / c.unit) - sum).scale(factor);
                     }
                     square += square_block(fused, x);
                 }
@@ -827,36 +809,8 @@ impl<T: Scalar> Space for Host<T> {
         });
     }
 
-    fn basis(&self, capacity: usize) -> HostBasis<T> {
-        HostBasis {
-            rows: Rows::Full(Vec::with_capacity(capacity)),
-            size: 0,
-        }
-    }
     fn size(&self, basis: &HostBasis<T>) -> usize {
-        basis.size
-    }
-    fn push(&self, basis: &mut HostBasis<T>, a: f64, x: &[T]) {
-        fn put<T: Stored, B: Stored>(rows: &mut Vec<Vec<B>>, size: usize, a: f64, x: &[T]) {
-            if rows.len() == size {
-                rows.push(vec![B::store(0.0); x.len()]);
-            }
-            update(&mut rows[size], 2, Order::Forward, &|start, row| {
-                for (entry, x) in row.iter_mut().zip(&x[start..]) {
-                    *entry = B::store(a * x.load());
-                }
-                0.0
-            });
-        }
-        match &mut basis.rows {
-            Rows::Full(rows) => put(rows, basis.size, a, x),
-            Rows::Single(rows) => put(rows, basis.size, a, x),
-            Rows::Bf16(rows) => put(rows, basis.size, a, x),
-        }
-        basis.size += 1;
-    }
-    fn clear(&self, basis: &mut HostBasis<T>) {
-        basis.size = 0;
+        with_rows!(basis, rows => rows.len())
     }
     fn copy_column(&self, basis: &HostBasis<T>, index: usize, x: &mut [T]) {
         with_rows!(basis, rows => for (x, entry) in x.iter_mut().zip(&rows[index]) {
@@ -866,42 +820,36 @@ impl<T: Scalar> Space for Host<T> {
     fn project(&self, basis: &HostBasis<T>, x: &[T], c: &mut [f64]) -> f64 {
         with_rows!(basis, rows => project_rows(rows, x, &[], c, &mut []))
     }
+    fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
+        with_rows!(basis, rows => subtract_rows(rows, c, 1.0, x))
+    }
+
     fn project_pair(
         &self,
-        basis: &HostBasis<T>,
+        vectors: &[Vec<T>],
         x: &[T],
         y: &[T],
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        match &basis.rows {
-            Rows::Full(rows) => project_rows(&rows[..basis.size], x, y, c, d),
-            // Lanczos' own basis alone is worth a loop for two.
-            _ => {
-                self.project(basis, y, d);
-                self.project(basis, x, c)
-            }
-        }
+        project_rows(vectors, x, y, c, d)
     }
-    fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
-        with_rows!(basis, rows => subtract_rows(rows, c, x))
+    fn orthogonalise(&self, vectors: &[&[T]], c: &[f64], a: f64, x: &mut [T]) -> f64 {
+        subtract_rows(vectors, c, a, x)
     }
-    fn rotate(&self, basis: &HostBasis<T>, columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
+    fn rotate(&self, vectors: &[Vec<T>], columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
         fn wrapped<T, B>(
             (rows, gram): (Vec<Vec<B>>, Vec<f64>),
             wrap: fn(Vec<Vec<B>>) -> Rows<T>,
-        ) -> (Rows<T>, Vec<f64>) {
-            (wrap(rows), gram)
+        ) -> (HostBasis<T>, Vec<f64>) {
+            (HostBasis(wrap(rows)), gram)
         }
         let dim = self.dim;
-        let rows = basis.whole_rows(self);
-        let (rows, gram) = match self.storage {
-            Storage::Full => wrapped(rotate_rows(&rows, columns, dim), Rows::Full),
-            Storage::Single => wrapped(rotate_rows(&rows, columns, dim), Rows::Single),
-            Storage::Bf16 => wrapped(rotate_rows(&rows, columns, dim), Rows::Bf16),
-        };
-        let size = columns.len();
-        (HostBasis { rows, size }, gram)
+        match self.storage {
+            Storage::Full => wrapped(rotate_rows(vectors, columns, dim), Rows::Full),
+            Storage::Single => wrapped(rotate_rows(vectors, columns, dim), Rows::Single),
+            Storage::Bf16 => wrapped(rotate_rows(vectors, columns, dim), Rows::Bf16),
+        }
     }
 
     fn elementwise_step<E: Elementwise>(
@@ -948,12 +896,10 @@ impl<T: Scalar> Space for Host<T> {
         with_rows!(basis, rows => Array::from_rows(rows))
     }
     fn import_basis(&self, array: &Array) -> Result<HostBasis<T>, Error> {
-        let rows = match self.storage {
+        Ok(HostBasis(match self.storage {
             Storage::Full => Rows::Full(array.to_rows(self.dim)?),
             Storage::Single => Rows::Single(array.to_rows(self.dim)?),
             Storage::Bf16 => Rows::Bf16(array.to_rows(self.dim)?),
-        };
-        let size = array.len();
-        Ok(HostBasis { rows, size })
+        }))
     }
 }

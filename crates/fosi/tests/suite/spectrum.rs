@@ -1,5 +1,6 @@
 //! The estimated spectrum against a dense eigensolver.
 
+use fosi::lanczos::{LanczosParams, Workspace, lanczos};
 use fosi::operator::{self, DenseMatrix, SymmetricOperator};
 use fosi::space::Scalar;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
@@ -360,6 +361,49 @@ fn rank_two_in_five_dimensions() {
         let expected = [7.0, 5.0, 0.0, 0.0, 0.0];
         for (lambda, expected) in spectrum.eigenvalues[..k].iter().zip(expected) {
             assert!((lambda - expected).abs() < 1e-13);
+        }
+    }
+}
+
+/// The smallest and the largest eigenvalue of QᵀQ after m steps on diag(λ).
+fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
+    let n = eigenvalues.len();
+    let space = Host::<T>::new(n);
+    let mut diagonal = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+        for ((out, v), lambda) in out.iter_mut().zip(v).zip(eigenvalues) {
+            *out = v.scale(*lambda);
+        }
+    });
+    let mut workspace = Workspace::new(&space, m);
+    let params = LanczosParams { steps: m, seed: 3 };
+    let projected = lanczos(&space, &mut diagonal, &params, &mut workspace).unwrap();
+    let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
+    // What the run says of its vectors is so.
+    let last = m - 1;
+    for i in 0..m {
+        let (a, b) = (&workspace.vectors[i], &workspace.vectors[last]);
+        let found = projected.gram.entry(i, last);
+        assert!((space.dot(a, b) - found).abs() < 1e-6, "{i}: {found}");
+    }
+    let values = gram.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
+    (values[0], values[last])
+}
+
+#[test]
+fn vectors_stay_independent_however_long_the_run() {
+    for m in [40, 200, 600] {
+        let hyperbola: Vec<f64> = (1..=600).map(|i| 1.0 / f64::from(i)).collect();
+        let decades: Vec<f64> = (0..600)
+            .map(|i| 10_f64.powf(-f64::from(i) / 60.0))
+            .collect();
+        let even: Vec<f64> = (0..600).map(f64::from).collect();
+        for eigenvalues in [&hyperbola, &decades, &even] {
+            for (low, high) in [
+                conditioning::<f32>(eigenvalues, m),
+                conditioning::<f64>(eigenvalues, m),
+            ] {
+                assert!(low > 0.8 && high < 1.2, "m = {m}: {low} to {high}");
+            }
         }
     }
 }
