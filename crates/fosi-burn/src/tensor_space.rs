@@ -221,10 +221,14 @@ impl Space for TensorSpace {
         x.inplace(|x| scaled(subtract(vectors.iter().copied(), c, x), a));
         self.dot(x, x)
     }
-    fn rotate(&self, vectors: &[Tensor<1>], columns: &[Vec<f64>]) -> (TensorBasis, Vec<f64>) {
+    fn rotate(
+        &self,
+        vectors: &mut Vec<Tensor<1>>,
+        columns: &[Vec<f64>],
+    ) -> (TensorBasis, Vec<f64>) {
         let rotated = |column: &Vec<f64>| {
             let negative: Vec<f64> = column.iter().map(|y| -y).collect();
-            subtract(vectors, &negative, self.zeros())
+            subtract(&*vectors, &negative, self.zeros())
         };
         let rows: Vec<Tensor<1>> = columns.iter().map(rotated).collect();
         let k = rows.len();

@@ -69,6 +69,11 @@ impl<S: Space> Workspace<S> {
         }
     }
 
+    /// More memory for the next run.
+    pub(crate) fn recycle(&mut self, memory: Vec<S::Owned>) {
+        self.spare.extend(memory);
+    }
+
     fn clear(&mut self) {
         self.spare.append(&mut self.vectors);
     }

@@ -406,8 +406,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             seconds: started.elapsed().as_secs_f64(),
         };
         // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
-        self.subspace =
-            (!flat).then(|| Subspace::new(spectrum, inverse_curvature, momentum, scale));
+        let new = (!flat).then(|| Subspace::new(spectrum, inverse_curvature, momentum, scale));
+        let old = std::mem::replace(&mut self.subspace, new);
+        if let (Some(workspace), Some(old)) = (&mut self.workspace, old) {
+            workspace.recycle(self.space.release(old.spectrum.basis));
+        }
         // Kept only where T depends on it: a time differs from run to run, and equal runs must have equal states.
         if self.progress.interval.is_none() && self.progress.product_seconds.is_none() {
             let products = refresh.info.products.max(1) as f64;

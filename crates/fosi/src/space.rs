@@ -80,8 +80,17 @@ pub trait Space {
         x: &mut Self::Vector,
     ) -> f64;
     /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given column
-    /// by column (as many numbers each as there are vectors).
-    fn rotate(&self, vectors: &[Self::Owned], columns: &[Vec<f64>]) -> (Self::Basis, Vec<f64>);
+    /// by column (as many numbers each as there are vectors, at most as many columns). V may take some of the vectors'
+    /// memory; of those that are left the entries mean nothing any more.
+    fn rotate(
+        &self,
+        vectors: &mut Vec<Self::Owned>,
+        columns: &[Vec<f64>],
+    ) -> (Self::Basis, Vec<f64>);
+    /// Memory for vectors from a basis that is no longer needed.
+    fn release(&self, _basis: Self::Basis) -> Vec<Self::Owned> {
+        Vec::new()
+    }
 
     /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
     fn elementwise_step<E: Elementwise>(

@@ -178,7 +178,7 @@ pub(crate) fn estimate_with<S: Space>(
     let smallest = params.smallest.min(m - largest);
     let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
     let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
-    let (basis, gram) = space.rotate(&workspace.vectors, &columns);
+    let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
     Ok(Spectrum {
         eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
         residuals: chosen

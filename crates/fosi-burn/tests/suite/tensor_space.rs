@@ -88,8 +88,8 @@ fn every_operation_is_that_of_the_host() {
     close(&[on.subtract(&tv, &c, &mut tz)], &[square], square);
     close(&read(&tz), &z, 1.0);
 
-    let q = vectors();
-    let tq: Vec<Tensor<1>> = q.iter().map(|x| tensor(x)).collect();
+    let mut q = vectors();
+    let mut tq: Vec<Tensor<1>> = q.iter().map(|x| tensor(x)).collect();
     let (mut c, mut d) = ([0.0; 5], [0.0; 5]);
     let (mut tc, mut td) = (c, d);
     let square = host.project_pair(&q, &x, &y, &mut c, &mut d);
@@ -110,7 +110,7 @@ fn every_operation_is_that_of_the_host() {
         vec![0.1, -0.2, 0.3, 0.4, 0.5],
         vec![1.0, 0.0, 0.0, 0.0, -1.0],
     ];
-    let ((w, gram), (tw, t_gram)) = (host.rotate(&q, &columns), on.rotate(&tq, &columns));
+    let ((w, gram), (tw, t_gram)) = (host.rotate(&mut q, &columns), on.rotate(&mut tq, &columns));
     close(&t_gram, &gram, 10.0);
     for i in 0..2 {
         close(&read(&on.column(&tw, i)), &host.column(&w, i), 1.0);

@@ -439,31 +439,91 @@ fn dot_slices<T: Scalar>(x: &[T], y: &[T]) -> f64 {
     sum
 }
 
-/// W = V·Y, block by block, for the columns Y, and WᵀW, taken while the block is in cache.
+/// V = Q·Y for the rows of Q and the columns of Y, and the lower triangle of VᵀV.
 fn rotate_rows<B: Stored, T: Scalar>(
     rows: &[Vec<T>],
     columns: &[Vec<f64>],
-    dim: usize,
 ) -> (Vec<Vec<B>>, Vec<f64>) {
-    let k = columns.len();
+    let dim = rows.first().map_or(0, Vec::len);
     let weights: Vec<Weights<'_>> = columns.iter().map(|c| Weights::new::<T>(c)).collect();
     let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
-    let mut blocks: Vec<Vec<&mut [B]>> = (0..dim.div_ceil(SHORT))
-        .map(|_| Vec::with_capacity(k))
-        .collect();
-    for row in &mut out {
-        for (block, part) in blocks.iter_mut().zip(row.chunks_mut(SHORT)) {
+    let gram = sum_blocks(&mut out, rows.len(), columns.len(), |start, parts, gram| {
+        let row = |i: usize| &rows[i][start..];
+        rotate_block(row, &weights, parts, gram);
+    });
+    (out, gram)
+}
+
+/// The same where the first rows become those of V.
+fn rotate_in_place<T: Scalar>(rows: &mut [Vec<T>], columns: &[Vec<f64>]) -> Vec<f64> {
+    let (m, k) = (rows.len(), columns.len());
+    let weights: Vec<Weights<'_>> = columns.iter().map(|c| Weights::new::<T>(c)).collect();
+    sum_blocks(rows, m, k, |_, parts, gram| {
+        let len = parts[0].len();
+        let mut out = vec![T::ZERO; k * len];
+        let mut columns: Vec<&mut [T]> = out.chunks_mut(len).collect();
+        rotate_block(|i: usize| &*parts[i], &weights, &mut columns, gram);
+        for (part, column) in parts.iter_mut().zip(columns) {
+            part.copy_from_slice(column);
+        }
+    })
+}
+
+/// Walks all rows together, block by block, and adds up the k×k matrices that `leaf` fills, given a block's start and its
+/// part of every row; `cost` vectors are read.
+fn sum_blocks<T: Stored>(
+    rows: &mut [Vec<T>],
+    cost: usize,
+    k: usize,
+    leaf: impl Fn(usize, &mut [&mut [T]], &mut [f64]) + Sync,
+) -> Vec<f64> {
+    use rayon::prelude::*;
+    let dim = rows.first().map_or(0, Vec::len);
+    let mut blocks: Vec<Vec<&mut [T]>> = Vec::new();
+    blocks.resize_with(dim.div_ceil(BLOCK), || Vec::with_capacity(rows.len()));
+    for row in rows {
+        for (block, part) in blocks.iter_mut().zip(row.chunks_mut(BLOCK)) {
             block.push(part);
         }
     }
-    let one_block = |(index, parts): (usize, &mut Vec<&mut [B]>)| {
-        let mut gram = vec![0.0; k * k];
-        vectorised(
-            #[inline(always)]
-            |fused| {
-                let start = index * SHORT;
-                let range = start..dim.min(start + SHORT);
-                let row = |i: usize| &rows[i][range.clone()];
+    let one_block = |(index, parts): (usize, &mut Vec<&mut [T]>)| {
+        let mut sums = vec![0.0; k * k];
+        leaf(index * BLOCK, parts, &mut sums);
+        sums
+    };
+    let sums: Vec<Vec<f64>> = if dim * cost > SERIAL {
+        blocks.par_iter_mut().enumerate().map(one_block).collect()
+    } else {
+        blocks.iter_mut().enumerate().map(one_block).collect()
+    };
+    let mut total = vec![0.0; k * k];
+    for sums in sums {
+        total
+            .iter_mut()
+            .zip(sums)
+            .for_each(|(total, x)| *total += x);
+    }
+    total
+}
+
+/// One block of V = Q·Y, and its share of VᵀV, taken while it is in cache.
+fn rotate_block<'a, B: Stored, T: Scalar>(
+    row: impl Fn(usize) -> &'a [T],
+    weights: &[Weights<'_>],
+    out: &mut [&mut [B]],
+    gram: &mut [f64],
+) {
+    let k = weights.len();
+    vectorised(
+        #[inline(always)]
+        |fused| {
+            let mut rest: Vec<&mut [B]> = out.iter_mut().map(|out| &mut **out).collect();
+            let mut start = 0;
+            while !rest.is_empty() && !rest[0].is_empty() {
+                let len = rest[0].len().min(SHORT);
+                let (mut parts, back): (Vec<_>, Vec<_>) =
+                    rest.into_iter().map(|rest| rest.split_at_mut(len)).unzip();
+                let row = |i: usize| &row(i)[start..start + len];
                 for (parts, weights) in parts.chunks_mut(5).zip(weights.chunks(5)) {
                     if let &[a, b, c, d, e] = weights {
                         combine_columns(fused, row, [a, b, c, d, e], parts);
@@ -477,21 +537,11 @@ fn rotate_rows<B: Stored, T: Scalar>(
                     let lower = &mut gram[i * k..=i * k + i];
                     dot_block::<1, B, B, T>(fused, |j| &*parts[j], [&**x], [lower]);
                 }
-            },
-        );
-        gram
-    };
-    use rayon::prelude::*;
-    let grams: Vec<Vec<f64>> = if dim * rows.len() > SERIAL {
-        blocks.par_iter_mut().enumerate().map(one_block).collect()
-    } else {
-        blocks.iter_mut().enumerate().map(one_block).collect()
-    };
-    let mut gram = vec![0.0; k * k];
-    for block in grams {
-        gram.iter_mut().zip(block).for_each(|(sum, x)| *sum += x);
-    }
-    (out, symmetric(gram, k))
+                rest = back;
+                start += len;
+            }
+        },
+    );
 }
 
 /// partₚ ← Σᵢ cₚᵢ·rowᵢ on one block, each row read once for all P.
@@ -837,18 +887,28 @@ impl<T: Scalar> Space for Host<T> {
     fn orthogonalise(&self, vectors: &[&[T]], c: &[f64], a: f64, x: &mut [T]) -> f64 {
         subtract_rows(vectors, c, a, x)
     }
-    fn rotate(&self, vectors: &[Vec<T>], columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
-        fn wrapped<T, B>(
-            (rows, gram): (Vec<Vec<B>>, Vec<f64>),
-            wrap: fn(Vec<Vec<B>>) -> Rows<T>,
-        ) -> (HostBasis<T>, Vec<f64>) {
-            (HostBasis(wrap(rows)), gram)
-        }
-        let dim = self.dim;
-        match self.storage {
-            Storage::Full => wrapped(rotate_rows(vectors, columns, dim), Rows::Full),
-            Storage::Single => wrapped(rotate_rows(vectors, columns, dim), Rows::Single),
-            Storage::Bf16 => wrapped(rotate_rows(vectors, columns, dim), Rows::Bf16),
+    fn rotate(&self, vectors: &mut Vec<Vec<T>>, columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
+        let k = columns.len();
+        let (rows, lower) = match self.storage {
+            Storage::Full => {
+                let gram = rotate_in_place(vectors, columns);
+                (Rows::Full(vectors.drain(..k).collect()), gram)
+            }
+            Storage::Single => {
+                let (rows, gram) = rotate_rows(vectors, columns);
+                (Rows::Single(rows), gram)
+            }
+            Storage::Bf16 => {
+                let (rows, gram) = rotate_rows(vectors, columns);
+                (Rows::Bf16(rows), gram)
+            }
+        };
+        (HostBasis(rows), symmetric(lower, k))
+    }
+    fn release(&self, basis: HostBasis<T>) -> Vec<Vec<T>> {
+        match basis.0 {
+            Rows::Full(rows) => rows,
+            Rows::Single(_) | Rows::Bf16(_) => Vec::new(),
         }
     }
 
