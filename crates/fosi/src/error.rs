@@ -128,10 +128,10 @@ pub enum LanczosError {
         /// The operator's error.
         source: BoxError,
     },
-    /// The dense eigensolver did not converge on the tridiagonal matrix.
-    #[error("the eigenvalues of the {size}×{size} tridiagonal matrix did not converge")]
-    Tridiagonal {
-        /// Order of the tridiagonal matrix.
+    /// The dense eigensolver did not converge on QᵀAQ.
+    #[error("the eigenvalues of Lanczos' {size}×{size} matrix did not converge")]
+    Eigensolver {
+        /// Order of the matrix.
         size: usize,
     },
 }

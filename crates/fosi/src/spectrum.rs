@@ -215,7 +215,7 @@ impl RitzPairs {
         let both = solved(m, |i, j| left[i][j], |x| gram.forward(x));
         let pairs = faer::Mat::from_fn(m, m, |i, j| both[j][i])
             .self_adjoint_eigen(Side::Lower)
-            .map_err(|_| LanczosError::Tridiagonal { size: m })?;
+            .map_err(|_| LanczosError::Eigensolver { size: m })?;
         let (values, vectors) = (pairs.S().column_vector(), pairs.U());
         Ok(Self {
             values: (0..m).map(|i| values[i]).collect(),
