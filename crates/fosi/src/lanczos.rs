@@ -53,7 +53,7 @@ pub struct Projected {
 
 /// The memory of Lanczos runs, kept from one to the next: m+1 vectors.
 pub struct Workspace<S: Space> {
-    /// Q, the orthonormal vectors of the last run.
+    /// Q, the vectors of the last run, orthonormal but for what [`Projected::gram`] says.
     pub vectors: Vec<S::Owned>,
     product: S::Owned,
     spare: Vec<S::Owned>,

@@ -2,9 +2,9 @@
 //!
 //! Combinations of basis vectors are summed in the vectors' own precision, few terms at a time. So are dot products, eight
 //! products at a time; these sums accumulate in f64, in a fixed number of lanes and a fixed order. For f32 that errs by a few
-//! roundings of eight products, less than the vectors' own roundings do, and takes half the time. The same input gives the same bits on any
-//! machine with fused multiply-add, whatever the width of its vectors. The formulas of the base optimizers are never
-//! contracted.
+//! roundings of eight products, less than the vectors' own roundings do, and takes half the time. The same input
+//! gives the same bits on any machine with fused multiply-add, whatever the width of its vectors. The formulas of the base
+//! optimizers are never contracted.
 
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
