@@ -448,8 +448,8 @@ fn rotate_rows<B: Stored, T: Scalar>(
     let weights: Vec<Weights<'_>> = columns.iter().map(|c| Weights::new::<T>(c)).collect();
     let mut out: Vec<Vec<B>> = columns.iter().map(|_| vec![B::store(0.0); dim]).collect();
     let gram = sum_blocks(&mut out, rows.len(), columns.len(), |start, parts, gram| {
-        let row = |i: usize| &rows[i][start..];
-        rotate_block(row, &weights, parts, gram);
+        let end = start + parts[0].len();
+        rotate_block(|i| &rows[i][start..end], &weights, parts, gram);
     });
     (out, gram)
 }
@@ -469,8 +469,8 @@ fn rotate_in_place<T: Scalar>(rows: &mut [Vec<T>], columns: &[Vec<f64>]) -> Vec<
     })
 }
 
-/// Walks all rows together, block by block, and adds up the k×k matrices that `leaf` fills, given a block's start and its
-/// part of every row; `cost` vectors are read.
+/// Walks all rows together, in short blocks, and adds up the k×k matrices that `leaf` adds to, given a block's start and
+/// its part of every row; `cost` vectors are read.
 fn sum_blocks<T: Stored>(
     rows: &mut [Vec<T>],
     cost: usize,
@@ -488,7 +488,16 @@ fn sum_blocks<T: Stored>(
     }
     let one_block = |(index, parts): (usize, &mut Vec<&mut [T]>)| {
         let mut sums = vec![0.0; k * k];
-        leaf(index * BLOCK, parts, &mut sums);
+        let len = parts[0].len();
+        for start in (0..len).step_by(SHORT) {
+            let range = start..len.min(start + SHORT);
+            let short = parts.iter_mut().map(|part| &mut part[range.clone()]);
+            leaf(
+                index * BLOCK + start,
+                &mut short.collect::<Vec<_>>(),
+                &mut sums,
+            );
+        }
         sums
     };
     let sums: Vec<Vec<f64>> = if dim * cost > SERIAL {
@@ -506,7 +515,7 @@ fn sum_blocks<T: Stored>(
     total
 }
 
-/// One block of V = Q·Y, and its share of VᵀV, taken while it is in cache.
+/// One short block of V = Q·Y, and its share of VᵀV, taken while it is in cache.
 fn rotate_block<'a, B: Stored, T: Scalar>(
     row: impl Fn(usize) -> &'a [T],
     weights: &[Weights<'_>],
@@ -517,28 +526,18 @@ fn rotate_block<'a, B: Stored, T: Scalar>(
     vectorised(
         #[inline(always)]
         |fused| {
-            let mut rest: Vec<&mut [B]> = out.iter_mut().map(|out| &mut **out).collect();
-            let mut start = 0;
-            while !rest.is_empty() && !rest[0].is_empty() {
-                let len = rest[0].len().min(SHORT);
-                let (mut parts, back): (Vec<_>, Vec<_>) =
-                    rest.into_iter().map(|rest| rest.split_at_mut(len)).unzip();
-                let row = |i: usize| &row(i)[start..start + len];
-                for (parts, weights) in parts.chunks_mut(5).zip(weights.chunks(5)) {
-                    if let &[a, b, c, d, e] = weights {
-                        combine_columns(fused, row, [a, b, c, d, e], parts);
-                        continue;
-                    }
-                    for (parts, &one) in parts.chunks_mut(1).zip(weights) {
-                        combine_columns(fused, row, [one], parts);
-                    }
+            for (parts, weights) in out.chunks_mut(5).zip(weights.chunks(5)) {
+                if let &[a, b, c, d, e] = weights {
+                    combine_columns(fused, &row, [a, b, c, d, e], parts);
+                    continue;
                 }
-                for (i, x) in parts.iter().enumerate() {
-                    let lower = &mut gram[i * k..=i * k + i];
-                    dot_block::<1, B, B, T>(fused, |j| &*parts[j], [&**x], [lower]);
+                for (parts, &one) in parts.chunks_mut(1).zip(weights) {
+                    combine_columns(fused, &row, [one], parts);
                 }
-                rest = back;
-                start += len;
+            }
+            for (i, x) in out.iter().enumerate() {
+                let lower = &mut gram[i * k..=i * k + i];
+                dot_block::<1, B, B, T>(fused, |j| &*out[j], [&**x], [lower]);
             }
         },
     );
