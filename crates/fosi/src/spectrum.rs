@@ -177,7 +177,10 @@ pub(crate) fn estimate_with<S: Space>(
     let largest = params.largest.min(m);
     let smallest = params.smallest.min(m - largest);
     let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
-    let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.vectors[i].clone()).collect();
+    let columns: Vec<Vec<f64>> = chosen
+        .iter()
+        .map(|&i| ritz.vectors.col_as_slice(i).to_vec())
+        .collect();
     let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
     Ok(Spectrum {
         eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
@@ -197,7 +200,8 @@ pub(crate) fn estimate_with<S: Space>(
 /// θ and y of the Ritz pairs (θ, Qy), ascending.
 struct RitzPairs {
     values: Vec<f64>,
-    vectors: Vec<Vec<f64>>,
+    /// y in the columns.
+    vectors: faer::Mat<f64>,
 }
 
 impl RitzPairs {
@@ -207,41 +211,39 @@ impl RitzPairs {
         let m = gram.size();
         if m == 0 {
             // The eigensolver panics on an empty matrix.
-            let (values, vectors) = Default::default();
-            return Ok(Self { values, vectors });
+            return Ok(Self {
+                values: Vec::new(),
+                vectors: faer::Mat::new(),
+            });
         }
-        let symmetric = |i: usize, j: usize| lower[i.max(j)][i.min(j)];
-        let left = solved(m, symmetric, |x| gram.forward(x));
-        let both = solved(m, |i, j| left[i][j], |x| gram.forward(x));
-        let pairs = faer::Mat::from_fn(m, m, |i, j| both[j][i])
+        let mut matrix = faer::Mat::from_fn(m, m, |i, j| lower[i.max(j)][i.min(j)]);
+        solve_columns(&mut matrix, |x| gram.forward(x));
+        matrix = matrix.transpose().to_owned();
+        solve_columns(&mut matrix, |x| gram.forward(x));
+        let pairs = matrix
             .self_adjoint_eigen(Side::Lower)
             .map_err(|_| LanczosError::Eigensolver { size: m })?;
-        let (values, vectors) = (pairs.S().column_vector(), pairs.U());
+        let (values, mut vectors) = (pairs.S().column_vector(), pairs.U().to_owned());
+        solve_columns(&mut vectors, |x| gram.backward(x));
         Ok(Self {
             values: (0..m).map(|i| values[i]).collect(),
-            vectors: solved(m, |i, j| vectors[(i, j)], |x| gram.backward(x)),
+            vectors,
         })
     }
 
     /// ‖Av̂ − λ̂v̂‖: what the products left, weighted with the Ritz vector's entries.
     fn residual(&self, i: usize, projected: &Projected) -> f64 {
-        let terms = self.vectors[i].iter().zip(&projected.leftover);
+        let vector = self.vectors.col_as_slice(i);
+        let terms = vector.iter().zip(&projected.leftover);
         terms.map(|(y, leftover)| (y * leftover).abs()).sum()
     }
 }
 
-/// The columns of an m×m matrix, each after `solve`.
-fn solved(
-    m: usize,
-    entry: impl Fn(usize, usize) -> f64,
-    solve: impl Fn(&mut [f64]),
-) -> Vec<Vec<f64>> {
-    let column = |j: usize| {
-        let mut column: Vec<f64> = (0..m).map(|i| entry(i, j)).collect();
-        solve(&mut column);
-        column
-    };
-    (0..m).map(column).collect()
+/// `solve` for each column of an m×m matrix.
+fn solve_columns(matrix: &mut faer::Mat<f64>, solve: impl Fn(&mut [f64])) {
+    for j in 0..matrix.ncols() {
+        solve(matrix.col_as_slice_mut(j));
+    }
 }
 
 /// The inverse of a symmetric k×k matrix, both row by row.

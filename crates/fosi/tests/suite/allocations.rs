@@ -58,7 +58,7 @@ fn steps_allocate_nothing() {
 
 /// An estimation takes m vectors and within a twentieth of them nothing else: the kept basis is k of them. The second
 /// makes up for these; from then on memory goes round. Memory that other threads take isn't counted: they take none but
-/// for sums.
+/// for sums. The queue to them is, a few kilobytes more or less from run to run.
 #[test]
 fn an_estimation_takes_little_more_than_its_vectors() {
     let (n, m, k) = (200_000_u64, 40, 10);
