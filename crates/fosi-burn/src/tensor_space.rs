@@ -217,7 +217,7 @@ impl Space for TensorSpace {
         d.copy_from_slice(&coefficients[c.len()..]);
         square[0]
     }
-    fn orthogonalise(&self, vectors: &[&Tensor<1>], c: &[f64], a: f64, x: &mut Tensor<1>) -> f64 {
+    fn subtract_scaled(&self, vectors: &[&Tensor<1>], c: &[f64], a: f64, x: &mut Tensor<1>) -> f64 {
         x.inplace(|x| scaled(subtract(vectors.iter().copied(), c, x), a));
         self.dot(x, x)
     }

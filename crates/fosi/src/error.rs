@@ -100,7 +100,7 @@ pub enum LanczosError {
     Asymmetric {
         /// Lanczos step, from 1.
         step: usize,
-        /// The measured asymmetry, relative to the largest entry of the tridiagonal matrix so far.
+        /// The measured asymmetry, relative to the largest α and β so far.
         asymmetry: f64,
         /// The operator's tolerance.
         tolerance: f64,

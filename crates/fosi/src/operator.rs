@@ -18,7 +18,7 @@ pub use mean::Mean;
 /// Only [`apply`](Self::apply) is required. The other methods are for approximate products: Lanczos sees from
 /// the products alone whether they are symmetric, and asks again where they are not.
 pub trait SymmetricOperator<S: Space> {
-    /// out ← Av, for ‖v‖ = 1. `out` may hold anything on entry.
+    /// out ← Av. Lanczos' v have unit length to 0.2 %. `out` may hold anything on entry.
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError>;
 
     /// Computes the last product in another way, say with a smaller difference step; `Ok(false)`, with `out`
@@ -34,8 +34,7 @@ pub trait SymmetricOperator<S: Space> {
         Ok(false)
     }
 
-    /// The asymmetry, relative to the largest entry of Lanczos' tridiagonal matrix, above which a product is
-    /// refused.
+    /// The asymmetry, relative to the largest α and β of the Lanczos run, above which a product is refused.
     fn tolerance(&self) -> f64 {
         1e-2
     }

@@ -72,7 +72,7 @@ pub trait Space {
         d: &mut [f64],
     ) -> f64;
     /// x ← a(x − Qc) for the vectors Q, and returns the new ‖x‖²: one pass over Q, or over x alone where Q is empty.
-    fn orthogonalise(
+    fn subtract_scaled(
         &self,
         vectors: &[&Self::Vector],
         c: &[f64],
@@ -113,8 +113,7 @@ pub trait Space {
     fn import_basis(&self, array: &Array) -> Result<Self::Basis, Error>;
 }
 
-/// How one step is split between the subspace of V and its complement (DESIGN: "One step, exactly";
-/// paper, Algorithm 2).
+/// How one step is split between the subspace of V and its complement (paper, Algorithm 2).
 ///
 /// With the clipped gradient γg and c = (VᵀV)⁻¹Vᵀ(γg), the complement's gradient is g₂ = γg − Vc. The base
 /// turns it into d_b, whose own part in the subspace has the coefficients e = (VᵀV)⁻¹Vᵀd_b. The update is

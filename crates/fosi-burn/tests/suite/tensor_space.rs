@@ -99,8 +99,8 @@ fn every_operation_is_that_of_the_host() {
     close(&td, &d, 10.0);
     let (mut z, mut tz) = (x.clone(), tx.clone());
     let some = [&q[1][..], &q[4][..]];
-    let square = host.orthogonalise(&some, &c[..2], 0.5, &mut z);
-    let found = on.orthogonalise(&[&tq[1], &tq[4]], &c[..2], 0.5, &mut tz);
+    let square = host.subtract_scaled(&some, &c[..2], 0.5, &mut z);
+    let found = on.subtract_scaled(&[&tq[1], &tq[4]], &c[..2], 0.5, &mut tz);
     close(&[found], &[square], square);
     close(&read(&tz), &z, 1.0);
     // The vector that was copied is as it was.

@@ -25,7 +25,7 @@ const SHORT: usize = 1024;
 /// Below this many entries read, starting threads costs more than it brings.
 const SERIAL: usize = 1 << 18;
 /// Vectors of a basis whose sums travel together through the reduction.
-const GROUP: usize = 32;
+const GROUP: usize = 64;
 
 /// The precision in which the kept basis V is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +36,7 @@ pub enum Storage {
     /// `f32` for `f64` vectors: half the memory.
     Single,
     /// `bf16`: half the memory of `f32`. Projections stay exact to the vectors' rounding, since the rounded basis's
-    /// own Gram matrix is inverted; the subspace itself is turned by about 0.2°.
+    /// own Gram matrix is inverted; the subspace itself is turned by about 0.1°.
     Bf16,
 }
 
@@ -883,7 +883,7 @@ impl<T: Scalar> Space for Host<T> {
     ) -> f64 {
         project_rows(vectors, x, y, c, d)
     }
-    fn orthogonalise(&self, vectors: &[&[T]], c: &[f64], a: f64, x: &mut [T]) -> f64 {
+    fn subtract_scaled(&self, vectors: &[&[T]], c: &[f64], a: f64, x: &mut [T]) -> f64 {
         subtract_rows(vectors, c, a, x)
     }
     fn rotate(&self, vectors: &mut Vec<Vec<T>>, columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {

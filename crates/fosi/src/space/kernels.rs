@@ -255,35 +255,36 @@ pub(super) fn dot_block<'a, const P: usize, B: Stored, T: Stored, A: Scalar>(
     x: [&[T]; P],
     mut sums: [&mut [f64]; P],
 ) {
-    let count = sums[0].len();
-    let mut i = 0;
-    while i < count {
-        i += match group(count - i) {
-            5 => add_dots::<5, P, B, T, A>(fused, i, &row, x, &mut sums),
-            4 => add_dots::<4, P, B, T, A>(fused, i, &row, x, &mut sums),
-            3 => add_dots::<3, P, B, T, A>(fused, i, &row, x, &mut sums),
-            2 => add_dots::<2, P, B, T, A>(fused, i, &row, x, &mut sums),
-            _ => add_dots::<1, P, B, T, A>(fused, i, &row, x, &mut sums),
+    // From the last on: Lanczos' newest vector is one of x, too.
+    let mut left = sums[0].len();
+    while left > 0 {
+        left = match group(left) {
+            5 => add_dots::<5, P, B, T, A>(fused, left, &row, x, &mut sums),
+            4 => add_dots::<4, P, B, T, A>(fused, left, &row, x, &mut sums),
+            3 => add_dots::<3, P, B, T, A>(fused, left, &row, x, &mut sums),
+            2 => add_dots::<2, P, B, T, A>(fused, left, &row, x, &mut sums),
+            _ => add_dots::<1, P, B, T, A>(fused, left, &row, x, &mut sums),
         };
     }
 }
 
-/// The rows from `i` to `i + R` of [`dot_block`]; returns R.
+/// The R rows before the row `end` of [`dot_block`]; returns the first of them.
 #[inline(always)]
 fn add_dots<'a, const R: usize, const P: usize, B: Stored, T: Stored, A: Scalar>(
     fused: bool,
-    i: usize,
+    end: usize,
     row: &impl Fn(usize) -> &'a [B],
     x: [&[T]; P],
     sums: &mut [&mut [f64]; P],
 ) -> usize {
+    let i = end - R;
     let parts = dot_rows::<R, P, B, T, A>(fused, std::array::from_fn(|r| row(i + r)), x);
     for p in 0..P {
         for r in 0..R {
             sums[p][i + r] += parts[p][r];
         }
     }
-    R
+    i
 }
 
 /// ⟨x, y⟩ of one block.

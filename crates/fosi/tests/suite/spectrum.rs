@@ -409,6 +409,64 @@ fn vectors_stay_independent_however_long_the_run() {
 }
 
 #[test]
+fn only_vectors_that_matter_are_subtracted() {
+    // Of the m(m−1)/2 of full reorthogonalisation.
+    fn share<T: Scalar>(eigenvalues: &[f64], m: usize) -> f64 {
+        let mut diagonal = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+            for ((out, v), lambda) in out.iter_mut().zip(v).zip(eigenvalues) {
+                *out = v.scale(*lambda);
+            }
+        });
+        let space = Host::<T>::new(eigenvalues.len());
+        let info = estimate(&space, &mut diagonal, &params(5, 0, Some(m)))
+            .unwrap()
+            .info;
+        assert_eq!(info.second_passes, 0);
+        info.subtracted as f64 / (m * (m - 1) / 2) as f64
+    }
+    let hyperbola: Vec<f64> = (1..=4000).map(|i| 1.0 / f64::from(i)).collect();
+    // Nothing converges in forty steps: two vectors a step, one in the first.
+    let even: Vec<f64> = (0..4000).map(f64::from).collect();
+    let least = (2 * 38 + 1) as f64 / (40 * 39 / 2) as f64;
+    assert_eq!(share::<f32>(&even, 40), least);
+    assert_eq!(share::<f64>(&even, 40), least);
+    let (single, double) = (share::<f32>(&hyperbola, 40), share::<f64>(&hyperbola, 40));
+    assert!(single > least && single < 0.5, "{single}");
+    assert!(double >= least && double < single, "{double}");
+}
+
+#[test]
+fn a_tiny_rest_is_orthogonalised_twice() {
+    let mut betas = vec![2.0; 39];
+    betas[10] = 1e-4;
+    let mut matrix = with_off_diagonal(&betas, 7);
+    let space = Host::<f64>::new(40);
+    let params = SpectrumParams {
+        seed: 7,
+        ..params(4, 3, Some(40))
+    };
+    let info = estimate(&space, &mut matrix, &params).unwrap().info;
+    assert!(info.second_passes >= 1 && info.breakdowns == 0, "{info:?}");
+}
+
+#[test]
+fn a_workspace_serves_another_dimension() {
+    let mut workspace = Workspace::new(&Host::<f64>::new(10), 5);
+    for n in [10, 20, 3, 20] {
+        let space = Host::<f64>::new(n);
+        let eigenvalues: Vec<f64> = (0..n).map(|i| i as f64).collect();
+        let mut matrix = with_eigenvalues(&eigenvalues, 1);
+        let params = LanczosParams { steps: n, seed: 0 };
+        let projected = lanczos(&space, &mut matrix, &params, &mut workspace).unwrap();
+        assert_eq!(workspace.vectors.len(), n);
+        // Close enough to orthonormal that the trace is the matrix's to a few percent.
+        let trace: f64 = (0..n).map(|i| projected.matrix[i][i]).sum();
+        let expected: f64 = eigenvalues.iter().sum();
+        assert!((trace / expected - 1.0).abs() < 0.05, "n = {n}: {trace}");
+    }
+}
+
+#[test]
 fn gaps_of_1e_12_are_no_trouble() {
     let eigenvalues: Vec<f64> = (0..60)
         .map(|i| {

@@ -62,3 +62,57 @@ fn projections_of_huge_vectors_stay_finite() {
         }
     }
 }
+
+/// Σ cᵢ·rowᵢ and Σ|cᵢ·rowᵢ|, entry by entry.
+fn combined(rows: &[Vec<f32>], c: &[f64]) -> Vec<(f64, f64)> {
+    let entry = |j: usize| {
+        let terms = rows.iter().zip(c).map(|(row, c)| c * f64::from(row[j]));
+        terms.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()))
+    };
+    (0..rows[0].len()).map(entry).collect()
+}
+
+#[test]
+fn combinations_of_many_vectors_err_by_a_few_roundings() {
+    for n in [1, 129, 8_193, 40_001] {
+        let space = Host::<f32>::new(n);
+        let rows: Vec<Vec<f32>> = (0..80)
+            .map(|i| single(&wave(n, 0.1 + 0.07 * i as f64), 1.0))
+            .collect();
+        // Coefficients of ten decades, and such as no f32 holds the sum of.
+        for scale in [1.0, 1e37] {
+            let c = |seed: f64| -> Vec<f64> {
+                let sizes = (0..80).map(|i| 10_f64.powf(-f64::from(i % 11)));
+                sizes
+                    .zip(wave(80, seed))
+                    .map(|(s, x)| scale * s * x)
+                    .collect()
+            };
+            let (c, many) = (c(0.9), [c(1.7), c(2.3), c(0.4)]);
+            let mut x = single(&wave(n, 0.03), scale);
+            let exact: Vec<(f64, f64)> = combined(&rows, &c)
+                .into_iter()
+                .zip(&x)
+                .map(|((sum, size), &x)| (f64::from(x) - sum, size + f64::from(x).abs()))
+                .collect();
+            let borrowed: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
+            space.subtract_scaled(&borrowed, &c, 1.0, &mut x);
+            for (x, (sum, size)) in x.iter().zip(exact) {
+                assert!(
+                    (f64::from(*x) - sum).abs() <= 5e-7 * size,
+                    "n = {n}: {x}, {sum}"
+                );
+            }
+            let (basis, _) = space.rotate(&mut rows.clone(), &many);
+            for (i, c) in many.iter().enumerate() {
+                let column = space.column(&basis, i);
+                for (x, (sum, size)) in column.iter().zip(combined(&rows, c)) {
+                    assert!(
+                        (f64::from(*x) - sum).abs() <= 5e-7 * size,
+                        "n = {n}: {x}, {sum}"
+                    );
+                }
+            }
+        }
+    }
+}
