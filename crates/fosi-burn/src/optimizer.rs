@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use fosi::base::Base;
 use fosi::error::LanczosError;
 use fosi::operator::{Counted, DifferenceQuotient, GradientNear};
-use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport};
+use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport, Storage};
 
 use crate::{BridgeError, FlatLayout, ModuleSpace, Precision, TensorSpace, Twin, backward};
 
@@ -109,6 +109,24 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
         let layout = FlatLayout::of(module)?;
         Self::within(Host::new(layout.len()), layout, module, base, config)
     }
+
+    /// Keeps the eigenvectors in another precision: in [`Storage::Bf16`] they take half the memory, and a step reads half
+    /// as much of it.
+    ///
+    /// ```
+    /// # use burn::nn::LinearConfig;
+    /// # use burn::tensor::Device;
+    /// use fosi::{FosiConfig, Storage, base::Adam};
+    /// use fosi_burn::FosiOptimizer;
+    ///
+    /// # let model = LinearConfig::new(3, 1).init(&Device::flex().autodiff());
+    /// let optimizer = FosiOptimizer::new(&model, Adam::default(), FosiConfig::default())?.with_storage(Storage::Bf16);
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        self.fosi.set_storage(storage);
+        self
+    }
 }
 
 impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
@@ -153,23 +171,10 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<Self, OptimizerError> {
         let mut fosi = Fosi::new(space, base, 0.0, config)?;
         fosi.set_signature(signature(&layout));
-        let double = module
-            .devices()
-            .iter()
-            .all(|device| Precision::F64.on(device));
-        if !double {
-            tracing::warn!(
-                "a device of the module doesn't compute in f64: products are taken in f32"
-            );
-        }
         Ok(Self {
             fosi,
             layout,
-            precision: if double {
-                Precision::F64
-            } else {
-                Precision::F32
-            },
+            precision: Precision::best(&module.devices(), |device| Precision::F64.on(device)),
             check_determinism: true,
         })
     }
@@ -254,7 +259,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// As [`refresh`](Self::refresh), for the mean of several losses: one for each of several batches, or slices of
-    /// equal size of a batch too large to be taken at once.
+    /// a batch too large to be taken at once. (Slices of unequal size: each loss times its size over the mean size.)
     ///
     /// The curvature of one batch overfits that batch; the mean's is nearer to that of the whole loss. A product
     /// costs as many gradients as there are losses. Call it where [`due`](Self::due) says so, before

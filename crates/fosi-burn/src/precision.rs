@@ -25,6 +25,15 @@ impl Precision {
         }
     }
 
+    /// f64 where it is computed on all of the devices; else f32, and a warning that says so.
+    pub(crate) fn best(devices: &[Device], in_double: impl Fn(&Device) -> bool) -> Self {
+        if devices.iter().all(in_double) {
+            return Self::F64;
+        }
+        tracing::warn!("a device of the module doesn't compute in f64: products are taken in f32");
+        Self::F32
+    }
+
     /// Burn's name for the type.
     pub fn dtype(self) -> FloatDType {
         match self {
@@ -107,4 +116,71 @@ pub(crate) fn is_plain_float(dtype: &DType) -> bool {
         dtype,
         DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use burn::tensor::Device;
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Metadata, Subscriber, span};
+
+    use super::Precision;
+
+    /// Keeps events' levels and messages.
+    #[derive(Clone, Default)]
+    struct Events(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl Subscriber for Events {
+        fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+        fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            struct Message(String);
+            impl Visit for Message {
+                fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                    if field.name() == "message" {
+                        self.0 = format!("{value:?}");
+                    }
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0
+                .lock()
+                .unwrap()
+                .push((*event.metadata().level(), message.0));
+        }
+        fn enter(&self, _span: &span::Id) {}
+        fn exit(&self, _span: &span::Id) {}
+    }
+
+    #[test]
+    fn a_device_without_f64_is_told_of() {
+        let devices = [Device::flex(), Device::flex()];
+        let chosen = |supports: [bool; 2]| {
+            let events = Events::default();
+            let answers = Mutex::new(supports.into_iter());
+            let precision = tracing::subscriber::with_default(events.clone(), || {
+                Precision::best(&devices, |_| answers.lock().unwrap().next().unwrap())
+            });
+            let events = events.0.lock().unwrap().clone();
+            (precision, events)
+        };
+        assert_eq!(chosen([true, true]), (Precision::F64, vec![]));
+        let (precision, events) = chosen([true, false]);
+        assert_eq!(precision, Precision::F32);
+        assert_eq!(events.len(), 1);
+        let (level, message) = &events[0];
+        assert_eq!(*level, Level::WARN);
+        assert!(message.contains("products are taken in f32"), "{message}");
+        // What this machine's CPU does.
+        assert!(Precision::F64.on(&devices[0]));
+    }
 }

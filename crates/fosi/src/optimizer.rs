@@ -9,7 +9,7 @@ use crate::lanczos::{LanczosInfo, Workspace};
 use crate::operator::SymmetricOperator;
 use crate::scaling::limited;
 use crate::schedule::{Rate, Schedule, interval};
-use crate::space::{Space, Split};
+use crate::space::{Host, Scalar, Space, Split, Storage};
 use crate::spectrum::{Spectrum, SpectrumParams, estimate_with};
 
 /// What is done to gradients before the split.
@@ -678,6 +678,13 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// The space.
     pub fn space(&self) -> &S {
         &self.space
+    }
+}
+
+impl<T: Scalar, B> Fosi<Host<T>, B> {
+    /// Keeps bases in another precision, from the next refresh on: see [`Host::with_storage`].
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.space = self.space.clone().with_storage(storage);
     }
 }
 

@@ -12,8 +12,8 @@ use burn::optim::{
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 use fosi::base::{Base, GradientDescent, HeavyBall, Momentum};
-use fosi::{FosiConfig, Host};
-use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, backward, like_module};
+use fosi::{FosiConfig, Host, Space, Storage};
+use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, Precision, backward, like_module};
 
 #[derive(Module, Debug)]
 pub struct Network {
@@ -285,10 +285,11 @@ fn a_gradient_that_would_poison_the_state_is_refused() {
 #[test]
 fn the_mean_of_several_losses_has_the_mean_hessian() {
     let Problem { network, x, y } = problem();
-    let slice = |from: usize| {
-        let x = x.clone().narrow(0, from, 8);
-        let y = y.clone().narrow(0, from, 8);
-        move |m: &Network| m.loss(&x, &y)
+    // Times its size over the mean size, 1 for halves.
+    let slice = |from: usize, size: usize| {
+        let x = x.clone().narrow(0, from, size);
+        let y = y.clone().narrow(0, from, size);
+        move |m: &Network| m.loss(&x, &y).mul_scalar(size as f64 / 8.0)
     };
     let new = || FosiOptimizer::new(&network, GradientDescent, every(0, 4)).unwrap();
     let (mut whole, mut sliced) = (new(), new());
@@ -296,18 +297,23 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
         .refresh(&network, &|m: &Network| m.loss(&x, &y))
         .unwrap();
     let two = sliced
-        .refresh_mean(&network, &[slice(0), slice(8)])
+        .refresh_mean(&network, &[slice(0, 8), slice(8, 8)])
         .unwrap();
     // Two more for each slice's own curvature.
     assert_eq!(two.gradients, 2 * one.gradients + 4);
     assert!(one.batch_curvatures.is_empty());
     let slices = two.batch_curvatures.clone();
+    let unequal = new()
+        .refresh_mean(&network, &[slice(0, 10), slice(10, 6)])
+        .unwrap();
     let (one, two) = (one.result.unwrap(), two.result.unwrap());
-    for (a, b) in one.eigenvalues.iter().zip(&two.eigenvalues) {
-        assert!(
-            (a - b).abs() < 1e-6 * a.abs(),
-            "{a} of the whole, {b} of the mean"
-        );
+    for mean in [&two, &unequal.result.unwrap()] {
+        for (a, b) in one.eigenvalues.iter().zip(&mean.eigenvalues) {
+            assert!(
+                (a - b).abs() < 1e-6 * a.abs(),
+                "{a} of the whole, {b} of the mean"
+            );
+        }
     }
     // The largest eigenvalue is the mean of the slices' curvatures along its eigenvector, and they differ.
     let mean = (slices[0] + slices[1]) / 2.0;
@@ -319,4 +325,55 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
     let none: [fn(&Network) -> Tensor<1>; 0] = [];
     let error = sliced.refresh_mean(&network, &none).unwrap_err();
     assert!(error.to_string().contains("at least 1"));
+}
+
+#[test]
+fn in_f32_products_are_central_differences() {
+    let Problem { network, x, y } = problem();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let new = || FosiOptimizer::new(&network, GradientDescent, every(0, 4)).unwrap();
+    let double = new().refresh(&network, &loss).unwrap();
+    let single = new()
+        .with_precision(Precision::F32)
+        .refresh(&network, &loss)
+        .unwrap();
+    // Two gradients are the determinism check's; f64 takes the gradient at θ once, then one for each product.
+    assert_eq!(double.gradients, double.products + 1 + 2);
+    assert_eq!(single.gradients, 2 * single.products + 2);
+    let (double, single) = (double.result.unwrap(), single.result.unwrap());
+    for (a, b) in double.eigenvalues.iter().zip(&single.eigenvalues) {
+        assert!((a - b).abs() < 1e-2 * double.eigenvalues[0], "{a} {b}");
+    }
+}
+
+#[test]
+fn eigenvectors_may_be_kept_in_bf16() {
+    let Problem { network, x, y } = problem();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let trained = |storage: Storage| {
+        let new = FosiOptimizer::new(&network, HeavyBall::default(), every(0, 4)).unwrap();
+        let mut optimizer = new.with_storage(storage);
+        let mut model = network.clone();
+        for _ in 0..20 {
+            optimizer.step(0.05, &mut model, &loss).unwrap();
+        }
+        let spectrum = optimizer.fosi().spectrum().unwrap();
+        let column = optimizer.fosi().space().column(&spectrum.basis, 0);
+        (
+            optimizer.fosi().steps(),
+            spectrum.eigenvalues[0],
+            column,
+            flat(&model),
+        )
+    };
+    let (steps, eigenvalue, column, parameters) = trained(Storage::Full);
+    let (half_steps, half_eigenvalue, half_column, half_parameters) = trained(Storage::Bf16);
+    assert_eq!(steps, half_steps);
+    assert!((eigenvalue - half_eigenvalue).abs() < 1e-2 * eigenvalue);
+    // A bf16 is an f32 that ends in sixteen zeros.
+    let short = |column: &[f32]| column.iter().all(|x| x.to_bits() & 0xFFFF == 0);
+    assert!(short(&half_column) && !short(&column));
+    for (a, b) in parameters.iter().zip(&half_parameters) {
+        assert!((a - b).abs() < 1e-2 * (1.0 + a.abs()), "{a} {b}");
+    }
 }
