@@ -113,9 +113,10 @@ impl<M: Module> BurnBase<M> {
             .map_err(user)?;
         let before = self.optimizer.clone();
         let module = self.optimizer.step(at.learning_rate, module, gradients);
-        let moved = match space.parameters(layout, &module) {
-            Ok(moved) if space.dot(moved.borrow(), moved.borrow()).is_finite() => Ok(moved),
-            Ok(_) => Err(Error::User(
+        let mut moved = space.zeros();
+        let moved = match space.read_parameters(layout, &module, &mut moved) {
+            Ok(()) if space.dot(moved.borrow(), moved.borrow()).is_finite() => Ok(moved),
+            Ok(()) => Err(Error::User(
                 "the wrapped optimizer's step is not finite; lower the learning rate or clip the gradient".into(),
             )),
             Err(error) => Err(user(error)),

@@ -113,10 +113,24 @@ impl FlatLayout {
     /// [`BridgeError::LayoutMismatch`], or [`BridgeError::Read`] where the device fails.
     pub fn parameters<E: Element>(&self, module: &impl Module) -> Result<Vec<E>, BridgeError> {
         let mut flat = Vec::with_capacity(self.len);
-        for data in read(self.parameter_tensors(module)?)? {
-            append(&mut flat, data)?;
-        }
+        self.read_parameters(module, &mut flat)?;
         Ok(flat)
+    }
+
+    /// The same in memory that is kept from one call to the next. After an error `flat` may hold anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`parameters`](Self::parameters).
+    pub fn read_parameters<E: Element>(
+        &self,
+        module: &impl Module,
+        flat: &mut Vec<E>,
+    ) -> Result<(), BridgeError> {
+        flat.clear();
+        read(self.parameter_tensors(module)?, |_, data| {
+            append(flat, data)
+        })
     }
 
     /// The module's trainable parameters as one tensor on `device`, converted to `dtype`, which the host never sees.
@@ -204,13 +218,29 @@ impl FlatLayout {
         gradients: GradientsParams,
     ) -> Result<Vec<E>, BridgeError> {
         let mut flat = Vec::with_capacity(self.len);
-        let (slots, parts) = self.gradient_tensors(module, gradients)?;
-        for (slot, data) in slots.into_iter().zip(read(parts)?) {
-            flat.resize(self.slots[slot].offset, E::from_elem(0));
-            append(&mut flat, data)?;
-        }
-        flat.resize(self.len, E::from_elem(0));
+        self.read_gradient(module, gradients, &mut flat)?;
         Ok(flat)
+    }
+
+    /// The same in memory that is kept from one call to the next. After an error `flat` may hold anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn read_gradient<E: Element>(
+        &self,
+        module: &impl Module,
+        gradients: GradientsParams,
+        flat: &mut Vec<E>,
+    ) -> Result<(), BridgeError> {
+        flat.clear();
+        let (slots, parts) = self.gradient_tensors(module, gradients)?;
+        read(parts, |part, data| {
+            flat.resize(self.slots[slots[part]].offset, E::from_elem(0));
+            append(flat, data)
+        })?;
+        flat.resize(self.len, E::from_elem(0));
+        Ok(())
     }
 
     /// The gradients as one tensor of length n on `device`, converted to `dtype`, which the host never sees; a
@@ -368,13 +398,32 @@ fn join(parts: impl Iterator<Item = Tensor<1>>, device: &Device, dtype: FloatDTy
     }
 }
 
-/// All tensors are read in one transaction, so that an asynchronous device is waited for once.
-fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<TensorData>, BridgeError> {
-    let transaction = tensors
-        .into_iter()
-        .fold(Transaction::default(), Transaction::register);
-    let values = transaction.try_execute();
-    values.map_err(|error| BridgeError::Read(error.into()))
+/// Entries that are read in one transaction: an asynchronous device is waited for a few times, and the copies that Burn
+/// makes of shared tensors on a CPU stay in cache.
+const TOGETHER: usize = 1 << 18;
+
+/// Hands the entries of each tensor to `take`, with the tensor's index.
+fn read(
+    tensors: Vec<Tensor<1>>,
+    mut take: impl FnMut(usize, TensorData) -> Result<(), BridgeError>,
+) -> Result<(), BridgeError> {
+    let mut tensors = tensors.into_iter().enumerate().peekable();
+    while let Some((first, tensor)) = tensors.next() {
+        let mut entries = tensor.dims()[0];
+        let mut transaction = Transaction::default().register(tensor);
+        while let Some((_, tensor)) =
+            tensors.next_if(|(_, tensor)| entries + tensor.dims()[0] <= TOGETHER)
+        {
+            entries += tensor.dims()[0];
+            transaction = transaction.register(tensor);
+        }
+        let values = transaction.try_execute();
+        let values = values.map_err(|error| BridgeError::Read(error.into()))?;
+        for (index, data) in (first..).zip(values) {
+            take(index, data)?;
+        }
+    }
+    Ok(())
 }
 
 fn append<E: Element>(flat: &mut Vec<E>, data: TensorData) -> Result<(), BridgeError> {

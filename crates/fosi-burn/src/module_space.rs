@@ -12,15 +12,16 @@ use crate::{BridgeError, FlatLayout, TensorSpace, Twin};
 /// A space whose vectors hold a module's trainable parameters, in the order of a [`FlatLayout`]: [`Host<f32>`](Host)
 /// takes them to the host, [`TensorSpace`] leaves them on a device.
 pub trait ModuleSpace: Space + Sized {
-    /// The module's parameters as a vector.
+    /// `parameters` ← the module's parameters: see [`FlatLayout::read_parameters`].
     ///
     /// # Errors
     /// [`BridgeError::LayoutMismatch`] or [`BridgeError::Read`].
-    fn parameters(
+    fn read_parameters(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
-    ) -> Result<Self::Owned, BridgeError>;
+        parameters: &mut Self::Owned,
+    ) -> Result<(), BridgeError>;
 
     /// The module with other parameters: see [`FlatLayout::set_parameters`].
     ///
@@ -33,16 +34,17 @@ pub trait ModuleSpace: Space + Sized {
         parameters: &Self::Vector,
     ) -> Result<M, BridgeError>;
 
-    /// The gradients as a vector: see [`FlatLayout::gradient`].
+    /// `gradient` ← the gradients: see [`FlatLayout::read_gradient`].
     ///
     /// # Errors
     /// [`BridgeError::LayoutMismatch`], [`BridgeError::GradientShape`] or [`BridgeError::Read`].
-    fn gradient(
+    fn read_gradient(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
         gradients: GradientsParams,
-    ) -> Result<Self::Owned, BridgeError>;
+        gradient: &mut Self::Owned,
+    ) -> Result<(), BridgeError>;
 
     /// A vector as Burn's gradients: see [`FlatLayout::to_gradients`].
     ///
@@ -67,12 +69,13 @@ pub trait ModuleSpace: Space + Sized {
 }
 
 impl ModuleSpace for Host<f32> {
-    fn parameters(
+    fn read_parameters(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
-    ) -> Result<Vec<f32>, BridgeError> {
-        layout.parameters(module)
+        parameters: &mut Vec<f32>,
+    ) -> Result<(), BridgeError> {
+        layout.read_parameters(module, parameters)
     }
 
     fn set_parameters<M: Module>(
@@ -84,13 +87,14 @@ impl ModuleSpace for Host<f32> {
         layout.set_parameters(module, parameters)
     }
 
-    fn gradient(
+    fn read_gradient(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
         gradients: GradientsParams,
-    ) -> Result<Vec<f32>, BridgeError> {
-        layout.gradient(module, gradients)
+        gradient: &mut Vec<f32>,
+    ) -> Result<(), BridgeError> {
+        layout.read_gradient(module, gradients, gradient)
     }
 
     fn to_gradients(
@@ -123,12 +127,14 @@ impl ModuleSpace for Host<f32> {
 }
 
 impl ModuleSpace for TensorSpace {
-    fn parameters(
+    fn read_parameters(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
-    ) -> Result<Tensor<1>, BridgeError> {
-        layout.parameter_tensor(module, self.device(), FloatDType::F32)
+        parameters: &mut Tensor<1>,
+    ) -> Result<(), BridgeError> {
+        *parameters = layout.parameter_tensor(module, self.device(), FloatDType::F32)?;
+        Ok(())
     }
 
     fn set_parameters<M: Module>(
@@ -140,13 +146,15 @@ impl ModuleSpace for TensorSpace {
         layout.set_parameter_tensor(module, parameters)
     }
 
-    fn gradient(
+    fn read_gradient(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
         gradients: GradientsParams,
-    ) -> Result<Tensor<1>, BridgeError> {
-        layout.gradient_tensor(module, gradients, self.device(), FloatDType::F32)
+        gradient: &mut Tensor<1>,
+    ) -> Result<(), BridgeError> {
+        *gradient = layout.gradient_tensor(module, gradients, self.device(), FloatDType::F32)?;
+        Ok(())
     }
 
     fn to_gradients(

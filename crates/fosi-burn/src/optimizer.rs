@@ -96,6 +96,9 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     precision: Precision,
     /// Whether the next refresh first checks that the loss is the same function at every evaluation.
     check_determinism: bool,
+    /// Memory of a step: asking the system for it every time takes longer than the step.
+    parameters: S::Owned,
+    gradient: S::Owned,
 }
 
 impl<B: Base<Host<f32>>> FosiOptimizer<B> {
@@ -169,6 +172,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         base: B,
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
+        let (parameters, gradient) = (space.zeros(), space.zeros());
         let mut fosi = Fosi::new(space, base, 0.0, config)?;
         fosi.set_signature(signature(&layout));
         Ok(Self {
@@ -176,6 +180,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             layout,
             precision: Precision::best(&module.devices(), |device| Precision::F64.on(device)),
             check_determinism: true,
+            parameters,
+            gradient,
         })
     }
 
@@ -231,12 +237,15 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         gradients: GradientsParams,
     ) -> Result<StepReport, OptimizerError> {
         let (space, layout) = (self.fosi.space(), &self.layout);
-        let gradient = space.gradient(layout, module, gradients)?;
-        let mut parameters = space.parameters(layout, module)?;
+        let (gradient, parameters) = (&mut self.gradient, &mut self.parameters);
+        space.read_gradient(layout, module, gradients, gradient)?;
+        space.read_parameters(layout, module, parameters)?;
         self.fosi.set_learning_rate(learning_rate)?;
-        let report = self.fosi.step(parameters.borrow_mut(), gradient.borrow())?;
+        let report = self
+            .fosi
+            .step(parameters.borrow_mut(), (*gradient).borrow())?;
         let space = self.fosi.space();
-        *module = space.set_parameters(&self.layout, module, parameters.borrow())?;
+        *module = space.set_parameters(layout, module, (*parameters).borrow())?;
         Ok(report)
     }
 
@@ -353,7 +362,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let space = self.fosi.space();
         let v = space.column(&spectrum.basis, 0);
         let v: &S::Vector = v.borrow();
-        let theta = space.parameters(&self.layout, module)?;
+        let mut theta = space.zeros();
+        space.read_parameters(&self.layout, module, &mut theta)?;
         let length = space.dot(theta.borrow(), theta.borrow()).sqrt();
         let mut product = space.zeros();
         let mut near = space.gradient_near(twin, std::slice::from_ref(loss))?;
