@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use fosi_burn::{Precision, Twin, backward};
+use fosi_burn::{Precision, Twin, backward, like_module};
 use fosi_lab::models::autoencoder::{Autoencoder, AutoencoderConfig};
 use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
 use fosi_lab::models::mobilenet::{MobileNet, MobileNetConfig};
@@ -30,8 +32,24 @@ fn measure<M: Module>(c: &mut Criterion, name: &str, model: &M, loss: impl Fn(&M
     group.finish();
 }
 
+/// The dense layers of `lr` on MNIST and of `tl` on ResNet-18's features, with their cross-entropy.
+fn dense(c: &mut Criterion, name: &str, inputs: usize, batch: usize, device: &Device) {
+    let model = LinearConfig::new(inputs, 10).init(device);
+    let features = Tensor::<2>::random([batch, inputs], Distribution::Default, device);
+    let labels = Tensor::<1, Int>::random([batch], Distribution::Uniform(0.0, 10.0), device);
+    measure(c, name, &model, |model: &Linear| {
+        let scores = model.forward(like_module(features.clone(), model));
+        CrossEntropyLossConfig::new()
+            .init(&scores.device())
+            .forward(scores, labels.clone())
+    });
+}
+
 fn products(c: &mut Criterion) {
     let device = Device::flex().autodiff();
+
+    dense(c, "lr-batch256", 784, 256, &device);
+    dense(c, "tl-batch128", 512, 128, &device);
 
     let model = AutoencoderConfig::default().init(1, &device);
     let images = Tensor::<4>::random([256, 3, 32, 32], Distribution::Uniform(-1.0, 1.0), &device);
