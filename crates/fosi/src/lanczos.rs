@@ -28,7 +28,7 @@ pub struct LanczosInfo {
     pub retries: usize,
     /// Invariant subspaces met; after each the run went on from a new random vector.
     pub breakdowns: usize,
-    /// Vectors of Q subtracted from products, over all steps; all of them, every time, would be m(m−1)/2.
+    /// Vectors of Q subtracted, from products and from new random vectors; all of them once a step would be m(m−1)/2.
     #[serde(default)]
     pub subtracted: usize,
     /// Steps that needed a second orthogonalisation.

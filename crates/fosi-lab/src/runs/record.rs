@@ -218,7 +218,7 @@ pub enum RefreshOutcome {
         residuals: Vec<f64>,
         /// Products computed again with another step, because those before weren't symmetric.
         retries: usize,
-        /// The largest asymmetry of an accepted product, relative to the largest entry of T; none in older records.
+        /// The largest asymmetry of an accepted product, relative to the largest α and β; none in older records.
         #[serde(default)]
         asymmetry: Option<f64>,
         /// Whether the operator had to be moved off an exact tie.

@@ -79,7 +79,7 @@ fn combinations_of_many_vectors_err_by_a_few_roundings() {
         let rows: Vec<Vec<f32>> = (0..80)
             .map(|i| single(&wave(n, 0.1 + 0.07 * i as f64), 1.0))
             .collect();
-        // Coefficients of ten decades, and such as no f32 holds the sum of.
+        // Coefficients of ten decades, and such whose squares no f32 holds, which are summed in a unit.
         for scale in [1.0, 1e37] {
             let c = |seed: f64| -> Vec<f64> {
                 let sizes = (0..80).map(|i| 10_f64.powf(-f64::from(i % 11)));
