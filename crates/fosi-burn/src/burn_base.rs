@@ -115,7 +115,7 @@ impl<M: Module> BurnBase<M> {
         let module = self.optimizer.step(at.learning_rate, module, gradients);
         let mut moved = space.zeros();
         let moved = match space.read_parameters(layout, &module, &mut moved) {
-            Ok(()) if space.dot(moved.borrow(), moved.borrow()).is_finite() => Ok(moved),
+            Ok(()) if space.max_abs(moved.borrow()).is_finite() => Ok(moved),
             Ok(()) => Err(Error::User(
                 "the wrapped optimizer's step is not finite; lower the learning rate or clip the gradient".into(),
             )),
@@ -222,10 +222,12 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         space.combine(split.gradient_scale, gradient, 0.0, clipped);
         let moved = self.advance(&at, parameters, clipped)?;
         space.combine(1.0, moved.borrow(), -1.0, parameters);
-        let square = space.dot(parameters, parameters);
+        let norm = space.norm(parameters);
         space.combine(1.0, moved.borrow(), 0.0, parameters);
         Ok(Moved {
-            complement_norm: square.sqrt(),
+            complement_norm: norm,
+            // Else it would have been refused.
+            finite: true,
         })
     }
 }

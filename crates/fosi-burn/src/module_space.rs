@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, FloatDType, Tensor};
 use fosi::error::BoxError;
-use fosi::operator::{GradientNear, HostGradient};
+use fosi::operator::{GradientNear, HostGradient, magnitude_group};
 use fosi::{Host, Space};
 
 use crate::{BridgeError, FlatLayout, TensorSpace, Twin};
@@ -122,7 +122,7 @@ impl ModuleSpace for Host<f32> {
             }
             Ok(())
         };
-        Ok(HostGradient::new(&twin.parameters()?, mean))
+        Ok(HostGradient::new(&twin.parameters()?, mean).with_roundoff(twin.precision().roundoff()))
     }
 }
 
@@ -172,15 +172,50 @@ impl ModuleSpace for TensorSpace {
         losses: &'a [L],
     ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L>, BridgeError> {
         let point = twin.parameter_tensor(self.device())?;
-        let largest = point.clone().max_abs().try_into_scalar::<f64>()?;
+        let (units, masks) = magnitude_groups(&point)?;
         Ok(TensorGradient {
             at_point: point.zeros_like(),
             space: self.clone(),
-            unit: largest.max(1.0),
+            before_shift: None,
+            units,
+            masks,
             twin,
             losses,
             point,
         })
+    }
+}
+
+/// The units of the groups of coordinates of like magnitude, and for each group a tensor of ones at its coordinates and zeros
+/// elsewhere; no tensors where there is one group.
+fn magnitude_groups(point: &Tensor<1>) -> Result<(Vec<f64>, Vec<Tensor<1>>), BridgeError> {
+    let size = point.clone().abs();
+    let largest = size.clone().max().try_into_scalar::<f64>()?;
+    if magnitude_group(largest) == 0 {
+        return Ok((vec![largest.max(1.0)], Vec::new()));
+    }
+    let (mut units, mut masks) = (Vec::new(), Vec::new());
+    let mut below = point.zeros_like();
+    for group in 0..=magnitude_group(largest) {
+        let bound = 1e3_f64.powi(group as i32 + 1);
+        let up_to = size
+            .clone()
+            .lower_equal_elem(bound)
+            .float()
+            .cast(point.dtype());
+        let mask = up_to.clone() - below;
+        below = up_to;
+        if mask.clone().sum().try_into_scalar::<f64>()? > 0.0 {
+            let unit = (size.clone() * mask.clone())
+                .max()
+                .try_into_scalar::<f64>()?;
+            units.push(unit.max(1.0));
+            masks.push(mask);
+        }
+    }
+    match masks.len() {
+        1 => Ok((units, Vec::new())),
+        _ => Ok((units, masks)),
     }
 }
 
@@ -190,8 +225,11 @@ struct TensorGradient<'a, M, L> {
     twin: &'a Twin<M>,
     losses: &'a [L],
     point: Tensor<1>,
+    before_shift: Option<Tensor<1>>,
     at_point: Tensor<1>,
-    unit: f64,
+    units: Vec<f64>,
+    /// One for each group; empty where there is one.
+    masks: Vec<Tensor<1>>,
 }
 
 impl<M: Module, L: Fn(&M) -> Tensor<1>> TensorGradient<'_, M, L> {
@@ -203,22 +241,57 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> TensorGradient<'_, M, L> {
         Ok(sum.div_scalar(self.losses.len() as f64))
     }
 
-    fn near(&self, epsilon: f64, v: &Tensor<1>) -> Result<Tensor<1>, BoxError> {
-        let dtype = self.twin.precision().dtype();
-        self.at(&(self.point.clone() + v.clone().cast(dtype).mul_scalar(epsilon)))
+    /// The gradient at θ + εv_G.
+    fn near(&self, epsilon: f64, v: &Tensor<1>, group: usize) -> Result<Tensor<1>, BoxError> {
+        let mut step = v
+            .clone()
+            .cast(self.twin.precision().dtype())
+            .mul_scalar(epsilon);
+        if let Some(mask) = self.masks.get(group) {
+            step = step * mask.clone();
+        }
+        self.at(&(self.point.clone() + step))
+    }
+
+    /// The sum over the groups of `change`, given a group's step and index, over `width` steps.
+    fn quotient(
+        &self,
+        epsilon: f64,
+        width: f64,
+        change: impl Fn(f64, usize) -> Result<Tensor<1>, BoxError>,
+    ) -> Result<Tensor<1>, BoxError> {
+        let mut sum: Option<Tensor<1>> = None;
+        for (group, unit) in self.units.iter().enumerate() {
+            let epsilon = epsilon * unit;
+            let term = change(epsilon, group)?.div_scalar(width * epsilon);
+            sum = Some(match sum {
+                Some(sum) => sum + term,
+                None => term,
+            });
+        }
+        let sum = sum.unwrap_or_else(|| self.point.zeros_like());
+        Ok(sum.cast(DType::F32))
     }
 }
 
 impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L> {
     type Space = TensorSpace;
 
-    fn unit(&self) -> f64 {
-        self.unit
+    fn space(&self) -> &TensorSpace {
+        &self.space
     }
 
-    fn start(&mut self) -> Result<(), BoxError> {
+    fn units(&self) -> &[f64] {
+        &self.units
+    }
+
+    fn roundoff(&self) -> f64 {
+        self.twin.precision().roundoff()
+    }
+
+    fn start(&mut self) -> Result<f64, BoxError> {
         self.at_point = self.at(&self.point)?;
-        Ok(())
+        Ok(self.space.norm(&self.at_point.clone().cast(DType::F32)))
     }
 
     fn forward(
@@ -227,8 +300,9 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
         v: &Tensor<1>,
         out: &mut Tensor<1>,
     ) -> Result<(), BoxError> {
-        let change = self.near(epsilon, v)? - self.at_point.clone();
-        *out = change.div_scalar(epsilon).cast(DType::F32);
+        *out = self.quotient(epsilon, 1.0, |epsilon, group| {
+            Ok(self.near(epsilon, v, group)? - self.at_point.clone())
+        })?;
         Ok(())
     }
 
@@ -238,14 +312,23 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
         v: &Tensor<1>,
         out: &mut Tensor<1>,
     ) -> Result<(), BoxError> {
-        let change = self.near(epsilon, v)? - self.near(-epsilon, v)?;
-        *out = change.div_scalar(2.0 * epsilon).cast(DType::F32);
+        *out = self.quotient(epsilon, 2.0, |epsilon, group| {
+            Ok(self.near(epsilon, v, group)? - self.near(-epsilon, v, group)?)
+        })?;
         Ok(())
     }
 
     fn shift(&mut self, seed: u64, size: f64) {
         let zeta = self.space.normal(seed).cast(self.twin.precision().dtype());
-        let size = size * self.unit / (self.space.dim() as f64).sqrt();
-        self.point = self.point.clone() + zeta.mul_scalar(size);
+        let size = size / (self.space.dim() as f64).sqrt();
+        let magnitude = self.point.clone().abs().clamp_min(1.0);
+        self.before_shift = Some(self.point.clone());
+        self.point = self.point.clone() + zeta.mul_scalar(size) * magnitude;
+    }
+
+    fn shift_back(&mut self) {
+        if let Some(point) = self.before_shift.take() {
+            self.point = point;
+        }
     }
 }

@@ -36,7 +36,7 @@ pub struct TrainStep {
     pub refresh: Option<RefreshAttempt>,
 }
 
-/// Step of the central difference along v₁, relative to 1 + ‖θ‖: at kinks it says what the losses do nearby.
+/// Step of the central difference along v₁, relative to the parameters' magnitude: at kinks it says what the losses do nearby.
 fn curvature_step(precision: Precision) -> f64 {
     match precision {
         Precision::F64 => 1e-6,
@@ -362,17 +362,10 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let space = self.fosi.space();
         let v = space.column(&spectrum.basis, 0);
         let v: &S::Vector = v.borrow();
-        let mut theta = space.zeros();
-        space.read_parameters(&self.layout, module, &mut theta)?;
-        let length = space.dot(theta.borrow(), theta.borrow()).sqrt();
         let mut product = space.zeros();
         let mut near = space.gradient_near(twin, std::slice::from_ref(loss))?;
-        near.central(
-            curvature_step(self.precision) * (1.0 + length),
-            v,
-            product.borrow_mut(),
-        )
-        .map_err(fosi::Error::User)?;
+        near.central(curvature_step(self.precision), v, product.borrow_mut())
+            .map_err(fosi::Error::User)?;
         Ok(space.dot(v, product.borrow()) / space.dot(v, v))
     }
 

@@ -34,6 +34,14 @@ impl Precision {
         Self::F32
     }
 
+    /// The unit roundoff u.
+    pub fn roundoff(self) -> f64 {
+        match self {
+            Self::F32 => f64::from(f32::EPSILON) / 2.0,
+            Self::F64 => f64::EPSILON / 2.0,
+        }
+    }
+
     /// Burn's name for the type.
     pub fn dtype(self) -> FloatDType {
         match self {

@@ -13,7 +13,8 @@ use fosi::{Error, Host, Space};
 /// Vectors and bases stay on the device: what crosses to the host are the few numbers of a reduction, a handful of
 /// synchronisations a step. Whole vectors cross only in [`export`](Space::export) and its kin, for checkpoints, and
 /// the other way in [`normal`](Space::normal), whose vector is the same as [`Host`]'s, once a refresh. Sums are the
-/// device's own, in `f32`, so a vector whose squares overflow has no finite length here.
+/// device's own, in `f32`; where a sum of products over- or underflows there, it is taken again from vectors scaled by their
+/// largest entry.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -106,6 +107,33 @@ fn number(scalar: Tensor<1>) -> f64 {
     out[0]
 }
 
+/// c ← Qᵀx and d ← Qᵀy, and the numbers beside them, in one transfer.
+fn project_with<const N: usize>(
+    rows: &[Tensor<1>],
+    x: &Tensor<1>,
+    y: &Tensor<1>,
+    c: &mut [f64],
+    d: &mut [f64],
+    beside: [Tensor<1>; N],
+) -> [f64; N] {
+    let first = dots(rows, x).take(c.len());
+    let second = dots(rows, y).take(d.len());
+    let mut found = vec![0.0; c.len() + d.len() + N];
+    numbers(first.chain(second).chain(beside), &mut found);
+    let (coefficients, beside) = found.split_at(c.len() + d.len());
+    c.copy_from_slice(&coefficients[..c.len()]);
+    d.copy_from_slice(&coefficients[c.len()..]);
+    std::array::from_fn(|i| beside[i])
+}
+
+/// A sum of `f32` products below this may have lost terms to underflow.
+const SMALLEST_SUM: f64 = 1e-30;
+
+/// Whether a sum of products has neither over- nor underflowed.
+fn is_safe(sum: f64) -> bool {
+    sum.is_finite() && sum.abs() >= SMALLEST_SUM
+}
+
 /// A tensor in the formulas of the base optimizers.
 #[derive(Debug, Clone)]
 struct Entries(Tensor<1>);
@@ -156,6 +184,9 @@ impl Space for TensorSpace {
     fn max_value(&self) -> f64 {
         f64::from(f32::MAX)
     }
+    fn min_positive(&self) -> f64 {
+        f64::from(f32::MIN_POSITIVE)
+    }
     fn check(&self, what: &'static str, x: &Tensor<1>) -> Result<(), Error> {
         let [found] = x.dims();
         if found == self.dim {
@@ -174,7 +205,21 @@ impl Space for TensorSpace {
         self.upload(Host::<f32>::new(self.dim).normal(seed))
     }
     fn dot(&self, x: &Tensor<1>, y: &Tensor<1>) -> f64 {
-        number(dot(x, y))
+        let sum = number(dot(x, y));
+        if is_safe(sum) {
+            return sum;
+        }
+        let (a, b) = (self.max_abs(x), self.max_abs(y));
+        if a == 0.0 || b == 0.0 || !(a.is_finite() && b.is_finite()) {
+            return sum;
+        }
+        a * b * number(dot(&x.clone().div_scalar(a), &y.clone().div_scalar(b)))
+    }
+    fn max_abs(&self, x: &Tensor<1>) -> f64 {
+        // Not every device's maximum is NaN where an entry is.
+        let largest = x.clone().max_abs();
+        let poison = x.clone().mul_scalar(0.0).sum();
+        number(largest + poison)
     }
     fn combine(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
         let x = scaled(x.clone(), a);
@@ -207,15 +252,18 @@ impl Space for TensorSpace {
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        let second = dots(vectors, y).take(d.len());
-        let square = std::iter::once(dot(x, x));
-        let all = dots(vectors, x).chain(second).chain(square);
-        let mut found = vec![0.0; c.len() + d.len() + 1];
-        numbers(all, &mut found);
-        let (coefficients, square) = found.split_at(c.len() + d.len());
-        c.copy_from_slice(&coefficients[..c.len()]);
-        d.copy_from_slice(&coefficients[c.len()..]);
-        square[0]
+        let [square] = project_with(vectors, x, y, c, d, [dot(x, x)]);
+        if is_safe(square) {
+            return square;
+        }
+        let largest = self.max_abs(x);
+        if largest == 0.0 || !largest.is_finite() {
+            return square;
+        }
+        let scaled = x.clone().div_scalar(largest);
+        let [square] = project_with(vectors, &scaled, y, c, d, [dot(&scaled, &scaled)]);
+        c.iter_mut().for_each(|c| *c *= largest);
+        square * largest * largest
     }
     fn subtract_scaled(&self, vectors: &[&Tensor<1>], c: &[f64], a: f64, x: &mut Tensor<1>) -> f64 {
         x.inplace(|x| scaled(subtract(vectors.iter().copied(), c, x), a));
@@ -258,15 +306,31 @@ impl Space for TensorSpace {
         };
         *direction = self.direction::<E>(coefficients, state, complement);
         let mut along = split.subspace_step.to_vec();
-        let square = match split.basis {
+        let squares = [dot(direction, direction), dot(parameters, parameters)];
+        let rows = match split.basis {
             // A linear base stays in the complement.
-            Some(basis) if !E::LINEAR => {
-                let mut projection = vec![0.0; basis.rows.len()];
-                let square = self.project(basis, direction, &mut projection);
-                square - split.along_basis(&projection, &mut along)
-            }
-            _ => self.dot(direction, direction),
+            Some(basis) if !E::LINEAR => &basis.rows[..],
+            _ => &[],
         };
+        let mut projection = vec![0.0; rows.len()];
+        let [mut square, parameter_square] = project_with(
+            rows,
+            direction,
+            direction,
+            &mut projection,
+            &mut [],
+            squares,
+        );
+        let bound =
+            parameter_square.sqrt() * (1.0 - split.decay).abs() + square.sqrt() * split.scale;
+        if !is_safe(square) {
+            square = self.dot(direction, direction);
+        }
+        if !rows.is_empty() {
+            let unit = split.norm_unit;
+            square -= split.along_basis(&projection, &mut along) * unit * unit;
+        }
+        let bound = bound + along.iter().map(|c| c.abs()).sum::<f64>();
         parameters.inplace(|parameters| {
             let moved =
                 scaled(parameters, 1.0 - split.decay) - scaled(direction.clone(), split.scale);
@@ -275,8 +339,13 @@ impl Space for TensorSpace {
                 None => moved,
             }
         });
+        // By the triangle inequality, most of the time; the device is asked only where that leaves it open.
+        let finite = bound < 0.25 * self.max_value() || self.max_abs(parameters).is_finite();
+        let implied = E::LINEAR || E::SQUARES;
+        let finite_state = implied || state.iter().all(|x| self.max_abs(x).is_finite());
         Moved {
             complement_norm: square.max(0.0).sqrt(),
+            finite: finite && finite_state,
         }
     }
 

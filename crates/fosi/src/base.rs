@@ -11,9 +11,9 @@ mod nesterov;
 use std::borrow::{Borrow, BorrowMut};
 use std::ops::{Add, Div, Mul, Sub};
 
-use crate::error::Error;
+use crate::error::{Error, require};
 use crate::scaling::Extremes;
-use crate::space::{Moved, Space, Split};
+use crate::space::{FloatLimits, Moved, Space, Split};
 
 pub use adam::{Adam, AdamW};
 pub use gradient_descent::GradientDescent;
@@ -157,8 +157,9 @@ pub trait Elementwise: Send + Sync {
     fn rate_ratio(&self, _extremes: &Extremes) -> f64 {
         1.0
     }
-    /// An error where a setting is outside its range.
-    fn validate(&self) -> Result<(), Error> {
+    /// An error where a setting is outside its range, or is not a normal number in the vectors' precision where it must be.
+    /// Asked before every step.
+    fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -210,8 +211,9 @@ pub trait Base<S: Space> {
     fn rate_ratio(&self, _extremes: &Extremes) -> f64 {
         1.0
     }
-    /// An error where a setting is outside its range.
-    fn validate(&self) -> Result<(), Error> {
+    /// An error where a setting is outside its range, or is not a normal number in the vectors' precision where it must be.
+    /// Asked before every step.
+    fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         Ok(())
     }
     /// Whether the state holds squares of gradients: see [`Elementwise::SQUARES`].
@@ -258,22 +260,39 @@ pub fn split_step<S: Space, B: Base<S> + ?Sized>(
     if let Some(basis) = split.basis {
         space.subtract(basis, split.coefficients, direction);
     }
+    let BaseStep {
+        step,
+        learning_rate,
+        state,
+        ..
+    } = at;
+    let at = BaseStep {
+        space,
+        step,
+        learning_rate,
+        state: &mut *state,
+    };
     base.direction(at, parameters, direction)?;
+    let finite = |x: &S::Vector| space.max_abs(x).is_finite();
+    let finite_state = state.iter().all(|x| finite(x.borrow()));
     let Some(basis) = split.basis else {
-        let square = space.dot(direction, direction);
+        let norm = space.norm(direction);
         space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
         return Ok(Moved {
-            complement_norm: square.sqrt(),
+            complement_norm: norm,
+            finite: finite_state && finite(parameters),
         });
     };
     let mut projection = vec![0.0; space.size(basis)];
     let mut along = projection.clone();
     let square = space.project(basis, direction, &mut projection);
-    let inside = split.along_basis(&projection, &mut along);
+    let unit = split.norm_unit;
+    let inside = split.along_basis(&projection, &mut along) * unit * unit;
     space.combine(-split.scale, direction, 1.0 - split.decay, parameters);
     space.subtract(basis, &along, parameters);
     Ok(Moved {
         complement_norm: (square - inside).max(0.0).sqrt(),
+        finite: finite_state && finite(parameters),
     })
 }
 
@@ -313,8 +332,15 @@ impl<S: Space, E: Elementwise> Base<S> for E {
     fn rate_ratio(&self, extremes: &Extremes) -> f64 {
         Elementwise::rate_ratio(self, extremes)
     }
-    fn validate(&self) -> Result<(), Error> {
-        Elementwise::validate(self)
+    fn validate(&self, limits: &FloatLimits) -> Result<(), Error> {
+        let allowed = "at most 4 (MAX_STATE)";
+        require(
+            E::STATE <= MAX_STATE,
+            "the number of state vectors",
+            E::STATE,
+            allowed,
+        )?;
+        Elementwise::validate(self, limits)
     }
     fn squares(&self) -> bool {
         E::SQUARES
@@ -375,8 +401,8 @@ impl<S: Space> Base<S> for Box<dyn Base<S>> {
     fn rate_ratio(&self, extremes: &Extremes) -> f64 {
         (**self).rate_ratio(extremes)
     }
-    fn validate(&self) -> Result<(), Error> {
-        (**self).validate()
+    fn validate(&self, limits: &FloatLimits) -> Result<(), Error> {
+        (**self).validate(limits)
     }
     fn squares(&self) -> bool {
         (**self).squares()

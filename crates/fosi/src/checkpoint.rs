@@ -13,11 +13,12 @@ use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress, Subspace};
+use crate::safeguard::Monitor;
 use crate::space::{Space, Stored};
 use crate::spectrum::Spectrum;
 
 /// The format's version; a file of another one is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Vectors of equal length with the type of their entries, as they are stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,8 +125,11 @@ struct SubspaceHeader {
     largest: usize,
     maximum: f64,
     minimum: f64,
+    missed: Option<f64>,
+    noise: f64,
     scale: f64,
     info: LanczosInfo,
+    monitor: Monitor,
 }
 
 /// Names of the arrays in a file.
@@ -134,7 +138,7 @@ const BASE: &str = "base";
 const SMALL: [&str; 5] = [
     "eigenvalues",
     "residuals",
-    "inverse_curvature",
+    "curvature",
     "momentum",
     "gram_inverse",
 ];
@@ -151,8 +155,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// The whole state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, step and calibration.
     ///
     /// The parameters are the caller's and are not part of it, nor are the settings.
+    ///
+    /// # Errors
+    /// [`Error::Spoiled`] after a step that spoiled the state, [`Error::Checkpoint`] where the base can't give its own.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         use std::borrow::Borrow;
+        self.refuse_spoiled()?;
         let mut arrays: Vec<(String, Array)> = Vec::new();
         for (i, vector) in self.state.iter().enumerate() {
             arrays.push((state_name(i), self.space.export(vector.borrow())));
@@ -164,7 +172,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let small = [
                 &s.spectrum.eigenvalues,
                 &s.spectrum.residuals,
-                &s.inverse_curvature,
+                &s.curvature,
                 &s.momentum,
                 &s.spectrum.gram_inverse,
             ];
@@ -175,8 +183,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 largest: s.spectrum.largest,
                 maximum: s.spectrum.maximum,
                 minimum: s.spectrum.minimum,
+                missed: s.spectrum.missed,
+                noise: s.spectrum.noise,
                 scale: s.scale,
                 info: s.spectrum.info,
+                monitor: s.monitor.clone(),
             });
         }
         let header = Header {
@@ -212,6 +223,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.state = state;
         self.subspace = subspace;
         self.progress = progress;
+        self.spoiled = None;
         Ok(())
     }
 
@@ -273,13 +285,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let len = if name == "gram_inverse" { k * k } else { k };
             small.push(take(arrays, name)?.to_finite_row(name, len)?);
         }
-        let [
-            eigenvalues,
-            residuals,
-            inverse_curvature,
-            momentum,
-            gram_inverse,
-        ]: [Vec<f64>; 5] = small
+        let [eigenvalues, residuals, curvature, momentum, gram_inverse]: [Vec<f64>; 5] = small
             .try_into()
             .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
         if scalars.largest > k {
@@ -290,6 +296,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let message = format!("its scale is {}, which cannot be", scalars.scale);
             return Err(Error::Checkpoint(message));
         }
+        let watched = scalars.monitor.directions.len();
+        if watched != k {
+            let message = format!("it has {k} pairs and watches {watched}");
+            return Err(Error::Checkpoint(message));
+        }
         let spectrum = Spectrum {
             eigenvalues,
             residuals,
@@ -298,13 +309,17 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             gram_inverse,
             maximum: scalars.maximum,
             minimum: scalars.minimum,
+            missed: scalars.missed,
+            noise: scalars.noise,
             info: scalars.info,
         };
         Ok(Subspace::new(
             spectrum,
-            inverse_curvature,
+            curvature,
             momentum,
             scalars.scale,
+            scalars.monitor,
+            self.config.safeguards,
         ))
     }
 

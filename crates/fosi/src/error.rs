@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// The errors of this crate. Each says what was given and what is allowed; an operation that
-/// returns one has left the optimizer and the parameters as they were.
+/// returns one has left the optimizer and the parameters as they were, but for [`Error::Spoiled`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -50,6 +50,29 @@ pub enum Error {
         norm: f64,
         /// The largest norm that is allowed.
         limit: f64,
+    },
+    /// The step, or the momentum that it would leave, may exceed the vectors' range.
+    #[error(
+        "step {step} may move the parameters or their momentum by {norm:.2e}, beyond the {limit:.2e} that this precision \
+         allows for; the step was not taken (lower the learning rate, clip the gradient, scale the loss down or use f64)"
+    )]
+    StepOverflow {
+        /// Number of steps that had been taken.
+        step: u64,
+        /// A bound of the length that the step or the momentum may have.
+        norm: f64,
+        /// The largest one that is allowed.
+        limit: f64,
+    },
+    /// A step has made parameters or the optimizer's state infinite or NaN, which could not be foreseen. Both are lost: load a
+    /// checkpoint, with the parameters that belong to it.
+    #[error(
+        "step {step} left parameters or optimizer state infinite or NaN: both are spoiled; load a checkpoint and the parameters \
+         that belong to it, then lower the learning rate or clip the gradient"
+    )]
+    Spoiled {
+        /// The step, counted from 1.
+        step: u64,
     },
     /// The spectrum could not be estimated; the previous one, if any, stays in use.
     #[error("the refresh at step {step} failed, and the optimizer goes on as it was: {source}")]
@@ -119,6 +142,29 @@ pub enum LanczosError {
         asymmetry: f64,
         /// The operator's tolerance.
         tolerance: f64,
+    },
+    /// The gradients are so long beside the curvature that their difference is rounding at every step size.
+    #[error(
+        "the gradients' rounding is {noise:.1e} of the Hessian-vector product of Lanczos step {step} at every step size: the \
+         function is too steep for its curvature to be seen in differences of gradients; give exact products, compute \
+         gradients in f64, or subtract the linear part from the function"
+    )]
+    Rounding {
+        /// Lanczos step, from 1.
+        step: usize,
+        /// The rounding of the difference quotient, relative to the largest α and β so far.
+        noise: f64,
+    },
+    /// The curvature found beside a tie isn't that at the point: the function is another one there.
+    #[error(
+        "the point is a tie of kinks, and the largest eigenvalue {shifted:.3e} that was found beside it is not the curvature \
+         at the point along its eigenvector, {found:.3e}; use exact products, or move the parameters off the tie"
+    )]
+    Shifted {
+        /// λ̂₁ at the shifted point.
+        shifted: f64,
+        /// v̂₁ᵀHv̂₁ at the point itself, by a central difference.
+        found: f64,
     },
     /// The operator itself failed.
     #[error("the Hessian-vector product of Lanczos step {step} failed: {source}")]

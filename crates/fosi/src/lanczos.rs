@@ -5,8 +5,8 @@ mod gram;
 use std::borrow::{Borrow, BorrowMut};
 
 use crate::error::{BoxError, LanczosError};
-use crate::operator::SymmetricOperator;
-use crate::space::Space;
+use crate::operator::{SymmetricOperator, check_dim};
+use crate::space::{Space, times_power_of_two};
 
 pub use gram::Gram;
 
@@ -15,6 +15,9 @@ pub use gram::Gram;
 pub struct LanczosParams {
     /// Number m of steps; never more than n are made.
     pub steps: usize,
+    /// Steps after those from another random start vector, orthogonal to all before: they find copies of a repeated
+    /// eigenvalue, of which one start vector gives one. Never more than n steps are made in all.
+    pub probe_steps: usize,
     /// Seed of the start vector, and of the new ones after a breakdown.
     pub seed: u64,
 }
@@ -35,21 +38,31 @@ pub struct LanczosInfo {
     pub second_passes: usize,
     /// The largest asymmetry of an accepted product, relative to the largest α and β so far.
     pub asymmetry: f64,
+    /// The largest error of an accepted product that is known: what its asymmetry shows, ‖Qᵀw − (AQ)ᵀq‖, or the operator's own
+    /// [estimate](SymmetricOperator::noise). In units of the operator, where `asymmetry` is relative.
+    #[serde(default)]
+    pub noise: f64,
     /// Whether the operator had to be moved off an exact tie.
     pub shifted: bool,
 }
 
 /// The operator A on the span of the vectors Q of a run, which are in the workspace.
 ///
-/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and QᵀAQ the tridiagonal T.
+/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows, QᵀAQ the
+/// tridiagonal T.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Projected {
-    /// The symmetric part of QᵀAQ: its lower triangle, row by row.
+    /// The symmetric part of QᵀAQ/2ᵉ: its lower triangle, row by row.
     pub matrix: Vec<Vec<f64>>,
     /// QᵀQ.
     pub gram: Gram,
-    /// The length of what A qⱼ has outside of the span of Q: 0 but for the last vector and where an invariant subspace ended.
+    /// The length of what A qⱼ/2ᵉ has outside of the span of Q: 0 but for the last vector, the last one before the probe's, and
+    /// where an invariant subspace ended.
     pub leftover: Vec<f64>,
+    /// e: 0 but for an operator so large or small that squares would over- or underflow.
+    pub exponent: f64,
+    /// How many of the vectors came before the probe's.
+    pub before_probe: usize,
     /// What the run did.
     pub info: LanczosInfo,
 }
@@ -113,6 +126,8 @@ const BREAKDOWN: f64 = 10.0;
 const SETTLED: usize = 3;
 /// How much longer.
 const SUDDEN: f64 = 10.0;
+/// Turns the seed of the start vector into that of the probe's.
+const PROBE_SEED: u64 = 0x7072_6F62_6570_726F;
 /// Two tries within this of each other have hit no kink.
 const AGREEMENT: f64 = 0.05;
 
@@ -127,7 +142,13 @@ const AGREEMENT: f64 = 0.05;
 ///
 /// ⟨qᵢ, A qⱼ⟩ against ⟨A qᵢ, qⱼ⟩, known from the steps before, tells for free how symmetric the operator is, and an operator
 /// that can is asked again where it isn't. After an invariant subspace (β within rounding of zero) the run goes on from a
-/// random vector orthogonal to all, so repeated eigenvalues come out with their multiplicity; it ends after m steps, or n.
+/// random vector orthogonal to all; it ends after m steps, or n.
+///
+/// A Krylov space holds one vector of each eigenspace: of a repeated eigenvalue one copy is found, more only after an invariant
+/// subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all are found.
+///
+/// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is 2ᵉ times the
+/// answer for A wherever its numbers are representable.
 ///
 /// ```
 /// use fosi::Host;
@@ -137,7 +158,7 @@ const AGREEMENT: f64 = 0.05;
 /// let space = Host::<f64>::new(2);
 /// let mut matrix = DenseMatrix::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
 /// let mut workspace = Workspace::new(&space, 2);
-/// let params = LanczosParams { steps: 2, seed: 0 };
+/// let params = LanczosParams { steps: 2, probe_steps: 0, seed: 0 };
 /// let projected = lanczos(&space, &mut matrix, &params, &mut workspace)?;
 /// // With n steps QᵀAQ has all eigenvalues: their sum is 4.
 /// let trace = projected.matrix[0][0] + projected.matrix[1][1];
@@ -154,6 +175,12 @@ pub fn lanczos<S: Space>(
     params: &LanczosParams,
     workspace: &mut Workspace<S>,
 ) -> Result<Projected, LanczosError> {
+    if let Some(found) = operator.dim() {
+        check_dim(space.dim(), found).map_err(|source| LanczosError::Operator {
+            step: 1,
+            source: source.into(),
+        })?;
+    }
     let mut run = Run {
         space,
         operator,
@@ -161,6 +188,8 @@ pub fn lanczos<S: Space>(
         projected: Projected::default(),
         recurrence: Vec::new(),
         largest_entry: 0.0,
+        noise: 0.0,
+        unit_is_known: false,
         previous: None,
     };
     loop {
@@ -177,10 +206,14 @@ struct Run<'a, S: Space, O> {
     operator: &'a mut O,
     workspace: &'a mut Workspace<S>,
     projected: Projected,
-    /// A qⱼ = Σ cᵢqᵢ, as pairs (i, cᵢ).
-    recurrence: Vec<Vec<(usize, f64)>>,
+    /// A qⱼ = Σ cᵢqᵢ, as pairs (i, cᵢ); `None` where a part of A qⱼ is outside of the span of Q.
+    recurrence: Vec<Option<Vec<(usize, f64)>>>,
     /// σ: the largest α and β so far, which the asymmetry is relative to.
     largest_entry: f64,
+    /// The largest known error of a product so far.
+    noise: f64,
+    /// Whether the exponent is fixed: it is by the first product that isn't zero.
+    unit_is_known: bool,
     /// What the try before gave for the product at hand.
     previous: Option<S::Owned>,
 }
@@ -195,6 +228,10 @@ struct Product {
     norm: f64,
     /// ‖w − Qc‖ by Pythagoras, so only to the rounding of ‖w‖.
     rest: f64,
+    /// ‖Qᵀw − (AQ)ᵀq‖ over the vectors before: 0 for a symmetric operator.
+    deviation: f64,
+    /// The operator's estimate of w's error.
+    noise: f64,
 }
 
 /// What an orthogonalisation leaves of a product.
@@ -207,38 +244,54 @@ enum Rest {
 
 impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     fn run(&mut self, params: &LanczosParams) -> Result<(), LanczosError> {
-        let m = params.steps.min(self.space.dim());
+        let n = self.space.dim();
+        let m = params.steps.min(n);
+        let total = params.steps.saturating_add(params.probe_steps).min(n);
         self.projected = Projected {
             info: self.projected.info,
             ..Projected::default()
         };
+        self.projected.info.noise = 0.0;
         self.recurrence.clear();
         self.largest_entry = 0.0;
+        self.noise = 0.0;
+        self.unit_is_known = false;
         self.workspace.clear(self.space);
         self.fresh_vector(params.seed);
-        for j in 0..m {
+        for j in 0..total {
             self.workspace.keep_product(self.space);
             let mut product = self.product(j)?;
             self.projected.matrix.push(std::mem::take(&mut product.row));
             self.largest_entry = self.largest_entry.max(product.coefficients[j].abs());
-            if j + 1 == m {
-                let leftover = self.leftover(product);
+            self.noise = self.noise.max(product.deviation).max(product.noise);
+            if j + 1 < m || (m < j + 1 && j + 1 < total) {
+                self.advance(product, params.seed, j);
+            } else {
+                let leftover = self.leftover(product, j);
                 self.projected.leftover.push(leftover);
-                break;
-            }
-            match self.orthogonalise(product) {
-                Rest::Direction(beta) => {
-                    self.projected.leftover.push(0.0);
-                    self.largest_entry = self.largest_entry.max(beta);
-                }
-                Rest::Nothing(length) => {
-                    self.projected.leftover.push(length);
-                    self.projected.info.breakdowns += 1;
-                    self.fresh_vector(params.seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
+                if j + 1 < total {
+                    self.fresh_vector(params.seed ^ PROBE_SEED);
                 }
             }
         }
+        self.projected.before_probe = m;
+        self.projected.info.noise = times_power_of_two(self.noise, self.projected.exponent);
         Ok(())
+    }
+
+    /// Makes the next vector from the product: its new direction, or after an invariant subspace a random one.
+    fn advance(&mut self, product: Product, seed: u64, j: usize) {
+        match self.orthogonalise(product) {
+            Rest::Direction(beta) => {
+                self.projected.leftover.push(0.0);
+                self.largest_entry = self.largest_entry.max(beta);
+            }
+            Rest::Nothing(length) => {
+                self.projected.leftover.push(length);
+                self.projected.info.breakdowns += 1;
+                self.fresh_vector(seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
+            }
+        }
     }
 
     /// A random unit vector orthogonal to Q, in `product`.
@@ -273,67 +326,126 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
 
     /// Computes A qⱼ into `product`, as often as the symmetry check asks for.
     fn product(&mut self, j: usize) -> Result<Product, LanczosError> {
-        let step = j + 1;
         let tolerance = self.operator.tolerance();
-        let failed = |source: BoxError| LanczosError::Operator { step, source };
-        let mut best = f64::INFINITY;
         self.workspace.spare.extend(self.previous.take());
+        let mut best = f64::INFINITY;
+        let mut last = None;
         let mut attempt = 0;
         loop {
-            let w = &mut *self.workspace;
-            let (current, out) = (w.vectors[j].borrow(), w.product.borrow_mut());
-            if attempt == 0 {
-                self.operator.apply(current, out).map_err(failed)?;
-            } else if !self.operator.retry(current, out).map_err(failed)? {
+            if !self.multiply(j, attempt)? {
                 // An operator with one way only has nothing to compare a product with.
-                if attempt == 1 {
-                    let (product, asymmetry) = self.measure(j)?;
-                    if asymmetry > tolerance {
-                        return Err(LanczosError::Asymmetric {
-                            step,
-                            asymmetry,
-                            tolerance,
-                        });
+                return match last {
+                    Some((product, asymmetry)) if attempt == 1 => {
+                        self.accept_unchecked(j, product, asymmetry)
                     }
-                    self.projected.info.asymmetry = self.projected.info.asymmetry.max(asymmetry);
-                    return Ok(product);
-                }
-                return Err(LanczosError::Unresolved {
-                    step,
-                    asymmetry: best,
-                    tolerance,
-                });
+                    _ => Err(self.unresolved(j, best)),
+                };
             }
             self.projected.info.products += 1;
             self.projected.info.retries += usize::from(attempt > usize::from(j == 0));
-            let (product, asymmetry) = self.measure(j)?;
+            attempt += 1;
+            last = self.measure(j)?;
+            let Some((product, asymmetry)) = last.take() else {
+                continue;
+            };
+            // What is rounding alone is zero, however often it is computed.
+            let zero = product.norm <= product.noise;
             let sudden = j == 0 || (j >= SETTLED && product.norm > SUDDEN * self.largest_entry);
-            let symmetric = asymmetry <= tolerance;
-            if symmetric && (!sudden || self.agrees(product.norm)) {
+            if asymmetry <= tolerance && (!sudden || zero || self.agrees(product.norm)) {
                 self.projected.info.asymmetry = self.projected.info.asymmetry.max(asymmetry);
                 return Ok(product);
             }
             best = best.min(asymmetry);
-            attempt += 1;
+            last = Some((product, asymmetry));
         }
     }
 
-    /// The product's coefficients and lengths, and its asymmetry relative to σ.
-    fn measure(&mut self, j: usize) -> Result<(Product, f64), LanczosError> {
-        let (mut row, square) = self.projections();
-        if !square.is_finite() {
-            return Err(LanczosError::NonFinite { step: j + 1 });
+    /// The first or another product with qⱼ, in units of 2ᵉ; false where there is no other way.
+    fn multiply(&mut self, j: usize, attempt: usize) -> Result<bool, LanczosError> {
+        let step = j + 1;
+        let failed = |source: BoxError| LanczosError::Operator { step, source };
+        let w = &mut *self.workspace;
+        let (current, out) = (w.vectors[j].borrow(), w.product.borrow_mut());
+        if attempt == 0 {
+            self.operator.apply(current, out).map_err(failed)?;
+        } else if !self.operator.retry(current, out).map_err(failed)? {
+            return Ok(false);
         }
+        let length = self.space.check("the Hessian-vector product", out);
+        length.map_err(|error| failed(error.into()))?;
+        if self.projected.exponent != 0.0 {
+            self.space.scale_by_power(-self.projected.exponent, out);
+        }
+        Ok(true)
+    }
+
+    /// The product of an operator that has one way only, unless it isn't symmetric.
+    fn accept_unchecked(
+        &mut self,
+        j: usize,
+        product: Product,
+        asymmetry: f64,
+    ) -> Result<Product, LanczosError> {
+        let tolerance = self.operator.tolerance();
+        if asymmetry > tolerance {
+            return Err(LanczosError::Asymmetric {
+                step: j + 1,
+                asymmetry,
+                tolerance,
+            });
+        }
+        self.projected.info.asymmetry = self.projected.info.asymmetry.max(asymmetry);
+        Ok(product)
+    }
+
+    /// Why no product served: none was finite, the gradients' rounding hides it, or it isn't symmetric.
+    fn unresolved(&self, j: usize, asymmetry: f64) -> LanczosError {
+        let (step, tolerance) = (j + 1, self.operator.tolerance());
+        let noise = self.scaled_noise() / self.largest_entry;
+        if asymmetry == f64::INFINITY {
+            LanczosError::NonFinite { step }
+        } else if noise > tolerance {
+            LanczosError::Rounding { step, noise }
+        } else {
+            LanczosError::Unresolved {
+                step,
+                asymmetry,
+                tolerance,
+            }
+        }
+    }
+
+    /// The operator's estimate of the last product's error, in units of 2ᵉ.
+    fn scaled_noise(&self) -> f64 {
+        times_power_of_two(self.operator.noise(), -self.projected.exponent)
+    }
+
+    /// The product's coefficients and lengths, and its asymmetry relative to σ; `None` where it isn't finite.
+    fn measure(&mut self, j: usize) -> Result<Option<(Product, f64)>, LanczosError> {
+        let (mut row, mut square) = self.projections();
+        if !self.unit_is_known && !self.is_moderate(square) {
+            if !self.choose_unit() {
+                return Ok(None);
+            }
+            (row, square) = self.projections();
+        }
+        if !square.is_finite() {
+            return Ok(None);
+        }
+        self.unit_is_known |= square > 0.0;
         let mut coefficients = row.clone();
         self.projected.gram.solve(&mut coefficients);
         let inside: f64 = row.iter().zip(&coefficients).map(|(r, c)| r * c).sum();
         let norm = square.sqrt();
         let mut deviation = 0.0;
         for (i, found) in row[..j].iter_mut().enumerate() {
-            let mirrored = self.mirrored(i, j);
+            let Some(mirrored) = self.mirrored(i, j) else {
+                continue;
+            };
             deviation += (*found - mirrored) * (*found - mirrored);
             *found = 0.5 * (*found + mirrored);
         }
+        let deviation: f64 = deviation.sqrt();
         // Where all products so far were zero, their rounding must not look like asymmetry.
         let size = if self.largest_entry > 0.0 {
             self.largest_entry
@@ -341,7 +453,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             norm
         };
         let asymmetry = if deviation > 0.0 {
-            deviation.sqrt() / size
+            deviation / size
         } else {
             0.0
         };
@@ -350,8 +462,33 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             row,
             norm,
             rest: (square - inside).max(0.0).sqrt(),
+            deviation,
+            noise: self.scaled_noise(),
         };
-        Ok((product, asymmetry))
+        Ok(Some((product, asymmetry)))
+    }
+
+    /// Whether a product with this square is far from where squares over- and underflow.
+    fn is_moderate(&self, square: f64) -> bool {
+        let high = self.space.max_value().sqrt();
+        let low = self.space.min_positive().sqrt();
+        square > low && square < high
+    }
+
+    /// Chooses e by the product at hand and scales it; false where it isn't finite.
+    fn choose_unit(&mut self) -> bool {
+        let product = self.workspace.product.borrow_mut();
+        let norm = self.space.norm(product);
+        if !norm.is_finite() {
+            return false;
+        }
+        if norm > 0.0 {
+            let exponent = norm.log2().floor();
+            self.space.scale_by_power(-exponent, product);
+            self.projected.exponent = exponent;
+            self.unit_is_known = true;
+        }
+        true
     }
 
     /// Qᵀw and ‖w‖² for the product w; the newest row of QᵀQ is taken in the same pass.
@@ -374,12 +511,11 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         c.into_iter().enumerate().collect()
     }
 
-    /// ⟨A qᵢ, qⱼ⟩ for i < j.
-    fn mirrored(&self, i: usize, j: usize) -> f64 {
-        let terms = self.recurrence[i].iter();
-        terms
-            .map(|&(l, c)| c * self.projected.gram.entry(l, j))
-            .sum()
+    /// ⟨A qᵢ, qⱼ⟩ for i < j, where A qᵢ is known.
+    fn mirrored(&self, i: usize, j: usize) -> Option<f64> {
+        let terms = self.recurrence[i].as_ref()?.iter();
+        let products = terms.map(|&(l, c)| c * self.projected.gram.entry(l, j));
+        Some(products.sum())
     }
 
     /// Whether the product is that of the try before, within 5%; keeps it for the next comparison.
@@ -438,14 +574,18 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Rest::Direction(rest)
     }
 
-    /// The length of the last product's rest.
-    fn leftover(&mut self, product: Product) -> f64 {
-        if self.resolved(&product) {
-            return product.rest;
+    /// The length of the rest of a product whose direction isn't taken up.
+    fn leftover(&mut self, product: Product, j: usize) -> f64 {
+        let mut length = product.rest;
+        if !self.resolved(&product) {
+            match self.orthogonalise_twice(product) {
+                Rest::Direction(rest) => length = rest,
+                Rest::Nothing(rest) => return rest,
+            }
         }
-        match self.orthogonalise_twice(product) {
-            Rest::Direction(length) | Rest::Nothing(length) => length,
-        }
+        self.recurrence.truncate(j);
+        self.recurrence.push(None);
+        length
     }
 
     /// Whether enough of the product is left that its rest is known, and is orthogonal to Q to rounding.
@@ -455,12 +595,13 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
 
     /// The length below which a rest is no new direction.
     fn floor(&self, product: &Product) -> f64 {
-        BREAKDOWN * self.space.epsilon() * self.largest_entry.max(product.norm)
+        let rounding = BREAKDOWN * self.space.epsilon() * self.largest_entry.max(product.norm);
+        rounding.max(product.noise)
     }
 
     fn remember(&mut self, mut terms: Vec<(usize, f64)>, beta: f64) {
         terms.push((self.workspace.vectors.len(), beta));
-        self.recurrence.push(terms);
+        self.recurrence.push(Some(terms));
     }
 
     fn shift(&mut self, step: usize) -> Result<bool, LanczosError> {

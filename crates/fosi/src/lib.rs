@@ -44,6 +44,7 @@ pub mod lanczos;
 pub mod minimize;
 pub mod operator;
 pub mod optimizer;
+mod safeguard;
 pub mod scaling;
 pub mod schedule;
 pub mod space;

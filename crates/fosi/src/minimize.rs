@@ -8,7 +8,7 @@ use crate::error::{BoxError, Error, require};
 use crate::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
 use crate::optimizer::{Fosi, FosiConfig, Refresh};
 use crate::schedule::Rate;
-use crate::space::Host;
+use crate::space::{Host, Space};
 
 type Evaluate<'a> = Box<dyn FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a>;
 type Product<'a> = Box<dyn FnMut(&[f64], &[f64], &mut [f64]) -> Result<(), BoxError> + 'a>;
@@ -227,7 +227,7 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
                 Ok(value) => value,
                 Err(error) => return Status::Failed(Error::User(error)),
             };
-            let gradient_norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            let gradient_norm = self.optimizer.space().norm(&gradient);
             if !value.is_finite() || !gradient_norm.is_finite() {
                 return Status::NonFinite;
             }

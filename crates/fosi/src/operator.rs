@@ -6,11 +6,11 @@ mod mean;
 
 use std::marker::PhantomData;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, Error};
 use crate::space::Space;
 
 pub use dense::DenseMatrix;
-pub use difference::{DifferenceQuotient, GradientNear, HostGradient, StepSizes};
+pub use difference::{DifferenceQuotient, GradientNear, HostGradient, StepSizes, magnitude_group};
 pub use mean::Mean;
 
 /// A symmetric operator on the space `S`: a Hessian, as a rule.
@@ -20,6 +20,18 @@ pub use mean::Mean;
 pub trait SymmetricOperator<S: Space> {
     /// out ← Av. Lanczos' v have unit length to 0.2 %. `out` may hold anything on entry.
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError>;
+
+    /// The dimension n, where the operator knows it: an operator of another dimension than the space is refused before the
+    /// first product.
+    fn dim(&self) -> Option<usize> {
+        None
+    }
+
+    /// An estimate of the rounding error of the last product, ‖out − Av‖; 0 where the rounding of v and out is all there is.
+    /// A product, and an eigenvalue, below it counts as zero.
+    fn noise(&self) -> f64 {
+        0.0
+    }
 
     /// Computes the last product in another way, say with a smaller difference step; `Ok(false)`, with `out`
     /// unchanged, where there is no other way. The way that was tried last is the one that was accepted when
@@ -34,6 +46,16 @@ pub trait SymmetricOperator<S: Space> {
         Ok(false)
     }
 
+    /// out ← Av at the point before a [`shift`](Self::shift), averaged over a small interval along v; `Ok(false)`, with
+    /// `out` unchanged, where there was no shift. What was estimated at the shifted point is checked against it.
+    fn apply_before_shift(
+        &mut self,
+        _v: &S::Vector,
+        _out: &mut S::Vector,
+    ) -> Result<bool, BoxError> {
+        Ok(false)
+    }
+
     /// The asymmetry, relative to the largest α and β of the Lanczos run, above which a product is refused.
     fn tolerance(&self) -> f64 {
         1e-2
@@ -44,15 +66,36 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for &mut O
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
         (**self).apply(v, out)
     }
+    fn dim(&self) -> Option<usize> {
+        (**self).dim()
+    }
+    fn noise(&self) -> f64 {
+        (**self).noise()
+    }
     fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         (**self).retry(v, out)
     }
     fn shift(&mut self) -> Result<bool, BoxError> {
         (**self).shift()
     }
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        (**self).apply_before_shift(v, out)
+    }
     fn tolerance(&self) -> f64 {
         (**self).tolerance()
     }
+}
+
+/// An error unless an operator's dimension is the space's.
+pub(crate) fn check_dim(expected: usize, found: usize) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::DimensionMismatch {
+        what: "the operator",
+        expected,
+        found,
+    })
 }
 
 /// An operator from a closure that writes the exact product: see [`from_fn`].
@@ -116,6 +159,12 @@ impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Counted<O> {
         self.products += 1;
         self.operator.apply(v, out)
     }
+    fn dim(&self) -> Option<usize> {
+        self.operator.dim()
+    }
+    fn noise(&self) -> f64 {
+        self.operator.noise()
+    }
     fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         let again = self.operator.retry(v, out)?;
         self.products += u64::from(again);
@@ -124,6 +173,9 @@ impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Counted<O> {
     }
     fn shift(&mut self) -> Result<bool, BoxError> {
         self.operator.shift()
+    }
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.operator.apply_before_shift(v, out)
     }
     fn tolerance(&self) -> f64 {
         self.operator.tolerance()

@@ -3,13 +3,14 @@
 use std::borrow::{Borrow, BorrowMut};
 use std::time::Instant;
 
-use crate::base::{Base, BaseStep};
+use crate::base::{Base, BaseStep, Momentum};
 use crate::error::{Error, require};
 use crate::lanczos::{LanczosInfo, Workspace};
-use crate::operator::SymmetricOperator;
+use crate::operator::{SymmetricOperator, check_dim};
+use crate::safeguard::{Caution, Direction, Growth, MeanNorm, Monitor, Observation, observe};
 use crate::scaling::limited;
 use crate::schedule::{Rate, Schedule, interval};
-use crate::space::{Host, Scalar, Space, Split, Storage};
+use crate::space::{FloatLimits, Host, Scalar, Space, Split, Storage};
 use crate::spectrum::{Spectrum, SpectrumParams, estimate_with};
 
 /// What is done to gradients before the split.
@@ -36,7 +37,8 @@ impl Clipping {
     }
 }
 
-/// FOSI's settings. Defaults are those of the paper's experiments.
+/// FOSI's settings. The defaults are those of the paper's experiments but for the schedule and the safeguards;
+/// [`FosiConfig::paper`] has the paper's.
 #[derive(Debug, Clone)]
 pub struct FosiConfig {
     /// k: largest eigenvalues; default 10.
@@ -51,8 +53,19 @@ pub struct FosiConfig {
     pub scale_limit: f64,
     /// μ for the learning-rate scaling where it is known, say 0; default: the smallest Ritz value.
     pub strong_convexity: Option<f64>,
-    /// ε: |λ| counts as at least this much of the largest |λ| in the Newton step; default 1e-6.
+    /// ε: |λ| counts as at least this much of the largest |λ| in the Newton step; default 1e-6, 0 for none.
     pub curvature_floor: f64,
+    /// Whether the run protects itself where the spectrum misleads; default true, and false in the paper's algorithm.
+    ///
+    /// - An estimation takes max{4, ⌊0.15·m⌋} more products from another start vector, which find copies of repeated
+    ///   eigenvalues, so that the bound L₂ of what is left holds (see [`SpectrumParams::probe`]).
+    /// - A pair whose |λ̂| its residual and the products' noise don't resolve stays with the base.
+    /// - A direction along which the gradient changes far more than λ̂ says goes back to where f was lowest along it, and to the base
+    ///   until the next refresh.
+    /// - Where the gradient outside of V grows as it does when s is too large, s is 1 from there on.
+    ///
+    /// Where the function is quadratic and λ̂ and s are right, none of the last three acts.
+    pub safeguards: bool,
     /// When the spectrum is estimated; default: overhead ρ = 1.1 after 100 steps.
     pub schedule: Schedule,
     /// Clipping of gradients; default none.
@@ -71,6 +84,7 @@ impl Default for FosiConfig {
             scale_limit: 3.0,
             strong_convexity: None,
             curvature_floor: 1e-6,
+            safeguards: true,
             schedule: Schedule::default(),
             clipping: Clipping::None,
             seed: 0,
@@ -86,6 +100,20 @@ impl FosiConfig {
             schedule: Schedule::Every {
                 warmup: 0,
                 interval: 50,
+            },
+            ..Self::default()
+        }
+    }
+
+    /// The paper's Algorithms 1 and 2 with its defaults: k = 10, ℓ = 0, α = 0.01, c = 3, T = 800, W one epoch, u = 1/|λ̂|, and no
+    /// [safeguards](Self::safeguards). Where one of them would have acted, [`Refresh`] and [`StepReport`] say so.
+    pub fn paper(steps_per_epoch: u64) -> Self {
+        Self {
+            curvature_floor: 0.0,
+            safeguards: false,
+            schedule: Schedule::Every {
+                warmup: steps_per_epoch,
+                interval: 800,
             },
             ..Self::default()
         }
@@ -114,12 +142,13 @@ impl FosiConfig {
         let allowed = mu >= 0.0 && mu.is_finite();
         require(allowed, "strong_convexity (μ)", mu, "at least 0 and finite")?;
         let floor = self.curvature_floor;
-        let allowed = floor > 0.0 && floor <= 1.0;
+        // Its reciprocal must be a number.
+        let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);
         require(
             allowed,
             "curvature_floor (ε)",
             floor,
-            "above 0 and at most 1",
+            "0, or from 1e-300 to 1",
         )?;
         self.schedule.validate()?;
         self.clipping.validate()
@@ -130,6 +159,7 @@ impl FosiConfig {
             largest: self.largest,
             smallest: self.smallest,
             lanczos_steps: self.lanczos_steps,
+            probe: self.safeguards,
             // An odd multiplier: refreshes of one run never share a start vector.
             seed: self
                 .seed
@@ -151,6 +181,14 @@ pub struct StepReport {
     pub newton_norm: f64,
     /// ‖d₂‖: length of the base's step in the complement, the factor s included.
     pub base_norm: f64,
+    /// How many directions of V are the base's: their pairs aren't resolved, or they have overshot since the refresh. Under
+    /// the paper's algorithm they would be.
+    pub released: usize,
+    /// How many of them overshot at this step.
+    pub overshot: usize,
+    /// Whether the gradient outside of V has grown as it does where s is too large, so that s is 1 from this step on; under the
+    /// paper's algorithm it would be.
+    pub grew: bool,
 }
 
 /// What a refresh found and cost.
@@ -162,6 +200,9 @@ pub struct Refresh {
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖.
     pub residuals: Vec<f64>,
+    /// Whether |λ̂| is more than its residual and the products' noise: the base keeps the directions of the others, but for
+    /// the paper's algorithm.
+    pub resolved: Vec<bool>,
     /// s: the factor on the base's direction from here on.
     pub scale: f64,
     /// What Lanczos did, products among it.
@@ -204,6 +245,8 @@ pub struct Fosi<S: Space, B> {
     pub(crate) progress: Progress,
     /// What the parameters are, kept in checkpoints.
     pub(crate) signature: String,
+    /// The step that left something infinite or NaN, if one did.
+    pub(crate) spoiled: Option<u64>,
     scratch: S::Owned,
     clipped: Option<S::Owned>,
     workspace: Option<Workspace<S>>,
@@ -213,44 +256,75 @@ pub struct Fosi<S: Space, B> {
 /// The subspace in use.
 pub(crate) struct Subspace<S: Space> {
     pub(crate) spectrum: Spectrum<S>,
-    /// u.
-    pub(crate) inverse_curvature: Vec<f64>,
+    /// 1/u.
+    pub(crate) curvature: Vec<f64>,
     /// c̄: the momentum's coefficients.
     pub(crate) momentum: Vec<f64>,
     /// s.
     pub(crate) scale: f64,
+    pub(crate) monitor: Monitor,
+    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their coefficients come
+    /// out as zero, and the base's direction keeps its part along them.
+    gram_inverse: Vec<f64>,
     small: Small,
 }
 
 /// Coefficient vectors of one step, kept so that a step allocates nothing.
 struct Small {
     projection: Vec<f64>,
+    unclipped: Vec<f64>,
     coefficients: Vec<f64>,
     momentum: Vec<f64>,
     newton: Vec<f64>,
+    directions: Vec<Direction>,
+    overshot: Vec<bool>,
+    /// Whether a direction isn't the base's.
+    kept: Vec<bool>,
 }
 
 impl<S: Space> Subspace<S> {
+    /// `safeguards`: whether released directions are the base's.
     pub(crate) fn new(
         spectrum: Spectrum<S>,
-        inverse_curvature: Vec<f64>,
+        curvature: Vec<f64>,
         momentum: Vec<f64>,
         scale: f64,
+        monitor: Monitor,
+        safeguards: bool,
     ) -> Self {
         let zeros = vec![0.0; momentum.len()];
+        let kept = |d: &Direction| !(safeguards && d.released);
+        let small = Small {
+            kept: monitor.directions.iter().map(kept).collect(),
+            projection: zeros.clone(),
+            unclipped: zeros.clone(),
+            coefficients: zeros.clone(),
+            momentum: zeros.clone(),
+            newton: zeros,
+            directions: monitor.directions.clone(),
+            overshot: vec![false; momentum.len()],
+        };
+        let gram_inverse = kept_gram_inverse(&spectrum, &monitor.directions, safeguards);
         Self {
             spectrum,
-            inverse_curvature,
+            curvature,
             momentum,
             scale,
-            small: Small {
-                projection: zeros.clone(),
-                coefficients: zeros.clone(),
-                momentum: zeros.clone(),
-                newton: zeros,
-            },
+            monitor,
+            gram_inverse,
+            small,
         }
     }
+}
+
+/// (VᵀV)⁻¹ of the directions that aren't the base's, with rows and columns of zeros for the others.
+fn kept_gram_inverse<S: Space>(
+    spectrum: &Spectrum<S>,
+    directions: &[Direction],
+    safeguards: bool,
+) -> Vec<f64> {
+    let kept = |i: usize| !(safeguards && directions[i].released);
+    spectrum.gram_inverse_of(kept)
 }
 
 /// Where the optimizer stands; saved in checkpoints.
@@ -268,6 +342,23 @@ pub(crate) struct Progress {
     pub(crate) product_cost: Option<f64>,
     /// Seconds a product took at the first refresh, until r is known.
     pub(crate) product_seconds: Option<f64>,
+    /// A bound of the total momentum's length.
+    #[serde(default)]
+    pub(crate) momentum_bound: f64,
+    /// The mean of ‖∇f‖ of late.
+    #[serde(default)]
+    pub(crate) gradient_norm: MeanNorm,
+    /// ‖d₂‖ of the last step.
+    #[serde(default)]
+    pub(crate) base_norm: Option<f64>,
+    /// ‖θₜ − θₜ₋₁‖, the longest of late.
+    #[serde(default)]
+    pub(crate) recent_move: f64,
+    #[serde(default)]
+    pub(crate) caution: Caution,
+    /// Whether the gradient has grown outside of V, so that s stays 1.
+    #[serde(default)]
+    pub(crate) scale_is_suspended: bool,
 }
 
 /// Wall times of recent steps, from the end of one to the end of the next: gradient and all.
@@ -315,7 +406,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     ) -> Result<Self, Error> {
         let learning_rate = learning_rate.into();
         config.validate()?;
-        base.validate()?;
+        base.validate(&space.limits())?;
         learning_rate.checked("learning_rate (η)", 0)?;
         let state = (0..base.state_len()).map(|_| space.zeros()).collect();
         let scratch = space.zeros();
@@ -334,6 +425,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             subspace: None,
             progress,
             signature: String::new(),
+            spoiled: None,
             scratch,
             clipped: None,
             workspace: None,
@@ -369,8 +461,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     ///
     /// # Errors
     /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next try is an interval
-    /// away.
+    /// away. [`Error::DimensionMismatch`] where the operator says that its dimension isn't the space's.
     pub fn refresh(&mut self, hessian: &mut impl SymmetricOperator<S>) -> Result<Refresh, Error> {
+        self.refuse_spoiled()?;
+        if let Some(found) = hessian.dim() {
+            check_dim(self.space.dim(), found)?;
+        }
         let started = Instant::now();
         let step = self.progress.step;
         let params = self.config.spectrum_params(self.progress.refreshes);
@@ -378,7 +474,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.progress.last_refresh = Some(step);
         // The time from here to the next step's end says nothing of the pace.
         self.pace.last = None;
-        let steps = params.steps(self.space.dim());
+        let n = self.space.dim();
+        let steps = params.steps(n) + params.probe_steps(n);
         let workspace = self
             .workspace
             .get_or_insert_with(|| Workspace::new(&self.space, steps));
@@ -391,22 +488,44 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 
     fn adopt(&mut self, spectrum: Spectrum<S>, started: Instant) -> Refresh {
-        let inverse_curvature = spectrum.inverse_curvature(self.config.curvature_floor);
-        let flat = inverse_curvature.iter().all(|u| *u == 0.0);
-        let momentum = self.split_momentum((!flat).then_some(&spectrum));
+        let safeguards = self.config.safeguards;
+        let resolved = spectrum.resolved();
+        let curvature = spectrum.damped_curvature(self.config.curvature_floor);
+        let directions: Vec<Direction> = resolved.iter().map(|r| Direction::new(*r)).collect();
+        // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
+        let flat = match safeguards {
+            true => resolved.iter().all(|resolved| !resolved),
+            false => curvature.iter().all(|curvature| *curvature == 0.0),
+        };
+        let gram_inverse = kept_gram_inverse(&spectrum, &directions, safeguards);
+        let momentum = self.split_momentum(&spectrum, &gram_inverse, flat);
         let extremes = spectrum.extremes(self.config.strong_convexity);
         let ratio = self.base.rate_ratio(&extremes);
-        let scale = limited(&extremes, ratio, self.config.scale_limit);
+        let scale = match self.progress.scale_is_suspended && safeguards {
+            true => 1.0,
+            false => limited(&extremes, ratio, self.config.scale_limit),
+        };
         let refresh = Refresh {
             step: self.progress.step,
             eigenvalues: spectrum.eigenvalues.clone(),
             residuals: spectrum.residuals.clone(),
+            resolved,
             scale,
             info: spectrum.info,
             seconds: started.elapsed().as_secs_f64(),
         };
-        // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
-        let new = (!flat).then(|| Subspace::new(spectrum, inverse_curvature, momentum, scale));
+        let overshot = self
+            .subspace
+            .as_ref()
+            .is_some_and(|old| old.monitor.overshot);
+        let monitor = Monitor {
+            directions,
+            growth: Growth::new(self.progress.gradient_norm.get()),
+            cautious: self.progress.caution.refreshed(overshot),
+            ..Monitor::default()
+        };
+        let new = (!flat)
+            .then(|| Subspace::new(spectrum, curvature, momentum, scale, monitor, safeguards));
         let old = std::mem::replace(&mut self.subspace, new);
         if let (Some(workspace), Some(old)) = (&mut self.workspace, old) {
             workspace.recycle(self.space.release(old.spectrum.basis));
@@ -420,11 +539,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         refresh
     }
 
-    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM, and m = M − Vc̄ stays with the base. Of a base
-    /// that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the new one is dropped. Without a
-    /// new subspace all of M stays with the base.
-    fn split_momentum(&mut self, new: Option<&Spectrum<S>>) -> Vec<f64> {
-        let mut momentum = vec![0.0; new.map_or(0, |new| new.eigenvalues.len())];
+    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the base's, and m = M − Vc̄
+    /// stays with the base. Of a base that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the
+    /// new one is dropped. Without a new subspace (`flat`) all of M stays with the base.
+    fn split_momentum(&mut self, new: &Spectrum<S>, gram_inverse: &[f64], flat: bool) -> Vec<f64> {
+        let mut momentum = vec![0.0; new.eigenvalues.len()];
         if self.base.momentum().decay == 0.0 {
             return momentum;
         }
@@ -437,10 +556,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
             self.space.subtract(&old.spectrum.basis, &negative, m);
         }
-        if let Some(new) = new {
+        if !flat {
             let mut projection = momentum.clone();
             self.space.project(&new.basis, m, &mut projection);
-            solve(&new.gram_inverse, &projection, &mut momentum);
+            solve(gram_inverse, &projection, &mut momentum);
             self.space.subtract(&new.basis, &momentum, m);
         }
         momentum
@@ -468,15 +587,20 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// refresh, bit for bit the base's own step.
     ///
     /// # Errors
-    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], or
-    /// [`Error::InvalidSetting`] where a rate's schedule gives a negative or non-finite value. Parameters and optimizer are then as before.
+    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], [`Error::StepOverflow`], or
+    /// [`Error::InvalidSetting`] where a rate's schedule gives a negative or non-finite value, or the base has been given an
+    /// impossible setting: parameters and optimizer are then as before. [`Error::Spoiled`] where parameters or state came out
+    /// infinite or NaN, and from then on until [`restore`](Self::restore) or [`load`](Self::load).
     pub fn step(
         &mut self,
         parameters: &mut S::Vector,
         gradient: &S::Vector,
     ) -> Result<StepReport, Error> {
+        self.refuse_spoiled()?;
         self.space.check("the parameter vector", parameters)?;
         self.space.check("the gradient", gradient)?;
+        let limits = self.space.limits();
+        self.base.validate(&limits)?;
         let step = self.progress.step;
         let learning_rate = self.learning_rate.checked("learning_rate (η)", step)?;
         let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
@@ -490,6 +614,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             Clipping::Norm(limit) if norm > limit => limit / norm,
             _ => 1.0,
         };
+        let safeguards = self.config.safeguards;
         let momentum = self.base.momentum();
         let decay = learning_rate * self.base.weight_decay();
         let mut split = Split {
@@ -497,41 +622,67 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             decay,
             ..Split::NONE
         };
-        let mut newton_square = 0.0;
+        let clipped_norm = self.clipped_norm(norm);
+        let momentum_bound =
+            momentum.decay * self.progress.momentum_bound + momentum.gain * clipped_norm;
+        let mut newton_norm = 0.0;
+        let mut growth = Growth::default();
+        let (mut overshot, mut grew) = (0, false);
         if let Some(subspace) = &mut self.subspace {
-            let Subspace {
-                spectrum,
-                inverse_curvature,
-                momentum: c_bar,
-                scale,
-                small,
-            } = subspace;
-            small
-                .projection
-                .iter_mut()
-                .for_each(|c| *c *= gradient_scale);
-            solve(
-                &spectrum.gram_inverse,
-                &small.projection,
-                &mut small.coefficients,
-            );
-            small.momentum.copy_from_slice(c_bar);
-            momentum.apply(
-                step + 1,
-                &small.coefficients,
-                &mut small.momentum,
-                &mut small.newton,
-            );
-            for (newton, u) in small.newton.iter_mut().zip(inverse_curvature) {
-                *newton *= newton_rate * *u;
-                newton_square += *newton * *newton;
+            let newton = NewtonStep {
+                step: step + 1,
+                newton_rate,
+                gradient_scale,
+                momentum,
+            };
+            subspace.propose(&newton);
+            // No step, no length to compare with.
+            let lengths = Lengths {
+                base_norm: self.progress.base_norm.unwrap_or(f64::INFINITY),
+                recent_move: self.progress.recent_move,
+            };
+            subspace.watch(norm, lengths, &newton, &limits);
+            if safeguards && subspace.small.withdrawn() {
+                let m = self.state.first_mut().map(BorrowMut::borrow_mut);
+                subspace.release(&self.space, m);
+                subspace.propose(&newton);
             }
-            split.basis = Some(&spectrum.basis);
-            split.gram_inverse = &spectrum.gram_inverse;
+            growth = subspace.monitor.growth;
+            grew = growth.observe(subspace.complement_gradient(norm), &momentum)
+                && subspace.scale > 1.0
+                && !self.progress.scale_is_suspended;
+            if safeguards {
+                subspace.take_back();
+            }
+            newton_norm = crate::space::norm(&subspace.small.newton);
+            split.scale = if grew && safeguards {
+                1.0
+            } else {
+                subspace.scale
+            };
+            let small = &subspace.small;
+            overshot = small.overshot.iter().filter(|overshot| **overshot).count();
+            split.basis = Some(&subspace.spectrum.basis);
+            split.gram_inverse = &subspace.gram_inverse;
             split.coefficients = &small.coefficients;
             split.subspace_step = &small.newton;
-            split.scale = *scale;
         }
+        let reach = Reach {
+            momentum: if momentum.decay > 0.0 {
+                momentum_bound
+            } else {
+                0.0
+            },
+            // A base that keeps squares divides by them, so its steps don't grow with the gradient.
+            base: if self.base.squares() {
+                0.0
+            } else {
+                split.scale * learning_rate * momentum_bound
+            },
+            newton: newton_norm,
+        };
+        reach.check(step, &limits)?;
+        split.norm_unit = reach.unit();
         let at = BaseStep {
             space: &self.space,
             step: step + 1,
@@ -542,10 +693,46 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .base
             .step(at, gradient, &split, parameters, &mut self.scratch)?;
         let scale = split.scale;
-        if let Some(subspace) = &mut self.subspace {
-            subspace.momentum.copy_from_slice(&subspace.small.momentum);
+        if !moved.finite {
+            self.spoiled = Some(step + 1);
+            return Err(Error::Spoiled { step: step + 1 });
         }
-        self.progress.step += 1;
+        let base_norm = scale * moved.complement_norm;
+        if let Some(subspace) = &mut self.subspace {
+            subspace.scale = scale;
+            subspace.monitor.growth = growth;
+            subspace.monitor.overshot |= overshot > 0;
+            subspace.monitor.last_move = base_norm.hypot(newton_norm);
+            subspace.monitor.last_gradient_norm = norm;
+            subspace.commit(base_norm);
+            if safeguards && overshot > 0 {
+                subspace.small.overshot.fill(false);
+                subspace
+                    .small
+                    .directions
+                    .clone_from(&subspace.monitor.directions);
+                let m = self.state.first_mut().map(BorrowMut::borrow_mut);
+                subspace.release(&self.space, m);
+            }
+        }
+        let progress = &mut self.progress;
+        progress.step += 1;
+        progress.momentum_bound = momentum_bound;
+        progress.gradient_norm.add(norm);
+        progress.base_norm = Some(base_norm);
+        progress.recent_move = base_norm
+            .hypot(newton_norm)
+            .max(0.97 * progress.recent_move);
+        progress.scale_is_suspended |= grew;
+        if grew || overshot > 0 {
+            tracing::info!(
+                step,
+                overshot,
+                grew,
+                acted = safeguards,
+                "the spectrum misleads"
+            );
+        }
         if self.progress.interval.is_none() {
             self.pace.tick();
             self.fix_interval();
@@ -554,13 +741,33 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             step: self.progress.step,
             gradient_norm: norm,
             scale,
-            newton_norm: newton_square.sqrt(),
-            base_norm: scale * moved.complement_norm,
+            newton_norm,
+            base_norm,
+            released: self.subspace.as_ref().map_or(0, |s| s.monitor.released()),
+            overshot,
+            grew,
         })
+    }
+
+    pub(crate) fn refuse_spoiled(&self) -> Result<(), Error> {
+        match self.spoiled {
+            Some(step) => Err(Error::Spoiled { step }),
+            None => Ok(()),
+        }
+    }
+
+    /// A bound of the clipped gradient's length.
+    fn clipped_norm(&self, norm: f64) -> f64 {
+        match self.config.clipping {
+            Clipping::None => norm,
+            Clipping::Norm(limit) => norm.min(limit),
+            Clipping::Value(limit) => norm.min(limit * (self.space.dim() as f64).sqrt()),
+        }
     }
 
     /// An error where the base would square a gradient that is too long for it.
     fn refuse_overflow(&self, norm: f64) -> Result<(), Error> {
+        // An entry, of which the square is taken, is no longer than the limit under either clipping.
         let reaches_base = match self.config.clipping {
             Clipping::None => norm,
             Clipping::Norm(limit) | Clipping::Value(limit) => norm.min(limit),
@@ -579,15 +786,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
 
     /// Vᵀg into the subspace's projection, after clamping; returns ‖g‖.
     fn project_gradient(&mut self, gradient: &S::Vector) -> Result<f64, Error> {
-        let norm = match (&mut self.subspace, self.config.clipping) {
+        let square = match (&mut self.subspace, self.config.clipping) {
             (Some(subspace), Clipping::None | Clipping::Norm(_)) => {
                 let basis = &subspace.spectrum.basis;
                 self.space
                     .project(basis, gradient, &mut subspace.small.projection)
-                    .sqrt()
             }
-            _ => self.space.dot(gradient, gradient).sqrt(),
+            _ => self.space.dot(gradient, gradient),
         };
+        let norm = self.space.norm_of_square(gradient, square);
         if !norm.is_finite() {
             let step = self.progress.step;
             return Err(Error::NonFiniteGradient { step });
@@ -680,6 +887,172 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         &self.space
     }
 }
+
+/// How far a step may reach: bounds of lengths.
+struct Reach {
+    momentum: f64,
+    base: f64,
+    newton: f64,
+}
+
+impl Reach {
+    /// The unit for the base's norm: 1 where its square is far from the ends of the floating range.
+    fn unit(&self) -> f64 {
+        if self.base == 0.0 || (1e-100..1e100).contains(&self.base) {
+            return 1.0;
+        }
+        // No subnormal number: its reciprocal would overflow.
+        self.base.log2().floor().max(-1022.0).exp2()
+    }
+
+    /// An error where parameters or momentum may overflow.
+    fn check(&self, step: u64, limits: &FloatLimits) -> Result<(), Error> {
+        let limit = 0.25 * limits.max;
+        for norm in [self.momentum, self.base, self.newton] {
+            // So that NaN is refused too.
+            let allowed = norm <= limit;
+            if !allowed {
+                return Err(Error::StepOverflow { step, norm, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lengths of steps before this one.
+struct Lengths {
+    /// ‖d₂‖ of the last one.
+    base_norm: f64,
+    /// The longest of late.
+    recent_move: f64,
+}
+
+/// What the Newton step is made of beside the spectrum.
+struct NewtonStep {
+    /// Counted from 1.
+    step: u64,
+    newton_rate: f64,
+    gradient_scale: f64,
+    momentum: Momentum,
+}
+
+impl Small {
+    /// Whether a direction is to be the base's from this step on, as opposed to one that goes back first.
+    fn withdrawn(&self) -> bool {
+        let directions = self.directions.iter().zip(&self.overshot);
+        directions
+            .zip(&self.kept)
+            .any(|((d, overshot), kept)| *kept && d.released && !overshot)
+    }
+}
+
+impl<S: Space> Subspace<S> {
+    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient before clipping.
+    fn propose(&mut self, at: &NewtonStep) {
+        let small = &mut self.small;
+        solve(&self.gram_inverse, &small.projection, &mut small.unclipped);
+        let pairs = small.coefficients.iter_mut().zip(&small.unclipped);
+        pairs.for_each(|(c, unclipped)| *c = at.gradient_scale * unclipped);
+        small.momentum.copy_from_slice(&self.momentum);
+        at.momentum.apply(
+            at.step,
+            &small.coefficients,
+            &mut small.momentum,
+            &mut small.newton,
+        );
+        for (newton, curvature) in small.newton.iter_mut().zip(&self.curvature) {
+            if *newton != 0.0 {
+                // Not times a reciprocal: that of a curvature below 1e-308 overflows.
+                *newton = at.newton_rate * *newton / curvature;
+            }
+        }
+    }
+
+    /// Compares the coefficients of the gradient with the quadratic model.
+    fn watch(&mut self, norm: f64, lengths: Lengths, at: &NewtonStep, limits: &FloatLimits) {
+        let Lengths {
+            base_norm,
+            recent_move,
+        } = lengths;
+        let small = &mut self.small;
+        small.directions.clone_from(&self.monitor.directions);
+        let (spectrum, monitor) = (&self.spectrum, &self.monitor);
+        let error = |i: usize| spectrum.residuals[i] + spectrum.noise;
+        let seen = Observation {
+            coefficients: &small.unclipped,
+            eigenvalues: &spectrum.eigenvalues,
+            next: &small.newton,
+            momentum_coefficients: &self.momentum,
+            recent_move,
+            curvature: &self.curvature,
+            error: &error,
+            rounding: ROUNDINGS * limits.epsilon * (norm + monitor.last_gradient_norm),
+            last_move: monitor.last_move,
+            base_move: base_norm.min(monitor.last_move).max(SMALLEST_NORM),
+            newton_rate: at.newton_rate,
+            momentum: at.momentum,
+            long: base_norm / (small.newton.len() as f64).sqrt(),
+            cautious: monitor.cautious,
+        };
+        observe(&mut small.directions, &seen, &mut small.overshot);
+    }
+
+    /// Directions that are the base's from this step on: it gets their momentum back.
+    fn release(&mut self, space: &S, m: Option<&mut S::Vector>) {
+        let small = &mut self.small;
+        let mut given = vec![0.0; self.momentum.len()];
+        for (i, direction) in small.directions.iter().enumerate() {
+            if direction.released && !small.overshot[i] {
+                small.kept[i] = false;
+                given[i] = -std::mem::take(&mut self.momentum[i]);
+            }
+        }
+        if let (Some(m), true) = (m, given.iter().any(|c| *c != 0.0)) {
+            space.subtract(&self.spectrum.basis, &given, m);
+        }
+        let kept = &small.kept;
+        self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
+    }
+
+    /// Directions that have overshot take back at this step what led there, and are the base's from the next one on.
+    fn take_back(&mut self) {
+        let small = &mut self.small;
+        for (i, overshot) in small.overshot.iter().enumerate() {
+            if *overshot {
+                small.newton[i] = -small.directions[i].way_back();
+                small.momentum[i] = self.momentum[i];
+            }
+        }
+    }
+
+    /// ‖g₂‖ before clipping, given ‖g‖: what V leaves of the gradient.
+    fn complement_gradient(&self, norm: f64) -> f64 {
+        if norm == 0.0 {
+            return 0.0;
+        }
+        let small = &self.small;
+        let pairs = small.projection.iter().zip(&small.unclipped);
+        let inside: f64 = pairs.map(|(p, c)| (p / norm) * (c / norm)).sum();
+        norm * (1.0 - inside).max(0.0).sqrt()
+    }
+
+    /// What the step has computed becomes the state.
+    fn commit(&mut self, base_norm: f64) {
+        self.momentum.copy_from_slice(&self.small.momentum);
+        let long = base_norm / (self.momentum.len() as f64).sqrt();
+        let directions = &mut self.monitor.directions;
+        std::mem::swap(directions, &mut self.small.directions);
+        let moves = directions.iter_mut().zip(&self.small.newton);
+        for ((direction, newton), curvature) in moves.zip(&self.curvature) {
+            direction.moved(-newton, *curvature, long);
+        }
+    }
+}
+
+/// A norm below this may have come out as zero.
+const SMALLEST_NORM: f64 = 1e-140;
+/// The gradient's rounding, in units of its length, that c may be off by.
+const ROUNDINGS: f64 = 100.0;
 
 impl<T: Scalar, B> Fosi<Host<T>, B> {
     /// Keeps bases in another precision, from the next refresh on: see [`Host::with_storage`].

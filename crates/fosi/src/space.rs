@@ -6,7 +6,7 @@
 pub mod host;
 mod kernels;
 
-use std::borrow::BorrowMut;
+use std::borrow::{Borrow, BorrowMut};
 
 use crate::base::Elementwise;
 use crate::checkpoint::Array;
@@ -14,6 +14,36 @@ use crate::error::Error;
 
 pub use host::{Host, HostBasis, Storage};
 pub use kernels::{Scalar, Stored};
+
+/// What the numbers of a vector can hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FloatLimits {
+    /// The unit roundoff.
+    pub epsilon: f64,
+    /// The smallest positive normal value.
+    pub min_positive: f64,
+    /// The largest finite value.
+    pub max: f64,
+}
+
+/// A sum of squares below this may have lost terms to underflow.
+const SMALLEST_SQUARE: f64 = 1e-280;
+
+/// 2ᵉ·x for an integer e: exact where the result is a normal number, also where 2ᵉ alone overflows.
+pub(crate) fn times_power_of_two(x: f64, exponent: f64) -> f64 {
+    let half = (exponent / 2.0).trunc();
+    x * half.exp2() * (exponent - half).exp2()
+}
+
+/// ‖c‖ of a few numbers, without over- or underflow.
+pub(crate) fn norm(c: &[f64]) -> f64 {
+    let largest = c.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return c.iter().fold(largest, |norm, x| norm + 0.0 * x);
+    }
+    let square: f64 = c.iter().map(|x| (x / largest).powi(2)).sum();
+    largest * square.sqrt()
+}
 
 /// The vector space ℝⁿ with the few operations that FOSI needs.
 ///
@@ -34,6 +64,16 @@ pub trait Space {
     fn epsilon(&self) -> f64;
     /// The largest finite value of a vector's entry.
     fn max_value(&self) -> f64;
+    /// The smallest positive normal value of a vector's entry. A positive setting below it may count as zero.
+    fn min_positive(&self) -> f64;
+    /// The three of them.
+    fn limits(&self) -> FloatLimits {
+        FloatLimits {
+            epsilon: self.epsilon(),
+            min_positive: self.min_positive(),
+            max: self.max_value(),
+        }
+    }
     /// An error unless `x` has n entries.
     fn check(&self, what: &'static str, x: &Self::Vector) -> Result<(), Error>;
     /// The zero vector.
@@ -42,6 +82,41 @@ pub trait Space {
     fn normal(&self, seed: u64) -> Self::Owned;
     /// ⟨x, y⟩.
     fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> f64;
+    /// ‖x‖∞, not finite where an entry isn't: one pass over x.
+    fn max_abs(&self, x: &Self::Vector) -> f64;
+    /// ‖x‖, which neither overflows nor underflows where it is representable itself.
+    fn norm(&self, x: &Self::Vector) -> f64 {
+        self.norm_of_square(x, self.dot(x, x))
+    }
+    /// ‖x‖, given ‖x‖² as [`dot`](Self::dot) or [`project`](Self::project) computed it. Where the square over- or
+    /// underflowed, the norm is computed again from x/2ᵉ with 2ᵉ about ‖x‖∞.
+    fn norm_of_square(&self, x: &Self::Vector, square: f64) -> f64 {
+        if square.is_finite() && square >= SMALLEST_SQUARE {
+            return square.sqrt();
+        }
+        let largest = self.max_abs(x);
+        if largest == 0.0 || !largest.is_finite() {
+            return largest;
+        }
+        let exponent = largest.log2().floor();
+        let mut scaled = self.zeros();
+        let y = scaled.borrow_mut();
+        self.combine(1.0, x, 0.0, y);
+        self.scale_by_power(-exponent, y);
+        let y = scaled.borrow();
+        times_power_of_two(self.dot(y, y).sqrt(), exponent)
+    }
+    /// x ← 2ᵉ·x for an integer e.
+    fn scale_by_power(&self, exponent: f64, x: &mut Self::Vector) {
+        // Two factors: 2ᵉ alone may overflow where 2ᵉ·x doesn't, and a factor must be a normal number of x's precision.
+        let mut left = exponent;
+        let most = self.max_value().log2().floor() - 1.0;
+        while left != 0.0 {
+            let part = left.clamp(-most, most);
+            self.subtract_scaled(&[], &[], part.exp2(), x);
+            left -= part;
+        }
+    }
     /// y ← a·x + b·y.
     fn combine(&self, a: f64, x: &Self::Vector, b: f64, y: &mut Self::Vector);
     /// y ← x with every entry clamped to [−limit, limit]. NaN stays NaN.
@@ -135,6 +210,9 @@ pub struct Split<'a, B> {
     pub scale: f64,
     /// η·λ of decoupled weight decay; 0 without.
     pub decay: f64,
+    /// A power of two, 1 but for steps so long or short that their squares would over- or underflow: the unit in which norms
+    /// are summed.
+    pub norm_unit: f64,
 }
 
 impl<B> Split<'_, B> {
@@ -147,17 +225,18 @@ impl<B> Split<'_, B> {
         gradient_scale: 1.0,
         scale: 1.0,
         decay: 0.0,
+        norm_unit: 1.0,
     };
 
     /// What is subtracted along V given p = Vᵀd_b: s·(VᵀV)⁻¹p with the sign that removes d_b's part, and the
-    /// Newton step. Written to `out`; returns ‖V(VᵀV)⁻¹p‖².
+    /// Newton step. Written to `out`; returns ‖V(VᵀV)⁻¹p‖² in units of `norm_unit`².
     pub fn along_basis(&self, projection: &[f64], out: &mut [f64]) -> f64 {
         let k = projection.len();
         let mut norm = 0.0;
         for i in 0..k {
             let row = &self.gram_inverse[i * k..(i + 1) * k];
             let e: f64 = row.iter().zip(projection).map(|(a, b)| a * b).sum();
-            norm += e * projection[i];
+            norm += (e / self.norm_unit) * (projection[i] / self.norm_unit);
             out[i] = self.subspace_step[i] - self.scale * e;
         }
         norm
@@ -169,4 +248,6 @@ impl<B> Split<'_, B> {
 pub struct Moved {
     /// ‖d_b − Ve‖: the length of the base's direction within the complement, before the factor s.
     pub complement_norm: f64,
+    /// Whether all parameters are finite after the step, and all state vectors.
+    pub finite: bool,
 }

@@ -1,12 +1,14 @@
 //! The extreme eigenpairs of a symmetric operator (the paper's ESE, Algorithm 1).
 
+use std::borrow::{Borrow, BorrowMut};
+
 use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
 use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos};
-use crate::operator::SymmetricOperator;
+use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
-use crate::space::Space;
+use crate::space::{Space, times_power_of_two};
 
 /// What is estimated, and with how much work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub struct SpectrumParams {
     pub smallest: usize,
     /// m: Lanczos steps, at least k+ℓ. `None`: max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2).
     pub lanczos_steps: Option<usize>,
+    /// Whether a few more steps from another start vector, max{4, ⌊0.15·m⌋}, look for copies of repeated eigenvalues that
+    /// one start vector can't give; default true. The paper has no such probe.
+    pub probe: bool,
     /// Seed of the start vector.
     pub seed: u64,
 }
@@ -28,6 +33,7 @@ impl Default for SpectrumParams {
             largest: 10,
             smallest: 0,
             lanczos_steps: None,
+            probe: true,
             seed: 0,
         }
     }
@@ -41,6 +47,17 @@ impl SpectrumParams {
             (4 * (self.largest + self.smallest)).max(logarithm)
         };
         self.lanczos_steps.unwrap_or_else(default).min(dim)
+    }
+
+    /// The number of the probe's steps in a space of dimension n.
+    pub fn probe_steps(&self, dim: usize) -> usize {
+        let steps = self.steps(dim);
+        let wanted = if self.probe {
+            (steps * 15 / 100).max(4)
+        } else {
+            0
+        };
+        wanted.min(dim - steps)
     }
 
     /// # Errors
@@ -88,6 +105,11 @@ pub struct Spectrum<S: Space> {
     pub maximum: f64,
     /// The smallest Ritz value of the run, an estimate of λ_n from above.
     pub minimum: f64,
+    /// The largest Ritz value whose vector the probe found and the run before it had missed. Where it is among the largest
+    /// eigenvalues, further copies of it may be left in the complement.
+    pub missed: Option<f64>,
+    /// What no product resolves: the larger of [`LanczosInfo::noise`] and ten roundings of the largest |Ritz value|.
+    pub noise: f64,
     /// What Lanczos did.
     pub info: LanczosInfo,
 }
@@ -103,7 +125,8 @@ impl<S: Space> std::fmt::Debug for Spectrum<S> {
 }
 
 impl<S: Space> Spectrum<S> {
-    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given.
+    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given. L₂ is λ_k, or
+    /// [`missed`](Self::missed) where that is larger.
     pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
         let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
         let largest = self.maximum.max(0.0);
@@ -112,26 +135,32 @@ impl<S: Space> Spectrum<S> {
         Extremes {
             largest,
             smallest,
-            largest_left: last_of_largest.unwrap_or(largest).max(0.0),
+            largest_left: last_of_largest
+                .unwrap_or(largest)
+                .max(self.missed.unwrap_or(0.0))
+                .max(0.0),
             smallest_left: last_of_smallest.map_or(smallest, |last| last.max(0.0)),
         }
     }
 
-    /// u = 1/max(|λ̂|, floor·max|λ̂|), one for each pair; zeros for a zero operator, for which there is no Newton step.
-    pub fn inverse_curvature(&self, floor: f64) -> Vec<f64> {
-        let size = self
-            .eigenvalues
-            .iter()
-            .fold(0.0, |m: f64, x| m.max(x.abs()));
-        let inverse = |x: &f64| {
-            if size > 0.0 {
-                1.0 / x.abs().max(floor * size)
-            } else {
-                0.0
-            }
-        };
-        self.eigenvalues.iter().map(inverse).collect()
+    /// max{|λ̂|, floor·max|λ̂|}, one for each pair: 1/u, by which the Newton step divides.
+    pub fn damped_curvature(&self, floor: f64) -> Vec<f64> {
+        let size = max_abs(&self.eigenvalues);
+        let damped = |x: &f64| x.abs().max(floor * size);
+        self.eigenvalues.iter().map(damped).collect()
     }
+
+    /// Whether |λ̂| is more than its residual and the noise together, one for each pair: whether it is known not to be 0.
+    pub fn resolved(&self) -> Vec<bool> {
+        let pairs = self.eigenvalues.iter().zip(&self.residuals);
+        pairs
+            .map(|(x, residual)| x.abs() > residual + self.noise)
+            .collect()
+    }
+}
+
+fn max_abs(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, x| m.max(x.abs()))
 }
 
 /// Estimates the extreme eigenpairs of `operator`.
@@ -156,7 +185,11 @@ pub fn estimate<S: Space>(
     params: &SpectrumParams,
 ) -> Result<Spectrum<S>, Error> {
     params.validate()?;
-    let mut workspace = Workspace::new(space, params.steps(space.dim()));
+    if let Some(found) = operator.dim() {
+        check_dim(space.dim(), found)?;
+    }
+    let n = space.dim();
+    let mut workspace = Workspace::new(space, params.steps(n) + params.probe_steps(n));
     Ok(estimate_with(space, operator, params, &mut workspace)?)
 }
 
@@ -169,6 +202,7 @@ pub(crate) fn estimate_with<S: Space>(
 ) -> Result<Spectrum<S>, LanczosError> {
     let lanczos_params = LanczosParams {
         steps: params.steps(space.dim()),
+        probe_steps: params.probe_steps(space.dim()),
         seed: params.seed,
     };
     let projected = lanczos(space, operator, &lanczos_params, workspace)?;
@@ -182,19 +216,55 @@ pub(crate) fn estimate_with<S: Space>(
         .map(|&i| ritz.vectors.col_as_slice(i).to_vec())
         .collect();
     let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
-    Ok(Spectrum {
-        eigenvalues: chosen.iter().map(|&i| ritz.values[i]).collect(),
+    let in_units = |value: f64| times_power_of_two(value, projected.exponent);
+    let values: Vec<f64> = ritz.values.iter().map(|&value| in_units(value)).collect();
+    let rounding = ROUNDINGS * space.epsilon() * max_abs(&values);
+    let spectrum = Spectrum {
+        eigenvalues: chosen.iter().map(|&i| values[i]).collect(),
         residuals: chosen
             .iter()
-            .map(|&i| ritz.residual(i, &projected))
+            .map(|&i| in_units(ritz.residual(i, &projected)))
             .collect(),
         largest,
         basis,
         gram_inverse: inverse(&gram, columns.len()),
-        maximum: ritz.values.last().copied().unwrap_or(0.0),
-        minimum: ritz.values.first().copied().unwrap_or(0.0),
+        maximum: values.last().copied().unwrap_or(0.0),
+        minimum: values.first().copied().unwrap_or(0.0),
+        missed: ritz.missed(&projected).map(|i| values[i]),
+        noise: projected.info.noise.max(rounding),
         info: projected.info,
-    })
+    };
+    if spectrum.info.shifted {
+        confirm_shifted(space, operator, &spectrum)?;
+    }
+    Ok(spectrum)
+}
+
+/// Ritz values are known to this many roundings of the largest |Ritz value|.
+const ROUNDINGS: f64 = 10.0;
+
+/// Refuses the spectrum of a shifted point unless the curvature along v̂₁ at the point itself is λ̂₁ within a factor of two.
+fn confirm_shifted<S: Space>(
+    space: &S,
+    operator: &mut impl SymmetricOperator<S>,
+    spectrum: &Spectrum<S>,
+) -> Result<(), LanczosError> {
+    let Some(&shifted) = spectrum.eigenvalues.first() else {
+        return Ok(());
+    };
+    let step = spectrum.info.products;
+    let failed = |source| LanczosError::Operator { step, source };
+    let (v, mut out) = (space.column(&spectrum.basis, 0), space.zeros());
+    let (v, out): (&S::Vector, &mut S::Vector) = (v.borrow(), out.borrow_mut());
+    if !operator.apply_before_shift(v, out).map_err(failed)? {
+        return Ok(());
+    }
+    let found = space.dot(v, out) / space.dot(v, v);
+    let ratio = found / shifted;
+    if (0.5..=2.0).contains(&ratio) || shifted.abs() <= spectrum.noise {
+        return Ok(());
+    }
+    Err(LanczosError::Shifted { shifted, found })
 }
 
 /// θ and y of the Ritz pairs (θ, Qy), ascending.
@@ -231,6 +301,18 @@ impl RitzPairs {
         })
     }
 
+    /// The largest Ritz pair that lies mostly in the probe's vectors: the run before it had missed it.
+    fn missed(&self, projected: &Projected) -> Option<usize> {
+        let square = |y: &[f64]| y.iter().map(|y| y * y).sum::<f64>();
+        (0..self.values.len()).rev().find(|&i| {
+            let (before, probe) = self
+                .vectors
+                .col_as_slice(i)
+                .split_at(projected.before_probe);
+            square(probe) > square(before)
+        })
+    }
+
     /// ‖Av̂ − λ̂v̂‖: what the products left, weighted with the Ritz vector's entries.
     fn residual(&self, i: usize, projected: &Projected) -> f64 {
         let vector = self.vectors.col_as_slice(i);
@@ -246,9 +328,37 @@ fn solve_columns(matrix: &mut faer::Mat<f64>, solve: impl Fn(&mut [f64])) {
     }
 }
 
+impl<S: Space> Spectrum<S> {
+    /// The inverse Gram matrix of those pairs alone that are kept, with rows and columns of zeros for the others.
+    pub(crate) fn gram_inverse_of(&self, kept: impl Fn(usize) -> bool) -> Vec<f64> {
+        let k = self.eigenvalues.len();
+        let indices: Vec<usize> = (0..k).filter(|&i| kept(i)).collect();
+        if indices.len() == k {
+            return self.gram_inverse.clone();
+        }
+        let gram = inverse(&self.gram_inverse, k);
+        let count = indices.len();
+        let part = indices
+            .iter()
+            .flat_map(|i| indices.iter().map(move |j| i * k + j));
+        let part: Vec<f64> = part.map(|at| gram[at]).collect();
+        let part = inverse(&part, count);
+        let mut out = vec![0.0; k * k];
+        for (a, i) in indices.iter().enumerate() {
+            for (b, j) in indices.iter().enumerate() {
+                out[i * k + j] = part[a * count + b];
+            }
+        }
+        out
+    }
+}
+
 /// The inverse of a symmetric k×k matrix, both row by row.
 fn inverse(gram: &[f64], k: usize) -> Vec<f64> {
     use faer::linalg::solvers::DenseSolveCore;
+    if k == 0 {
+        return Vec::new();
+    }
     let matrix = faer::Mat::from_fn(k, k, |i, j| gram[i * k + j]);
     let inverse = matrix.partial_piv_lu().inverse();
     (0..k * k).map(|i| inverse[(i / k, i % k)]).collect()

@@ -397,7 +397,7 @@ impl TrainConfig {
                 largest: k,
                 smallest: l,
                 lanczos_steps,
-                seed: 0,
+                ..SpectrumParams::default()
             };
             match params.validate() {
                 Err(fosi::Error::InvalidSetting { allowed, .. }) => Some(allowed),

@@ -2,6 +2,7 @@
 
 use super::{Elements, Elementwise, Momentum};
 use crate::error::{Error, require};
+use crate::space::FloatLimits;
 
 /// Adam: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,7 +74,7 @@ impl Elementwise for Adam {
             bias_correction: self.subspace_bias_correction,
         }
     }
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self, limits: &FloatLimits) -> Result<(), Error> {
         let allowed = "at least 0 and below 1";
         require(
             (0.0..1.0).contains(&self.beta1),
@@ -87,8 +88,9 @@ impl Elementwise for Adam {
             self.beta2,
             allowed,
         )?;
-        let positive = self.epsilon > 0.0 && self.epsilon.is_finite();
-        require(positive, "epsilon", self.epsilon, "positive and finite")
+        let normal = (limits.min_positive..=limits.max).contains(&self.epsilon);
+        let allowed = "positive, finite and no subnormal number in the vectors' precision (in f32 at least 1.2e-38)";
+        require(normal, "epsilon", self.epsilon, allowed)
     }
 }
 
@@ -129,7 +131,7 @@ impl Elementwise for AdamW {
     fn weight_decay(&self) -> f64 {
         self.weight_decay
     }
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self, limits: &FloatLimits) -> Result<(), Error> {
         let allowed = self.weight_decay >= 0.0 && self.weight_decay.is_finite();
         require(
             allowed,
@@ -137,6 +139,6 @@ impl Elementwise for AdamW {
             self.weight_decay,
             "at least 0 and finite",
         )?;
-        Elementwise::validate(&self.adam)
+        Elementwise::validate(&self.adam, limits)
     }
 }

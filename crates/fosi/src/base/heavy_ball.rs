@@ -3,6 +3,7 @@
 use super::{Elements, Elementwise, Momentum};
 use crate::error::{Error, require};
 use crate::scaling::{Extremes, ratio};
+use crate::space::FloatLimits;
 
 /// Heavy-Ball, or momentum SGD: m ← βm + g, θ ← θ − ηm (no dampening).
 ///
@@ -61,7 +62,7 @@ impl Elementwise for HeavyBall {
         let left = e.largest_left.sqrt() + e.smallest_left.sqrt();
         ratio(whole * whole, left * left)
     }
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         validate_momentum(self.momentum)
     }
 }

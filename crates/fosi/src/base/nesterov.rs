@@ -4,6 +4,7 @@ use super::heavy_ball::validate_momentum;
 use super::{Elements, Elementwise, Momentum};
 use crate::error::Error;
 use crate::scaling::{Extremes, ratio};
+use crate::space::FloatLimits;
 
 /// Nesterov momentum: m ← βm + g, θ ← θ − η(g + βm), with the gradient taken at the parameters themselves.
 ///
@@ -64,7 +65,7 @@ impl Elementwise for Nesterov {
             3.0 * e.largest_left + e.smallest_left,
         )
     }
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         validate_momentum(self.momentum)
     }
 }

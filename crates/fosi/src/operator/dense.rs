@@ -2,7 +2,7 @@
 
 use super::SymmetricOperator;
 use crate::error::{BoxError, Error};
-use crate::space::{Host, Scalar};
+use crate::space::{Host, Scalar, Space};
 
 /// A dense n×n matrix, stored row by row in `f64`; products are computed in `f64`.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,10 +17,11 @@ impl DenseMatrix {
     /// # Errors
     /// [`Error::DimensionMismatch`] unless there are n² entries.
     pub fn new(dim: usize, entries: Vec<f64>) -> Result<Self, Error> {
-        if entries.len() != dim * dim {
+        let expected = dim.saturating_mul(dim);
+        if entries.len() != expected {
             return Err(Error::DimensionMismatch {
                 what: "the dense matrix",
-                expected: dim * dim,
+                expected,
                 found: entries.len(),
             });
         }
@@ -39,8 +40,15 @@ impl DenseMatrix {
 }
 
 impl<T: Scalar> SymmetricOperator<Host<T>> for DenseMatrix {
+    fn dim(&self) -> Option<usize> {
+        Some(self.dim)
+    }
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
-        for (out, row) in out.iter_mut().zip(self.entries.chunks(self.dim)) {
+        let space = Host::<T>::new(self.dim);
+        space.check("the vector that the matrix is applied to", v)?;
+        space.check("the product's memory", out)?;
+        // An empty matrix has no rows, and chunks of none are refused.
+        for (out, row) in out.iter_mut().zip(self.entries.chunks(self.dim.max(1))) {
             let sum: f64 = row.iter().zip(v).map(|(a, v)| a * v.load()).sum();
             *out = T::store(sum);
         }

@@ -4,43 +4,41 @@
 //! jump/ε to the product, and one hit among 40 products plants a false top eigenvalue; the smaller the
 //! step, the rarer. Lanczos sees a hit as an asymmetry and asks for another step size ([`StepSizes`]).
 
-use std::marker::PhantomData;
-
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::SymmetricOperator;
 use crate::error::{BoxError, Error, require};
-use crate::space::{Host, Scalar, Space};
+use crate::space::{Host, Scalar, Space, norm};
 
-/// The step sizes that a guarded forward difference tries: ε, −ε, ε/10, −ε/10, … down to the smallest; for the first
-/// product at last ±10ε, since along a random direction a product can be so short that it drowns in rounding at ε.
+/// The step sizes that a guarded difference quotient tries, relative to the coordinates' [units](GradientNear::units).
 ///
-/// A product starts from the size that served the one before; the size never grows again.
+/// The first product of an estimation starts at `start`, ten times larger as often as the gradients' rounding,
+/// u‖∇f(θ)‖/ε, isn't small beside the product (u the unit roundoff), up to `largest`. From that ε on: ε, −ε, ε/10,
+/// −ε/10, … down to the hundredth part or `smallest`; for the first product at last ±10ε, since along a random direction a product can be so short that
+/// it drowns in rounding at ε. A later product starts from the size that served the one before; the size never grows again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSizes {
     start: f64,
-    current: f64,
     smallest: f64,
+    largest: f64,
+    /// Where the tries for the product at hand started.
+    first: f64,
+    current: f64,
     /// Products begun.
     products: u64,
 }
 
 impl Default for StepSizes {
-    /// From 1e-9 to 1e-11.
+    /// From 1e-9, at least 1e-11, at most 1e-4.
     fn default() -> Self {
-        Self {
-            start: 1e-9,
-            current: 1e-9,
-            smallest: 1e-11,
-            products: 0,
-        }
+        Self::bounded(1e-9, 1e-11, 1e-4)
     }
 }
 
 impl StepSizes {
-    /// Sizes from `start` to `smallest`, both positive.
+    /// Sizes from `start` down to `smallest`, both positive; up to 1e-4, or `start` where that is larger.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] where the sizes are not finite and positive, or out of order.
@@ -59,47 +57,76 @@ impl StepSizes {
             smallest,
             "positive, at most the first step",
         )?;
-        Ok(Self {
+        Ok(Self::bounded(start, smallest, start.max(1e-4)))
+    }
+
+    const fn bounded(start: f64, smallest: f64, largest: f64) -> Self {
+        Self {
             start,
-            current: start,
             smallest,
+            largest,
+            first: start,
+            current: start,
             products: 0,
-        })
+        }
     }
 
     /// The first size for a new product.
     pub fn first(&mut self) -> f64 {
         self.products += 1;
-        self.start = self.start.min(self.current.abs());
-        self.current = self.start;
+        self.first = self.first.min(self.current.abs());
+        self.current = self.first;
         self.current
+    }
+
+    /// Ten times the size, for the first product of an estimation; `None` where that is too large, or for other products.
+    pub fn raise(&mut self) -> Option<f64> {
+        let raised = 10.0 * self.first;
+        // The tolerance absorbs the rounding of repeated multiplications.
+        if !self.is_first_product() || self.current != self.first || raised > 1.001 * self.largest {
+            return None;
+        }
+        self.first = raised;
+        self.current = raised;
+        Some(raised)
+    }
+
+    fn is_first_product(&self) -> bool {
+        self.products == 1
     }
 
     /// Forgets the sizes tried since the last one that served: all are open again for the next product.
     pub fn restart(&mut self) {
         self.products = 0;
-        self.current = self.start;
+        self.first = self.first.min(self.start);
+        self.current = self.first;
     }
 
     /// The next size for the same product; `None` when all have been tried.
     pub fn next_size(&mut self) -> Option<f64> {
         let next = if self.current > 0.0 {
             -self.current
-        } else if self.current < -self.start {
+        } else if self.current < -self.first {
             return None;
         } else {
             -self.current / 10.0
         };
+        let smallest = self.smallest * (self.first / self.start).max(1.0);
         // The tolerance absorbs the rounding of repeated divisions by ten.
-        let next = if next.abs() >= 0.999 * self.smallest {
+        let next = if next.abs() >= 0.999 * smallest {
             next
-        } else if self.products == 1 {
-            10.0 * self.start
+        } else if self.is_first_product() {
+            10.0 * self.first
         } else {
             return None;
         };
         self.current = next;
         Some(next)
+    }
+
+    /// The size tried last.
+    fn current(&self) -> f64 {
+        self.current
     }
 }
 
@@ -107,37 +134,63 @@ impl StepSizes {
 ///
 /// The gradient must be that of the same function at every call: one batch, one dropout mask. [`HostGradient`] makes one of a
 /// closure.
+///
+/// Difference steps are relative to the magnitude of the coordinates, lest one drown in the rounding of a large θᵢ and leave
+/// the neighbourhood of a θⱼ that isn't. Coordinates of like magnitude form a group G (powers of 1,000: up to 1e3, to 1e6, …) with the
+/// unit max{1, max |θᵢ|}, and a quotient is the sum of one for each group, along v with the other groups' entries zero:
+/// Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). Where no |θᵢ| exceeds 1,000 there is one group.
 pub trait GradientNear {
     /// The space of the directions and products.
     type Space: Space;
 
-    /// max(1, ‖θ‖∞): difference steps are relative to it, lest one drown in the rounding of a large θ.
-    fn unit(&self) -> f64;
-    /// Computes ∇f(θ) and keeps it: one gradient.
-    fn start(&mut self) -> Result<(), BoxError>;
-    /// out ← (∇f(θ + εv) − ∇f(θ))/ε, after [`start`](Self::start): one gradient.
+    /// The space.
+    fn space(&self) -> &Self::Space;
+    /// The groups' units, ascending; at least one.
+    fn units(&self) -> &[f64];
+    /// The unit roundoff u of the precision in which the gradient is computed.
+    fn roundoff(&self) -> f64;
+    /// Computes ∇f(θ), keeps it, and returns its norm: one gradient.
+    fn start(&mut self) -> Result<f64, BoxError>;
+    /// out ← the forward difference quotient along v with the relative step ε, after [`start`](Self::start): one gradient
+    /// for each group.
     fn forward(
         &mut self,
         epsilon: f64,
         v: &<Self::Space as Space>::Vector,
         out: &mut <Self::Space as Space>::Vector,
     ) -> Result<(), BoxError>;
-    /// out ← (∇f(θ + εv) − ∇f(θ − εv))/2ε: two gradients. May overwrite what [`start`](Self::start) kept.
+    /// out ← the central difference quotient along v with the relative step ε: two gradients for each group. May overwrite
+    /// what [`start`](Self::start) kept.
     fn central(
         &mut self,
         epsilon: f64,
         v: &<Self::Space as Space>::Vector,
         out: &mut <Self::Space as Space>::Vector,
     ) -> Result<(), BoxError>;
-    /// θ ← θ + ζ, with ζ normal from the seed, ‖ζ‖ about `size`·unit.
+    /// θ ← θ + ζ, with ζᵢ = `size`·max{1, |θᵢ|}·ξᵢ/√n and ξ standard normal from the seed.
     fn shift(&mut self, seed: u64, size: f64);
+    /// Takes the last [`shift`](Self::shift) back.
+    fn shift_back(&mut self);
+}
+
+/// Magnitudes up to this form the first group of coordinates; each next one reaches this much further.
+const GROUP_RATIO: f64 = 1e3;
+
+/// The group of a coordinate by its magnitude: 0 for |θᵢ| ≤ 1e3, 1 up to 1e6, and so on.
+pub fn magnitude_group(theta: f64) -> usize {
+    let (mut group, mut bound) = (0, GROUP_RATIO);
+    while theta.abs() > bound && bound.is_finite() {
+        group += 1;
+        bound *= GROUP_RATIO;
+    }
+    group
 }
 
 /// How the quotient is taken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Scheme {
-    Forward(StepSizes),
-    Central(f64),
+    Forward,
+    Central,
 }
 
 /// The Hessian of a function at θ, by difference quotients of its gradient.
@@ -160,48 +213,99 @@ enum Scheme {
 pub struct DifferenceQuotient<G> {
     near: G,
     scheme: Scheme,
-    /// Whether the gradient at the point is known.
-    started: bool,
+    steps: StepSizes,
+    /// ‖∇f(θ)‖, once it is known.
+    gradient_norm: Option<f64>,
     shift_seed: Option<u64>,
+    shifted: bool,
     gradients: u64,
 }
 
+/// The size of the shift off an exact tie, relative to the coordinates' magnitudes.
+const SHIFT: f64 = 1e-6;
+/// The step, relative to the units, over which the curvature at the tie itself is averaged: that of a training step. On a shorter one the
+/// jump of a kink's gradient is all that there is to see.
+const AVERAGED: f64 = 1e-3;
+
 impl<G: GradientNear> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1), retried down to 1e-11, the first product of an estimation at last
-    /// also at 1e-8, each times max(1, ‖θ‖∞). The gradient at the point is computed with the first product.
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientNear::units): up to 1e-4 where the gradients
+    /// are so long that their rounding would hide the curvature, retried down to a hundredth, the first product of an
+    /// estimation at last also at ten times ε. The gradient at the point is computed with the first product.
     pub fn new(near: G) -> Self {
         Self::with_steps(near, StepSizes::default())
     }
 
-    /// The same with other step sizes. Larger steps suit smooth functions whose gradient is large beside its
-    /// curvature.
+    /// The same with other step sizes. Larger steps suit smooth functions.
     pub fn with_steps(near: G, steps: StepSizes) -> Self {
-        Self::bare(near, Scheme::Forward(steps))
+        Self::bare(near, Scheme::Forward, steps)
     }
 
-    /// By central differences with ε = 1e-3 times max(1, ‖θ‖∞), for gradients in `f32`. Two gradients a product and no
-    /// second try: for smooth functions only.
+    /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in `f32`. Two
+    /// gradients a product and no second try: for smooth functions only.
     pub fn central(near: G) -> Self {
-        Self::bare(near, Scheme::Central(1e-3))
+        let steps = StepSizes::bounded(1e-3, 1e-3, 0.1);
+        Self::bare(near, Scheme::Central, steps)
     }
 
-    fn bare(near: G, scheme: Scheme) -> Self {
+    fn bare(near: G, scheme: Scheme, steps: StepSizes) -> Self {
         Self {
             near,
             scheme,
-            started: false,
+            steps,
+            gradient_norm: None,
             shift_seed: Some(0x7469_6573),
+            shifted: false,
             gradients: 0,
         }
     }
 
+    /// Computes the gradient at the point unless it is known.
     fn start(&mut self) -> Result<(), BoxError> {
-        if !self.started {
+        if self.gradient_norm.is_none() {
             self.gradients += 1;
-            self.near.start()?;
-            self.started = true;
+            self.gradient_norm = Some(self.near.start()?);
         }
         Ok(())
+    }
+
+    /// The quotient with one step size.
+    fn quotient(
+        &mut self,
+        epsilon: f64,
+        v: &<G::Space as Space>::Vector,
+        out: &mut <G::Space as Space>::Vector,
+    ) -> Result<(), BoxError> {
+        let groups = self.near.units().len() as u64;
+        match self.scheme {
+            Scheme::Forward => {
+                self.gradients += groups;
+                self.near.forward(epsilon, v, out)
+            }
+            Scheme::Central => {
+                self.gradients += 2 * groups;
+                self.near.central(epsilon, v, out)
+            }
+        }
+    }
+
+    /// u‖∇f(θ)‖/ε: how much of a quotient may be rounding.
+    fn rounding(&self) -> f64 {
+        let unit = self.near.units().first().copied().unwrap_or(1.0);
+        let norm = self.gradient_norm.unwrap_or(0.0);
+        self.near.roundoff() * norm / (self.steps.current().abs() * unit)
+    }
+
+    /// Whether rounding is so much of a quotient that two which agree may agree because both are rounding.
+    fn drowns_in_rounding(&self, quotient: &<G::Space as Space>::Vector) -> bool {
+        let length = self.near.space().norm(quotient);
+        length.is_finite() && self.rounding() > 0.1 * self.allowed_asymmetry() * length
+    }
+
+    fn allowed_asymmetry(&self) -> f64 {
+        match self.scheme {
+            Scheme::Forward => 1e-2,
+            Scheme::Central => 3e-2,
+        }
     }
 
     /// Gradients computed so far.
@@ -216,24 +320,30 @@ impl<G: GradientNear> DifferenceQuotient<G> {
 }
 
 impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
+    fn dim(&self) -> Option<usize> {
+        Some(self.near.space().dim())
+    }
+
+    fn noise(&self) -> f64 {
+        self.rounding()
+    }
+
     fn apply(
         &mut self,
         v: &<G::Space as Space>::Vector,
         out: &mut <G::Space as Space>::Vector,
     ) -> Result<(), BoxError> {
-        let unit = self.near.unit();
-        match &mut self.scheme {
-            Scheme::Forward(steps) => {
-                let epsilon = steps.first() * unit;
-                self.start()?;
-                self.gradients += 1;
-                self.near.forward(epsilon, v, out)
-            }
-            Scheme::Central(epsilon) => {
-                self.gradients += 2;
-                self.near.central(*epsilon * unit, v, out)
-            }
+        let mut epsilon = Some(self.steps.first());
+        self.start()?;
+        while let Some(size) = epsilon {
+            self.quotient(size, v, out)?;
+            epsilon = if self.steps.is_first_product() && self.drowns_in_rounding(out) {
+                self.steps.raise()
+            } else {
+                None
+            };
         }
+        Ok(())
     }
 
     fn retry(
@@ -241,34 +351,49 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         v: &<G::Space as Space>::Vector,
         out: &mut <G::Space as Space>::Vector,
     ) -> Result<bool, BoxError> {
-        let Scheme::Forward(steps) = &mut self.scheme else {
+        if self.scheme == Scheme::Central {
+            return Ok(false);
+        }
+        let Some(epsilon) = self.steps.next_size() else {
             return Ok(false);
         };
-        let Some(epsilon) = steps.next_size() else {
-            return Ok(false);
-        };
-        self.gradients += 1;
-        self.near.forward(epsilon * self.near.unit(), v, out)?;
+        self.quotient(epsilon, v, out)?;
         Ok(true)
     }
 
     fn shift(&mut self) -> Result<bool, BoxError> {
-        let (Scheme::Forward(steps), Some(seed)) = (&mut self.scheme, self.shift_seed.take())
-        else {
+        if self.scheme == Scheme::Central {
+            return Ok(false);
+        }
+        let Some(seed) = self.shift_seed.take() else {
             return Ok(false);
         };
         // None of them served; the last one tried is the one that drowns in rounding first.
-        steps.restart();
-        self.near.shift(seed, 1e-6);
-        self.started = false;
+        self.steps.restart();
+        self.near.shift(seed, SHIFT);
+        self.gradient_norm = None;
+        self.shifted = true;
+        Ok(true)
+    }
+
+    fn apply_before_shift(
+        &mut self,
+        v: &<G::Space as Space>::Vector,
+        out: &mut <G::Space as Space>::Vector,
+    ) -> Result<bool, BoxError> {
+        if !self.shifted {
+            return Ok(false);
+        }
+        self.near.shift_back();
+        self.gradients += 2 * self.near.units().len() as u64;
+        self.near.central(AVERAGED, v, out)?;
+        self.gradient_norm = None;
+        self.shifted = false;
         Ok(true)
     }
 
     fn tolerance(&self) -> f64 {
-        match self.scheme {
-            Scheme::Forward(_) => 1e-2,
-            Scheme::Central(_) => 3e-2,
-        }
+        self.allowed_asymmetry()
     }
 }
 
@@ -276,12 +401,17 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
 #[derive(Debug, Clone)]
 pub struct HostGradient<F, T> {
     gradient: F,
+    space: Host<T>,
     point: Vec<f64>,
+    /// θ, where `point` is θ + ζ.
+    before_shift: Option<Vec<f64>>,
     at_point: Vec<f64>,
     moved: Vec<f64>,
     at_moved: Vec<f64>,
-    unit: f64,
-    scalar: PhantomData<T>,
+    units: Vec<f64>,
+    /// Each coordinate's group; empty where there is one.
+    groups: Vec<u8>,
+    roundoff: f64,
 }
 
 impl<F, T> HostGradient<F, T>
@@ -291,17 +421,26 @@ where
 {
     /// The gradient near `point`.
     pub fn new(point: &[f64], gradient: F) -> Self {
-        let largest = point.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         let zeros = vec![0.0; point.len()];
+        let (units, groups) = magnitude_groups(point);
         Self {
             gradient,
+            space: Host::new(point.len()),
             at_point: zeros.clone(),
             moved: zeros.clone(),
             at_moved: zeros,
             point: point.to_vec(),
-            unit: largest.max(1.0),
-            scalar: PhantomData,
+            before_shift: None,
+            units,
+            groups,
+            roundoff: f64::EPSILON / 2.0,
         }
+    }
+
+    /// The unit roundoff of the precision in which the gradient is computed, where that isn't `f64`'s.
+    pub fn with_roundoff(mut self, roundoff: f64) -> Self {
+        self.roundoff = roundoff;
+        self
     }
 
     /// θ.
@@ -309,13 +448,52 @@ where
         &self.point
     }
 
-    /// The gradient at θ + εv, left in `at_moved`.
-    fn gradient_at(&mut self, epsilon: f64, v: &[T]) -> Result<(), BoxError> {
-        for ((moved, point), v) in self.moved.iter_mut().zip(&self.point).zip(v) {
-            *moved = point + epsilon * v.load();
+    /// The gradient at θ + εv_G, left in `at_moved`, for the group of this index.
+    fn gradient_at(&mut self, epsilon: f64, v: &[T], group: usize) -> Result<(), BoxError> {
+        let entries = self.moved.iter_mut().zip(&self.point).zip(v);
+        if self.groups.is_empty() {
+            entries.for_each(|((moved, point), v)| *moved = point + epsilon * v.load());
+        } else {
+            for (((moved, point), v), of) in entries.zip(&self.groups) {
+                let inside = usize::from(*of) == group;
+                *moved = if inside {
+                    point + epsilon * v.load()
+                } else {
+                    *point
+                };
+            }
         }
         (self.gradient)(&self.moved, &mut self.at_moved)
     }
+
+    /// Adds (a − b)/ε to `out`, or sets it to that for the first group.
+    fn accumulate(group: usize, out: &mut [T], a: &[f64], b: &[f64], epsilon: f64) {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            let sum = if group == 0 { 0.0 } else { out.load() };
+            *out = T::store(sum + (a - b) / epsilon);
+        }
+    }
+}
+
+/// The units of the groups that have coordinates, and each coordinate's index among them; no indices where there is one group.
+fn magnitude_groups(point: &[f64]) -> (Vec<f64>, Vec<u8>) {
+    let of: Vec<usize> = point.iter().map(|x| magnitude_group(*x)).collect();
+    let mut present = of.clone();
+    present.sort_unstable();
+    present.dedup();
+    let unit = |group: &usize| {
+        let members = point.iter().zip(&of).filter(|(_, of)| *of == group);
+        members.fold(1.0, |unit: f64, (x, _)| unit.max(x.abs()))
+    };
+    if present.len() < 2 {
+        return (vec![present.first().map_or(1.0, unit)], Vec::new());
+    }
+    // At most 103 groups: the magnitudes of f64 end at 1e309.
+    let index = |of: &usize| present.binary_search(of).unwrap_or(0) as u8;
+    (
+        present.iter().map(unit).collect(),
+        of.iter().map(index).collect(),
+    )
 }
 
 impl<F, T> GradientNear for HostGradient<F, T>
@@ -325,38 +503,56 @@ where
 {
     type Space = Host<T>;
 
-    fn unit(&self) -> f64 {
-        self.unit
+    fn space(&self) -> &Host<T> {
+        &self.space
     }
 
-    fn start(&mut self) -> Result<(), BoxError> {
-        (self.gradient)(&self.point, &mut self.at_point)
+    fn units(&self) -> &[f64] {
+        &self.units
+    }
+
+    fn roundoff(&self) -> f64 {
+        self.roundoff
+    }
+
+    fn start(&mut self) -> Result<f64, BoxError> {
+        (self.gradient)(&self.point, &mut self.at_point)?;
+        Ok(norm(&self.at_point))
     }
 
     fn forward(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
-        self.gradient_at(epsilon, v)?;
-        for ((out, moved), at_point) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
-            *out = T::store((moved - at_point) / epsilon);
+        for group in 0..self.units.len() {
+            let epsilon = epsilon * self.units[group];
+            self.gradient_at(epsilon, v, group)?;
+            Self::accumulate(group, out, &self.at_moved, &self.at_point, epsilon);
         }
         Ok(())
     }
 
     fn central(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
-        self.gradient_at(epsilon, v)?;
-        std::mem::swap(&mut self.at_moved, &mut self.at_point);
-        self.gradient_at(-epsilon, v)?;
-        for ((out, minus), plus) in out.iter_mut().zip(&self.at_moved).zip(&self.at_point) {
-            *out = T::store((plus - minus) / (2.0 * epsilon));
+        for group in 0..self.units.len() {
+            let epsilon = epsilon * self.units[group];
+            self.gradient_at(epsilon, v, group)?;
+            std::mem::swap(&mut self.at_moved, &mut self.at_point);
+            self.gradient_at(-epsilon, v, group)?;
+            Self::accumulate(group, out, &self.at_point, &self.at_moved, 2.0 * epsilon);
         }
         Ok(())
     }
 
     fn shift(&mut self, seed: u64, size: f64) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let size = size * self.unit / (self.point.len() as f64).sqrt();
+        let size = size / (self.point.len() as f64).sqrt();
+        self.before_shift = Some(self.point.clone());
         for x in &mut self.point {
             let normal: f64 = StandardNormal.sample(&mut random);
-            *x += size * normal;
+            *x += size * x.abs().max(1.0) * normal;
+        }
+    }
+
+    fn shift_back(&mut self) {
+        if let Some(point) = self.before_shift.take() {
+            self.point = point;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::SymmetricOperator;
+use super::{SymmetricOperator, check_dim};
 use crate::error::{BoxError, Error, require};
 use crate::space::Space;
 
@@ -20,10 +20,14 @@ impl<S: Space, O: SymmetricOperator<S>> Mean<S, O> {
     /// The mean of at least one operator.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] where there is none.
+    /// [`Error::InvalidSetting`] where there is none, [`Error::DimensionMismatch`] where one says that its dimension isn't
+    /// the space's.
     pub fn new(space: S, operators: Vec<O>) -> Result<Self, Error> {
         let count = operators.len();
         require(count > 0, "the number of operators", count, "at least 1")?;
+        for found in operators.iter().filter_map(O::dim) {
+            check_dim(space.dim(), found)?;
+        }
         let products = operators.iter().map(|_| space.zeros()).collect();
         Ok(Self {
             space,
@@ -47,6 +51,13 @@ impl<S: Space, O: SymmetricOperator<S>> Mean<S, O> {
 }
 
 impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Mean<S, O> {
+    fn dim(&self) -> Option<usize> {
+        Some(self.space.dim())
+    }
+    fn noise(&self) -> f64 {
+        let sum: f64 = self.operators.iter().map(O::noise).sum();
+        sum / self.operators.len() as f64
+    }
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
         for (operator, product) in self.operators.iter_mut().zip(&mut self.products) {
             operator.apply(v, product.borrow_mut())?;
@@ -68,6 +79,21 @@ impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Mean<S, O> {
         let mut any = false;
         for operator in &mut self.operators {
             any |= operator.shift()?;
+        }
+        Ok(any)
+    }
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        let mut any = false;
+        for (operator, product) in self.operators.iter_mut().zip(&mut self.products) {
+            let product = product.borrow_mut();
+            if operator.apply_before_shift(v, product)? {
+                any = true;
+            } else {
+                operator.apply(v, product)?;
+            }
+        }
+        if any {
+            self.average(out);
         }
         Ok(any)
     }

@@ -9,9 +9,11 @@ use half::bf16;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 
 use super::kernels::{
-    Aligned, Scalar, Stored, Weights, combine_block, dot_block, dot_pair, square_block, vectorised,
+    Aligned, Scalar, Stored, Weights, combine_block, dot_block, dot_pair, non_finite, square_block,
+    square_in_units, vectorised,
 };
 use super::{Moved, Space, Split};
 use crate::base::{Elementwise, MAX_STATE};
@@ -326,9 +328,10 @@ fn apply_rule<E: Elementwise, T: Scalar>(
     mut place: impl FnMut(usize, T),
 ) {
     let n = direction.len();
-    let state = std::array::from_fn::<_, MAX_STATE, _>(|s| {
-        let slot = std::mem::take(&mut state[s]);
-        if s < E::STATE { &mut slot[..n] } else { slot }
+    let mut slots = state.iter_mut().map(|slot| &mut slot[..]);
+    let state: [&mut [T]; MAX_STATE] = std::array::from_fn(|s| match slots.next() {
+        Some(slot) if s < E::STATE => &mut slot[..n],
+        _ => &mut [],
     });
     for (i, out) in direction.iter_mut().enumerate() {
         let mut entry = [T::ZERO; MAX_STATE];
@@ -477,7 +480,6 @@ fn sum_blocks<T: Stored>(
     k: usize,
     leaf: impl Fn(usize, &mut [&mut [T]], &mut [f64]) + Sync,
 ) -> Vec<f64> {
-    use rayon::prelude::*;
     let dim = rows.first().map_or(0, Vec::len);
     let mut blocks: Vec<Vec<&mut [T]>> = Vec::new();
     blocks.resize_with(dim.div_ceil(BLOCK), || Vec::with_capacity(rows.len()));
@@ -579,20 +581,17 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     block: StepBlock<'_, T>,
 ) -> Moved {
     let cost = rows.len() + E::STATE + 2;
-    if rows.is_empty() {
-        let [square] = step_parts::<1, T>(block, cost, &|part, sums| {
-            sums[0] = plain_part::<E, T>(coefficients, split, part);
+    if rows.is_empty() || E::LINEAR {
+        let [square, non_finite] = step_parts::<2, T>(block, cost, &|part, sums| {
+            *sums = if rows.is_empty() {
+                plain_part::<E, T>(coefficients, split, part)
+            } else {
+                linear_part::<E, T, B>(rows, coefficients, split, part)
+            };
         });
         return Moved {
-            complement_norm: square.sqrt(),
-        };
-    }
-    if E::LINEAR {
-        let [square] = step_parts::<1, T>(block, cost, &|part, sums| {
-            sums[0] = linear_part::<E, T, B>(rows, coefficients, split, part);
-        });
-        return Moved {
-            complement_norm: square.sqrt(),
+            complement_norm: split.norm_unit * square.sqrt(),
+            finite: non_finite == 0.0,
         };
     }
     let StepBlock {
@@ -611,7 +610,7 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         &mut many[..]
     };
     let (projection, along) = memory.split_at_mut(rows.len());
-    let mut square = 0.0;
+    let (mut square, mut non_finite) = (0.0, 0.0);
     let mut state = Some(state);
     for (group, projection) in rows.chunks(GROUP).zip(projection.chunks_mut(GROUP)) {
         let sums = if let Some(state) = state.take() {
@@ -622,7 +621,7 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
                 direction: &mut *direction,
                 state,
             };
-            step_parts::<{ GROUP + 1 }, T>(block, cost, &|part, sums| {
+            step_parts::<{ GROUP + 2 }, T>(block, cost, &|part, sums| {
                 complement_part::<E, T, B>(rows, group, coefficients, split, part, sums);
             })
         } else {
@@ -640,22 +639,24 @@ fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         };
         projection.copy_from_slice(&sums[..group.len()]);
         square += sums[GROUP];
+        non_finite += sums[GROUP + 1];
     }
     let inside = split.along_basis(projection, along);
-    finish(rows, along, split, direction, parameters);
+    non_finite += finish(rows, along, split, direction, parameters);
     Moved {
-        complement_norm: (square - inside).max(0.0).sqrt(),
+        complement_norm: split.norm_unit * (square - inside).max(0.0).sqrt(),
+        finite: non_finite == 0.0,
     }
 }
 
-/// θ ← (1 − decay)θ − s·d_b − V·along.
+/// θ ← (1 − decay)θ − s·d_b − V·along; returns 0 where θ is finite.
 fn finish<T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     along: &[f64],
     split: &Split<'_, HostBasis<T>>,
     direction: &[T],
     parameters: &mut [T],
-) {
+) -> f64 {
     let along = Weights::new::<T>(along);
     let (keep, scale) = (1.0 - split.decay, split.scale);
     let len = block(rows.len());
@@ -668,6 +669,7 @@ fn finish<T: Scalar, B: Stored>(
                 #[inline(always)]
                 |fused| {
                     let mut sum = Aligned::<BLOCK, T>::ZERO;
+                    let mut found = 0.0;
                     for (i, parameters) in parameters.chunks_mut(len).enumerate() {
                         let start = start + i * len;
                         let range = start..start + parameters.len();
@@ -678,27 +680,44 @@ fn finish<T: Scalar, B: Stored>(
                             let move_by = direction[i].scale(scale) + sum[i].scale(along.unit);
                             *p = p.scale(keep) - move_by;
                         }
+                        found += non_finite(parameters);
                     }
-                    0.0
+                    found
                 },
             )
         },
-    );
+    )
 }
 
-/// A whole step of the base alone on one part; returns ‖d_b‖².
+/// Whether the finiteness of an elementwise base's state isn't implied: a linear base's state is part of its direction,
+/// and of one that keeps squares the optimizer bounds the gradient.
+const fn checks_state<E: Elementwise>() -> bool {
+    E::STATE > 0 && !E::LINEAR && !E::SQUARES
+}
+
+/// 0 where all state vectors of the block are finite.
+#[inline(always)]
+fn non_finite_state<E: Elementwise, T: Scalar>(state: &[&mut [T]; MAX_STATE]) -> f64 {
+    if checks_state::<E>() {
+        state[..E::STATE].iter().map(|slot| non_finite(slot)).sum()
+    } else {
+        0.0
+    }
+}
+
+/// A whole step of the base alone on one part; returns ‖d_b‖², and 0 where parameters and state are finite.
 #[inline(always)]
 fn plain_part<E: Elementwise, T: Scalar>(
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
     mut part: StepBlock<'_, T>,
-) -> f64 {
+) -> [f64; 2] {
     let (gamma, keep, scale) = (split.gradient_scale, 1.0 - split.decay, split.scale);
     vectorised(
         #[inline(always)]
         |fused| {
             let mut direction = Aligned::<SHORT, T>::ZERO;
-            let mut square = 0.0;
+            let (mut square, mut found) = (0.0, 0.0);
             let mut rest = part.reborrow();
             while let Some(front) = rest.next_block(SHORT) {
                 let n = front.gradient.len();
@@ -710,21 +729,23 @@ fn plain_part<E: Elementwise, T: Scalar>(
                     parameters[i] = parameters[i].scale(keep) - d.scale(scale);
                 };
                 apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
-                square += square_block(fused, direction);
+                square += square_in_units(fused, direction, split.norm_unit);
+                found += non_finite(parameters) + non_finite_state::<E, T>(&state);
             }
-            square
+            [square, found]
         },
     )
 }
 
-/// A whole step on one part for a linear base, whose direction has no part in the subspace; returns ‖d_b‖².
+/// A whole step on one part for a linear base, whose direction has no part in the subspace; returns ‖d_b‖², and 0 where
+/// the parameters are finite.
 #[inline(always)]
 fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
     mut part: StepBlock<'_, T>,
-) -> f64 {
+) -> [f64; 2] {
     let gamma = split.gradient_scale;
     let (keep, scale) = (1.0 - split.decay, split.scale);
     let c = Weights::new::<T>(split.coefficients);
@@ -734,7 +755,7 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
         |fused| {
             let mut direction = Aligned::<BLOCK, T>::ZERO;
             let (mut sum, mut along) = (Aligned::<BLOCK, T>::ZERO, Aligned::<BLOCK, T>::ZERO);
-            let mut square = 0.0;
+            let (mut square, mut found) = (0.0, 0.0);
             let mut rest = part.reborrow();
             while let Some(front) = rest.next_block(block(rows.len())) {
                 let n = front.gradient.len();
@@ -752,14 +773,16 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
                     parameters[i] = parameters[i].scale(keep) - move_by;
                 };
                 apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
-                square += square_block(fused, direction);
+                square += square_in_units(fused, direction, split.norm_unit);
+                found += non_finite(parameters);
             }
-            square
+            [square, found]
         },
     )
 }
 
-/// g₂, d_b and the part's share of Vᵀd_b and ‖d_b‖² for a base that is not linear.
+/// g₂, d_b and the part's share of Vᵀd_b and ‖d_b‖² for a base that is not linear; the last sum is 0 where its state is
+/// finite.
 #[inline(always)]
 fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
@@ -767,7 +790,7 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
     mut part: StepBlock<'_, T>,
-    sums: &mut [f64; GROUP + 1],
+    sums: &mut [f64; GROUP + 2],
 ) {
     let gamma = split.gradient_scale;
     let c = Weights::new::<T>(split.coefficients);
@@ -794,7 +817,8 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
                 let direction = &*front.direction;
                 let row = |i: usize| &group[i][range.clone()];
                 dot_block::<1, B, T, T>(fused, row, [direction], [&mut sums[..group.len()]]);
-                sums[GROUP] += square_block(fused, direction);
+                sums[GROUP] += square_in_units(fused, direction, split.norm_unit);
+                sums[GROUP + 1] += non_finite_state::<E, T>(&state);
             }
         },
     );
@@ -813,6 +837,9 @@ impl<T: Scalar> Space for Host<T> {
     }
     fn max_value(&self) -> f64 {
         T::MAX
+    }
+    fn min_positive(&self) -> f64 {
+        T::MIN_POSITIVE
     }
     fn check(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
         if x.len() == self.dim {
@@ -834,6 +861,17 @@ impl<T: Scalar> Space for Host<T> {
     }
     fn dot(&self, x: &[T], y: &[T]) -> f64 {
         dot_slices(x, y)
+    }
+    fn max_abs(&self, x: &[T]) -> f64 {
+        let part = |x: &[T]| match non_finite(x) == 0.0 {
+            true => x.iter().fold(0.0, |m: f64, x| m.max(x.load().abs())),
+            false => f64::INFINITY,
+        };
+        if x.len() > SERIAL {
+            x.par_chunks(BLOCK).map(part).reduce(|| 0.0, f64::max)
+        } else {
+            part(x)
+        }
     }
     fn combine(&self, a: f64, x: &[T], b: f64, y: &mut [T]) {
         update(y, 2, Order::Forward, &|start, y| {

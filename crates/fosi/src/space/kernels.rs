@@ -15,17 +15,22 @@ pub trait Scalar: Stored + crate::base::Elements + PartialOrd {
     const EPSILON: f64;
     /// The largest finite value.
     const MAX: f64;
+    /// The smallest positive normal value.
+    const MIN_POSITIVE: f64;
     /// Zero.
     const ZERO: Self;
     /// The nearest value to a stored entry.
     fn of(entry: impl Stored) -> Self;
     /// self·b + c, rounded once.
     fn mul_add(self, b: Self, c: Self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
 }
 
 impl Scalar for f32 {
     const EPSILON: f64 = f32::EPSILON as f64 / 2.0;
     const MAX: f64 = f32::MAX as f64;
+    const MIN_POSITIVE: f64 = f32::MIN_POSITIVE as f64;
     const ZERO: Self = 0.0;
     #[inline(always)]
     fn of(entry: impl Stored) -> Self {
@@ -35,11 +40,16 @@ impl Scalar for f32 {
     fn mul_add(self, b: Self, c: Self) -> Self {
         f32::mul_add(self, b, c)
     }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
 }
 
 impl Scalar for f64 {
     const EPSILON: f64 = f64::EPSILON / 2.0;
     const MAX: f64 = f64::MAX;
+    const MIN_POSITIVE: f64 = f64::MIN_POSITIVE;
     const ZERO: Self = 0.0;
     #[inline(always)]
     fn of(entry: impl Stored) -> Self {
@@ -48,6 +58,10 @@ impl Scalar for f64 {
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         f64::mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
     }
 }
 
@@ -303,6 +317,22 @@ pub(super) fn dot_pair<T: Scalar>(fused: bool, x: &[T], y: &[T]) -> f64 {
 #[inline(always)]
 pub(super) fn square_block<T: Scalar>(fused: bool, x: &[T]) -> f64 {
     dot_pair(fused, x, x)
+}
+
+/// 1 where an entry of the block isn't finite, else 0: a term of a sum over blocks.
+#[inline(always)]
+pub(super) fn non_finite<T: Scalar>(x: &[T]) -> f64 {
+    let finite = x.iter().fold(true, |finite, x| finite & x.is_finite());
+    f64::from(u8::from(!finite))
+}
+
+/// ‖x/unit‖² of one block.
+#[inline(always)]
+pub(super) fn square_in_units<T: Scalar>(fused: bool, x: &[T], unit: f64) -> f64 {
+    if unit == 1.0 {
+        return square_block(fused, x);
+    }
+    x.iter().map(|x| (x.load() / unit).powi(2)).sum()
 }
 
 /// The coefficients of a combination, in a unit that keeps them and its partial sums finite in `A`.

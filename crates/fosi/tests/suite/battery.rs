@@ -766,6 +766,8 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
         };
         let config = FosiConfig {
             largest: 1,
+            // The last gradients are no function's.
+            safeguards: false,
             ..FosiConfig::quadratic()
         };
         let mut optimizer = Fosi::new(Host::<f64>::new(1), base, 0.1, config).unwrap();
@@ -789,7 +791,14 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
         }
         optimizer.to_bytes().unwrap()
     });
-    assert_eq!(states[0], states[1]);
+    // The momenta, of the subspace and of the base, are the same; what differs is how far the steps went.
+    let array = |bytes: &[u8], name: &str| {
+        let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        file.tensor(name).unwrap().data().to_vec()
+    };
+    for name in ["momentum", "state.0", "state.1"] {
+        assert_eq!(array(&states[0], name), array(&states[1], name), "{name}");
+    }
 }
 
 /// Decoupled decay pulls in the subspace too, where the Newton step and the projection are.
@@ -885,7 +894,7 @@ proptest! {
     ) {
         let config = FosiConfig {
             largest, smallest, lanczos_steps: steps, newton_rate: Rate::Constant(tame(alpha)),
-            scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, schedule, clipping, seed,
+            scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, safeguards: seed % 2 == 0, schedule, clipping, seed,
         };
         let made = Fosi::new(Host::<f32>::new(n), HeavyBall::new(momentum / 2.0), tame(rate), config);
         let mut optimizer = match made {

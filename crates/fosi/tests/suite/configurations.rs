@@ -67,6 +67,7 @@ fn config() -> impl Strategy<Value = FosiConfig> {
             scale_limit: rates.1,
             strong_convexity: rates.2,
             curvature_floor: rates.3,
+            safeguards: seed % 2 == 0,
             clipping,
             schedule,
             seed,

@@ -6,6 +6,8 @@ mod checkpoint;
 mod configurations;
 mod minimize;
 mod momentum;
+mod numerics;
+mod safeguards;
 mod schedule;
 mod spectrum;
 mod step;

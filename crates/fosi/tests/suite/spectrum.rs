@@ -154,6 +154,7 @@ fn params(largest: usize, smallest: usize, lanczos_steps: Option<usize>) -> Spec
         largest,
         smallest,
         lanczos_steps,
+        probe: false,
         seed: 7,
     }
 }
@@ -240,7 +241,7 @@ fn low_rank_matrices_have_no_other_eigenvalues() {
 fn the_zero_operator_has_zero_eigenvalues() {
     let spectrum = check::<f64>(&with_eigenvalues(&[0.0; 30], 1), &params(3, 2, None));
     assert_eq!(spectrum.eigenvalues, [0.0; 5]);
-    assert_eq!(spectrum.inverse_curvature(1e-6), [0.0; 5]);
+    assert_eq!(spectrum.damped_curvature(1e-6), [0.0; 5]);
 }
 
 #[test]
@@ -375,7 +376,11 @@ fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
         }
     });
     let mut workspace = Workspace::new(&space, m);
-    let params = LanczosParams { steps: m, seed: 3 };
+    let params = LanczosParams {
+        steps: m,
+        probe_steps: 0,
+        seed: 3,
+    };
     let projected = lanczos(&space, &mut diagonal, &params, &mut workspace).unwrap();
     let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
     // What the run says of its vectors is so.
@@ -456,7 +461,11 @@ fn a_workspace_serves_another_dimension() {
         let space = Host::<f64>::new(n);
         let eigenvalues: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let mut matrix = with_eigenvalues(&eigenvalues, 1);
-        let params = LanczosParams { steps: n, seed: 0 };
+        let params = LanczosParams {
+            steps: n,
+            probe_steps: 0,
+            seed: 0,
+        };
         let projected = lanczos(&space, &mut matrix, &params, &mut workspace).unwrap();
         assert_eq!(workspace.vectors.len(), n);
         // Close enough to orthonormal that the trace is the matrix's to a few percent.
@@ -503,7 +512,7 @@ fn results_scale_with_the_operator() {
         let eigenvalues: Vec<f64> = (0..50).map(|i| scale * f64::from(i * i)).collect();
         let spectrum = check::<f32>(&with_eigenvalues(&eigenvalues, 30), &params(3, 0, Some(50)));
         assert!((spectrum.eigenvalues[0] / scale - 2401.0).abs() < 0.01);
-        let u = spectrum.inverse_curvature(1e-6)[0] * scale;
+        let u = scale / spectrum.damped_curvature(1e-6)[0];
         assert!((u * 2401.0 - 1.0).abs() < 1e-5);
     }
 }
@@ -592,7 +601,7 @@ fn strongly_negative_eigenvalues() {
     let spectrum = check::<f64>(&a, &params(3, 2, None));
     assert!((spectrum.eigenvalues[3] + 1000.0).abs() < 1e-8);
     assert!((spectrum.eigenvalues[4] + 500.0).abs() < 1e-8);
-    assert!((spectrum.inverse_curvature(1e-9)[3] - 1e-3).abs() < 1e-12);
+    assert!((1.0 / spectrum.damped_curvature(1e-9)[3] - 1e-3).abs() < 1e-12);
     assert_eq!(spectrum.extremes(None).smallest_left, 0.0);
     // All negative: no ratio for learning rates, and no NaN.
     let negative = with_eigenvalues(&[-4.0, -3.0, -2.0, -1.0], 3);
