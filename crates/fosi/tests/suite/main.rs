@@ -11,3 +11,4 @@ mod spectrum;
 mod step;
 mod sums;
 mod theory;
+mod timing;
