@@ -5,9 +5,10 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use fosi::timing::{OverheadStatus, Timing};
 use thiserror::Error;
 
-use crate::config::TrainConfig;
+use crate::config::{RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
@@ -85,6 +86,11 @@ pub trait Trainee {
 
     /// The refreshes since the last call, in order.
     fn take_refreshes(&mut self) -> Vec<RefreshRecord>;
+
+    /// The measured times of steps and refreshes, where the interval follows from them.
+    fn timing(&self) -> Option<Timing> {
+        None
+    }
 }
 
 /// What a step tells.
@@ -336,6 +342,29 @@ impl Log<'_> {
             record.refreshes.push(refresh);
         }
     }
+
+    /// Notes, once in a run, that no interval keeps the overhead.
+    fn note_overhead(&mut self, timing: Option<Timing>, config: &TrainConfig) {
+        let RefreshSchedule::Overhead(overhead) = config.schedule else {
+            return;
+        };
+        if timing.is_none_or(|timing| timing.overhead != OverheadStatus::Unattainable) {
+            return;
+        }
+        let note = overhead_note(overhead);
+        if !self.run.record.notes.contains(&note) {
+            self.run.record.notes.push(note);
+        }
+    }
+}
+
+/// What is told where FOSI's steps alone exceed the overhead. It names no optimizer: those of a run say it once.
+fn overhead_note(overhead: f64) -> String {
+    format!(
+        "no interval keeps --overhead {overhead}: even without refreshes, steps with FOSI take {overhead} times as long as \
+         the base's or longer. Refreshes make FOSI's own steps {overhead} times as long instead; the measured times are \
+         in run.json"
+    )
 }
 
 enum Stop {
@@ -445,6 +474,7 @@ impl<'a> Training<'a> {
         while self.epoch <= self.config.epochs as u64 {
             let outcome = self.train_epoch(trainee, log, interrupt);
             log.take_refreshes(trainee);
+            log.note_overhead(trainee.timing(), self.config);
             if !outcome? {
                 return Ok(());
             }

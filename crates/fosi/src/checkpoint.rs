@@ -16,6 +16,7 @@ use crate::optimizer::{Fosi, Progress, Subspace};
 use crate::safeguard::Monitor;
 use crate::space::{Space, Stored};
 use crate::spectrum::Spectrum;
+use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
 pub const VERSION: u32 = 2;
@@ -117,6 +118,9 @@ struct Header {
     signature: String,
     dim: usize,
     progress: Progress,
+    /// The measured times on which T rests, where it does.
+    #[serde(default)]
+    times: Option<SavedMeasurements>,
     subspace: Option<SubspaceHeader>,
 }
 
@@ -152,7 +156,8 @@ fn state_name(index: usize) -> String {
 }
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// The whole state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, step and calibration.
+    /// The whole state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, step, and the measured times
+    /// from which T follows, where [`Schedule::Overhead`](crate::Schedule::Overhead) measures them.
     ///
     /// The parameters are the caller's and are not part of it, nor are the settings.
     ///
@@ -196,13 +201,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             signature: self.signature.clone(),
             dim: self.space.dim(),
             progress: self.progress,
+            times: self.timer.save(),
             subspace,
         };
         serialize(&header, &arrays)
     }
 
     /// Takes over a state that [`to_bytes`](Self::to_bytes) made, with the same base and dimension. Settings stay
-    /// this optimizer's own.
+    /// this optimizer's own: T follows from the saved times, where there are any, and this optimizer's ρ and m.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where the bytes are damaged or do not fit; the optimizer is then as before.
@@ -217,38 +223,16 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             Some(scalars) => Some(self.import_subspace(scalars, &mut arrays)?),
             None => None,
         };
-        let progress = self.resumed(header.progress)?;
+        let progress = resumed(header.progress)?;
+        let times = header.times.map(|times| times.check()).transpose()?;
         let mut base: Vec<Vec<u8>> = take(&mut arrays, BASE)?.into_rows()?;
         self.base.import(&base.pop().unwrap_or_default())?;
         self.state = state;
         self.subspace = subspace;
         self.progress = progress;
         self.spoiled = None;
+        self.timer.restore(times.unwrap_or_default());
         Ok(())
-    }
-
-    /// The saved progress with this optimizer's own T where its schedule fixes one, or the saved measurement.
-    fn resumed(&self, saved: Progress) -> Result<Progress, Error> {
-        // Far beyond any run, and far below where counting would overflow.
-        const MOST: u64 = 1 << 53;
-        let last = saved.last_refresh.unwrap_or(0);
-        if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
-            let message = format!("its step {} cannot be", saved.step);
-            return Err(Error::Checkpoint(message));
-        }
-        let steps = self.config.spectrum_params(0).steps(self.space.dim());
-        let schedule = &self.config.schedule;
-        let measured = saved.product_cost.and(saved.interval);
-        let fixed = schedule.fixed_interval(steps);
-        Ok(Progress {
-            interval: fixed.or(measured),
-            product_cost: if fixed.is_some() {
-                schedule.given_cost()
-            } else {
-                measured.and(saved.product_cost)
-            },
-            ..saved
-        })
     }
 
     fn fits(&self, header: &Header) -> Result<(), Error> {
@@ -340,6 +324,18 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
         self.restore(&bytes)
     }
+}
+
+/// The saved progress, refused where no run can have come there.
+fn resumed(saved: Progress) -> Result<Progress, Error> {
+    // Far beyond any run, and far below where counting would overflow.
+    const MOST: u64 = 1 << 53;
+    let last = saved.last_refresh.unwrap_or(0);
+    if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
+        let message = format!("its step {} cannot be", saved.step);
+        return Err(Error::Checkpoint(message));
+    }
+    Ok(saved)
 }
 
 /// Replaces a file by `bytes`: written beside it, synced, renamed.

@@ -36,6 +36,7 @@
 //! | V̂, λ̂, u | `basis`, `eigenvalues`, `inverse_curvature` |
 //! | α, η, c | `newton_rate`, `learning_rate`, `scale_limit` |
 //! | T, W, ρ | `interval`, `warmup`, `overhead` |
+//! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` |
 
 pub mod base;
 pub mod checkpoint;
@@ -49,6 +50,7 @@ pub mod scaling;
 pub mod schedule;
 pub mod space;
 pub mod spectrum;
+pub mod timing;
 
 pub use error::Error;
 pub use minimize::minimize;

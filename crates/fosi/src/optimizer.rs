@@ -1,7 +1,6 @@
 //! FOSI itself: the optimizer that wraps a base (paper, Algorithm 2).
 
 use std::borrow::{Borrow, BorrowMut};
-use std::time::Instant;
 
 use crate::base::{Base, BaseStep, Momentum};
 use crate::error::{Error, require};
@@ -9,9 +8,10 @@ use crate::lanczos::{LanczosInfo, Workspace};
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::safeguard::{Caution, Direction, Growth, MeanNorm, Monitor, Observation, observe};
 use crate::scaling::limited;
-use crate::schedule::{Rate, Schedule, interval};
+use crate::schedule::{Rate, Schedule};
 use crate::space::{FloatLimits, Host, Scalar, Space, Split, Storage};
 use crate::spectrum::{Spectrum, SpectrumParams, estimate_with};
+use crate::timing::{Clock, RefreshTimer, StepTimer, Timing};
 
 /// What is done to gradients before the split.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -209,6 +209,8 @@ pub struct Refresh {
     pub info: LanczosInfo,
     /// Wall time in seconds, products included.
     pub seconds: f64,
+    /// The measured costs and T so far; `None` unless the schedule asks for them.
+    pub timing: Option<Timing>,
 }
 
 /// FOSI around a base optimizer.
@@ -250,7 +252,7 @@ pub struct Fosi<S: Space, B> {
     scratch: S::Owned,
     clipped: Option<S::Owned>,
     workspace: Option<Workspace<S>>,
-    pace: Pace,
+    pub(crate) timer: StepTimer,
 }
 
 /// The subspace in use.
@@ -336,12 +338,6 @@ pub(crate) struct Progress {
     pub(crate) refreshes: u64,
     /// Step of the last try.
     pub(crate) last_refresh: Option<u64>,
-    /// T, once it is known.
-    pub(crate) interval: Option<u64>,
-    /// r, given or measured.
-    pub(crate) product_cost: Option<f64>,
-    /// Seconds a product took at the first refresh, until r is known.
-    pub(crate) product_seconds: Option<f64>,
     /// A bound of the total momentum's length.
     #[serde(default)]
     pub(crate) momentum_bound: f64,
@@ -361,37 +357,8 @@ pub(crate) struct Progress {
     pub(crate) scale_is_suspended: bool,
 }
 
-/// Wall times of recent steps, from the end of one to the end of the next: gradient and all.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-    seconds: Vec<f64>,
-}
-
-/// How many steps a measured r rests on, at least and at most.
-const PACE: std::ops::Range<usize> = 8..64;
-/// Steps until another try where the first refresh failed before T was known.
+/// Steps until another try where no refresh was timed, so that T is unknown.
 const RETRY: u64 = 100;
-
-impl Pace {
-    fn tick(&mut self) {
-        let now = Instant::now();
-        if let Some(last) = self.last.replace(now)
-            && self.seconds.len() < PACE.end
-        {
-            self.seconds.push((now - last).as_secs_f64());
-        }
-    }
-
-    fn median(&self) -> Option<f64> {
-        if self.seconds.len() < PACE.start {
-            return None;
-        }
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        Some(sorted[sorted.len() / 2])
-    }
-}
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// FOSI around `base`, at step 0, with learning rate η (a number or a [`Rate`]).
@@ -410,12 +377,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         learning_rate.checked("learning_rate (η)", 0)?;
         let state = (0..base.state_len()).map(|_| space.zeros()).collect();
         let scratch = space.zeros();
-        let steps = config.spectrum_params(0).steps(space.dim());
-        let progress = Progress {
-            interval: config.schedule.fixed_interval(steps),
-            product_cost: config.schedule.given_cost(),
-            ..Progress::default()
-        };
+        let params = config.spectrum_params(0);
+        let products = params.steps(space.dim()) + params.probe_steps(space.dim());
+        let timer = StepTimer::new(&config.schedule, products);
         Ok(Self {
             space,
             base,
@@ -423,13 +387,13 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             config,
             state,
             subspace: None,
-            progress,
+            progress: Progress::default(),
             signature: String::new(),
             spoiled: None,
             scratch,
             clipped: None,
             workspace: None,
-            pace: Pace::default(),
+            timer,
         })
     }
 
@@ -442,11 +406,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if p.step < warmup {
             return false;
         }
-        match (p.last_refresh, p.interval) {
+        match (p.last_refresh, self.timer.interval()) {
             (None, _) => true,
             (Some(last), Some(interval)) => p.step >= last.saturating_add(interval),
-            // T unknown: either the first refresh failed, or too few steps have been timed since.
-            (Some(last), None) => self.subspace.is_none() && p.step >= last + RETRY,
+            // T unknown: either no refresh succeeded since costs are measured, or too few steps are timed since.
+            (Some(last), None) => !self.timer.refresh_timed() && p.step >= last + RETRY,
         }
     }
 
@@ -467,27 +431,25 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if let Some(found) = hessian.dim() {
             check_dim(self.space.dim(), found)?;
         }
-        let started = Instant::now();
+        let mut timer = self.timer.start_refresh();
         let step = self.progress.step;
         let params = self.config.spectrum_params(self.progress.refreshes);
         self.progress.refreshes += 1;
         self.progress.last_refresh = Some(step);
-        // The time from here to the next step's end says nothing of the pace.
-        self.pace.last = None;
         let n = self.space.dim();
         let steps = params.steps(n) + params.probe_steps(n);
         let workspace = self
             .workspace
             .get_or_insert_with(|| Workspace::new(&self.space, steps));
-        let spectrum = estimate_with(&self.space, hessian, &params, workspace)
+        let spectrum = estimate_with(&self.space, &mut timer.watch(hessian), &params, workspace)
             .inspect_err(|error| tracing::warn!(step, %error, "refresh failed"))
             .map_err(|source| Error::Refresh { step, source })?;
-        let refresh = self.adopt(spectrum, started);
+        let refresh = self.adopt(spectrum, &timer);
         tracing::info!(step, eigenvalues = ?refresh.eigenvalues, scale = refresh.scale, "refreshed");
         Ok(refresh)
     }
 
-    fn adopt(&mut self, spectrum: Spectrum<S>, started: Instant) -> Refresh {
+    fn adopt(&mut self, spectrum: Spectrum<S>, timer: &RefreshTimer) -> Refresh {
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
         let curvature = spectrum.damped_curvature(self.config.curvature_floor);
@@ -512,7 +474,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             resolved,
             scale,
             info: spectrum.info,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: self.timer.finish_refresh(timer),
+            timing: self.timer.timing(),
         };
         let overshot = self
             .subspace
@@ -530,12 +493,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if let (Some(workspace), Some(old)) = (&mut self.workspace, old) {
             workspace.recycle(self.space.release(old.spectrum.basis));
         }
-        // Kept only where T depends on it: a time differs from run to run, and equal runs must have equal states.
-        if self.progress.interval.is_none() && self.progress.product_seconds.is_none() {
-            let products = refresh.info.products.max(1) as f64;
-            self.progress.product_seconds = Some(refresh.seconds / products);
-        }
-        self.fix_interval();
         refresh
     }
 
@@ -563,22 +520,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             self.space.subtract(&new.basis, &momentum, m);
         }
         momentum
-    }
-
-    /// Fixes a measured T once the cost r of a product is known.
-    fn fix_interval(&mut self) {
-        let Schedule::Overhead { overhead, .. } = self.config.schedule else {
-            return;
-        };
-        let (None, Some(seconds)) = (self.progress.interval, self.progress.product_seconds) else {
-            return;
-        };
-        let Some(cost) = self.pace.median().map(|pace| seconds / pace.max(1e-9)) else {
-            return;
-        };
-        let steps = self.config.spectrum_params(0).steps(self.space.dim());
-        self.progress.product_cost = Some(cost);
-        self.progress.interval = Some(interval(cost, steps, overhead));
     }
 
     /// Takes one step from `parameters` with the gradient there.
@@ -733,10 +674,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 "the spectrum misleads"
             );
         }
-        if self.progress.interval.is_none() {
-            self.pace.tick();
-            self.fix_interval();
-        }
+        self.timer.step_taken(self.subspace.is_some());
         Ok(StepReport {
             step: self.progress.step,
             gradient_norm: norm,
@@ -830,14 +768,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.progress.step
     }
 
-    /// T, the steps between refreshes, once it is known.
+    /// T, the steps between refreshes, once it is known. Measured, it changes from step to step.
     pub fn interval(&self) -> Option<u64> {
-        self.progress.interval
+        self.timer.interval()
     }
 
-    /// r, the cost of a product in steps, once it is known; only under [`Schedule::Overhead`].
+    /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under [`Schedule::Overhead`].
     pub fn product_cost(&self) -> Option<f64> {
-        self.progress.product_cost
+        self.timer.product_cost()
+    }
+
+    /// The measured costs and the T that follows; `None` unless [`Schedule::Overhead`] measures them.
+    pub fn timing(&self) -> Option<Timing> {
+        self.timer.timing()
+    }
+
+    /// Measures costs with another clock from here on.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.timer.set_clock(clock);
     }
 
     /// Changes η from the next step on.

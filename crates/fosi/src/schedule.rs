@@ -16,20 +16,27 @@ pub enum Schedule {
         /// T ≥ 1: steps between refreshes.
         interval: u64,
     },
-    /// At step W, and from there so rarely that refreshes cost a share of the time: T = ⌈r·m/(ρ−1)⌉.
+    /// At step W, and from there every T = ⌈τ₃/(ρτ₁ − τ₂)⌉ steps: so rarely that training takes ρ times as long as with
+    /// the base alone (see [`interval`]).
+    ///
+    /// Without a given cost, τ₁ (a step of the base), τ₂ (a step with a subspace) and τ₃ (a refresh) are wall times,
+    /// each a median over a window that moves on with the training (see [`Timing`](crate::timing::Timing)), and T
+    /// changes with them. Where ρτ₁ ≤ τ₂, no T suffices: [`OverheadStatus`](crate::timing::OverheadStatus) and a
+    /// warning say so, and T takes τ₁ = τ₂, as it does until 8 steps of the base and 8 with a subspace are timed. With
+    /// `warmup` below 9 the base's steps stay too few.
     Overhead {
         /// W: steps of the base alone.
         warmup: u64,
-        /// ρ > 1: the allowed ratio of the time with refreshes to the time without.
+        /// ρ > 1: the allowed ratio of FOSI's time to its base's, refreshes included.
         overhead: f64,
-        /// r: the cost of a product in steps (gradients). `None`: measured at the first refresh as the refresh's
-        /// time for each product over the median step's, and kept from there on.
+        /// r: the cost of a product in steps, as of gradients: then τ₁ = τ₂ = 1 and τ₃ = r·m for m Lanczos steps, so that
+        /// T = ⌈r·m/(ρ−1)⌉; no clock has a say, and a run repeats bit for bit. `None`: costs are measured.
         product_cost: Option<f64>,
     },
 }
 
 impl Default for Schedule {
-    /// ρ = 1.1 with measured r, after a warm-up of 100 steps.
+    /// ρ = 1.1 with measured costs, after a warm-up of 100 steps.
     fn default() -> Self {
         Self::Overhead {
             warmup: 100,
@@ -66,9 +73,10 @@ impl Schedule {
     pub(crate) fn fixed_interval(&self, lanczos_steps: usize) -> Option<u64> {
         match *self {
             Self::Every { interval, .. } => Some(interval),
-            Self::Overhead { overhead, .. } => self
-                .given_cost()
-                .map(|cost| interval(cost, lanczos_steps, overhead)),
+            Self::Overhead { overhead, .. } => {
+                let costs = Costs::in_steps(self.given_cost()?, lanczos_steps);
+                interval(&costs, overhead)
+            }
             Self::Never => None,
         }
     }
@@ -89,16 +97,46 @@ impl Schedule {
     }
 }
 
-/// T = ⌈r·m/(ρ−1)⌉, at least 1: the interval at which refreshes of m products, each of the cost of r steps, make
-/// training ρ times as long (paper, eq. 6).
+/// What steps and refreshes cost, all in one unit: seconds, or steps of the base.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// τ₁: a step of the base, gradient included.
+    pub base_step: f64,
+    /// τ₂: a step of FOSI, gradient included and refreshes excluded.
+    pub fosi_step: f64,
+    /// τ₃: a refresh.
+    pub refresh: f64,
+}
+
+impl Costs {
+    /// Costs in steps, where steps of FOSI and of its base cost the same: τ₁ = τ₂ = 1 and τ₃ = r·m for m products, each
+    /// of the cost of r steps.
+    pub fn in_steps(product_cost: f64, lanczos_steps: usize) -> Self {
+        Self {
+            base_step: 1.0,
+            fosi_step: 1.0,
+            refresh: product_cost * lanczos_steps as f64,
+        }
+    }
+}
+
+/// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, at least 1: refreshes every T steps make a step cost ρτ₁ on average, τ₂ + τ₃/T = ρτ₁ (paper,
+/// eq. 6). `None` where ρτ₁ ≤ τ₂: FOSI's steps alone take ρ times the base's or longer. As τ₂ comes close to ρτ₁, T
+/// grows without bound.
 ///
 /// ```
-/// assert_eq!(fosi::schedule::interval(1.5, 40, 1.1), 600);
+/// use fosi::schedule::{Costs, interval};
+///
+/// let costs = Costs { base_step: 0.010, fosi_step: 0.0105, refresh: 0.8 };
+/// assert_eq!(interval(&costs, 1.1), Some(1600));
+/// assert_eq!(interval(&costs, 1.05), None);
+/// assert_eq!(interval(&Costs::in_steps(1.5, 40), 1.1), Some(600));
 /// ```
-pub fn interval(product_cost: f64, lanczos_steps: usize, overhead: f64) -> u64 {
-    // The division's rounding must not add a step.
-    let steps = product_cost * lanczos_steps as f64 / (overhead - 1.0) * (1.0 - 1e-12);
-    (steps.ceil() as u64).max(1)
+pub fn interval(costs: &Costs, overhead: f64) -> Option<u64> {
+    let left = overhead * costs.base_step - costs.fosi_step;
+    // Rounding must not add a step.
+    let steps = costs.refresh / left * (1.0 - 1e-12);
+    (left > 0.0).then(|| (steps.ceil() as u64).max(1))
 }
 
 /// A rate: one value, or a function of the number of steps taken.

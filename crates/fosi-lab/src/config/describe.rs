@@ -59,7 +59,7 @@ impl TrainConfig {
             RefreshSchedule::Interval(steps) => ("interval", format!("{steps} steps")),
             RefreshSchedule::Overhead(factor) => (
                 "overhead",
-                format!("{factor}; the interval follows from the measured cost"),
+                format!("{factor}; the interval follows from measured times"),
             ),
         };
         vec![

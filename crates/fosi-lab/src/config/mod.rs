@@ -197,7 +197,8 @@ impl std::fmt::Display for Weights {
 pub enum RefreshSchedule {
     /// Every T steps.
     Interval(usize),
-    /// So often that a run costs ρ times the base optimizer's: T = ⌈r·m/(ρ−1)⌉, r the measured cost of a product.
+    /// So often that a step costs ρ of the base optimizer's on average: T = ⌈τ₃/(ρτ₁ − τ₂)⌉, with the measured times τ₁ of
+    /// the base's steps, τ₂ of FOSI's and τ₃ of estimations.
     Overhead(f64),
 }
 

@@ -1,5 +1,6 @@
 //! `run.json`: what was run, where, and what happened.
 
+use fosi::timing::Timing;
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
@@ -196,12 +197,16 @@ pub struct RefreshRecord {
     pub products: u64,
     /// Seconds that it took.
     pub seconds: f64,
-    /// Steps to the next one, T; none where it isn't known yet. With `--overhead` it follows from measured times:
-    /// `--interval` with this number repeats the run.
+    /// Steps to the next one, T; none where it isn't known yet. With `--overhead` it follows from measured times, and
+    /// changes with them until the next one is due.
     pub interval: Option<u64>,
     /// r: what a product cost in steps; none where the schedule doesn't ask for it, or it isn't known yet.
     #[serde(default)]
     pub product_cost: Option<f64>,
+    /// The measured times from which T follows, and whether it keeps the overhead; none where the schedule measures
+    /// none.
+    #[serde(default)]
+    pub timing: Option<Timing>,
     /// What came of it.
     pub outcome: RefreshOutcome,
 }

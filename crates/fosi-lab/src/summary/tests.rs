@@ -218,6 +218,7 @@ fn refused_refreshes_are_told_with_the_first_reason() {
         seconds: 0.1,
         interval: None,
         product_cost: None,
+        timing: None,
         outcome,
     };
     let refused = |reason: &str| RefreshOutcome::Refused {

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
+use fosi::timing::Timing;
 use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
 use fosi_burn::{
     FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt,
@@ -216,6 +217,7 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
             seconds: attempt.seconds,
             interval: self.optimizer.fosi().interval(),
             product_cost: self.optimizer.fosi().product_cost(),
+            timing: self.optimizer.fosi().timing(),
             outcome,
         });
     }
@@ -302,6 +304,10 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
 
     fn take_refreshes(&mut self) -> Vec<RefreshRecord> {
         std::mem::take(&mut self.refreshes)
+    }
+
+    fn timing(&self) -> Option<Timing> {
+        self.optimizer.fosi().timing()
     }
 }
 

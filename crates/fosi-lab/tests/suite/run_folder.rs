@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use fosi::timing::{OverheadStatus, Timing};
 use fosi_lab::config::{Preset, TaskName, TrainConfig};
 use fosi_lab::runs::{
     DataDescription, Failure, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord, Run,
@@ -46,6 +47,13 @@ fn record() -> RunRecord {
         seconds: 0.1,
         interval: Some(23),
         product_cost: Some(1.5),
+        timing: Some(Timing {
+            base_step: Some(0.1 + 0.2),
+            fosi_step: None,
+            refresh: Some(1e-3),
+            interval: Some(u64::MAX),
+            overhead: OverheadStatus::Unknown,
+        }),
         outcome,
     };
     record.refreshes = vec![
@@ -112,6 +120,7 @@ fn fields_that_came_later_may_be_missing() {
         remove("/versions", field);
     }
     remove("/refreshes/0", "product_cost");
+    remove("/refreshes/0", "timing");
     remove("/refreshes/0/outcome/accepted", "asymmetry");
     remove("/refreshes/0/outcome/accepted", "shifted");
     remove("/failures/0", "state_error");

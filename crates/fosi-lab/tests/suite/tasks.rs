@@ -202,22 +202,36 @@ fn the_interval_that_an_overhead_led_to_repeats_the_run() {
     let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
     let measured = digits(&folder, &[&optimizers[..], &["--overhead", "2"]].concat());
     for name in ["fosi-hb", "fosi-adam"] {
-        let first = |run: &Run| {
-            let of_name = |r: &&RefreshRecord| r.optimizer.to_string() == name;
-            run.record
-                .refreshes
-                .iter()
-                .filter(of_name)
-                .find_map(|r| r.interval)
+        let of_name = |r: &&RefreshRecord| r.optimizer.to_string() == name;
+        let refreshes: Vec<&RefreshRecord> =
+            measured.record.refreshes.iter().filter(of_name).collect();
+        for refresh in &refreshes {
+            let timing = refresh.timing.unwrap();
+            assert_eq!(timing.interval, refresh.interval, "{timing:?}");
+            assert!(
+                timing.base_step > Some(0.0) && timing.refresh > Some(0.0),
+                "{timing:?}"
+            );
+        }
+        // The interval follows the measured times, so that the third refresh may be at another step.
+        let at: Vec<u64> = refreshes.iter().map(|r| r.step).collect();
+        let interval = at.get(1).map_or(1000, |second| second - at[0]);
+        let until = at
+            .get(2)
+            .copied()
+            .unwrap_or(u64::MAX)
+            .min(at[0] + 2 * interval);
+        let before = |run: &Run| -> Vec<String> {
+            let rows = run.rows.iter().zip(numbers(run));
+            let own =
+                rows.filter(|(row, _)| row.optimizer.to_string() == name && row.step <= until);
+            own.map(|(_, numbers)| numbers).collect()
         };
-        let interval = first(&measured).unwrap().to_string();
-        let fixed = ["--optimizers", name, "--interval", &interval];
-        let repeated = digits(&folder, &fixed);
-        let own: Vec<String> = numbers(&measured)
-            .into_iter()
-            .filter(|line| line.starts_with(name))
-            .collect();
-        assert_eq!(numbers(&repeated), own, "T = {interval}");
+        let interval = interval.to_string();
+        let repeated = digits(&folder, &["--optimizers", name, "--interval", &interval]);
+        assert!(!before(&measured).is_empty(), "{at:?}");
+        assert_eq!(before(&repeated), before(&measured), "{at:?}");
+        assert!(repeated.record.refreshes.iter().all(|r| r.timing.is_none()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::softmax::Softmax;
 use clap::Parser;
+use fosi::timing::{OverheadStatus, Timing};
 use fosi_lab::cli::{Cli, Command};
 use fosi_lab::commands;
 use fosi_lab::config::TrainConfig;
@@ -211,6 +212,50 @@ fn refused_refreshes_are_told_at_once_and_at_the_end() {
         text.contains("2 of 2 refreshes of fosi-hb were refused (first: no curvature today)"),
         "{text}"
     );
+}
+
+#[test]
+fn an_overhead_that_no_interval_keeps_is_said_once() {
+    let setup: Setup = |model| {
+        model.timing = Some(Timing {
+            base_step: Some(1.0),
+            fosi_step: Some(1.25),
+            refresh: Some(60.0),
+            interval: Some(500),
+            overhead: OverheadStatus::Unattainable,
+        });
+    };
+    let attainable: Setup = |model| {
+        model.timing = Some(Timing {
+            base_step: Some(1.0),
+            fosi_step: Some(1.05),
+            refresh: Some(60.0),
+            interval: Some(1200),
+            overhead: OverheadStatus::Attainable,
+        });
+    };
+    let said = |optimizers, schedule: [&str; 2], setup| {
+        let out = tempfile::tempdir().unwrap();
+        let common = [
+            "--epochs",
+            "2",
+            "--seeds",
+            "1,2",
+            "--optimizers",
+            optimizers,
+        ];
+        let arguments = [&common[..], &schedule].concat();
+        let (_, text) = train(out.path(), &arguments, setup, &mut Recorder::default());
+        let notes = Run::read(&out.path().join("run")).unwrap().record.notes;
+        let told = text.matches("no interval keeps --overhead 1.1").count();
+        assert_eq!(told, notes.len(), "{text}");
+        told
+    };
+    let overhead = ["--overhead", "1.1"];
+    assert_eq!(said("hb,fosi-hb,fosi-adam", overhead, setup), 1);
+    assert_eq!(said("hb,fosi-hb,fosi-adam", overhead, attainable), 0);
+    assert_eq!(said("hb", overhead, setup), 0);
+    assert_eq!(said("fosi-hb", ["--interval", "9"], setup), 0);
 }
 
 #[test]

@@ -9,13 +9,22 @@ use fosi::{Clipping, Fosi, FosiConfig, Host, Rate, Schedule, operator};
 
 /// Allocations of fifty steps with ten pairs, after a refresh and two steps.
 fn allocations<T: Scalar, B: Base<Host<T>>>(base: B, clipping: Clipping) -> u64 {
+    let schedule = Schedule::Every {
+        warmup: 0,
+        interval: 1000,
+    };
+    allocations_under(schedule, base, clipping)
+}
+
+fn allocations_under<T: Scalar, B: Base<Host<T>>>(
+    schedule: Schedule,
+    base: B,
+    clipping: Clipping,
+) -> u64 {
     let n = 10_000;
     let config = FosiConfig {
         newton_rate: Rate::scheduled(|t| 0.1 / (t + 1) as f64),
-        schedule: Schedule::Every {
-            warmup: 0,
-            interval: 1000,
-        },
+        schedule,
         clipping,
         ..FosiConfig::default()
     };
@@ -56,6 +65,21 @@ fn steps_allocate_nothing() {
         assert_eq!(allocations::<f64, _>(AdamW::default(), clipping), 0);
         assert_eq!(allocations::<f64, _>(HeavyBall::default(), clipping), 0);
     }
+}
+
+#[test]
+fn steps_that_are_timed_allocate_nothing() {
+    // T is τ₃/τ₂ times a thousand.
+    let schedule = Schedule::Overhead {
+        warmup: 0,
+        overhead: 1.001,
+        product_cost: None,
+    };
+    let base = HeavyBall::default();
+    assert_eq!(
+        allocations_under::<f32, _>(schedule, base, Clipping::None),
+        0
+    );
 }
 
 /// diag(1/i), computed again when asked, as a difference quotient is: the tries are compared.

@@ -13,3 +13,4 @@ mod spectrum;
 mod step;
 mod sums;
 mod theory;
+mod timing;

@@ -1,7 +1,7 @@
 //! When a refresh is due.
 
 use fosi::base::HeavyBall;
-use fosi::schedule::interval;
+use fosi::schedule::{Costs, interval};
 use fosi::{Error, Fosi, FosiConfig, Host, Schedule, operator};
 
 type Optimizer = Fosi<Host<f64>, HeavyBall>;
@@ -69,11 +69,25 @@ fn a_refresh_out_of_turn_moves_the_next_one() {
 #[test]
 fn overhead_gives_the_papers_interval() {
     // r·m/(ρ − 1)
-    assert_eq!(interval(1.5, 40, 1.1), 600);
-    assert_eq!(interval(2.0, 40, 1.1), 800);
-    assert_eq!(interval(1.0, 7, 3.0), 4);
-    assert_eq!(interval(1e-9, 1, 2.0), 1);
-    assert_eq!(interval(f64::MAX, 10_000, 1.0 + f64::EPSILON), u64::MAX);
+    let in_steps = |cost, steps, overhead| interval(&Costs::in_steps(cost, steps), overhead);
+    assert_eq!(in_steps(1.5, 40, 1.1), Some(600));
+    assert_eq!(in_steps(2.0, 40, 1.1), Some(800));
+    assert_eq!(in_steps(1.0, 7, 3.0), Some(4));
+    assert_eq!(in_steps(1e-9, 1, 2.0), Some(1));
+    let longest = in_steps(f64::MAX, 10_000, 1.0 + f64::EPSILON);
+    assert_eq!(longest, Some(u64::MAX));
+    // τ₃/(ρτ₁ − τ₂)
+    let costs = |base_step, fosi_step, refresh| Costs {
+        base_step,
+        fosi_step,
+        refresh,
+    };
+    assert_eq!(interval(&costs(4.0, 5.0, 30.0), 1.5), Some(30));
+    assert_eq!(interval(&costs(4.0, 5.0, 30.1), 1.5), Some(31));
+    assert_eq!(interval(&costs(4.0, 3.0, 30.0), 1.5), Some(10));
+    assert_eq!(interval(&costs(4.0, 6.0, 30.0), 1.5), None);
+    assert_eq!(interval(&costs(4.0, 7.0, 30.0), 1.5), None);
+    assert_eq!(interval(&costs(4.0, f64::NAN, 30.0), 1.5), None);
     let given = |cost| Schedule::Overhead {
         warmup: 2,
         overhead: 1.5,
@@ -113,58 +127,6 @@ fn failed_refreshes_keep_the_spectrum_and_wait_an_interval() {
     assert!(matches!(error, Error::Refresh { step: 1, .. }), "{error}");
     assert_eq!(optimizer.spectrum().unwrap().eigenvalues, before);
     step(&mut optimizer);
-}
-
-/// A product that takes `millis` beside steps that take next to nothing: T must be large; and the other way round.
-fn measured(product_millis: u64, step_millis: u64, warmup: u64) -> Optimizer {
-    let pause = |millis| std::thread::sleep(std::time::Duration::from_millis(millis));
-    let mut optimizer = optimizer(Schedule::Overhead {
-        warmup,
-        overhead: 1.5,
-        product_cost: None,
-    });
-    for _ in 0..20 {
-        if optimizer.due() {
-            assert_eq!(optimizer.interval(), None);
-            let mut slow = operator::from_fn::<Host<f64>, _>(|v: &[f64], out: &mut [f64]| {
-                pause(product_millis);
-                out.copy_from_slice(v);
-            });
-            optimizer.refresh(&mut slow).unwrap();
-        }
-        pause(step_millis);
-        step(&mut optimizer);
-    }
-    optimizer
-}
-
-#[test]
-fn measured_costs_are_fixed_once_and_kept() {
-    for warmup in [0, 12] {
-        let mut optimizer = measured(2, 0, warmup);
-        let (t, cost) = (
-            optimizer.interval().unwrap(),
-            optimizer.product_cost().unwrap(),
-        );
-        assert_eq!(t, interval(cost, 3, 1.5));
-        for _ in 0..200 {
-            step(&mut optimizer);
-        }
-        refresh(&mut optimizer, 1.0).unwrap();
-        assert_eq!(
-            (optimizer.interval(), optimizer.product_cost()),
-            (Some(t), Some(cost))
-        );
-        // The state carries them, so that a resumed run refreshes at the same steps.
-        let schedule = optimizer.config().schedule;
-        let mut resumed = self::optimizer(schedule);
-        resumed.restore(&optimizer.to_bytes().unwrap()).unwrap();
-        assert_eq!(
-            (resumed.interval(), resumed.product_cost()),
-            (Some(t), Some(cost))
-        );
-        assert_eq!(resumed.to_bytes().unwrap(), optimizer.to_bytes().unwrap());
-    }
 }
 
 #[test]

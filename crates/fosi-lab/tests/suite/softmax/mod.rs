@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use fosi::timing::Timing;
 use fosi_lab::data::{Part, Split};
 use fosi_lab::optimizers::OptimizerName;
 use fosi_lab::runs::{
@@ -20,6 +21,8 @@ pub struct Softmax {
     pub diverges: Option<OptimizerName>,
     /// Whether refreshes are refused.
     pub refuses: bool,
+    /// What it says of measured times, with FOSI.
+    pub timing: Option<Timing>,
     /// Each evaluation takes as long.
     pub evaluation_pause: Duration,
 }
@@ -34,6 +37,7 @@ impl Softmax {
             rate: 0.1,
             diverges: None,
             refuses: false,
+            timing: None,
             evaluation_pause: Duration::ZERO,
         }
     }
@@ -143,6 +147,7 @@ impl Regression<'_> {
                 seconds: 0.001,
                 interval: Some(40),
                 product_cost: None,
+                timing: None,
                 outcome: match self.setup.refuses {
                     true => RefreshOutcome::Refused {
                         reason: "no curvature today".to_owned(),
@@ -166,6 +171,10 @@ impl Regression<'_> {
 }
 
 impl Trainee for Regression<'_> {
+    fn timing(&self) -> Option<Timing> {
+        self.setup.timing.filter(|_| self.optimizer.fosi)
+    }
+
     fn train(
         &mut self,
         batches: &[&[u32]],
