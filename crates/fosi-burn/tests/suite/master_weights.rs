@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall};
-use fosi::{FosiConfig, Host, Space};
+use fosi::{FosiConfig, Host};
 use fosi_burn::{
     BurnBase, FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, TensorSpace, backward,
 };
