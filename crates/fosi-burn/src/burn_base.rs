@@ -2,14 +2,17 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::tensor::Bytes;
+use burn::store::RecordError;
+use burn::tensor::{Bytes, DType, FloatDType, Tensor, TensorData};
+use burn_pack::{Reader, Writer};
 use fosi::Error;
 use fosi::base::{Base, BaseStep, Momentum, split_step};
 use fosi::scaling::Extremes;
 use fosi::space::{Moved, Split};
 
+use crate::fingerprint::Fingerprint;
 use crate::{BridgeError, FlatLayout, ModuleSpace};
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
@@ -17,7 +20,8 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// In each step it is given the module's parameters and the gradient in the complement, g₂, as if that were the
 /// gradient, and d_b is how far it moves the parameters. Before the first refresh the step is bit for bit Burn's own
 /// (but for a parameter that the loss doesn't reach: Burn leaves it alone, here its gradient is zero, which matters
-/// with weight decay).
+/// with weight decay). Parameters in f16 and bf16 are given to it in f32, the master weights of
+/// [`FosiOptimizer`](crate::FosiOptimizer), so its state is in f32 too.
 ///
 /// Burn keeps an optimizer's rule to itself, so two things are the caller's to say: the momentum rule for the subspace
 /// ([`with_momentum`](Self::with_momentum); default none, c̄ = c) and how the learning rate may grow once the subspace
@@ -28,6 +32,11 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// Burn's weight decay in `SgdConfig` and `AdamConfig` is added to g₂, so the curvature does not see it; in
 /// `AdamWConfig` it is part of d_b, and its share in the subspace is projected out. Put the decay into the loss, or use
 /// the native `AdamW`, where that matters.
+///
+/// A checkpoint is refused where the optimizer that made it moves parameters otherwise than this one: another rule, other
+/// settings, other clipping, the learning rate apart. To go on with other settings, load the checkpoint with the old ones;
+/// then put a base in its place, through [`Fosi::base_mut`](fosi::Fosi::base_mut), whose optimizer has taken over the old
+/// one's record (`optimizer().to_record()`, `load_record`).
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -56,8 +65,10 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// ```
 pub struct BurnBase<M> {
     optimizer: ModuleOptimizer,
-    /// Gives flat vectors their shapes, ids and paths; its values are of no account.
+    /// Gives flat vectors their shapes, ids, paths and float types; its values are of no account.
     carrier: M,
+    /// Whether the module has parameters in half precision, which are in f32 here.
+    half: bool,
     layout: FlatLayout,
     momentum: Momentum,
     rate_ratio: Box<dyn Fn(&Extremes) -> f64 + Send + Sync>,
@@ -67,11 +78,20 @@ impl<M: Module> BurnBase<M> {
     /// `optimizer` (what `init()` of one of Burn's optimizer configurations gives) for modules like `module`.
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`].
+    /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`]; [`BridgeError::OptimizerState`] where
+    /// the optimizer has a state in half precision that can't be converted.
     pub fn new(module: &M, optimizer: impl Into<ModuleOptimizer>) -> Result<Self, BridgeError> {
+        let mut optimizer = optimizer.into();
+        let mut widen = Widen { half: false };
+        let carrier = module.clone().map(&mut widen);
+        if widen.half {
+            let state = widened(optimizer.into_bytes()?)?;
+            optimizer = optimizer.load_record(OptimizerRecord::from_bytes(state)?);
+        }
         Ok(Self {
-            optimizer: optimizer.into(),
-            carrier: module.clone(),
+            optimizer,
+            carrier,
+            half: widen.half,
             layout: FlatLayout::of(module)?,
             momentum: Momentum::NONE,
             rate_ratio: Box::new(|_| 1.0),
@@ -124,11 +144,60 @@ impl<M: Module> BurnBase<M> {
         moved.inspect_err(|_| self.optimizer = before)
     }
 
+    /// What tells the optimizer from others: its kind and settings, whatever its state.
+    fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        Fingerprint::of(&self.optimizer, &self.carrier).map_err(user)
+    }
+
     /// The ids by which Burn finds a parameter's state.
     fn ids(&self) -> Vec<u8> {
         let ids = self.layout.slots().iter().map(|slot| slot.id.val());
         ids.flat_map(u64::to_le_bytes).collect()
     }
+}
+
+/// Trainable parameters in half precision become f32, lest the optimizer's step be rounded to theirs.
+struct Widen {
+    /// Whether there was any.
+    half: bool,
+}
+
+impl ModuleMapper for Widen {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() || !is_half(param.base().dtype()) {
+            return param;
+        }
+        self.half = true;
+        param.map(|value| {
+            let value = value.set_require_grad(false).cast(FloatDType::F32);
+            value.require_grad()
+        })
+    }
+}
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// The state of an optimizer, in Burn's format, with tensors in half precision converted to f32.
+fn widened(state: Bytes) -> Result<Bytes, RecordError> {
+    let reader = Reader::from_bytes(state)?;
+    let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
+    let mut tensors = reader.into_tensors()?;
+    for tensor in tensors.iter_mut().filter(|tensor| is_half(tensor.dtype)) {
+        let (name, dtype, shape, id, bytes) = tensor.clone().into_parts()?;
+        let data = TensorData::from_bytes(bytes, shape, dtype).convert_dtype(DType::F32);
+        let (bytes, shape, dtype) = data.into_parts();
+        *tensor = burn_pack::Tensor::new(name, dtype, shape, id, bytes);
+    }
+    let mut writer = Writer::new(tensors);
+    for (key, value) in scalars {
+        writer = writer.with_scalar(&key, value);
+    }
+    for (key, path) in paths {
+        writer = writer.with_metadata(&key, &path);
+    }
+    Ok(writer.into_bytes()?)
 }
 
 fn user(error: BridgeError) -> Error {
@@ -172,7 +241,8 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
     fn export(&self) -> Result<Vec<u8>, Error> {
         let state = self.optimizer.into_bytes();
         let state = state.map_err(|error| Error::Checkpoint(error.to_string()))?;
-        Ok([self.ids().as_slice(), &state].concat())
+        let fingerprint = self.fingerprint()?.to_bytes();
+        Ok([self.ids().as_slice(), &fingerprint, &state].concat())
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -189,9 +259,27 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
                     .into(),
             ));
         }
-        let state = Bytes::from_bytes_vec(state.to_vec());
-        let record = OptimizerRecord::from_bytes(state);
-        let record = record.map_err(|error| Error::Checkpoint(error.to_string()))?;
+        let Some((fingerprint, state)) = Fingerprint::split(state) else {
+            return Err(Error::Checkpoint(
+                "the state of Burn's optimizer is cut short".into(),
+            ));
+        };
+        // Files of before there were fingerprints have none.
+        if let Some(theirs) = fingerprint
+            && !theirs.agrees(&self.fingerprint()?)
+        {
+            return Err(Error::Checkpoint(
+                "the state of Burn's optimizer was made by another kind of optimizer or with other settings: make this \
+                 one of the same kind, with the same betas, weight decay, clipping and so on; the learning rate may differ"
+                    .into(),
+            ));
+        }
+        let damaged = |error: RecordError| Error::Checkpoint(error.to_string());
+        let mut state = Bytes::from_bytes_vec(state.to_vec());
+        if self.half {
+            state = widened(state).map_err(damaged)?;
+        }
+        let record = OptimizerRecord::from_bytes(state).map_err(damaged)?;
         let saved = record.len();
         let restored = self.optimizer.clone().load_record(record);
         // Burn starts afresh where a state isn't the optimizer's, and says nothing.

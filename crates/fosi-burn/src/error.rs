@@ -92,6 +92,9 @@ pub enum BridgeError {
         /// The largest difference that is taken for rounding.
         allowed: f64,
     },
+    /// The state of one of Burn's optimizers can't be converted.
+    #[error("the state of Burn's optimizer could not be converted to f32: {0}")]
+    OptimizerState(#[from] burn::store::RecordError),
     /// The device failed to give a tensor's values.
     #[error("reading a tensor from its device failed: {0}")]
     Read(#[from] burn::tensor::TensorReadError),

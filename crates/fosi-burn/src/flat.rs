@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Element, FloatDType, Tensor, TensorData, Transaction};
+use burn::tensor::{
+    DType, Device, Element, ElementEq, FloatDType, Tensor, TensorData, Transaction,
+};
 
 use crate::BridgeError;
 
@@ -131,6 +133,78 @@ impl FlatLayout {
         read(self.parameter_tensors(module)?, |_, data| {
             append(flat, data)
         })
+    }
+
+    /// Brings master weights up to date with a module whose parameters may be in a narrower float type than `E`.
+    ///
+    /// Master weights are the parameters in the precision of the optimizer; the module holds them rounded. An entry of
+    /// `master` (length n) that rounds to the module's entry keeps its value, and with it the steps that are too short to
+    /// change the rounded one. Every other entry takes the module's value: it was changed by someone else. Where the
+    /// module's type is `E` or wider, that is [`read_parameters`](Self::read_parameters). Micikevicius et al., *Mixed
+    /// Precision Training* (ICLR 2018), §3.1.
+    ///
+    /// Returns whether any parameter is in a narrower type, so whether `master` holds more than the module.
+    ///
+    /// ```
+    /// use burn::{module::{Module, Param}, tensor::{Device, DType, Tensor}};
+    /// use fosi_burn::FlatLayout;
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Weights(Param<Tensor<1>>);
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let ones = Tensor::ones([2], (&device, DType::BF16));
+    /// let module = Weights(Param::from_tensor(ones));
+    /// let layout = FlatLayout::of(&module)?;
+    ///
+    /// // bf16 has eight binary digits: 1.001 rounds to 1, and 1.1 does not.
+    /// let mut master = vec![1.001f32, 1.1];
+    /// assert!(layout.update_master_weights(&module, &mut master)?);
+    /// assert_eq!(master, [1.001, 1.0]);
+    /// # Ok::<(), fosi_burn::BridgeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`], [`BridgeError::LayoutMismatch`] or [`BridgeError::Read`].
+    pub fn update_master_weights<E: Element>(
+        &self,
+        module: &impl Module,
+        master: &mut [E],
+    ) -> Result<bool, BridgeError> {
+        self.check_len("vector of master weights", master.len())?;
+        let parts = self.parameter_tensors(module)?;
+        let rounded = parts.iter().any(|part| rounds(part.dtype(), E::dtype()));
+        read(parts, |index, data| {
+            update(&mut master[self.slots[index].range()], data)
+        })?;
+        Ok(rounded)
+    }
+
+    /// As [`update_master_weights`](Self::update_master_weights), with the master weights in a tensor of length n on any
+    /// device, which the host never sees.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LengthMismatch`] or [`BridgeError::LayoutMismatch`].
+    pub fn update_master_weight_tensor(
+        &self,
+        module: &impl Module,
+        master: &mut Tensor<1>,
+    ) -> Result<bool, BridgeError> {
+        self.check_len("vector of master weights", master.dims()[0])?;
+        let parts = self.parameter_tensors(module)?;
+        let (device, dtype) = (master.device(), master.dtype());
+        let rounded = parts.iter().any(|part| rounds(part.dtype(), dtype));
+        let updated = self.slots.iter().zip(parts).map(|(slot, part)| {
+            let part = match rounds(part.dtype(), dtype) && !slot.is_empty() {
+                true => updated(master.clone().slice([slot.range()]), part),
+                false => part,
+            };
+            on(part, &device, dtype.into())
+        });
+        *master = join(updated, &device, dtype.into());
+        Ok(rounded)
     }
 
     /// The module's trainable parameters as one tensor on `device`, converted to `dtype`, which the host never sees.
@@ -383,6 +457,46 @@ impl Flat for Tensor<1> {
     }
 }
 
+/// Whether numbers of type `wide` lose digits in `narrow`.
+fn rounds(narrow: DType, wide: DType) -> bool {
+    narrow.size() < wide.size()
+}
+
+/// `master` with the module's values where it rounds to others.
+fn update<E: Element>(master: &mut [E], data: TensorData) -> Result<(), BridgeError> {
+    let dtype = data.dtype();
+    let cast = |data: TensorData| {
+        let data = data.try_cast_as::<E>();
+        data.map_err(|error| BridgeError::Read(error.into()))
+    };
+    let values = cast(data)?;
+    let values = entries(&values)?;
+    if !rounds(dtype, E::dtype()) {
+        master.copy_from_slice(values);
+        return Ok(());
+    }
+    // Rounded as `Flat::part` rounds what it writes.
+    let rounded = TensorData::new(master.to_vec(), [master.len()]).try_cast(dtype);
+    let rounded = cast(rounded.map_err(|error| BridgeError::Read(error.into()))?)?;
+    for ((master, value), rounded) in master.iter_mut().zip(values).zip(entries(&rounded)?) {
+        if !ElementEq::eq(value, rounded) {
+            *master = *value;
+        }
+    }
+    Ok(())
+}
+
+/// The same on the device of `part`, the module's values.
+fn updated(master: Tensor<1>, part: Tensor<1>) -> Tensor<1> {
+    let (narrow, wide) = (part.dtype(), master.dtype());
+    let master = master.to_device(&part.device());
+    let changed = master
+        .clone()
+        .cast(FloatDType::from(narrow))
+        .not_equal(part.clone());
+    master.mask_where(changed, part.cast(FloatDType::from(wide)))
+}
+
 /// `part` without autodiff, on `device`, in `dtype`.
 fn on(part: Tensor<1>, device: &Device, dtype: FloatDType) -> Tensor<1> {
     part.to_device(&device.clone().without_autodiff())
@@ -429,9 +543,13 @@ fn read(
 fn append<E: Element>(flat: &mut Vec<E>, data: TensorData) -> Result<(), BridgeError> {
     let data = data.try_cast_as::<E>();
     let data = data.map_err(|error| BridgeError::Read(error.into()))?;
-    let values = data.as_slice::<E>();
-    flat.extend_from_slice(values.map_err(|error| BridgeError::Read(error.into()))?);
+    flat.extend_from_slice(entries(&data)?);
     Ok(())
+}
+
+fn entries<E: Element>(data: &TensorData) -> Result<&[E], BridgeError> {
+    let values = data.as_slice::<E>();
+    values.map_err(|error| BridgeError::Read(error.into()))
 }
 
 #[derive(Default)]

@@ -3,6 +3,7 @@
 
 mod burn_base;
 mod error;
+mod fingerprint;
 mod flat;
 mod gradient;
 mod module_space;

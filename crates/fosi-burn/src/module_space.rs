@@ -2,15 +2,16 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, Element, FloatDType, Tensor};
 use fosi::error::BoxError;
 use fosi::operator::{GradientNear, HostGradient, magnitude_group};
+use fosi::space::Scalar;
 use fosi::{Host, Space};
 
 use crate::{BridgeError, FlatLayout, TensorSpace, Twin};
 
-/// A space whose vectors hold a module's trainable parameters, in the order of a [`FlatLayout`]: [`Host<f32>`](Host)
-/// takes them to the host, [`TensorSpace`] leaves them on a device.
+/// A space whose vectors hold a module's trainable parameters, in the order of a [`FlatLayout`]: [`Host`] takes
+/// them to the host, [`TensorSpace`] leaves them on a device.
 pub trait ModuleSpace: Space + Sized {
     /// `parameters` ← the module's parameters: see [`FlatLayout::read_parameters`].
     ///
@@ -22,6 +23,18 @@ pub trait ModuleSpace: Space + Sized {
         module: &impl Module,
         parameters: &mut Self::Owned,
     ) -> Result<(), BridgeError>;
+
+    /// Brings master weights up to date with the module, and says whether it holds them rounded: see
+    /// [`FlatLayout::update_master_weights`].
+    ///
+    /// # Errors
+    /// [`BridgeError::LayoutMismatch`], [`BridgeError::LengthMismatch`] or [`BridgeError::Read`].
+    fn update_master_weights(
+        &self,
+        layout: &FlatLayout,
+        module: &impl Module,
+        master: &mut Self::Owned,
+    ) -> Result<bool, BridgeError>;
 
     /// The module with other parameters: see [`FlatLayout::set_parameters`].
     ///
@@ -68,21 +81,30 @@ pub trait ModuleSpace: Space + Sized {
     ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L, Self>, BridgeError>;
 }
 
-impl ModuleSpace for Host<f32> {
+impl<T: Scalar + Element> ModuleSpace for Host<T> {
     fn read_parameters(
         &self,
         layout: &FlatLayout,
         module: &impl Module,
-        parameters: &mut Vec<f32>,
+        parameters: &mut Vec<T>,
     ) -> Result<(), BridgeError> {
         layout.read_parameters(module, parameters)
+    }
+
+    fn update_master_weights(
+        &self,
+        layout: &FlatLayout,
+        module: &impl Module,
+        master: &mut Vec<T>,
+    ) -> Result<bool, BridgeError> {
+        layout.update_master_weights(module, master)
     }
 
     fn set_parameters<M: Module>(
         &self,
         layout: &FlatLayout,
         module: &M,
-        parameters: &[f32],
+        parameters: &[T],
     ) -> Result<M, BridgeError> {
         layout.set_parameters(module, parameters)
     }
@@ -92,7 +114,7 @@ impl ModuleSpace for Host<f32> {
         layout: &FlatLayout,
         module: &impl Module,
         gradients: GradientsParams,
-        gradient: &mut Vec<f32>,
+        gradient: &mut Vec<T>,
     ) -> Result<(), BridgeError> {
         layout.read_gradient(module, gradients, gradient)
     }
@@ -101,7 +123,7 @@ impl ModuleSpace for Host<f32> {
         &self,
         layout: &FlatLayout,
         module: &impl Module,
-        gradient: &[f32],
+        gradient: &[T],
     ) -> Result<GradientsParams, BridgeError> {
         layout.to_gradients(module, gradient)
     }
@@ -110,7 +132,7 @@ impl ModuleSpace for Host<f32> {
         &self,
         twin: &'a Twin<M>,
         losses: &'a [L],
-    ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L>, BridgeError> {
+    ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L, T>, BridgeError> {
         let mean = move |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
             let weight = 1.0 / losses.len() as f64;
             out.fill(0.0);
@@ -135,6 +157,15 @@ impl ModuleSpace for TensorSpace {
     ) -> Result<(), BridgeError> {
         *parameters = layout.parameter_tensor(module, self.device(), FloatDType::F32)?;
         Ok(())
+    }
+
+    fn update_master_weights(
+        &self,
+        layout: &FlatLayout,
+        module: &impl Module,
+        master: &mut Tensor<1>,
+    ) -> Result<bool, BridgeError> {
+        layout.update_master_weight_tensor(module, master)
     }
 
     fn set_parameters<M: Module>(

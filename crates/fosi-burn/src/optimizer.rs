@@ -1,14 +1,17 @@
 //! FOSI for a Burn module: a training step in one call.
 
 use std::borrow::{Borrow, BorrowMut};
+use std::path::Path;
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Element, Tensor};
 use fosi::base::Base;
+use fosi::checkpoint::{read, write_atomically};
 use fosi::error::LanczosError;
 use fosi::operator::{Counted, DifferenceQuotient, GradientNear};
+use fosi::space::Scalar;
 use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport, Storage};
 
 use crate::{BridgeError, FlatLayout, ModuleSpace, Precision, TensorSpace, Twin, backward};
@@ -58,7 +61,7 @@ pub struct RefreshAttempt {
     pub seconds: f64,
     /// v₁ᵀH_b v₁ on each of several losses, v₁ the eigenvector of the largest eigenvalue λ₁ of their mean: their mean is
     /// λ₁, and how far they lie apart says how much of λ₁ is the batches'. Empty for one loss, a failed
-    /// refresh and where no largest eigenvalue was asked for.
+    /// refresh, and where there is no such eigenvector: no largest eigenvalue was asked for, or the mean has no curvature.
     pub batch_curvatures: Vec<f64>,
 }
 
@@ -69,6 +72,13 @@ pub struct RefreshAttempt {
 /// the module's device, `S` = [`TensorSpace`]: for a GPU, from which no vector then has to come. Hessian-vector products
 /// are guarded difference quotients of the loss's gradient on a twin of the module, in f64 where its devices have it;
 /// the module's running statistics, random state and `require_grad` stay as they are.
+///
+/// Of parameters in f16 or bf16 the optimizer keeps master weights in f32, one number for each: a step moves these, and
+/// the module gets them rounded, so that steps too short to change the rounded parameter add up. A parameter that was
+/// changed between two steps (a loaded record, a manual edit, an average) is taken over where it differs from its master
+/// weight, rounded; see [`FlatLayout::update_master_weights`]. [`save`](Self::save) keeps the master weights. For
+/// parameters in f64, [`in_double_precision`](Self::in_double_precision) does the same arithmetic in f64, where
+/// [`new`](Self::new) and [`on_device`](Self::on_device) round them to f32.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -96,8 +106,11 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     precision: Precision,
     /// Whether the next refresh first checks that the loss is the same function at every evaluation.
     check_determinism: bool,
-    /// Memory of a step: asking the system for it every time takes longer than the step.
+    /// The parameters after the last step, in the space's precision: the master weights of a module in a narrower float
+    /// type. Otherwise memory of a step: asking the system for it every time takes longer than the step.
     parameters: S::Owned,
+    /// Whether `parameters` held more than the module at the last step.
+    master_weights: bool,
     gradient: S::Owned,
 }
 
@@ -105,14 +118,51 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// FOSI around `base` for modules like `module`. The learning rate is given at each step.
     ///
     /// Where a device of the module doesn't compute in f64 ([`Precision::on`]), products are central differences in f32.
+    /// Parameters in f64 are rounded to f32 at every step, of which a warning is logged.
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
     pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
+        warn_of_rounding(module);
         Self::within(Host::new(layout.len()), layout, module, base, config)
     }
+}
 
+impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
+    /// As [`new`](FosiOptimizer::new), with all vectors in f64: for modules in f64, whose steps are then taken in it.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{DType, Device, Tensor};
+    /// use fosi::{FosiConfig, base::Adam};
+    /// use fosi_burn::{FosiOptimizer, Precision, Twin, like_module};
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let batch = Tensor::<2>::ones([4, 3], &device);
+    /// # let single = LinearConfig::new(3, 1).init(&device);
+    /// # let twin = Twin::new(&single, Precision::F64)?;
+    /// # let mut model = twin.at(&twin.parameters()?)?;
+    /// let mut optimizer = FosiOptimizer::in_double_precision(&model, Adam::default(), FosiConfig::default())?;
+    /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+    /// optimizer.step(1e-3, &mut model, &loss)?;
+    /// # assert_eq!(model.weight.val().dtype(), DType::F64);
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    pub fn in_double_precision(
+        module: &impl Module,
+        base: B,
+        config: FosiConfig,
+    ) -> Result<Self, OptimizerError> {
+        let layout = FlatLayout::of(module)?;
+        Self::within(Host::new(layout.len()), layout, module, base, config)
+    }
+}
+
+impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
     /// Keeps the eigenvectors in another precision: in [`Storage::Bf16`] they take half the memory, and a step reads half
     /// as much of it.
     ///
@@ -158,6 +208,7 @@ impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
+        warn_of_rounding(module);
         let device: Device = module.devices().into_iter().next().unwrap_or_default();
         let space = TensorSpace::new(layout.len(), &device);
         Self::within(space, layout, module, base, config)
@@ -181,6 +232,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             precision: Precision::best(&module.devices(), |device| Precision::F64.on(device)),
             check_determinism: true,
             parameters,
+            master_weights: false,
             gradient,
         })
     }
@@ -239,7 +291,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let (space, layout) = (self.fosi.space(), &self.layout);
         let (gradient, parameters) = (&mut self.gradient, &mut self.parameters);
         space.read_gradient(layout, module, gradients, gradient)?;
-        space.read_parameters(layout, module, parameters)?;
+        self.master_weights = space.update_master_weights(layout, module, parameters)?;
         self.fosi.set_learning_rate(learning_rate)?;
         let report = self
             .fosi
@@ -333,10 +385,12 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let products = counted.products;
         gradients += quotient.gradients() * losses.len() as u64;
         let mut batch_curvatures = Vec::new();
-        let largest = result.is_ok() && self.fosi.config().largest > 0;
-        if largest && losses.len() > 1 {
+        if result.is_ok()
+            && losses.len() > 1
+            && let Some(v) = self.first_eigenvector()
+        {
             for loss in losses {
-                batch_curvatures.push(self.curvature_on(module, &twin, loss)?);
+                batch_curvatures.push(self.curvature_along(v.borrow(), module, &twin, loss)?);
                 gradients += 2;
             }
         }
@@ -349,19 +403,21 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// v₁ᵀHv₁ on one loss, v₁ the eigenvector of the largest eigenvalue.
-    fn curvature_on<M: Module>(
+    /// v₁, the eigenvector of the largest eigenvalue. Where the mean has no curvature, none is kept: every vector is one.
+    fn first_eigenvector(&self) -> Option<S::Owned> {
+        let spectrum = self.fosi.spectrum()?;
+        (spectrum.largest > 0).then(|| self.fosi.space().column(&spectrum.basis, 0))
+    }
+
+    /// vᵀHv/vᵀv on one loss.
+    fn curvature_along<M: Module>(
         &self,
+        v: &S::Vector,
         module: &M,
         twin: &Twin<M>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<f64, OptimizerError> {
-        let Some(spectrum) = self.fosi.spectrum() else {
-            return Ok(f64::NAN);
-        };
         let space = self.fosi.space();
-        let v = space.column(&spectrum.basis, 0);
-        let v: &S::Vector = v.borrow();
         let mut product = space.zeros();
         let mut near = space.gradient_near(twin, std::slice::from_ref(loss))?;
         near.central(curvature_step(self.precision), v, product.borrow_mut())
@@ -374,9 +430,16 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &self.fosi
     }
 
-    /// The optimizer on flat vectors, to be changed between steps.
+    /// The optimizer on flat vectors, to be changed between steps. (Its own `to_bytes` and `restore` know nothing of
+    /// master weights.)
     pub fn fosi_mut(&mut self) -> &mut Fosi<S, B> {
         &mut self.fosi
+    }
+
+    /// The master weights after the last step, in the order of [`layout`](Self::layout): the parameters of which a module
+    /// in a narrower float type has the rounded ones. `None` before the first step and for other modules.
+    pub fn master_weights(&self) -> Option<&S::Vector> {
+        self.master_weights.then(|| self.parameters.borrow())
     }
 
     /// The order of parameters in the flat vectors.
@@ -384,21 +447,64 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &self.layout
     }
 
-    /// Writes the optimizer's whole state to a file, atomically. The module is saved by its own
-    /// `save_file`.
+    /// The optimizer's whole state as bytes: what [`Fosi::to_bytes`] gives, and the master weights where the module is
+    /// in a narrower float type. The module is saved by its own record.
+    ///
+    /// # Errors
+    /// [`fosi::Error::Checkpoint`] where the base can't be saved.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, OptimizerError> {
+        Ok(self.fosi.to_bytes_with(self.master_weights())?)
+    }
+
+    /// Takes over a state that [`to_bytes`](Self::to_bytes) made, for the same architecture and base. Without master
+    /// weights in it the next step starts from the module's own.
+    ///
+    /// # Errors
+    /// [`fosi::Error::Checkpoint`]; the optimizer is then as before.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), OptimizerError> {
+        let master_weights = self.fosi.restore_with(bytes)?;
+        self.master_weights = master_weights.is_some();
+        // Zeros round to nothing but zero, so that each step to come takes the module's parameters.
+        self.parameters = master_weights.unwrap_or_else(|| self.fosi.space().zeros());
+        Ok(())
+    }
+
+    /// Writes the optimizer's whole state to a file, atomically: see [`to_bytes`](Self::to_bytes). The module is saved
+    /// by its own `save_file`.
     ///
     /// # Errors
     /// [`fosi::Error::Io`]; an older file of that name is then untouched.
-    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
-        Ok(self.fosi.save(path)?)
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
+        Ok(write_atomically(path.as_ref(), &self.to_bytes()?)?)
     }
 
-    /// Takes over the state in a file that [`save`](Self::save) wrote for the same architecture and base.
+    /// Takes over the state in a file that [`save`](Self::save) wrote for the same architecture and base: see
+    /// [`restore`](Self::restore).
     ///
     /// # Errors
     /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then as before.
-    pub fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), OptimizerError> {
-        Ok(self.fosi.load(path)?)
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
+        self.restore(&read(path.as_ref())?)
+    }
+}
+
+/// Says in the log that f64 parameters are trained in f32.
+fn warn_of_rounding(module: &impl Module) {
+    struct Double(bool);
+
+    impl ModuleVisitor for Double {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 |= param.is_require_grad() && param.base().dtype() == DType::F64;
+        }
+    }
+
+    let mut double = Double(false);
+    module.visit(&mut double);
+    if double.0 {
+        tracing::warn!(
+            "the module has parameters in f64, and this optimizer rounds them to f32 at every step; \
+             FosiOptimizer::in_double_precision takes the steps in f64"
+        );
     }
 }
 

@@ -139,6 +139,7 @@ struct SubspaceHeader {
 /// Names of the arrays in a file.
 const BASIS: &str = "basis";
 const BASE: &str = "base";
+const MASTER_WEIGHTS: &str = "master_weights";
 const SMALL: [&str; 5] = [
     "eigenvalues",
     "residuals",
@@ -164,9 +165,18 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// [`Error::Spoiled`] after a step that spoiled the state, [`Error::Checkpoint`] where the base can't give its own.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.to_bytes_with(None)
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), and with the master weights of a caller who keeps the parameters elsewhere in a
+    /// narrower float type.
+    pub fn to_bytes_with(&self, master_weights: Option<&S::Vector>) -> Result<Vec<u8>, Error> {
         use std::borrow::Borrow;
         self.refuse_spoiled()?;
         let mut arrays: Vec<(String, Array)> = Vec::new();
+        if let Some(master_weights) = master_weights {
+            arrays.push((MASTER_WEIGHTS.into(), self.space.export(master_weights)));
+        }
         for (i, vector) in self.state.iter().enumerate() {
             arrays.push((state_name(i), self.space.export(vector.borrow())));
         }
@@ -213,8 +223,20 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// [`Error::Checkpoint`] where the bytes are damaged or do not fit; the optimizer is then as before.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.restore_with(bytes).map(|_| ())
+    }
+
+    /// As [`restore`](Self::restore), and returns the master weights that the bytes hold, if any.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
         let (header, mut arrays) = deserialize(bytes)?;
         self.fits(&header)?;
+        let master_weights = match arrays.remove(MASTER_WEIGHTS) {
+            Some(array) => Some(self.space.import(&array)?),
+            None => None,
+        };
         let mut state = Vec::new();
         for i in 0..self.state.len() {
             state.push(self.space.import(&take(&mut arrays, &state_name(i))?)?);
@@ -232,7 +254,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.progress = progress;
         self.spoiled = None;
         self.timer.restore(times.unwrap_or_default());
-        Ok(())
+        Ok(master_weights)
     }
 
     fn fits(&self, header: &Header) -> Result<(), Error> {
@@ -320,9 +342,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// [`Error::Io`] or [`Error::Checkpoint`]; the optimizer is then as before.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
-        self.restore(&bytes)
+        self.restore(&read(path.as_ref())?)
     }
 }
 
@@ -336,6 +356,14 @@ fn resumed(saved: Progress) -> Result<Progress, Error> {
         return Err(Error::Checkpoint(message));
     }
     Ok(saved)
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| io_error(path, source))
 }
 
 /// Replaces a file by `bytes`: written beside it, synced, renamed.

@@ -2,18 +2,21 @@
 //! failures.
 
 use crate::common::{device, every, linear, matrix};
-use burn::module::Module;
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::{Module, ParamGroup};
 use burn::nn::Linear;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    AdaGradConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams, LambConfig, LionConfig,
-    ModuleOptimizer, RmsPropConfig, SgdConfig,
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
+    LambConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 use fosi::base::{Base, GradientDescent, HeavyBall, Momentum};
 use fosi::{FosiConfig, Host, Space, Storage};
-use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, Precision, backward, like_module};
+use fosi_burn::{
+    BurnBase, FlatLayout, FosiOptimizer, OptimizerError, Precision, backward, like_module,
+};
 
 #[derive(Module, Debug)]
 pub struct Network {
@@ -255,6 +258,148 @@ fn the_state_of_another_optimizer_is_refused() {
         .unwrap();
 }
 
+/// [`optimizers`], and some of the same kind with other settings.
+fn kinds_and_settings() -> Vec<(&'static str, ModuleOptimizer)> {
+    let nesterov = MomentumConfig::new().with_nesterov(true);
+    let clipped = GradientClippingConfig::Norm(1.0);
+    let group = ParamGroup::from_predicate("output");
+    let others = [
+        (
+            "sgd, nesterov",
+            SgdConfig::new().with_momentum(Some(nesterov)).init(),
+        ),
+        (
+            "sgd, clipped",
+            SgdConfig::new()
+                .with_gradient_clipping(Some(clipped))
+                .init(),
+        ),
+        ("adam, beta_1", AdamConfig::new().with_beta_1(0.8).init()),
+        ("adam, beta_2", AdamConfig::new().with_beta_2(0.99).init()),
+        ("adam, epsilon", AdamConfig::new().with_epsilon(1e-3).init()),
+        ("adam, amsgrad", AdamConfig::new().with_amsgrad(true).init()),
+        (
+            "adamw, decay",
+            AdamWConfig::new().with_weight_decay(1e-2).init(),
+        ),
+        (
+            "rmsprop, centered",
+            RmsPropConfig::new().with_centered(true).init(),
+        ),
+        (
+            "rmsprop, alpha",
+            RmsPropConfig::new().with_alpha(0.9).init(),
+        ),
+        (
+            "adagrad, decay",
+            AdaGradConfig::new().with_lr_decay(0.1).init(),
+        ),
+        (
+            "adan, decay",
+            AdanConfig::new().with_weight_decay(1e-2).init(),
+        ),
+        (
+            "adam, sgd for a group",
+            AdamConfig::new()
+                .init()
+                .with_group(group, SgdConfig::new().build(), None),
+        ),
+        ("adafactor", AdafactorConfig::new().init()),
+    ];
+    optimizers().into_iter().chain(others).collect()
+}
+
+#[test]
+fn a_state_is_taken_by_an_optimizer_of_the_same_kind_and_settings_alone() {
+    let Problem { network, x, y } = problem();
+    let new = |optimizer: &ModuleOptimizer| {
+        let base = BurnBase::new(&network, optimizer.clone()).unwrap();
+        FosiOptimizer::new(&network, base, every(3, 4)).unwrap()
+    };
+    let tensors = |optimizer: &FosiOptimizer<BurnBase<Network>>| {
+        optimizer.fosi().base().optimizer().to_record().len()
+    };
+    let saved: Vec<(&str, usize, Vec<u8>)> = kinds_and_settings()
+        .iter()
+        .map(|(name, optimizer)| {
+            let mut optimizer = new(optimizer);
+            let mut module = network.clone();
+            for _ in 0..2 {
+                optimizer
+                    .step(0.01, &mut module, &|m: &Network| m.loss(&x, &y))
+                    .unwrap();
+            }
+            (*name, tensors(&optimizer), optimizer.to_bytes().unwrap())
+        })
+        .collect();
+    for (own, optimizer) in kinds_and_settings() {
+        for (name, count, bytes) in &saved {
+            let mut optimizer = new(&optimizer);
+            let before = optimizer.to_bytes().unwrap();
+            match optimizer.restore(bytes) {
+                Ok(()) => {
+                    assert_eq!(*name, own);
+                    assert_eq!(tensors(&optimizer), *count, "{own}");
+                }
+                Err(OptimizerError::Fosi(fosi::Error::Checkpoint(message))) => {
+                    assert_ne!(*name, own);
+                    assert!(
+                        message
+                            .contains("made by another kind of optimizer or with other settings"),
+                        "{message}"
+                    );
+                    assert_eq!(optimizer.to_bytes().unwrap(), before, "{name} into {own}");
+                }
+                Err(error) => panic!("{name} into {own}: {error}"),
+            }
+        }
+    }
+}
+
+/// What the documentation advises for other settings.
+#[test]
+fn a_record_goes_on_under_other_settings() {
+    let Problem { network, x, y } = problem();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let adam = |beta: f32| AdamConfig::new().with_beta_1(beta).init();
+    let base = |optimizer| BurnBase::new(&network, optimizer).unwrap();
+    let mut optimizer = FosiOptimizer::new(&network, base(adam(0.9)), every(3, 4)).unwrap();
+    let mut module = network.clone();
+    optimizer.step(0.01, &mut module, &loss).unwrap();
+    let record = optimizer.fosi().base().optimizer().to_record();
+    let state = record.len();
+    *optimizer.fosi_mut().base_mut() = base(adam(0.8).load_record(record));
+    optimizer.step(0.01, &mut module, &loss).unwrap();
+    let base = optimizer.fosi().base();
+    assert_eq!(base.optimizer().to_record().len(), state);
+}
+
+/// Bytes of before there were fingerprints: ids, then Burn's record.
+#[test]
+fn a_state_without_a_fingerprint_is_taken() {
+    let Problem { network, x, y } = problem();
+    let mut adam = BurnBase::new(&network, AdamConfig::new().init()).unwrap();
+    let (_, gradients) = backward(&network, |m| m.loss(&x, &y)).unwrap();
+    let mut burn = AdamConfig::new().init();
+    burn.step(0.01, network.clone(), gradients);
+    let layout = FlatLayout::of(&network).unwrap();
+    let ids = layout.slots().iter().map(|slot| slot.id.val());
+    let mut bytes: Vec<u8> = ids.flat_map(u64::to_le_bytes).collect();
+    bytes.extend_from_slice(&burn.into_bytes().unwrap());
+    Base::<Host<f32>>::import(&mut adam, &bytes).unwrap();
+    assert_eq!(adam.optimizer().to_record().len(), burn.to_record().len());
+
+    for cut in [0, 9, bytes.len() / 2] {
+        let error = Base::<Host<f32>>::import(&mut adam, &bytes[..cut]).unwrap_err();
+        assert!(matches!(error, fosi::Error::Checkpoint(_)), "{error}");
+    }
+    let whole = Base::<Host<f32>>::export(&adam).unwrap();
+    for cut in [0, 9, whole.len() / 8, whole.len() / 2, whole.len() - 1] {
+        let error = Base::<Host<f32>>::import(&mut adam, &whole[..cut]).unwrap_err();
+        assert!(matches!(error, fosi::Error::Checkpoint(_)), "{error}");
+    }
+}
+
 #[test]
 fn a_gradient_that_would_poison_the_state_is_refused() {
     let Problem { network, x, y } = problem();
@@ -325,6 +470,49 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
     let none: [fn(&Network) -> Tensor<1>; 0] = [];
     let error = sliced.refresh_mean(&network, &none).unwrap_err();
     assert!(error.to_string().contains("at least 1"));
+}
+
+/// Along no vector in particular where the mean is flat, and along v₁ where its eigenvalue is 0.
+#[test]
+fn curvatures_of_batches_are_never_nan() {
+    let Problem { network, .. } = problem();
+    let squares = |m: &Network| m.output.weight.val().square().sum();
+    let scaled = |factor: f64| move |m: &Network| squares(m).mul_scalar(factor);
+    let refreshed = |largest, smallest, losses: &[&dyn Fn(&Network) -> Tensor<1>]| {
+        let config = FosiConfig {
+            largest,
+            smallest,
+            ..every(0, 4)
+        };
+        let mut optimizer = FosiOptimizer::new(&network, GradientDescent, config).unwrap();
+        optimizer.refresh_mean(&network, losses).unwrap()
+    };
+    // Wholly flat, and two that cancel.
+    for factors in [[0.0, 0.0], [0.5, -0.5]] {
+        let [first, second] = factors.map(scaled);
+        let attempt = refreshed(2, 0, &[&first, &second]);
+        assert_eq!(attempt.result.unwrap().eigenvalues, [0.0, 0.0]);
+        assert!(attempt.batch_curvatures.is_empty());
+    }
+    // The largest eigenvalue is 0, the smallest −2: v₁ is a vector without curvature.
+    let [first, second] = [-0.5, -1.5].map(scaled);
+    let attempt = refreshed(1, 1, &[&first, &second]);
+    let eigenvalues = attempt.result.unwrap().eigenvalues;
+    assert!(
+        eigenvalues[0].abs() < 1e-6 && (eigenvalues[1] + 2.0).abs() < 1e-6,
+        "{eigenvalues:?}"
+    );
+    assert_eq!(attempt.batch_curvatures.len(), 2);
+    let close = |x: &f64| x.abs() < 1e-5;
+    assert!(
+        attempt.batch_curvatures.iter().all(close),
+        "{:?}",
+        attempt.batch_curvatures
+    );
+    // No largest eigenvalue: none.
+    let attempt = refreshed(0, 1, &[&first, &second]);
+    assert!(attempt.result.is_ok());
+    assert!(attempt.batch_curvatures.is_empty());
 }
 
 #[test]

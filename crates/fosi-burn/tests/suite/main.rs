@@ -8,6 +8,7 @@ mod curvature;
 mod dropout;
 mod flat;
 mod half;
+mod master_weights;
 mod tensor_space;
 mod tied;
 mod training;
