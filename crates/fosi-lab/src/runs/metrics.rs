@@ -65,20 +65,33 @@ impl MetricsRow {
             let line = error.position().map_or(1, csv::Position::line);
             damaged(line, error.to_string())
         };
-        let mut reader = csv::Reader::from_reader(input);
-        let header = reader.headers().map_err(csv_error)?;
-        if header != Self::COLUMNS.as_slice() {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .flexible(true)
+            .from_reader(input);
+        let header = reader.headers().map_err(csv_error)?.clone();
+        if &header != Self::COLUMNS.as_slice() {
             let expected = Self::COLUMNS.join(",");
             return Err(damaged(1, format!("the columns must be {expected}")));
         }
         let mut rows = Vec::new();
-        for row in reader.deserialize::<Self>() {
-            let row = row.map_err(csv_error)?;
-            if !row.is_finite() {
+        for record in reader.records() {
+            let record = record.map_err(csv_error)?;
+            // Of a blank line that has spaces, a field is left.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
+            let line = record.position().map_or(1, csv::Position::line);
+            if record.len() != header.len() {
+                let (found, expected) = (record.len(), header.len());
                 return Err(damaged(
-                    rows.len() as u64 + 2,
-                    "a number isn't finite".to_owned(),
+                    line,
+                    format!("it has {found} fields, not {expected}"),
                 ));
+            }
+            let row: Self = record.deserialize(Some(&header)).map_err(csv_error)?;
+            if !row.is_finite() {
+                return Err(damaged(line, "a number isn't finite".to_owned()));
             }
             rows.push(row);
         }
