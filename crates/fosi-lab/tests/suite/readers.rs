@@ -115,7 +115,9 @@ pub fn wav(bytes: &[u8]) -> Result<(), String> {
     let sound = read(bytes)?;
     assert!(!sound.samples.is_empty() && sound.samples.len() <= bytes.len());
     let (header, chunks) = bytes.split_at(12);
-    let more = [header, b"JUNK\x03\0\0\0odd\0", chunks].concat();
+    let mut more = [header, b"JUNK\x03\0\0\0odd\0", chunks].concat();
+    let length = u32::from_le_bytes([more[4], more[5], more[6], more[7]]);
+    more[4..8].copy_from_slice(&length.wrapping_add(12).to_le_bytes());
     assert_eq!(read(&more), Ok(sound));
     Ok(())
 }
