@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod curves;
 pub mod data;
+mod files;
 pub mod interrupt;
 pub mod models;
 pub mod names;

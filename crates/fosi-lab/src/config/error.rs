@@ -182,6 +182,17 @@ pub enum ConfigError {
         /// What is named twice.
         value: String,
     },
+    /// A path that `run.json` can't hold.
+    #[error(
+        "--{option} {} is no text in UTF-8, as run.json needs it: give a link with another name, or rename it",
+        path.display()
+    )]
+    NotUtf8 {
+        /// The option.
+        option: &'static str,
+        /// The path given.
+        path: PathBuf,
+    },
     /// A run name that isn't the name of one folder.
     #[error(
         "--name `{name}` is no folder's name: allowed is one name without / or \\, other than . and .."

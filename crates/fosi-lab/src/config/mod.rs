@@ -375,6 +375,7 @@ impl TrainConfig {
             let folder = folder.clone();
             return Err(ConfigError::EmbeddedData { folder });
         }
+        self.check_paths()?;
         self.check_pairs()?;
         self.check_counts()?;
         self.check_rates()?;
@@ -382,6 +383,23 @@ impl TrainConfig {
         no_repeats("seed", &self.seeds)?;
         match &self.name {
             Some(name) if !is_folder_name(name) => Err(ConfigError::Name { name: name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A run's record is JSON, which holds no other text than Unicode.
+    fn check_paths(&self) -> Result<(), ConfigError> {
+        let paths = [
+            ("data-dir", self.data_dir.as_ref()),
+            ("cache", Some(&self.cache)),
+            ("out", Some(&self.out)),
+        ];
+        let other = |(_, path): &(_, Option<&PathBuf>)| path.is_some_and(|p| p.to_str().is_none());
+        match paths.into_iter().find(other) {
+            Some((option, Some(path))) => Err(ConfigError::NotUtf8 {
+                option,
+                path: path.clone(),
+            }),
             _ => Ok(()),
         }
     }

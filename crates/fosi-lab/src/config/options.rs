@@ -11,8 +11,12 @@ use super::{
     TaskName, TrainConfig, Weights,
 };
 use crate::data::DataName;
+use crate::files::read_short_text;
 use crate::names::known_name;
 use crate::optimizers::{OptimizerName, RateFactor};
+
+/// Bytes of a configuration file, at most: a wrong path may lead to data, or to a device that never ends.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// One layer of settings: what is `None` keeps the value of the layer below.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
@@ -169,12 +173,12 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// Reads a TOML file whose keys are the flags' names.
+    /// Reads a TOML file, of at most a mebibyte, whose keys are the flags' names.
     ///
     /// # Errors
     /// [`ConfigError`] with the file's name: unreadable, not TOML, an unknown key, a value of the wrong kind.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read_short_text(path, LONGEST_FILE).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;

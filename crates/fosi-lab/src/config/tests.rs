@@ -228,3 +228,28 @@ fn help_tells_the_defaults_of_every_task() {
 fn or_all(count: Option<usize>) -> String {
     count.map_or_else(|| "all".to_owned(), |count| count.to_string())
 }
+
+#[cfg(unix)]
+#[test]
+fn paths_that_a_record_cannot_hold_are_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let latin = || Some(PathBuf::from(OsStr::from_bytes(b"caf\xe9")));
+    let options = |option| match option {
+        "data-dir" => TrainOptions {
+            data_dir: latin(),
+            data: Some(DataName::Mnist),
+            ..TrainOptions::default()
+        },
+        _ => TrainOptions {
+            out: latin(),
+            ..TrainOptions::default()
+        },
+    };
+    for expected in ["data-dir", "out"] {
+        let error = TrainConfig::resolve(TaskName::Lr, &[options(expected)]).unwrap_err();
+        let is_named = matches!(&error, ConfigError::NotUtf8 { option, .. } if *option == expected);
+        assert!(is_named && error.to_string().contains("caf"), "{error}");
+    }
+}

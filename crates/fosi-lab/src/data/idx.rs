@@ -1,13 +1,13 @@
 //! IDX, the format of MNIST: two zero bytes, the element type (8: unsigned byte), the number of axes, each axis's
 //! length as a big-endian u32, then the elements. Read plain or gzip-compressed, by content and not by name.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::DataError;
+use super::file::open_file;
 
 /// Images as an IDX file holds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl<'a> Source<'a> {
             path: path.to_owned(),
             source,
         };
-        let mut file = BufReader::new(File::open(path).map_err(read_error)?);
+        let mut file = BufReader::new(open_file(path)?);
         let start = file.fill_buf().map_err(read_error)?;
         let compressed = start.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn Read> = if compressed {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::file::first_file;
 use super::{DataError, Dataset, Split, read_images, read_labels};
 
 const CLASSES: usize = 10;
@@ -37,14 +38,13 @@ pub fn mnist(directory: &Path) -> Result<Split, DataError> {
 }
 
 fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf, DataError> {
-    folders
+    let paths = folders
         .iter()
-        .flat_map(|folder| [folder.join(name), folder.join(format!("{name}.gz"))])
-        .find(|path| path.is_file())
-        .ok_or_else(|| DataError::Missing {
-            name: name.to_owned(),
-            looked_in: folders.to_vec(),
-        })
+        .flat_map(|folder| [folder.join(name), folder.join(format!("{name}.gz"))]);
+    first_file(paths)?.ok_or_else(|| DataError::Missing {
+        name: name.to_owned(),
+        looked_in: folders.to_vec(),
+    })
 }
 
 /// One part, with the rows and columns of its images.

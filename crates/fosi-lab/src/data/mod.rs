@@ -6,6 +6,7 @@ mod check;
 mod colour_split;
 mod digits;
 mod error;
+mod file;
 mod idx;
 mod images;
 mod mnist;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audio::{
     AudioError, AudioSetFiles, AudioSplit, BANDS, ClassList, Clip, ClipLength, Clips, FRAMES,
-    LogMel, MelFilters, PATCH_SAMPLES, PatchBatch, Patches, RATE, Recording, Sound, fsdd,
+    LogMel, MelFilters, PATCH_SAMPLES, PatchBatch, Patches, RATE, Recording, Sound, WavError, fsdd,
     fsdd_recordings, read_wav, resample,
 };
 pub use batches::{Batches, draw};

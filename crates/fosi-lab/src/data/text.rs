@@ -1,12 +1,13 @@
 //! Plain text as a sequence of characters: each one predicts the next.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::DataError;
 use super::error::list;
+use super::file::{first_file, read_file};
+use crate::files::BYTE_ORDER_MARK;
 
 /// Characters of a vocabulary: the ASCII codes 0 to 127.
 pub const CHARACTERS: usize = 128;
@@ -194,31 +195,31 @@ pub fn find_text(place: &Path) -> Result<PathBuf, DataError> {
         place.join("input.txt"),
         place.join("tinyshakespeare").join("input.txt"),
     ];
-    match looked_in.iter().find(|path| path.is_file()) {
-        Some(path) => Ok(path.clone()),
-        None => Err(TextError::Missing {
-            looked_in: looked_in.to_vec(),
-        }
-        .into()),
-    }
+    let found = first_file(looked_in.clone())?;
+    found.ok_or_else(|| {
+        let looked_in = looked_in.to_vec();
+        TextError::Missing { looked_in }.into()
+    })
 }
 
-/// The ASCII codes of a text file, and how many characters were replaced.
+/// The ASCII codes of a text file, without the byte-order mark that it may start with, and how many characters were replaced.
 ///
 /// # Errors
 /// [`DataError`] with the file's name when it is unreadable or, unless they are to be replaced, holds other bytes.
 pub fn read_text(path: &Path, non_ascii: NonAscii) -> Result<(Vec<u8>, usize), DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut bytes = read_file(path)?;
+    // A byte-order mark says how the text is stored and is no part of it.
+    let marked = match bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        true => bytes.drain(..BYTE_ORDER_MARK.len()).len(),
+        false => 0,
+    };
     let Some(offset) = bytes.iter().position(|byte| !byte.is_ascii()) else {
         return Ok((bytes, 0));
     };
     if non_ascii == NonAscii::Refuse {
         return Err(TextError::NotAscii {
             path: path.to_owned(),
-            offset,
+            offset: marked + offset,
             line: 1 + bytes[..offset].iter().filter(|&&b| b == b'\n').count(),
             byte: bytes[offset],
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Failure, RefreshRecord, RunError, replace_file};
+use crate::files;
 use crate::optimizers::OptimizerName;
 
 /// Raise it when older files can no longer be read.
@@ -113,7 +114,7 @@ impl Checkpoint {
     /// # Errors
     /// [`RunError::Checkpoint`] where it is missing, damaged or of another version.
     pub fn read(path: &Path) -> Result<Self, RunError> {
-        let bytes = fs::read(path).map_err(|error| error.to_string());
+        let bytes = files::read(path).map_err(|error| error.to_string());
         let checkpoint = bytes.and_then(|bytes| Self::from_bytes(&bytes));
         checkpoint.map_err(|reason| RunError::Checkpoint {
             path: path.to_owned(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::record::now;
 use super::{MetricsRow, RunError, RunRecord};
 use crate::config::TrainConfig;
+use crate::files;
 
 const METRICS: &str = "metrics.csv";
 const RECORD: &str = "run.json";
@@ -67,9 +68,11 @@ impl RunFolder {
     pub fn reopen(path: &Path, rows: usize) -> Result<(Self, Run), RunError> {
         let record = read_record(&path.join(RECORD))?;
         let file = path.join(METRICS);
-        let text = fs::read_to_string(&file).map_err(|source| read_error(&file, source))?;
+        let text = files::read_text(&file).map_err(|source| read_error(&file, source))?;
         // A row that was being written when the run was cut off is left out before anything is read.
-        let kept: String = text.split_inclusive('\n').take(rows + 1).collect();
+        let lines = text.split_inclusive('\n');
+        let rows_only = lines.filter(|line| !line.trim().is_empty());
+        let kept: String = rows_only.take(rows + 1).collect();
         let found = MetricsRow::read_all(kept.as_bytes(), &file)?;
         if found.len() < rows || !kept.ends_with('\n') {
             return Err(RunError::Metrics {
@@ -199,7 +202,7 @@ impl Run {
     pub fn read(folder: &Path) -> Result<Self, RunError> {
         let record = read_record(&folder.join(RECORD))?;
         let path = folder.join(METRICS);
-        let file = File::open(&path).map_err(|source| read_error(&path, source))?;
+        let file = files::open(&path).map_err(|source| read_error(&path, source))?;
         let rows = MetricsRow::read_all(file, &path)?;
         Ok(Self { record, rows })
     }
@@ -220,7 +223,7 @@ impl Run {
 }
 
 fn read_record(path: &Path) -> Result<RunRecord, RunError> {
-    let text = fs::read_to_string(path).map_err(|source| read_error(path, source))?;
+    let text = files::read_text(path).map_err(|source| read_error(path, source))?;
     let damaged = |error: serde_json::Error| RunError::Record {
         path: path.to_owned(),
         reason: error.to_string(),

@@ -55,30 +55,48 @@ impl MetricsRow {
     ///
     /// # Errors
     /// [`RunError::Metrics`] with the line: other columns, a value of the wrong kind, a number that isn't finite.
-    pub fn read_all(input: impl Read, path: &Path) -> Result<Vec<Self>, RunError> {
+    pub fn read_all(mut input: impl Read, path: &Path) -> Result<Vec<Self>, RunError> {
+        let mut bytes = Vec::new();
+        input
+            .read_to_end(&mut bytes)
+            .map_err(|source| RunError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
         let damaged = |line, reason: String| RunError::Metrics {
             path: path.to_owned(),
             line,
             reason,
         };
-        let csv_error = |error: csv::Error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            damaged(line, error.to_string())
-        };
-        let mut reader = csv::Reader::from_reader(input);
-        let header = reader.headers().map_err(csv_error)?;
-        if header != Self::COLUMNS.as_slice() {
+        let csv_error =
+            |error: csv::Error| damaged(line_of(&bytes, error.position()), error.to_string());
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .flexible(true)
+            .from_reader(bytes.as_slice());
+        let header = reader.headers().map_err(csv_error)?.clone();
+        if &header != Self::COLUMNS.as_slice() {
             let expected = Self::COLUMNS.join(",");
             return Err(damaged(1, format!("the columns must be {expected}")));
         }
         let mut rows = Vec::new();
-        for row in reader.deserialize::<Self>() {
-            let row = row.map_err(csv_error)?;
-            if !row.is_finite() {
+        for record in reader.records() {
+            let record = record.map_err(csv_error)?;
+            // Of a blank line that has spaces, a field is left.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
+            let line = || line_of(&bytes, record.position());
+            if record.len() != header.len() {
+                let (found, expected) = (record.len(), header.len());
                 return Err(damaged(
-                    rows.len() as u64 + 2,
-                    "a number isn't finite".to_owned(),
+                    line(),
+                    format!("it has {found} fields, not {expected}"),
                 ));
+            }
+            let row: Self = record.deserialize(Some(&header)).map_err(csv_error)?;
+            if !row.is_finite() {
+                return Err(damaged(line(), "a number isn't finite".to_owned()));
             }
             rows.push(row);
         }
@@ -96,4 +114,16 @@ impl MetricsRow {
         .iter()
         .all(|value| value.is_finite())
     }
+}
+
+/// The line of a record, whose position is that of the end of line before it, of `\r\n` its second half.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
+    let before = position.map_or(0, |position| position.byte() as usize);
+    let ends = bytes.iter().skip(before);
+    let start = before
+        + ends
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+    let ended = bytes.iter().take(start).filter(|byte| **byte == b'\n');
+    1 + ended.count() as u64
 }

@@ -95,23 +95,56 @@ pub fn png(bytes: &[u8]) -> Result<(), String> {
     image("a.png", bytes)
 }
 
-/// A JPEG image.
+/// A JPEG image; one that is read is read with anything after its end, too.
 pub fn jpeg(bytes: &[u8]) -> Result<(), String> {
-    image("a.jpg", bytes)
+    let outcome = image("a.jpg", bytes);
+    if outcome.is_ok() {
+        let with_trailer = [bytes, b"\xff\xda\0\x0c of another program"].concat();
+        assert_eq!(image("a.jpg", &with_trailer), Ok(()));
+    }
+    outcome
 }
 
-/// A recording.
+/// A recording; one that is read is the same with a chunk of odd size before its format.
 pub fn wav(bytes: &[u8]) -> Result<(), String> {
-    from_file("a.wav", bytes, read_wav)
+    let path = folder().join("a.wav");
+    let read = |bytes: &[u8]| {
+        put(&path, bytes);
+        read_wav(&path).map_err(|error| error.to_string())
+    };
+    let sound = read(bytes)?;
+    assert!(!sound.samples.is_empty() && sound.samples.len() <= bytes.len());
+    let (header, chunks) = bytes.split_at(12);
+    let mut more = [header, b"JUNK\x03\0\0\0odd\0", chunks].concat();
+    let length = u32::from_le_bytes([more[4], more[5], more[6], more[7]]);
+    more[4..8].copy_from_slice(&length.wrapping_add(12).to_le_bytes());
+    assert_eq!(read(&more), Ok(sound));
+    Ok(())
+}
+
+/// What `read` makes of a text; a byte-order mark changes nothing of it.
+fn marked(bytes: &[u8], read: impl Fn(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    let mark = "\u{feff}".as_bytes();
+    if !bytes.starts_with(mark) {
+        let with_mark = read(&[mark, bytes].concat());
+        assert_eq!(with_mark.is_ok(), read(bytes).is_ok());
+    }
+    read(bytes)
 }
 
 /// AudioSet's list of classes.
 pub fn audioset_classes(bytes: &[u8]) -> Result<(), String> {
-    from_file("classes.csv", bytes, ClassList::read)
+    marked(bytes, |bytes| {
+        from_file("classes.csv", bytes, ClassList::read)
+    })
 }
 
 /// AudioSet's list of recordings and labels, with two recordings.
 pub fn audioset_list(bytes: &[u8]) -> Result<(), String> {
+    marked(bytes, read_audioset_list)
+}
+
+fn read_audioset_list(bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("audioset");
     let classes = b"index,mid,display_name\n0,/m/1,Speech\n1,/m/2,\"Bark, loud\"\n";
     put(&root.join("class_labels_indices.csv"), classes);
@@ -141,9 +174,11 @@ pub fn text(bytes: &[u8]) -> Result<(), String> {
 
 /// Settings in TOML.
 pub fn settings(bytes: &[u8]) -> Result<(), String> {
-    from_file("run.toml", bytes, |path| {
-        let options = TrainOptions::from_file(path)?;
-        TrainConfig::resolve(TaskName::Lr, &[options])
+    marked(bytes, |bytes| {
+        from_file("run.toml", bytes, |path| {
+            let options = TrainOptions::from_file(path)?;
+            TrainConfig::resolve(TaskName::Lr, &[options])
+        })
     })
 }
 
@@ -151,19 +186,23 @@ pub fn settings(bytes: &[u8]) -> Result<(), String> {
 pub fn metrics(bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("run-of-metrics");
     put(&root.join("run.json"), include_bytes!("data/run.json"));
-    put(&root.join("metrics.csv"), bytes);
-    Run::read(&root).map(drop).map_err(|e| e.to_string())
+    marked(bytes, |bytes| {
+        put(&root.join("metrics.csv"), bytes);
+        Run::read(&root).map(drop).map_err(|e| e.to_string())
+    })
 }
 
 /// A run's record, beside good metrics.
 pub fn run(bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("run-of-record");
-    put(&root.join("run.json"), bytes);
     put(
         &root.join("metrics.csv"),
         include_bytes!("data/metrics.csv"),
     );
-    Run::read(&root).map(drop).map_err(|e| e.to_string())
+    marked(bytes, |bytes| {
+        put(&root.join("run.json"), bytes);
+        Run::read(&root).map(drop).map_err(|e| e.to_string())
+    })
 }
 
 /// A run's checkpoint.

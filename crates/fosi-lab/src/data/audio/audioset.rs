@@ -1,10 +1,11 @@
 //! AudioSet (Gemmeke et al. 2017) and what is laid out like it: WAV files, a list of classes, lists of clips.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::table::{columns, line_error, rows};
 use super::{AudioError, AudioSplit, Clip, ClipLength, Clips, Damaged, DataError};
+use crate::data::file::{first_file, read_text_file};
 
 const CLASS_LIST: &str = "class_labels_indices.csv";
 const TRAIN_LISTS: [&str; 3] = [
@@ -34,29 +35,22 @@ impl ClassList {
     /// # Errors
     /// [`DataError`] with the file's name and line.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = read_list(path)?;
-        let mut rows = csv::Reader::from_reader(text.as_bytes());
-        let header = rows.headers().map_err(|error| csv_line(path, &error))?;
-        if header != ["index", "mid", "display_name"].as_slice() {
-            let found = header.iter().collect::<Vec<_>>().join(",");
-            let reason =
-                format!("the columns are `{found}`, they must be `index,mid,display_name`");
-            return Err(line(path, 1, reason));
-        }
+        let text = read_text_file(path)?;
+        let rows = columns(path, &text, ["index", "mid", "display_name"], |found| {
+            format!("the columns are `{found}`, they must be `index,mid,display_name`")
+        })?;
         let (mut names, mut labels) = (Vec::new(), HashMap::new());
-        for row in rows.records() {
-            let row = row.map_err(|error| csv_line(path, &error))?;
-            let number = row.position().map_or(0, csv::Position::line);
+        for (line, [index, mid, name]) in rows {
             let count = names.len();
-            if row[0].trim() != count.to_string() || count == MOST_CLASSES {
-                let reason = format!("the index is `{}`, {count} is expected there", &row[0]);
-                return Err(line(path, number, reason));
+            if index != count.to_string() || count == MOST_CLASSES {
+                let reason = format!("the index is `{index}`, {count} is expected there");
+                return Err(line_error(path, line, reason));
             }
-            if labels.insert(row[1].to_owned(), count as u16).is_some() {
-                let reason = format!("the mid `{}` is there twice", &row[1]);
-                return Err(line(path, number, reason));
+            if labels.insert(mid.clone(), count as u16).is_some() {
+                let reason = format!("the mid `{mid}` is there twice");
+                return Err(line_error(path, line, reason));
             }
-            names.push(row[2].to_owned());
+            names.push(name);
         }
         if names.is_empty() {
             let path = path.to_owned();
@@ -94,18 +88,16 @@ impl AudioSetFiles {
             name: names.join(" or "),
             looked_in: looked_in.to_vec(),
         };
+        let classes = first_file(folders.iter().map(|folder| folder.join(CLASS_LIST)))?;
         let folder = folders
             .iter()
-            .find(|folder| folder.join(CLASS_LIST).is_file());
+            .find(|folder| classes.as_deref().and_then(Path::parent) == Some(folder.as_path()));
         let folder = folder.ok_or_else(|| missing(&[CLASS_LIST], &folders))?;
-        let first = |names: &[&str]| {
-            let paths = names.iter().map(|name| folder.join(name));
-            paths.into_iter().find(|path| path.is_file())
-        };
+        let first = |names: &[&str]| first_file(names.iter().map(|name| folder.join(name)));
         let here = std::slice::from_ref(folder);
-        let (train, validation) = match (first(&TRAIN_LISTS), first(&[ONLY_LIST])) {
+        let (train, validation) = match (first(&TRAIN_LISTS)?, first(&[ONLY_LIST])?) {
             (Some(train), _) => {
-                let list = first(&VALIDATION_LISTS);
+                let list = first(&VALIDATION_LISTS)?;
                 (
                     train,
                     Some(list.ok_or_else(|| missing(&VALIDATION_LISTS, here))?),
@@ -178,10 +170,10 @@ impl AudioSetFiles {
         let mut clips = Vec::new();
         for row in read_rows(list)? {
             let labels = row.labels(list, classes)?;
-            let mut paths = folders
+            let paths = folders
                 .iter()
                 .flat_map(|folder| row.files.iter().map(|file| folder.join(file)));
-            match (paths.find(|path| path.is_file()), damaged) {
+            match (first_file(paths)?, damaged) {
                 (Some(path), _) => clips.push(Clip { path, labels }),
                 (None, damaged) => {
                     let error = AudioError::NoClip {
@@ -239,8 +231,10 @@ impl Row {
 }
 
 fn read_rows(list: &Path) -> Result<Vec<Row>, DataError> {
-    let text = read_list(list)?;
-    let rows = match text.starts_with('#') {
+    let text = read_text_file(list)?;
+    // A spreadsheet puts quotes around a comment that has commas.
+    let first = text.trim_start().trim_start_matches('"');
+    let rows = match first.starts_with('#') {
         true => segments(list, &text)?,
         false => files_and_labels(list, &text)?,
     };
@@ -254,30 +248,36 @@ fn read_rows(list: &Path) -> Result<Vec<Row>, DataError> {
     Ok(rows)
 }
 
-/// Lines `YTID, start, end, "mid,mid,…"`. A CSV reader takes the quotes after a space for letters, so the line is cut
-/// here.
+/// Rows `YTID, start, end, "mid,mid,…"`. The publishers put a space before the quote, so that a CSV reader takes it for
+/// a letter and every mid for a field; a program that wrote the list again may have quoted them all.
 fn segments(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
-    let mut rows = Vec::new();
-    for (index, content) in text.lines().enumerate() {
-        if content.starts_with('#') || content.trim().is_empty() {
+    let mut segments = Vec::new();
+    for row in rows(list, text, Some(b'#'))? {
+        let fields: Vec<&str> = row.fields.iter().collect();
+        if fields[0].starts_with('#') {
             continue;
         }
-        let number = index as u64 + 1;
-        let fields: Vec<&str> = content.splitn(4, ',').map(str::trim).collect();
-        let times = fields.get(1).zip(fields.get(2));
-        let seconds = times.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-        let (&[id, start, end, mids], Some((from, to))) = (&fields[..], seconds) else {
-            let reason = format!("found `{content}`, expected `YTID, start, end, \"mid,mid\"`");
-            return Err(line(list, number, reason));
+        let segment = match fields[..] {
+            [id, start, end, ref mids @ ..] if !mids.is_empty() => start
+                .parse()
+                .ok()
+                .zip(end.parse().ok())
+                .map(|seconds| (id, (start, end), seconds, mids)),
+            _ => None,
         };
-        rows.push(Row {
-            line: number,
+        let Some((id, times, seconds, mids)) = segment else {
+            let found = fields.join(",");
+            let reason = format!("found `{found}`, expected `YTID, start, end, \"mid,mid\"`");
+            return Err(line_error(list, row.line, reason));
+        };
+        segments.push(Row {
+            line: row.line,
             clip: id.to_owned(),
-            files: segment_files(id, (start, end), (from, to)),
-            mids: split_mids(mids.trim_matches('"')),
+            files: segment_files(id, times, seconds),
+            mids: split_mids(&mids.join(",")),
         });
     }
-    Ok(rows)
+    Ok(segments)
 }
 
 fn segment_files(id: &str, (start, end): (&str, &str), (from, to): (f64, f64)) -> Vec<String> {
@@ -295,51 +295,25 @@ fn segment_files(id: &str, (start, end): (&str, &str), (from, to): (f64, f64)) -
 
 /// Columns `file` and `labels`.
 fn files_and_labels(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| csv_line(list, &error))?;
-    if header != ["file", "labels"].as_slice() {
-        let found = header.iter().collect::<Vec<_>>().join(",");
-        let reason = format!(
+    let rows = columns(list, text, ["file", "labels"], |found| {
+        format!(
             "starts with `{found}`; it must start with the columns `file,labels`, or with a comment (#) \
              as the publishers' lists of segments do"
-        );
-        return Err(line(list, 1, reason));
-    }
-    let mut rows = Vec::new();
-    for row in reader.records() {
-        let row = row.map_err(|error| csv_line(list, &error))?;
-        rows.push(Row {
-            line: row.position().map_or(0, csv::Position::line),
-            clip: row[0].to_owned(),
-            files: vec![row[0].to_owned()],
-            mids: split_mids(&row[1]),
-        });
-    }
-    Ok(rows)
+        )
+    })?;
+    let row = |(line, [file, labels]): (u64, [String; 2])| Row {
+        line,
+        clip: file.clone(),
+        files: vec![file],
+        mids: split_mids(&labels),
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 fn split_mids(text: &str) -> Vec<String> {
-    let mids = text.split(',').map(|mid| mid.trim().to_owned());
-    mids.filter(|mid| !mid.is_empty()).collect()
-}
-
-fn read_list(path: &Path) -> Result<String, DataError> {
-    fs::read_to_string(path).map_err(|source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn csv_line(path: &Path, error: &csv::Error) -> DataError {
-    let number = error.position().map_or(1, csv::Position::line);
-    line(path, number, error.to_string())
-}
-
-fn line(path: &Path, line: u64, reason: String) -> DataError {
-    AudioError::Line {
-        path: path.to_owned(),
-        line,
-        reason,
-    }
-    .into()
+    let around = |letter: char| letter == '"' || letter.is_whitespace();
+    let mids = text.split(',').map(|mid| mid.trim_matches(around));
+    mids.filter(|mid| !mid.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

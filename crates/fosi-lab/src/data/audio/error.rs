@@ -4,23 +4,22 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::wav::{HIGHEST_RATE, LOWEST_RATE};
+use super::wav::{HIGHEST_RATE, LOWEST_RATE, WavError};
 
 /// Sound that cannot be used; the message names the file, what was found and what is allowed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AudioError {
-    /// The decoder refused the file.
+    /// Another format, a file that ends too early, or samples of a kind that isn't read.
     #[error(
-        "{} is no whole WAV file: {source}; allowed is uncompressed PCM of 8, 16, 24 or 32 bits or 32-bit floats; \
-         fetch or convert it again, or skip damaged files",
+        "{} can't be read as a WAV file: {source}; fetch or convert it again, or skip damaged files",
         path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The decoder's reason.
-        source: hound::Error,
+        /// What is wrong.
+        source: WavError,
     },
     /// A rate at which nobody records sound.
     #[error(

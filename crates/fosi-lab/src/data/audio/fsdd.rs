@@ -111,7 +111,9 @@ fn wav_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// What the name `{digit}_{speaker}_{index}.wav` says.
 fn parse(path: &Path) -> Option<Recording> {
-    let (digit, rest) = path.file_stem()?.to_str()?.split_once('_')?;
+    // A speaker's name need not be UTF-8; the path keeps it.
+    let stem = path.file_stem()?.to_string_lossy();
+    let (digit, rest) = stem.split_once('_')?;
     let (speaker, index) = rest.rsplit_once('_')?;
     let index = index.parse().ok()?;
     let &[digit @ b'0'..=b'9'] = digit.as_bytes() else {

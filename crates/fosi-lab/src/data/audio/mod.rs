@@ -7,6 +7,7 @@ mod fsdd;
 mod log_mel;
 mod mel;
 mod resample;
+mod table;
 mod wav;
 
 use super::error::list;
@@ -19,4 +20,4 @@ pub use fsdd::{Recording, fsdd, fsdd_recordings};
 pub use log_mel::{BANDS, FRAMES, LogMel, PATCH_SAMPLES, RATE};
 pub use mel::MelFilters;
 pub use resample::resample;
-pub use wav::{Sound, read_wav};
+pub use wav::{Sound, WavError, read_wav};

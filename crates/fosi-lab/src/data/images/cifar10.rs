@@ -1,9 +1,9 @@
 //! CIFAR-10's binary version (Krizhevsky 2009): six files of records, each a label and 3×32×32 pixels.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, ImageSplit, Images, ImagesError};
+use super::{DataError, ImageSplit, Images, ImagesError, first_file, read_file};
 
 const SIDE: usize = 32;
 const CHANNELS: usize = 3;
@@ -41,12 +41,17 @@ pub struct CifarFiles {
 
 impl CifarFiles {
     /// The first of `directory` and `directory/cifar-10-batches-bin` that holds one of the files.
-    pub fn find(directory: &Path) -> Option<Self> {
-        let folders = [directory.to_owned(), directory.join("cifar-10-batches-bin")];
-        folders
-            .into_iter()
-            .map(|directory| Self { directory })
-            .find(|files| files.paths().any(|path| path.is_file()))
+    ///
+    /// # Errors
+    /// [`DataError::Read`] where the system doesn't tell.
+    pub fn find(directory: &Path) -> Result<Option<Self>, DataError> {
+        for directory in [directory.to_owned(), directory.join("cifar-10-batches-bin")] {
+            let files = Self { directory };
+            if first_file(files.paths())?.is_some() {
+                return Ok(Some(files));
+            }
+        }
+        Ok(None)
     }
 
     /// The folder that holds them.
@@ -106,15 +111,11 @@ impl CifarFiles {
 /// # Errors
 /// [`DataError`] with the file's name when it is missing, empty, ends inside a record or has a label that is no class.
 pub fn read_cifar10_file(path: &Path) -> Result<Images, DataError> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => ImagesError::MissingBatch {
-            path: path.to_owned(),
+    let bytes = read_file(path).map_err(|error| match error {
+        DataError::Read { path, source } if source.kind() == ErrorKind::NotFound => {
+            ImagesError::MissingBatch { path }.into()
         }
-        .into(),
-        _ => DataError::Read {
-            path: path.to_owned(),
-            source,
-        },
+        other => other,
     })?;
     if bytes.is_empty() {
         return Err(DataError::Empty {

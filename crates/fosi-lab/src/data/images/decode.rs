@@ -1,13 +1,12 @@
 //! One image file, decoded to red, green and blue planes.
 
-use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{DataError, ImagesError};
+use super::{DataError, ImagesError, read_file};
 
 /// Most bytes of pixels that one byte of file can stand for: DEFLATE's limit for PNG. JPEG needs at least a bit for
 /// each component's block (so at most 1,024).
@@ -28,10 +27,7 @@ pub(super) struct Planes {
 ///
 /// Memory is bounded by a multiple of the file's length, whatever its header claims.
 pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes, DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = read_file(path)?;
     let damaged = |source: image::ImageError| ImagesError::Damaged {
         path: path.to_owned(),
         source,
@@ -40,7 +36,7 @@ pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes
         .with_guessed_format()
         .map_err(|source| damaged(source.into()))?;
     // The decoder fills what is missing with grey and calls it success.
-    if reader.format() == Some(ImageFormat::Jpeg) && !has_end_marker(&bytes) {
+    if reader.format() == Some(ImageFormat::Jpeg) && !reaches_end(&bytes) {
         return Err(ImagesError::CutJpeg {
             path: path.to_owned(),
         }
@@ -75,13 +71,34 @@ pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes
     })
 }
 
-/// Whether an end-of-image marker follows the last start of a scan. Neither marker can occur inside compressed data,
-/// and a thumbnail in the header has both before the picture's own scan.
-fn has_end_marker(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
-        (Some(scan), Some(end)) => end > scan,
-        // Without a scan the decoder itself refuses.
-        (scan, _) => scan.is_none(),
+/// Whether a JPEG's markers lead to its end-of-image marker; what follows that, such as a camera's own data, is no part
+/// of the picture.
+///
+/// A segment states its length, so that a thumbnail's markers inside it are passed over. The compressed data after a
+/// start of scan goes on up to the next marker other than a restart (ITU-T T.81, B.1.1).
+fn reaches_end(bytes: &[u8]) -> bool {
+    const START_OF_IMAGE: u8 = 0xd8;
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut at = 0;
+    while let Some((marker, after)) = next_marker(bytes, at) {
+        at = match marker {
+            END_OF_IMAGE => return true,
+            // Markers without a segment: temporary use, restarts, and a start of image.
+            0x01 | 0xd0..=START_OF_IMAGE => after,
+            _ => match bytes.get(after..after + 2) {
+                Some(length) => after + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                None => return false,
+            },
+        };
     }
+    false
+}
+
+/// The next marker from `at` on, and the position after it. 0xff followed by 0 is a byte of compressed data, by 0xff
+/// padding.
+fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let rest = bytes.get(at..)?;
+    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff);
+    let found = at + rest.windows(2).position(is_marker)?;
+    Some((bytes[found + 1], found + 2))
 }

@@ -1,6 +1,7 @@
 //! Class folders: `train/CLASS/IMAGE` and `test/CLASS/IMAGE`, with JPEG and PNG files.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,10 @@ pub fn class_folders(
     let train = classes(directory, "train")?;
     let test = classes(directory, "test")?;
     if train != test {
-        let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect();
+        let only = |a: &BTreeSet<OsString>, b: &BTreeSet<OsString>| {
+            let names = a.difference(b);
+            names.map(|name| name.to_string_lossy().into()).collect()
+        };
         return Err(ImagesError::ClassesDiffer {
             directory: directory.to_owned(),
             only_train: only(&train, &test),
@@ -42,7 +46,7 @@ pub fn class_folders(
         .into());
     }
     let mut reader = Reader {
-        class_names: train.into_iter().collect(),
+        classes: train.into_iter().collect(),
         size,
         expected: size,
         damaged,
@@ -58,7 +62,7 @@ pub fn class_folders(
 }
 
 /// Names of the folders in `directory/part`.
-fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<String>, DataError> {
+fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<OsString>, DataError> {
     let path = directory.join(part);
     if !path.is_dir() {
         return Err(ImagesError::NoPart {
@@ -68,7 +72,7 @@ fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<String>, Dat
         .into());
     }
     let folders = entries(&path)?.into_iter().filter(|path| path.is_dir());
-    let names: BTreeSet<String> = folders.map(|path| file_name(&path)).collect();
+    let names: BTreeSet<OsString> = folders.map(|path| file_name(&path)).collect();
     match names.len() {
         1..=MOST_CLASSES => Ok(names),
         found => Err(ImagesError::ClassCount { path, found }.into()),
@@ -77,7 +81,8 @@ fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<String>, Dat
 
 /// Reads both parts, which must have one size.
 struct Reader {
-    class_names: Vec<String>,
+    /// Names of the classes' folders, which need not be UTF-8.
+    classes: Vec<OsString>,
     /// What to scale to.
     size: Option<(usize, usize)>,
     /// What images must have: `size`, else what the first image had.
@@ -89,8 +94,8 @@ struct Reader {
 impl Reader {
     fn read(&mut self, part: &Path) -> Result<Images, DataError> {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for label in 0..self.class_names.len() {
-            let folder = part.join(&self.class_names[label]);
+        for label in 0..self.classes.len() {
+            let folder = part.join(&self.classes[label]);
             let before = labels.len();
             let size = self.size;
             let decoded: Vec<Result<Planes, DataError>> = entries(&folder)?
@@ -114,7 +119,11 @@ impl Reader {
             channels: CHANNELS,
             pixels,
             labels,
-            class_names: self.class_names.clone(),
+            class_names: self
+                .classes
+                .iter()
+                .map(|name| name.to_string_lossy().into())
+                .collect(),
         })
     }
 
@@ -148,13 +157,13 @@ impl Reader {
 fn decode_named(path: &Path, size: Option<(usize, usize)>) -> Result<Planes, DataError> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let is_image = extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()));
-    if is_image && path.is_file() {
-        return decode(path, size);
+    match is_image {
+        true => decode(path, size),
+        false => Err(ImagesError::NotAnImage {
+            path: path.to_owned(),
+        }
+        .into()),
     }
-    Err(ImagesError::NotAnImage {
-        path: path.to_owned(),
-    }
-    .into())
 }
 
 /// What lies in a folder and isn't hidden, in the order of the names.
@@ -166,7 +175,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(read_error)? {
         let path = entry.map_err(read_error)?.path();
-        if !file_name(&path).starts_with('.') {
+        if !file_name(&path).as_encoded_bytes().starts_with(b".") {
             paths.push(path);
         }
     }
@@ -174,9 +183,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(paths)
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+fn file_name(path: &Path) -> OsString {
+    path.file_name().unwrap_or_default().to_owned()
 }

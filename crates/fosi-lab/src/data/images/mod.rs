@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::DataError;
+use super::file::{first_file, read_file};
 
 pub use cifar10::{CIFAR10_CLASSES, CifarFiles, read_cifar10_file};
 pub use error::ImagesError;
@@ -174,7 +175,7 @@ pub fn colour_images(
     size: Option<(usize, usize)>,
     damaged: Damaged,
 ) -> Result<ImageSplit, DataError> {
-    if let Some(files) = CifarFiles::find(directory) {
+    if let Some(files) = CifarFiles::find(directory)? {
         let split = files.read()?;
         return Ok(match size {
             Some(size) if size != (split.train.width, split.train.height) => ImageSplit {

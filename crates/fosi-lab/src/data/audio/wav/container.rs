@@ -1,0 +1,216 @@
+//! The container of a WAV file: RIFF chunks, of which `fmt ` says how samples are stored and `data` holds them.
+//!
+//! Sources: Microsoft and IBM, *Multimedia Programming Interface and Data Specifications 1.0* (1991); Microsoft,
+//! *Multiple Channel Audio Data and WAVE Files* (2001), for `WAVE_FORMAT_EXTENSIBLE`.
+
+use super::WavError;
+
+/// The tag under which the format proper follows as a sub-format.
+const EXTENSIBLE: u16 = 0xfffe;
+const INTEGER: u16 = 1;
+const FLOAT: u16 = 3;
+/// Bytes of the oldest `fmt ` chunk.
+const FORMAT: usize = 16;
+/// Bytes of the extensible one.
+const EXTENSIBLE_FORMAT: usize = 40;
+/// What follows the tag in the GUID of a registered sub-format.
+const REGISTERED: [u8; 14] = [
+    0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xaa, 0x00, 0x38, 0x9b, 0x71,
+];
+/// The length that SoX gives samples where it can't go back to write theirs; it rounds it down to whole frames.
+const SOX_STREAM: u32 = 0x7fff_f000;
+/// The same of ALSA's `arecord`, which doesn't round.
+const ARECORD_STREAM: u32 = 0x7fff_ff00;
+
+/// How a sample is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Little-endian two's complement, one byte: unsigned around 128. Fewer valid bits than stored are the upper ones.
+    Integer,
+    /// IEEE 754, little-endian.
+    Float,
+}
+
+/// What `fmt ` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    pub encoding: Encoding,
+    pub channels: u16,
+    /// Frames a second.
+    pub rate: u32,
+    /// Bytes that a sample takes: 1 to 4, of floats 4 or 8.
+    pub sample_bytes: usize,
+}
+
+/// A WAV file's format and its samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Container<'a> {
+    pub format: Format,
+    /// Whole frames.
+    pub data: &'a [u8],
+}
+
+impl<'a> Container<'a> {
+    /// Finds format and samples among a file's chunks.
+    ///
+    /// The length that `RIFF` states decides nothing where chunks have theirs: many writers leave it wrong.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, WavError> {
+        let Some((b"RIFF", riff_length, b"WAVE")) = bytes
+            .first_chunk::<12>()
+            .map(|header| (&header[..4], u32_at(header, 4), &header[8..]))
+        else {
+            let found = bytes[..bytes.len().min(12)].to_vec();
+            return Err(WavError::NotWav { found });
+        };
+        let mut format = None;
+        let mut at = 12;
+        while let Some(header) = bytes.get(at..at + 8) {
+            let (id, length) = (&header[..4], u32_at(header, 4));
+            let content = &bytes[at + 8..];
+            if id == b"data" {
+                let format: Format = format.ok_or(WavError::Lacking { id: "fmt " })?;
+                let streamed = is_streamed(length, riff_length, bytes.len(), format.frame_bytes());
+                let data = match streamed {
+                    true => whole_frames(content, format.frame_bytes()),
+                    false => samples(content, length, format.frame_bytes())?,
+                };
+                return Ok(Self { format, data });
+            }
+            let (content, after) = split_chunk(id, length, content)?;
+            if id == b"fmt " {
+                format = Some(Format::read(content)?);
+            }
+            at = bytes.len() - after.len();
+        }
+        let id = format.map_or("fmt ", |_| "data");
+        Err(WavError::Lacking { id })
+    }
+}
+
+/// A chunk's content, and what follows it.
+fn split_chunk<'a>(
+    id: &[u8],
+    length: u32,
+    bytes: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8]), WavError> {
+    let split = bytes.split_at_checked(length as usize);
+    let (content, after) = split.ok_or_else(|| WavError::Truncated {
+        id: id.escape_ascii().to_string(),
+        expected: length,
+        found: bytes.len(),
+    })?;
+    // A byte follows odd content. Some writers forget it, and the next chunk's name is there.
+    let padding = usize::from(
+        length % 2 == 1
+            && after
+                .first()
+                .is_some_and(|byte| !byte.is_ascii_alphanumeric()),
+    );
+    Ok((content, &after[padding..]))
+}
+
+/// Whether samples go on to the end of the file: their length was never written, as it wasn't known when they began.
+fn is_streamed(length: u32, riff_length: u32, file: usize, frame: usize) -> bool {
+    match length {
+        u32::MAX | ARECORD_STREAM => true,
+        // A file without samples says 0 too, but then it states its own length rightly.
+        0 => u64::from(riff_length) + 8 != file as u64,
+        length => length == SOX_STREAM - SOX_STREAM % frame as u32,
+    }
+}
+
+/// The bytes but for a frame that was begun, or a byte of padding.
+fn whole_frames(bytes: &[u8], frame: usize) -> &[u8] {
+    &bytes[..bytes.len() - bytes.len() % frame]
+}
+
+/// The first `length` bytes, which must be whole frames.
+fn samples(bytes: &[u8], length: u32, frame: usize) -> Result<&[u8], WavError> {
+    let Some(data) = bytes.get(..length as usize) else {
+        return Err(WavError::Truncated {
+            id: "data".to_owned(),
+            expected: length,
+            found: bytes.len(),
+        });
+    };
+    match data.len() % frame {
+        0 => Ok(data),
+        _ => Err(WavError::CutFrame {
+            found: data.len(),
+            frame,
+        }),
+    }
+}
+
+impl Format {
+    /// Bytes of a frame, a sample a channel: at least 1.
+    pub fn frame_bytes(self) -> usize {
+        self.sample_bytes * usize::from(self.channels)
+    }
+
+    /// Reads the content of `fmt `, whose three forms have 16, 18 and 40 bytes; longer ones are cut.
+    fn read(chunk: &[u8]) -> Result<Self, WavError> {
+        require(chunk, FORMAT)?;
+        let (channels, rate) = (u16_at(chunk, 2), u32_at(chunk, 4));
+        let (frame, bits) = (u16_at(chunk, 12), u16_at(chunk, 14));
+        let (tag, valid) = match u16_at(chunk, 0) {
+            EXTENSIBLE => sub_format(chunk)?,
+            tag => (tag, bits),
+        };
+        let encoding = match (tag, bits) {
+            (INTEGER, 1..=32) => Encoding::Integer,
+            (FLOAT, 32 | 64) => Encoding::Float,
+            (tag, bits) => return Err(WavError::Encoding { tag, bits }),
+        };
+        let contradiction = WavError::Frame {
+            frame,
+            channels,
+            bits,
+            valid,
+        };
+        let sample_bytes = frame.checked_div(channels).unwrap_or(0);
+        let fits = sample_bytes * channels == frame && valid.div_ceil(8) <= sample_bytes;
+        let stored = match (encoding, sample_bytes) {
+            // The usual container of 24 bits in memory; others as large are headers gone wrong.
+            (Encoding::Integer, 4) => bits > 16,
+            (Encoding::Integer, 1..=3) => bits.div_ceil(8) == sample_bytes,
+            (Encoding::Float, 4 | 8) => bits == 8 * sample_bytes,
+            _ => false,
+        };
+        if channels == 0 || !fits || !stored {
+            return Err(contradiction);
+        }
+        Ok(Self {
+            encoding,
+            channels,
+            rate,
+            sample_bytes: usize::from(sample_bytes),
+        })
+    }
+}
+
+/// Tag and valid bits of an extensible format. The size that it states of itself is passed over: the chunk has one.
+fn sub_format(chunk: &[u8]) -> Result<(u16, u16), WavError> {
+    require(chunk, EXTENSIBLE_FORMAT)?;
+    if chunk[26..EXTENSIBLE_FORMAT] != REGISTERED {
+        let mut found = [0; 16];
+        found.copy_from_slice(&chunk[24..EXTENSIBLE_FORMAT]);
+        return Err(WavError::SubFormat { found });
+    }
+    Ok((u16_at(chunk, 24), u16_at(chunk, 18)))
+}
+
+fn require(chunk: &[u8], expected: usize) -> Result<(), WavError> {
+    match chunk.len() {
+        found if found < expected => Err(WavError::ShortFormat { found, expected }),
+        _ => Ok(()),
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
