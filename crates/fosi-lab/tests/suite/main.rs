@@ -11,6 +11,7 @@ mod command_line;
 mod corpus;
 mod idx;
 mod images;
+mod interrupts;
 mod kill;
 mod log_mel;
 mod models;
