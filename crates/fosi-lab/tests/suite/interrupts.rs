@@ -234,7 +234,7 @@ fn every_preparation_looks_at_the_interrupt() {
 }
 
 /// `fosi quadratic spectrum`, interrupted after as many pieces.
-fn quadratic(out: &Path, after: u64) -> Result<i32, CommandError> {
+fn quadratic(out: &Path, after: u64) -> Result<i32, Box<CommandError>> {
     let out = out.to_str().unwrap();
     let line = [
         "fosi",
@@ -259,14 +259,14 @@ fn quadratic(out: &Path, after: u64) -> Result<i32, CommandError> {
             }
         })
     };
-    commands::quadratic(&command, &progress, &interrupt, &mut Vec::new())
+    commands::quadratic(&command, &progress, &interrupt, &mut Vec::new()).map_err(Box::new)
 }
 
 #[test]
 fn interrupted_quadratics_go_on_where_they_were() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let error = quadratic(folders[0].path(), 2).unwrap_err();
-    let CommandError::Interrupted { done, part, .. } = &error else {
+    let CommandError::Interrupted { done, part, .. } = &*error else {
         panic!("{error}")
     };
     assert!((2..10).contains(done), "{error}");
