@@ -390,7 +390,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             && let Some(v) = self.first_eigenvector()
         {
             for loss in losses {
-                batch_curvatures.push(self.curvature_along(v.borrow(), module, &twin, loss)?);
+                batch_curvatures.push(self.curvature_along(v.borrow(), &twin, loss)?);
                 gradients += 2;
             }
         }
@@ -413,7 +413,6 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     fn curvature_along<M: Module>(
         &self,
         v: &S::Vector,
-        module: &M,
         twin: &Twin<M>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<f64, OptimizerError> {

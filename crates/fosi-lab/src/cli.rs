@@ -135,9 +135,15 @@ pub struct QuadraticCommand {
     /// Folder for data and figures; files of the same names are replaced
     #[arg(long, value_name = "DIR", default_value = "quadratic")]
     pub out: PathBuf,
-    /// Random bases over which medians are taken where an optimizer sees eigenvectors (Adam)
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = bases)]
-    pub bases: u64,
+    /// Random bases over which medians are taken where an optimizer sees eigenvectors (Adam): of spectrum, grid, rates
+    /// [default: 10]
+    #[arg(long, value_name = "N", value_parser = bases)]
+    pub bases: Option<u64>,
+}
+
+impl QuadraticCommand {
+    /// Bases of an experiment that is told nothing.
+    pub const BASES: u64 = 10;
 }
 
 fn bases(text: &str) -> Result<u64, String> {
@@ -160,6 +166,13 @@ pub enum Experiment {
     Illustrate,
     /// All of them
     All,
+}
+
+impl Experiment {
+    /// Whether one of its optimizers sees eigenvectors, so that it runs in several bases.
+    pub fn has_bases(self) -> bool {
+        !matches!(self, Self::Condition | Self::Illustrate)
+    }
 }
 
 #[cfg(test)]

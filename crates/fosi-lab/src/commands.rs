@@ -1,7 +1,11 @@
 //! What each command does, from the command line to the exit status.
 
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -11,16 +15,17 @@ use crate::cli::{
 };
 use crate::config::{ConfigError, TaskName, TrainConfig, TrainOptions};
 use crate::curves::{Curves, paper_figures};
-use crate::data::{Finding, State, check};
+use crate::data::{Batches, Finding, State, check};
 use crate::interrupt::{self, Interrupt};
 use crate::plot::{Figure, PlotError, to_png, to_svg};
-use crate::quadratic::{Report, Tick, condition, grid, illustrate, rates, spectrum};
+use crate::quadratic::{Pieces, Report, Tick, condition, grid, illustrate, rates, spectrum};
 use crate::runs::{
-    Checkpoint, Failure, Run, RunError, RunFolder, RunStatus, check_folder, read_runs, replace_file,
+    Checkpoint, Failure, Run, RunError, RunFolder, RunLock, RunStatus, check_writable, read_runs,
+    replace_file,
 };
 use crate::summary::{PaperTables, render, summarize};
-use crate::tasks::TaskError;
-use crate::train::{self, Observer, Workbench};
+use crate::tasks::{Opening, TaskError};
+use crate::train::{self, Observer, StepError, Workbench};
 
 /// Real pixels of a PNG to a nominal one.
 const PNG_RESOLUTION: u32 = 2;
@@ -38,6 +43,9 @@ pub enum CommandError {
     /// A run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// What a dry run measures.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// A figure.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -67,6 +75,26 @@ pub enum CommandError {
         /// The run's folder.
         run: PathBuf,
     },
+    /// The user ended an experiment on quadratics.
+    #[error(
+        "interrupted in {name}: {done} of {ticks} pieces are kept in {}, and the same command goes on there",
+        part.display()
+    )]
+    Interrupted {
+        /// The experiment.
+        name: &'static str,
+        /// Pieces done.
+        done: usize,
+        /// Pieces in all.
+        ticks: u64,
+        /// Where they are kept.
+        part: PathBuf,
+    },
+    /// `--bases` for an experiment that depends on no basis.
+    #[error(
+        "--bases has no effect: it is for spectrum, grid, rates and all, whose Adam sees eigenvectors; leave it out"
+    )]
+    NoBases,
     /// Nothing to draw.
     #[error("no run has finished an epoch: there is nothing to draw")]
     NoEpoch,
@@ -79,21 +107,26 @@ impl CommandError {
     /// 2 where what the user gave is at fault, 1 where the machine is.
     pub fn exit_status(&self) -> i32 {
         match self {
-            Self::Task(TaskError::Other(_)) => 1,
+            Self::Task(TaskError::Interrupted { .. }) | Self::Interrupted { .. } => {
+                interrupt::EXIT_STATUS
+            }
+            Self::Task(TaskError::Other(_) | TaskError::Folder(RunError::Write { .. })) => 1,
             Self::Config(_)
             | Self::Task(_)
             | Self::DifferentData { .. }
+            | Self::NoBases
             | Self::NoEpoch
             | Self::ChangedData { .. } => 2,
-            Self::Run(RunError::Write { .. }) => 1,
+            Self::Run(RunError::Write { .. } | RunError::Lock { .. }) => 1,
             Self::Run(_) => 2,
-            Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) => 1,
+            Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
         }
     }
 }
 
 /// Reads the data and sets up the model that a configuration asks for.
-pub type MakeWorkbench<'a> = dyn Fn(&TrainConfig) -> Result<Box<dyn Workbench>, TaskError> + 'a;
+pub type MakeWorkbench<'a> =
+    dyn Fn(&TrainConfig, Opening) -> Result<Box<dyn Workbench>, TaskError> + 'a;
 
 /// `fosi train`: checks everything, trains, writes the run's folder, prints the table. The exit status: 0; 1 when no
 /// optimizer came to the end; [`interrupt::EXIT_STATUS`] after Ctrl-C.
@@ -115,14 +148,17 @@ pub fn train(
         None => None,
     };
     let config = settings(command, file.as_ref())?;
-    let name = config
-        .name
-        .clone()
-        .unwrap_or_else(|| Run::default_name(&config));
     if !command.dry_run {
-        RunFolder::check_free(&config.out, &name)?;
+        match &config.name {
+            Some(name) => RunFolder::check_free(&config.out, name)?,
+            None => check_writable(&config.out)?,
+        }
     }
-    let workbench = make_workbench(&config)?;
+    let opening = match command.dry_run {
+        true => Opening::Outline,
+        false => Opening::Whole,
+    };
+    let workbench = make_workbench(&config, opening)?;
     let data = workbench.data();
     config
         .check_against(data.train)
@@ -132,14 +168,23 @@ pub fn train(
         })?;
 
     if command.dry_run {
-        write!(out, "{}", config.describe(&workbench.model(), &data))?;
-        for note in workbench.notes() {
+        let gradient = workbench.gradient_cost()?;
+        write!(
+            out,
+            "{}",
+            config.describe(&workbench.model(), &data, gradient)
+        )?;
+        let steps = Batches::new(data.train, config.batch, 0).per_epoch();
+        for note in workbench.notes().into_iter().chain(config.idle_note(steps)) {
             writeln!(out, "{note}.")?;
         }
         return Ok(0);
     }
 
-    let mut folder = RunFolder::create(&config.out, &name)?;
+    let mut folder = match &config.name {
+        Some(name) => RunFolder::create(&config.out, name)?,
+        None => RunFolder::create_numbered(&config.out, &Run::default_name(&config))?,
+    };
     let run = train::run(
         workbench.as_ref(),
         &config,
@@ -150,23 +195,18 @@ pub fn train(
     report(&run, folder.path(), interrupt, out)
 }
 
-/// The settings of a command, with its file. What the file alone would be refused for is reported as the file's.
+/// The settings of a command, with its file.
 fn settings(
     command: &TrainCommand,
     file: Option<&(&Path, TrainOptions)>,
 ) -> Result<TrainConfig, ConfigError> {
     let task = command.task.unwrap_or(TaskName::Lr);
-    let Some((path, options)) = file else {
-        return TrainConfig::resolve(task, std::slice::from_ref(&command.options));
-    };
-    let layers = [options.clone(), command.options.clone()];
-    TrainConfig::resolve(task, &layers).map_err(|error| {
-        let alone = TrainConfig::resolve(task, &layers[..1]);
-        match alone.is_err_and(|own| own.to_string() == error.to_string()) {
-            true => error.in_file(path),
-            false => error,
+    match file {
+        Some((path, options)) => {
+            TrainConfig::resolve_with_file(task, (path, options), &command.options)
         }
-    })
+        None => TrainConfig::resolve(task, std::slice::from_ref(&command.options)),
+    }
 }
 
 /// `fosi train --resume`: goes on with a run that was cut off or interrupted. A finished one is only reported.
@@ -182,13 +222,19 @@ fn resume(
         writeln!(out, "The run in {} is finished.", folder.display())?;
         return report(&Run::read(folder)?, folder, interrupt, out);
     }
-    let workbench = make_workbench(&old.config)?;
-    if (workbench.data(), workbench.model()) != (old.data.clone(), old.model.clone()) {
+    let lock = RunLock::take(folder)?;
+    // Until the lock was taken, its owner may have finished the run.
+    let old = Run::read_record(folder)?;
+    if old.status == RunStatus::Finished {
+        return resume(folder, make_workbench, observer, interrupt, out);
+    }
+    let workbench = make_workbench(&old.config, Opening::Whole)?;
+    if !workbench.data().is_same_as(&old.data) || workbench.model() != old.model {
         return Err(CommandError::ChangedData {
             run: folder.to_owned(),
         });
     }
-    let run = train::resume(workbench.as_ref(), folder, observer, interrupt)?;
+    let run = train::resume(workbench.as_ref(), lock, observer, interrupt)?;
     report(&run, folder, interrupt, out)
 }
 
@@ -221,13 +267,13 @@ pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, Com
     let runs = read_runs(&command.runs)?;
     let different = runs
         .iter()
-        .find(|run| run.record.data != runs[0].record.data);
+        .find(|run| !run.record.data.is_same_as(&runs[0].record.data));
     if let Some(other) = different {
         return Err(CommandError::DifferentData {
             first: runs[0].record.name.clone(),
-            first_data: runs[0].record.data.name.clone(),
+            first_data: runs[0].record.data.identity(),
             other: other.record.name.clone(),
-            other_data: other.record.data.name.clone(),
+            other_data: other.record.data.identity(),
         });
     }
     writeln!(out, "{}", render(&summarize(&runs)))?;
@@ -289,7 +335,7 @@ pub fn data(command: &DataCommand, out: &mut dyn Write) -> Result<i32, CommandEr
 }
 
 fn make_folder(folder: &Path) -> Result<(), RunError> {
-    check_folder(folder)?;
+    check_writable(folder)?;
     std::fs::create_dir_all(folder).map_err(|source| RunError::Write {
         path: folder.to_owned(),
         source,
@@ -315,9 +361,14 @@ pub type MakeTick<'a> = dyn Fn(&'static str, u64) -> Box<Tick<'static>> + 'a;
 pub fn quadratic(
     command: &QuadraticCommand,
     progress: &MakeTick,
+    interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     let folder = &command.out;
+    let bases = match (command.bases, command.experiment.has_bases()) {
+        (Some(_), false) => return Err(CommandError::NoBases),
+        (given, _) => given.unwrap_or(QuadraticCommand::BASES),
+    };
     make_folder(folder)?;
     let all = [
         Experiment::Illustrate,
@@ -331,7 +382,7 @@ pub fn quadratic(
         one => std::slice::from_ref(one),
     };
     for (index, experiment) in chosen.iter().enumerate() {
-        let report = run_quadratic(*experiment, command.bases, progress)?;
+        let report = run_quadratic(*experiment, bases, folder, progress, interrupt)?;
         for (name, text) in &report.tables {
             replace_file(&folder.join(name), text.as_bytes())?;
         }
@@ -345,25 +396,69 @@ pub fn quadratic(
     Ok(0)
 }
 
+/// Between two writes of pieces, and how often the interrupt is looked at.
+const PIECES_PAUSE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Runs an experiment on a thread of its own, so that an interrupt has effect at once: what is done of it then lies in the
+/// folder, for the next start, and the thread is left behind, for the program to end with.
 fn run_quadratic(
     experiment: Experiment,
     bases: u64,
+    folder: &Path,
     progress: &MakeTick,
+    interrupt: &Interrupt,
 ) -> Result<Report, CommandError> {
-    let report = match experiment {
-        Experiment::Spectrum => {
-            spectrum::run(bases, &*progress("spectrum", spectrum::ticks()))?.report()
+    let (name, ticks) = named(experiment);
+    let part = folder.join(format!("{name}.part.json"));
+    let tick = progress(name, ticks);
+    let pieces = Arc::new(Pieces::from_file(&part, bases, tick));
+    let own = Arc::clone(&pieces);
+    let thread = Builder::new()
+        .name(name.to_owned())
+        .spawn(move || report_on(experiment, bases, &own))?;
+    let mut written = Instant::now();
+    while !thread.is_finished() {
+        let interrupted = interrupt.requested();
+        if interrupted || written.elapsed() >= PIECES_PAUSE {
+            let done = pieces.save(&part, bases)?;
+            written = Instant::now();
+            if interrupted {
+                return Err(CommandError::Interrupted {
+                    name,
+                    done,
+                    ticks,
+                    part,
+                });
+            }
         }
-        Experiment::Condition => {
-            condition::run(&*progress("condition", condition::ticks()))?.report()
-        }
-        Experiment::Grid => grid::run(bases, &*progress("grid", grid::ticks()))?.report(),
-        Experiment::Rates => rates::run(bases, &*progress("rates", rates::ticks()))?.report(),
-        Experiment::Illustrate | Experiment::All => {
-            illustrate::run(&*progress("illustrate", illustrate::ticks()))?.report()
-        }
-    };
+        std::thread::sleep(PATIENCE);
+    }
+    let report = thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+    // One too many does no harm.
+    let _ = std::fs::remove_file(&part);
     Ok(report)
+}
+
+/// An experiment's name and number of pieces.
+fn named(experiment: Experiment) -> (&'static str, u64) {
+    match experiment {
+        Experiment::Spectrum => ("spectrum", spectrum::ticks()),
+        Experiment::Condition => ("condition", condition::ticks()),
+        Experiment::Grid => ("grid", grid::ticks()),
+        Experiment::Rates => ("rates", rates::ticks()),
+        Experiment::Illustrate | Experiment::All => ("illustrate", illustrate::ticks()),
+    }
+}
+
+fn report_on(experiment: Experiment, bases: u64, pieces: &Pieces) -> Result<Report, fosi::Error> {
+    Ok(match experiment {
+        Experiment::Spectrum => spectrum::run(bases, pieces)?.report(),
+        Experiment::Condition => condition::run(pieces)?.report(),
+        Experiment::Grid => grid::run(bases, pieces)?.report(),
+        Experiment::Rates => rates::run(bases, pieces)?.report(),
+        Experiment::Illustrate | Experiment::All => illustrate::run(pieces)?.report(),
+    })
 }
 
 /// Whether there was anything to draw.

@@ -9,26 +9,34 @@ use fosi_lab::commands::{self, CommandError};
 use fosi_lab::config::TrainConfig;
 use fosi_lab::interrupt::Interrupt;
 use fosi_lab::progress;
-use fosi_lab::tasks::{self, TaskError};
+use fosi_lab::tasks::{self, Opening, Preparation, TaskError};
 use fosi_lab::train::Workbench;
 
 fn main() {
     let outcome = match Cli::parse().command_or_default() {
-        Command::Train(command) => commands::train(
-            &command,
-            &workbench,
-            progress::on_stderr().as_mut(),
-            &listen(),
-            &mut stdout(),
-        ),
+        Command::Train(command) => {
+            let interrupt = listen("ending after this step; Ctrl-C again ends at once");
+            let open = |config: &TrainConfig, opening| workbench(config, opening, &interrupt);
+            commands::train(
+                &command,
+                &open,
+                progress::on_stderr().as_mut(),
+                &interrupt,
+                &mut stdout(),
+            )
+        }
         Command::Compare(command) => commands::compare(&command, &mut stdout()),
         Command::Table(command) => commands::table(&command, &mut stdout()),
         Command::Figure(command) => commands::figure(&command, &mut stdout()),
         Command::Data(command) => commands::data(&command, &mut stdout()),
         Command::Quadratic(command) => {
-            let progress =
-                |name, ticks| -> Box<dyn Fn() + Sync> { progress::ticks_on_stderr(name, ticks) };
-            commands::quadratic(&command, &progress, &mut stdout())
+            let interrupt = listen("ending; what is done is kept. Ctrl-C again ends at once");
+            commands::quadratic(
+                &command,
+                &progress::ticks_on_stderr,
+                &interrupt,
+                &mut stdout(),
+            )
         }
     };
     exit(outcome.unwrap_or_else(|error| match &error {
@@ -49,17 +57,24 @@ fn say(text: &str) {
 }
 
 /// A system that doesn't let us listen to Ctrl-C lets it end the program, which keeps what was written.
-fn listen() -> Interrupt {
-    let notice = || say("\nending after this step; Ctrl-C again ends at once");
-    Interrupt::on_ctrl_c(notice).unwrap_or_default()
+fn listen(notice: &'static str) -> Interrupt {
+    Interrupt::on_ctrl_c(move || say(&format!("\n{notice}"))).unwrap_or_default()
 }
 
 /// The task's model on the data, with as many threads as the run asks for.
-fn workbench(config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
+fn workbench(
+    config: &TrainConfig,
+    opening: Opening,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Workbench>, TaskError> {
     if let Some(threads) = config.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global()
             .map_err(|e| TaskError::Other(Box::new(e)))?;
     }
-    tasks::open(config)
+    let preparation = Preparation {
+        interrupt,
+        progress: &progress::preparation_on_stderr,
+    };
+    tasks::open(config, opening, &preparation)
 }

@@ -1,12 +1,15 @@
 //! What the user sees while a run goes on: a bar an optimizer, or plain lines where there is no terminal.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::optimizers::OptimizerName;
+use crate::quadratic::Tick;
 use crate::runs::{Failure, MetricsRow, RefreshRecord};
+use crate::tasks::Advance;
 use crate::train::{Observer, Start, StepReport};
 
 /// Watches a run on standard error, with bars where that is a terminal.
@@ -19,13 +22,35 @@ pub fn on_stderr() -> Box<dyn Observer> {
 }
 
 /// A bar on standard error for `ticks` pieces of work; nothing where that is no terminal. Gone when it is dropped.
-pub fn ticks_on_stderr(name: &'static str, ticks: u64) -> Box<dyn Fn() + Sync> {
+pub fn ticks_on_stderr(name: &'static str, ticks: u64) -> Box<Tick<'static>> {
     // The drawing library itself keeps silent where there is no terminal.
     let bar = ProgressBar::new(ticks)
         .with_style(style(TEMPLATE_TICKS))
         .with_prefix(name)
         .with_finish(indicatif::ProgressFinish::AndClear);
     Box::new(move || bar.inc(1))
+}
+
+/// A bar on standard error for `total` pieces of a task's preparation; a line now and then where that is no terminal.
+pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
+    if std::io::stderr().is_terminal() {
+        let bar = ProgressBar::new(total)
+            .with_style(style(TEMPLATE_TICKS))
+            .with_prefix(name)
+            .with_finish(indicatif::ProgressFinish::AndClear);
+        return Box::new(move |pieces| bar.inc(pieces));
+    }
+    let (done, started) = (AtomicU64::new(0), Instant::now());
+    let told = AtomicU64::new(0);
+    Box::new(move |pieces| {
+        let done = pieces + done.fetch_add(pieces, Ordering::Relaxed);
+        let elapsed = started.elapsed();
+        // The first line after a second, then one every few.
+        let line = (elapsed + PAUSE).as_secs().saturating_sub(1) / PAUSE.as_secs();
+        if told.fetch_max(line, Ordering::Relaxed) < line && done < total {
+            let _ = writeln!(std::io::stderr(), "{name}: {done} of {total}");
+        }
+    })
 }
 
 /// The name under which an optimizer's progress appears.
@@ -39,6 +64,8 @@ struct Bars {
     bar: Option<ProgressBar>,
     /// Steps of before a resume.
     taken: u64,
+    /// What the last epoch came to.
+    standing: String,
 }
 
 /// At 80 columns nine are left for the bar itself.
@@ -85,6 +112,7 @@ fn training_bar(start: &Start, target: ProgressDrawTarget) -> ProgressBar {
 impl Observer for Bars {
     fn started(&mut self, start: &Start) {
         self.taken = start.taken;
+        self.standing.clear();
         self.bar = Some(training_bar(start, ProgressDrawTarget::stderr()));
     }
 
@@ -94,9 +122,16 @@ impl Observer for Bars {
         }
     }
 
-    fn epoch(&mut self, row: &MetricsRow) {
+    fn busy(&mut self, with: Option<&'static str>) {
         if let Some(bar) = &self.bar {
-            bar.set_message(short_standing(row));
+            bar.set_message(with.map_or_else(|| self.standing.clone(), str::to_owned));
+        }
+    }
+
+    fn epoch(&mut self, row: &MetricsRow) {
+        self.standing = short_standing(row);
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.standing.clone());
         }
     }
 
@@ -127,10 +162,14 @@ struct Lines<W> {
     start: Option<Start>,
     started: Instant,
     last: Option<Instant>,
+    /// Steps since the start.
+    steps: u64,
 }
 
 /// Between two lines of the same optimizer.
 const PAUSE: Duration = Duration::from_secs(5);
+/// After it a step gets a line too.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 impl<W: Write> Lines<W> {
     fn new(out: W) -> Self {
@@ -139,6 +178,7 @@ impl<W: Write> Lines<W> {
             start: None,
             started: Instant::now(),
             last: None,
+            steps: 0,
         }
     }
 
@@ -153,9 +193,33 @@ impl<W: Write> Observer for Lines<W> {
         self.start = Some(*start);
         self.started = Instant::now();
         self.last = None;
+        self.steps = 0;
     }
 
-    fn stepped(&mut self, _: &StepReport) {}
+    fn busy(&mut self, with: Option<&'static str>) {
+        let silent = self.last.unwrap_or(self.started).elapsed();
+        if let (Some(with), Some(start)) = (with, self.start)
+            && silent >= PAUSE
+        {
+            self.last = Some(Instant::now());
+            let steps = start.taken + self.steps;
+            let name = label(start.optimizer, start.seed);
+            self.line(&format!("{name:24} {with} after step {steps}"));
+        }
+    }
+
+    fn stepped(&mut self, _: &StepReport) {
+        self.steps += 1;
+        let silent = self.last.unwrap_or(self.started).elapsed();
+        if let Some(start) = self.start
+            && silent >= LONG_PAUSE
+        {
+            self.last = Some(Instant::now());
+            let (steps, all) = (start.taken + self.steps, start.steps());
+            let name = label(start.optimizer, start.seed);
+            self.line(&format!("{name:24} step {steps} of {all}"));
+        }
+    }
 
     fn epoch(&mut self, row: &MetricsRow) {
         let Some(start) = self.start else {

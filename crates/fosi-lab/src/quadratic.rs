@@ -16,6 +16,7 @@ pub mod condition;
 mod descent;
 pub mod grid;
 pub mod illustrate;
+mod pieces;
 mod problem;
 pub mod rates;
 mod report;
@@ -23,5 +24,6 @@ pub mod spectrum;
 
 pub use claim::Claim;
 pub use descent::{Descent, OPTIMIZERS, Outcome};
+pub use pieces::Pieces;
 pub use problem::Quadratic;
 pub use report::{Report, Tick};

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use fosi::timing::{OverheadStatus, Timing};
 use thiserror::Error;
 
-use crate::config::{RefreshSchedule, TrainConfig};
+use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{
     Checkpoint, DataDescription, Failure, MetricsRow, ModelDescription, Progress, RefreshOutcome,
-    RefreshRecord, Run, RunError, RunFolder, RunRecord, RunStatus, TraineeState,
+    RefreshRecord, Run, RunError, RunFolder, RunLock, RunRecord, RunStatus, TraineeState, Versions,
 };
 
 /// Data and a model that can be trained on it from the same start by any optimizer.
@@ -28,6 +28,15 @@ pub trait Workbench {
     /// What a reader of the results should know about how data and model came about: times, files left out.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What a gradient on a batch costs in the precision of Hessian-vector products, which an estimation takes one or two
+    /// of a product; measured here and now. `None` where no optimizer takes products.
+    ///
+    /// # Errors
+    /// When it can't be computed.
+    fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
+        Ok(None)
     }
 
     /// A model at its starting point, the same for every optimizer with the same `seed`.
@@ -44,21 +53,22 @@ pub trait Workbench {
 /// A model together with the optimizer that trains it.
 pub trait Trainee {
     /// One optimizer step on the mean loss of each of `batches` (indices of training examples), in their order,
-    /// refreshing the spectrum first where it is due. `stepped` is told of each step, and may end the epoch there.
+    /// refreshing the spectrum first where it is due. `told` is told of each refresh and each step when it happens, and may
+    /// end the epoch after a step.
     ///
     /// # Errors
-    /// When it cannot go on, as with a gradient that isn't finite. A refresh that is refused is no such error: it
-    /// appears in [`take_refreshes`](Self::take_refreshes).
+    /// When it cannot go on, as with a gradient that isn't finite; the trainee is then as before the step, as it is with
+    /// [`StepError::Interrupted`]. A refresh that is refused is no error.
     fn train(
         &mut self,
         batches: &[&[u32]],
-        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+        told: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError>;
 
     /// Mean loss and accuracy over a part of the data at the current parameters.
     ///
     /// # Errors
-    /// When they can't be computed.
+    /// When they can't be computed; [`StepError::Interrupted`].
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError>;
 
     /// Something to look at that shows what the model has learned.
@@ -84,13 +94,21 @@ pub trait Trainee {
     /// What was spent since the start.
     fn cost(&self) -> Cost;
 
-    /// The refreshes since the last call, in order.
-    fn take_refreshes(&mut self) -> Vec<RefreshRecord>;
-
     /// The measured times of steps and refreshes, where the interval follows from them.
     fn timing(&self) -> Option<Timing> {
         None
     }
+}
+
+/// What happens while a trainee trains.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrainEvent {
+    /// The spectrum is estimated before the next step.
+    Refreshing,
+    /// It has been, or the estimation was refused.
+    Refreshed(RefreshRecord),
+    /// A step was taken.
+    Stepped(StepReport),
 }
 
 /// What a step tells.
@@ -98,6 +116,17 @@ pub trait Trainee {
 pub struct StepReport {
     /// Mean loss of the batch before the step.
     pub loss: f64,
+}
+
+/// What a gradient costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradientCost {
+    /// The precision in which it is taken.
+    pub precision: HvpPrecision,
+    /// Seconds for a whole batch.
+    pub seconds: f64,
+    /// Examples on which it was timed.
+    pub examples: usize,
 }
 
 /// How good a model is on some data.
@@ -151,6 +180,9 @@ pub enum StepError {
         /// What is wrong with it.
         what: String,
     },
+    /// The user ended it: no failure of the optimizer.
+    #[error("interrupted")]
+    Interrupted,
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -170,6 +202,8 @@ impl StepError {
 pub trait Observer {
     /// An optimizer starts, or goes on.
     fn started(&mut self, start: &Start);
+    /// Something takes longer than a step, or (`None`) is over.
+    fn busy(&mut self, with: Option<&'static str>);
     /// It has taken a step.
     fn stepped(&mut self, report: &StepReport);
     /// It has finished an epoch.
@@ -226,6 +260,8 @@ pub fn run(
         .unwrap_or_default();
     let mut record = RunRecord::start(&name, config, workbench.model(), workbench.data());
     record.notes = workbench.notes();
+    let steps = Batches::new(record.data.train, config.batch, 0).per_epoch();
+    record.notes.extend(config.idle_note(steps));
     let rows = Vec::new();
     go_on(
         workbench,
@@ -237,20 +273,20 @@ pub fn run(
     )
 }
 
-/// Goes on with the run in a folder from its newest good checkpoint, or from the start where it has none.
+/// Goes on with the run in a locked folder from its newest good checkpoint, or from the start where it has none.
 ///
 /// # Errors
 /// [`RunError`] when the folder can't be read or written, or holds damaged checkpoints only.
 pub fn resume(
     workbench: &dyn Workbench,
-    path: &std::path::Path,
+    lock: RunLock,
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
 ) -> Result<Run, RunError> {
-    let newest = Checkpoint::read_newest(path)?;
+    let newest = Checkpoint::read_newest(lock.folder())?;
     let (checkpoint, damaged) = newest.map_or((None, Vec::new()), |(c, d)| (Some(c), d));
     let rows = checkpoint.as_ref().map_or(0, |c| c.progress.rows);
-    let (mut folder, mut run) = RunFolder::reopen(path, rows)?;
+    let (mut folder, mut run) = RunFolder::reopen(lock, rows)?;
     let (refreshes, failures) = match &checkpoint {
         Some(Checkpoint { progress, .. }) => {
             (progress.refreshes.clone(), progress.failures.clone())
@@ -262,6 +298,14 @@ pub fn resume(
     run.record.go_on();
     let notes = damaged.iter().map(ToString::to_string);
     run.record.notes.extend(notes);
+    let here = Versions::here();
+    if here != run.record.versions {
+        let note = format!(
+            "The run began with {} and goes on with {here}",
+            run.record.versions
+        );
+        run.record.notes.push(note);
+    }
     go_on(workbench, run, checkpoint, &mut folder, observer, interrupt)
 }
 
@@ -330,17 +374,15 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Keeps the refreshes since the last call, and tells of those that were refused.
-    fn take_refreshes(&mut self, trainee: &mut dyn Trainee) {
+    /// Keeps a refresh, and tells of one that was refused.
+    fn refreshed(&mut self, refresh: RefreshRecord) {
         let record = &mut self.run.record;
-        for refresh in trainee.take_refreshes() {
-            if let RefreshOutcome::Refused { reason } = &refresh.outcome {
-                let of = (refresh.optimizer, refresh.seed);
-                let spectrum = record.spectrum_before(of, refresh.step).is_some();
-                self.observer.refused(&refresh, reason, spectrum);
-            }
-            record.refreshes.push(refresh);
+        if let RefreshOutcome::Refused { reason } = &refresh.outcome {
+            let of = (refresh.optimizer, refresh.seed);
+            let spectrum = record.spectrum_before(of, refresh.step).is_some();
+            self.observer.refused(&refresh, reason, spectrum);
         }
+        record.refreshes.push(refresh);
     }
 
     /// Notes, once in a run, that no interval keeps the overhead.
@@ -473,24 +515,41 @@ impl<'a> Training<'a> {
         }
         while self.epoch <= self.config.epochs as u64 {
             let outcome = self.train_epoch(trainee, log, interrupt);
-            log.take_refreshes(trainee);
             log.note_overhead(trainee.timing(), self.config);
             if !outcome? {
                 return Ok(());
             }
-            let row = self.evaluate(trainee)?;
+            log.observer.busy(Some("evaluating"));
+            let row = self.evaluate(trainee);
+            log.observer.busy(None);
+            let row = match row {
+                Err(StepError::Interrupted) => return self.leave(trainee, log),
+                row => row?,
+            };
             log.folder.append(&row)?;
             log.run.rows.push(row);
             log.observer.epoch(&row);
             self.epoch += 1;
             self.epoch_step = 0;
         }
-        if let Some(sample) = trainee.sample()? {
+        let sample = match trainee.sample() {
+            Err(StepError::Interrupted) => return self.leave(trainee, log),
+            sample => sample?,
+        };
+        if let Some(sample) = sample {
             let (name, extension) = (sample.name, sample.extension);
             let file = format!("{name}-{}-{}.{extension}", self.optimizer, self.seed);
             log.folder.write_file(&file, &sample.bytes)?;
         }
         Ok(())
+    }
+
+    /// Ends an interrupted training between two steps.
+    fn leave(&self, trainee: &mut dyn Trainee, log: &mut Log) -> Result<(), Stop> {
+        match self.checkpoint_due(true) {
+            true => self.write_checkpoint(trainee, log),
+            false => Ok(()),
+        }
     }
 
     fn go_on_from(
@@ -526,7 +585,7 @@ impl<'a> Training<'a> {
         // From one checkpoint to the next.
         while self.epoch_step < batches.len() {
             let rest = &batches[self.epoch_step..];
-            self.train_until_checkpoint(rest, trainee, log.observer, interrupt)?;
+            self.train_until_checkpoint(rest, trainee, log, interrupt)?;
             let interrupted = interrupt.requested();
             if self.checkpoint_due(interrupted) {
                 self.write_checkpoint(trainee, log)?;
@@ -548,12 +607,24 @@ impl<'a> Training<'a> {
         &mut self,
         batches: &[&[u32]],
         trainee: &mut dyn Trainee,
-        observer: &mut dyn Observer,
+        log: &mut Log,
         interrupt: &Interrupt,
     ) -> Result<(), StepError> {
         let mut clock = Instant::now();
         let mut lost = None;
-        let outcome = trainee.train(batches, &mut |report| {
+        let outcome = trainee.train(batches, &mut |event| {
+            let report = match event {
+                TrainEvent::Refreshing => {
+                    log.observer.busy(Some("estimating the spectrum"));
+                    return ControlFlow::Continue(());
+                }
+                TrainEvent::Refreshed(refresh) => {
+                    log.observer.busy(None);
+                    log.refreshed(refresh);
+                    return ControlFlow::Continue(());
+                }
+                TrainEvent::Stepped(report) => report,
+            };
             lost = StepError::check("the training loss", report.loss).err();
             if lost.is_some() {
                 return ControlFlow::Break(());
@@ -561,7 +632,7 @@ impl<'a> Training<'a> {
             self.step += 1;
             self.epoch_step += 1;
             self.seconds += clock.elapsed();
-            observer.stepped(report);
+            log.observer.stepped(&report);
             if interrupt.requested() || self.checkpoint_due(false) {
                 return ControlFlow::Break(());
             }
@@ -570,13 +641,15 @@ impl<'a> Training<'a> {
         });
         match lost {
             Some(error) => Err(error),
+            // Interrupted in a refresh: the last step is the last one.
+            None if matches!(outcome, Err(StepError::Interrupted)) => Ok(()),
             None => outcome.map(|_| ()),
         }
     }
 
     fn write_checkpoint(&self, trainee: &mut dyn Trainee, log: &mut Log) -> Result<(), Stop> {
-        log.take_refreshes(trainee);
         let checkpoint = self.checkpoint(trainee.state()?, trainee.cost(), log);
+        log.folder.sync()?;
         checkpoint.write(log.folder.path())?;
         *log.checkpoints += 1;
         Ok(())

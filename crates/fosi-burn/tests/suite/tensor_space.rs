@@ -148,6 +148,7 @@ fn step<E: Elementwise>(base: &E) {
                     gradient_scale,
                     scale,
                     decay,
+                    norm_unit: 1.0,
                 }
             };
         }

@@ -1,13 +1,20 @@
 //! Every setting as text, for `--dry-run`.
 
-use super::{PerBase, RefreshSchedule, TaskName, TrainConfig};
+use super::{HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig};
 use crate::data::Batches;
 use crate::optimizers::{Base, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
+use crate::train::GradientCost;
 
 impl TrainConfig {
-    /// The model, its number of parameters and every setting with its value, a line each.
-    pub fn describe(&self, model: &ModelDescription, data: &DataDescription) -> String {
+    /// The model, its number of parameters and every setting with its value, a line each; and what FOSI takes of memory
+    /// and time, where it is among the optimizers.
+    pub fn describe(
+        &self,
+        model: &ModelDescription,
+        data: &DataDescription,
+        gradient: Option<GradientCost>,
+    ) -> String {
         let steps_per_epoch = Batches::new(data.train, self.batch, 0).per_epoch();
         let mut lines = vec![
             ("model", model.name.clone()),
@@ -24,6 +31,9 @@ impl TrainConfig {
         lines.extend(self.training_lines(steps_per_epoch));
         lines.extend(self.fosi_lines(model.parameters, steps_per_epoch));
         lines.extend(self.other_lines());
+        if let Some(gradient) = gradient {
+            lines.extend(self.cost_lines(model.parameters, gradient));
+        }
         let line = |(name, value): (&str, String)| format!("{name:16} {value}\n");
         lines.into_iter().map(line).collect()
     }
@@ -76,6 +86,37 @@ impl TrainConfig {
             ("clip", self.per_base(&self.clip)),
             ("hvp", self.hvp.to_string()),
             ("hvp-mode", self.hvp_mode.to_string()),
+        ]
+    }
+
+    /// Vectors of n numbers in f32 (§3.7 of the paper), and the time of a refresh's gradients, beside which the rest of it
+    /// is short.
+    fn cost_lines(&self, n: usize, gradient: GradientCost) -> Vec<(&'static str, String)> {
+        let m = self.lanczos_steps(n);
+        let kept = (self.k + self.l).min(n);
+        let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
+        // Forward differences take one gradient a product and one at the parameters, central ones two a product.
+        let gradients = match gradient.precision {
+            HvpPrecision::F64 => m + 1,
+            HvpPrecision::F32 => 2 * m,
+        };
+        let seconds = gradients as f64 * gradient.seconds;
+        vec![
+            (
+                "memory",
+                format!(
+                    "(k+l)n: {} kept for {kept} eigenvectors; mn: {} for {m} Lanczos vectors while estimating",
+                    bytes(kept),
+                    bytes(m)
+                ),
+            ),
+            (
+                "refresh",
+                format!(
+                    "about {seconds:.2} s: {gradients} gradients in {} of {:.3} s, timed on {} of {} examples",
+                    gradient.precision, gradient.seconds, gradient.examples, self.batch
+                ),
+            ),
         ]
     }
 
@@ -138,6 +179,19 @@ impl TrainConfig {
                 .collect::<Vec<_>>(),
         )
     }
+}
+
+/// Bytes in the unit that leaves one to three digits before the point.
+fn size(bytes: f64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let power = (0..units.len() - 1).find(|&power| bytes < 1000_f64.powi(power as i32 + 1));
+    let power = power.unwrap_or(units.len() - 1);
+    let decimals = usize::from(power > 0);
+    format!(
+        "{:.decimals$} {}",
+        bytes / 1000_f64.powi(power as i32),
+        units[power]
+    )
 }
 
 fn or_none(value: Option<String>) -> String {

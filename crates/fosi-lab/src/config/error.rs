@@ -76,6 +76,19 @@ pub enum ConfigError {
         /// The tasks that have it.
         allowed: &'static [TaskName],
     },
+    /// An option that none of the run's optimizers has.
+    #[error(
+        "{given} has no effect: it is for {optimizers}, and --optimizers is {}; leave it out, or add such an optimizer",
+        running.join(",")
+    )]
+    NoEffect {
+        /// The option, and for a value of one base optimizer that one.
+        given: String,
+        /// The optimizers that have it.
+        optimizers: String,
+        /// The optimizers that run.
+        running: Vec<String>,
+    },
     /// A folder of data for the embedded digits, which need none.
     #[error(
         "--data-dir {} is given, but task lr trains on the embedded digits unless told otherwise: add \

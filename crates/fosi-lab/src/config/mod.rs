@@ -4,12 +4,13 @@
 
 mod defaults;
 mod describe;
+mod effects;
 mod error;
 mod numbers;
 mod options;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -303,7 +304,34 @@ impl TrainConfig {
             layer.apply(&mut config)?;
         }
         config.check()?;
+        for layer in layers {
+            layer.check_effects(&config)?;
+        }
         Ok(config)
+    }
+
+    /// As [`resolve`](Self::resolve), for a file of options below the command line's. What is the file's fault is reported
+    /// with the file's name.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_with_file(
+        task: TaskName,
+        (path, file): (&Path, &TrainOptions),
+        flags: &TrainOptions,
+    ) -> Result<Self, ConfigError> {
+        let layers = [file.clone(), flags.clone()];
+        Self::resolve(task, &layers).map_err(|error| {
+            let of_file = match &error {
+                ConfigError::NoEffect { given, .. } => !flags.gives(given),
+                _ => Self::resolve(task, &layers[..1])
+                    .is_err_and(|own| own.to_string() == error.to_string()),
+            };
+            match of_file {
+                true => error.in_file(path),
+                false => error,
+            }
+        })
     }
 
     /// Lanczos steps for n parameters: m as given, or max{4(k+ℓ), ⌈2 ln n⌉}; never above n.
@@ -335,6 +363,18 @@ impl TrainConfig {
     /// Steps before the first refresh: W as given, or one epoch.
     pub fn warmup_steps(&self, steps_per_epoch: usize) -> usize {
         self.warmup.unwrap_or(steps_per_epoch)
+    }
+
+    /// What is told where FOSI never estimates a spectrum, so that it is its base: the run is over before W.
+    pub fn idle_note(&self, steps_per_epoch: usize) -> Option<String> {
+        let warmup = self.warmup_steps(steps_per_epoch);
+        let steps = self.epochs.saturating_mul(steps_per_epoch);
+        let idle = warmup >= steps && self.optimizers.iter().any(|optimizer| optimizer.fosi);
+        idle.then(|| {
+            format!(
+                "No spectrum is estimated: the first estimation is due after {warmup} steps (--warmup), and the run has {steps}"
+            )
+        })
     }
 
     /// Checks what can be checked once the data is there.

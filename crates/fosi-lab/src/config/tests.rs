@@ -129,6 +129,20 @@ fn a_batch_may_be_all_the_data_but_not_more() {
 }
 
 #[test]
+fn a_run_that_ends_before_its_first_estimation_is_told() {
+    let note = |toml: &str| resolve(toml).unwrap().idle_note(23);
+    assert_eq!(note("epochs = 2\nwarmup = 45"), None);
+    assert!(
+        note("epochs = 2\nwarmup = 46")
+            .unwrap()
+            .contains("46 steps")
+    );
+    // By default the first epoch is W.
+    assert!(note("epochs = 1").is_some());
+    assert_eq!(note("epochs = 1\noptimizers = 'hb'"), None);
+}
+
+#[test]
 fn names_in_files_are_checked_with_the_nearest_known() {
     let wrong = |text: &str| {
         let file = tempfile::NamedTempFile::new().unwrap();

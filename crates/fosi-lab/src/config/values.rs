@@ -99,10 +99,14 @@ impl FromStr for BaseValues {
             let base = name.trim().parse::<Base>().map_err(|e| e.to_string())?;
             Ok((base, number(value)?))
         };
-        text.split(',')
-            .map(named)
-            .collect::<Result<_, String>>()
-            .map(Self::Some)
+        let named: Vec<(Base, f64)> = text.split(',').map(named).collect::<Result<_, String>>()?;
+        let before = |(i, (base, _)): &(usize, &(Base, f64))| {
+            named[..*i].iter().any(|(other, _)| other == base)
+        };
+        match named.iter().enumerate().find(before) {
+            Some((_, (base, _))) => Err(format!("`{text}` names {base} twice: name each once")),
+            None => Ok(Self::Some(named)),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ fn run(rows: Vec<MetricsRow>) -> Run {
         validation: 1,
         shape: vec![1],
         classes: 1,
+        checksum: String::new(),
     };
     let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
     let record = RunRecord::start("r", &config, model, data);

@@ -4,7 +4,7 @@ use super::{Damaged, DataError, ImageSplit, Images, colour_images, draw};
 use crate::config::TrainConfig;
 
 /// Of 50,000 training images, how many validate: 5,000. Of fewer, as large a share.
-const HELD_OUT_TENTH: usize = 10;
+pub(super) const HELD_OUT_TENTH: usize = 10;
 const HOLD_OUT_SEED: u64 = 0;
 
 /// The publishers' training images: nine tenths train, a tenth validates. The test images are left alone.

@@ -3,6 +3,7 @@
 mod audio;
 mod batches;
 mod check;
+mod colour_counts;
 mod colour_split;
 mod digits;
 mod error;
@@ -22,6 +23,7 @@ pub use audio::{
 };
 pub use batches::{Batches, draw};
 pub use check::{Finding, State, check};
+pub use colour_counts::ColourCounts;
 pub use colour_split::ColourSplit;
 pub use digits::digits;
 pub use error::DataError;

@@ -88,23 +88,28 @@ impl CharLstm {
     /// Goes on for `length` characters after `prompt` (not empty), each drawn with the probability that the model
     /// gives it; codes above 255 can't be written and are taken as 255.
     pub fn write(&self, prompt: &[u8], length: usize, random: &mut impl Rng) -> Vec<u8> {
+        self.characters(prompt, random).take(length).collect()
+    }
+
+    /// As [`write`](Self::write), one character at a time and without end.
+    pub fn characters<'a>(
+        &'a self,
+        prompt: &[u8],
+        random: &'a mut impl Rng,
+    ) -> impl Iterator<Item = u8> + 'a {
         let device = self.recurrent_device();
-        let mut text = prompt.to_vec();
         let mut states = [None, None];
-        let mut new = prompt.len();
-        for _ in 0..length {
-            let codes: Vec<i64> = text[text.len() - new..]
-                .iter()
-                .map(|&c| i64::from(c))
-                .collect();
-            let codes = Tensor::from_data(TensorData::new(codes, [1, new]), &device);
+        let mut new = prompt.to_vec();
+        std::iter::from_fn(move || {
+            let codes: Vec<i64> = new.iter().map(|&c| i64::from(c)).collect();
+            let codes = Tensor::from_data(TensorData::new(codes, [1, new.len()]), &device);
             let scores = self.scores(codes, &mut states);
             let [rows, symbols] = scores.dims();
             let last = softmax(scores.narrow(0, rows - 1, 1), 1).reshape([symbols]);
-            text.push(drawn(last, random));
-            new = 1;
-        }
-        text.split_off(prompt.len())
+            let character = drawn(last, random);
+            new = vec![character];
+            Some(character)
+        })
     }
 
     fn recurrent_device(&self) -> Device {

@@ -1,7 +1,7 @@
 //! Figure 4: a worse condition number of the whole, better ones of both subspaces (A.4).
 
 use super::report::{curves_panel, log_axis, short, table};
-use super::{Descent, Outcome, Quadratic, Report, Tick};
+use super::{Descent, Outcome, Pieces, Quadratic, Report};
 use crate::optimizers::{Base, OptimizerName};
 use crate::plot::{Cell, LineStyle, Sheet};
 
@@ -88,7 +88,7 @@ pub fn ticks() -> u64 {
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(tick: &Tick) -> Result<Condition, fosi::Error> {
+pub fn run(pieces: &Pieces) -> Result<Condition, fosi::Error> {
     let f = function();
     let turned = f.turned(0);
     let outcome = |fosi: bool| {
@@ -99,8 +99,7 @@ pub fn run(tick: &Tick) -> Result<Condition, fosi::Error> {
             scale_limit: 1.0,
             ..Descent::new(optimizer, LEARNING_RATE)
         };
-        let curve = descent.run(&turned)?;
-        tick();
+        let curve = pieces.piece(optimizer.to_string(), || descent.run(&turned))?;
         Ok(Outcome {
             optimizer,
             last: curve.last().copied().into_iter().collect(),

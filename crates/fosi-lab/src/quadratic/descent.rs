@@ -3,6 +3,7 @@
 use fosi::base::{Adam, AdamW, Base as Rule, GradientDescent, HeavyBall, Nesterov};
 use fosi::{Fosi, FosiConfig, Host, Rate, Schedule};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::Quadratic;
 use crate::optimizers::{Base, OptimizerName};
@@ -171,7 +172,7 @@ pub(super) fn sees_axes(optimizer: OptimizerName) -> bool {
 }
 
 /// What an optimizer did on one function.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Outcome {
     /// The optimizer.
     pub optimizer: OptimizerName,

@@ -10,11 +10,12 @@
 use std::ops::RangeInclusive;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::claim::{better_than_bases, claims_text, exceptions_csv};
 use super::descent::{compare, sees_axes};
 use super::report::{curves_panel, legend, log_axis, short, table};
-use super::{Claim, Descent, OPTIMIZERS, Outcome, Quadratic, Report, Tick};
+use super::{Claim, Descent, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
 use crate::optimizers::{Base, OptimizerName};
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
@@ -63,7 +64,7 @@ FOSI-Adam's exceptions: both end with f almost wholly along the ζ/2 smallest ei
 start and the basis decides which is lower. All of them are in figure7-exceptions.csv.";
 
 /// How each optimizer did on one function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Entry {
     /// b.
     pub b: f64,
@@ -93,15 +94,13 @@ pub fn ticks() -> u64 {
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, tick: &Tick) -> Result<Grid, fosi::Error> {
+pub fn run(bases: u64, pieces: &Pieces) -> Result<Grid, fosi::Error> {
     let functions: Vec<(f64, usize)> = growths()
         .into_iter()
         .flat_map(|b| rotations().into_iter().map(move |zeta| (b, zeta)))
         .collect();
     let entry = |&(b, zeta): &(f64, usize)| {
-        let entry = run_one(b, zeta, bases);
-        tick();
-        entry
+        pieces.piece(format!("b={b} ζ={zeta}"), || run_one(b, zeta, bases))
     };
     let entries = functions.par_iter().map(entry).collect::<Result<_, _>>()?;
     Ok(Grid { entries })

@@ -5,7 +5,7 @@ use fosi::{Fosi, FosiConfig, Host, Rate, Schedule};
 use plotters::style::RGBColor;
 
 use super::report::{short, table};
-use super::{Report, Tick};
+use super::{Pieces, Report};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 
 /// Eigenvalues; the first one's eigenvector is (1, 1)/√2, the second one's (−1, 1)/√2.
@@ -44,7 +44,13 @@ fn product(theta: &[f64]) -> [f64; 2] {
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(tick: &Tick) -> Result<Illustration, fosi::Error> {
+pub fn run(pieces: &Pieces) -> Result<Illustration, fosi::Error> {
+    let path = pieces.piece("path".to_owned(), path)?;
+    Ok(Illustration { path })
+}
+
+/// θ at each of seven steps.
+fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
     let config = FosiConfig {
         largest: 1,
         newton_rate: Rate::Constant(1.0),
@@ -66,8 +72,7 @@ pub fn run(tick: &Tick) -> Result<Illustration, fosi::Error> {
         optimizer.step(&mut theta, &gradient)?;
         path.push(theta);
     }
-    tick();
-    Ok(Illustration { path })
+    Ok(path)
 }
 
 /// The part of f in an eigenvector's direction: both, the first (Newton), the second (base).

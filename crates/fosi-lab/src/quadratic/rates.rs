@@ -2,11 +2,12 @@
 
 use plotters::style::RGBColor;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::claim::claims_text;
 use super::descent::{median, sees_axes};
 use super::report::{finite, short, table};
-use super::{Claim, Descent, Quadratic, Report, Tick, grid};
+use super::{Claim, Descent, Pieces, Quadratic, Report, grid};
 use crate::optimizers::{Base, OptimizerName};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 
@@ -16,7 +17,7 @@ const FUNCTION: (f64, usize) = (1.12, 90);
 pub const MOMENTUM: f64 = 0.9;
 
 /// An optimizer, and for FOSI whether its learning rate is scaled without limit (c = ∞) or not at all (c = 1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Variant {
     /// The optimizer.
     pub optimizer: OptimizerName,
@@ -53,7 +54,7 @@ impl std::fmt::Display for Variant {
 }
 
 /// One point of the figure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Point {
     /// Momentum: 0.9, or the best one. Gradient descent has none, and stands with 0.9.
     pub momentum: f64,
@@ -109,7 +110,7 @@ pub fn ticks() -> u64 {
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, tick: &Tick) -> Result<Rates, fosi::Error> {
+pub fn run(bases: u64, pieces: &Pieces) -> Result<Rates, fosi::Error> {
     let f = grid::function(FUNCTION.0);
     let turned: Vec<Quadratic> = (0..bases)
         .map(|seed| grid::turned(&f, FUNCTION.1, seed))
@@ -147,17 +148,21 @@ pub fn run(bases: u64, tick: &Tick) -> Result<Rates, fosi::Error> {
     };
     let fixed = pairs(VARIANTS.to_vec(), learning_rates())
         .into_par_iter()
-        .map(|(variant, rate)| last(variant, rate, MOMENTUM).inspect(|_| tick()))
+        .map(|(variant, rate)| {
+            let name = format!("{variant} {rate} {MOMENTUM}");
+            pieces.piece(name, || last(variant, rate, MOMENTUM))
+        })
         .collect::<Result<_, fosi::Error>>()?;
     let best = pairs(with_momentum().collect(), best_learning_rates())
         .into_par_iter()
         .map(|(variant, rate)| {
-            let points = momenta()
-                .into_par_iter()
-                .map(|momentum| last(variant, rate, momentum));
-            let points: Vec<Point> = points.collect::<Result<_, fosi::Error>>()?;
-            tick();
-            Ok(points.into_iter().min_by(|a, b| a.f200.total_cmp(&b.f200)))
+            pieces.piece(format!("{variant} {rate}"), || {
+                let points = momenta()
+                    .into_par_iter()
+                    .map(|momentum| last(variant, rate, momentum));
+                let points: Vec<Point> = points.collect::<Result<_, fosi::Error>>()?;
+                Ok(points.into_iter().min_by(|a, b| a.f200.total_cmp(&b.f200)))
+            })
         })
         .collect::<Result<Vec<_>, fosi::Error>>()?;
     Ok(Rates {

@@ -9,7 +9,7 @@ use crate::summary::STYLE;
 use super::{OPTIMIZERS, Outcome};
 
 /// Called after each finished piece of work, from any thread.
-pub type Tick<'a> = dyn Fn() + Sync + 'a;
+pub type Tick<'a> = dyn Fn() + Send + Sync + 'a;
 
 /// The outcome of an experiment in the forms in which it is written and printed.
 #[derive(Clone, Debug)]

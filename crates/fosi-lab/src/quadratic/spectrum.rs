@@ -1,11 +1,12 @@
 //! Figure 3: FOSI does not feel the largest eigenvalue.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::claim::{better_than_bases, claims_text};
 use super::descent::compare;
 use super::report::{curves_panel, legend, log_axis, short, table};
-use super::{Claim, OPTIMIZERS, Outcome, Quadratic, Report, Tick};
+use super::{Claim, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
 use crate::optimizers::{Base, OptimizerName};
 use crate::plot::{Cell, Sheet};
 
@@ -15,7 +16,7 @@ pub const DIMENSIONS: [usize; 2] = [100, 1500];
 pub const LARGEST: [f64; 5] = [5.0, 10.0, 20.0, 50.0, 200.0];
 
 /// How each optimizer did on one function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Entry {
     /// n.
     pub n: usize,
@@ -49,24 +50,14 @@ pub fn ticks() -> u64 {
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, tick: &Tick) -> Result<Spectrum, fosi::Error> {
+pub fn run(bases: u64, pieces: &Pieces) -> Result<Spectrum, fosi::Error> {
     let functions: Vec<(usize, f64)> = DIMENSIONS
         .iter()
         .flat_map(|&n| LARGEST.map(|lambda1| (n, lambda1)))
         .collect();
     let entry = |&(n, lambda1): &(usize, f64)| {
-        let f = function(n, lambda1);
-        let turned: Vec<Quadratic> = (0..bases)
-            .into_par_iter()
-            .map(|seed| f.turned(seed))
-            .collect();
-        let outcomes = compare(&turned, f.extremes())?;
-        tick();
-        Ok(Entry {
-            n,
-            lambda1,
-            f0: f.value_at_start(),
-            outcomes,
+        pieces.piece(format!("n={n} λ₁={lambda1}"), || {
+            run_one(n, lambda1, bases)
         })
     };
     let entries = functions
@@ -74,6 +65,21 @@ pub fn run(bases: u64, tick: &Tick) -> Result<Spectrum, fosi::Error> {
         .map(entry)
         .collect::<Result<_, fosi::Error>>()?;
     Ok(Spectrum { entries })
+}
+
+/// Runs the optimizers on one function.
+fn run_one(n: usize, lambda1: f64, bases: u64) -> Result<Entry, fosi::Error> {
+    let f = function(n, lambda1);
+    let turned: Vec<Quadratic> = (0..bases)
+        .into_par_iter()
+        .map(|seed| f.turned(seed))
+        .collect();
+    Ok(Entry {
+        n,
+        lambda1,
+        f0: f.value_at_start(),
+        outcomes: compare(&turned, f.extremes())?,
+    })
 }
 
 impl Spectrum {

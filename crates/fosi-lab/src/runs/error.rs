@@ -18,15 +18,37 @@ pub enum RunError {
         path: PathBuf,
     },
     /// A file where a folder belongs.
-    #[error("{} is a file, and a folder is needed there: give another --out, or move the file away", path.display())]
+    #[error("{} is a file, and a folder is needed there: give another folder (--out, --cache), or move the file away", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
     /// The operating system refused to write.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
     Write {
         /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A run that is given twice where several are read.
+    #[error("the run {} is given twice: it would count twice; give it once", path.display())]
+    Repeated {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Another process trains the run.
+    #[error("the run {} is being trained by {}: wait until it ends, or end it", path.display(), process(owner))]
+    InUse {
+        /// The run's folder.
+        path: PathBuf,
+        /// The process that has the lock, where it has said so.
+        owner: Option<u32>,
+    },
+    /// The lock's file can't be opened or locked.
+    #[error("cannot lock {}: {source}; runs are kept where files can be locked", path.display())]
+    Lock {
+        /// The lock's file.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -86,6 +108,25 @@ pub enum RunError {
         /// The format known.
         known: u64,
     },
+}
+
+/// What to do about a disk without room; other reasons speak for themselves.
+fn remedy(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match source.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            "; what was written before is whole: make room, and go on with `fosi train --resume RUN` where the run has \
+             checkpoints"
+        }
+        _ => "",
+    }
+}
+
+fn process(owner: &Option<u32>) -> String {
+    owner.map_or_else(
+        || "another process".to_owned(),
+        |id| format!("process {id}"),
+    )
 }
 
 fn parent(path: &std::path::Path) -> String {

@@ -1,11 +1,11 @@
 //! Making, filling and reading a run's folder.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use super::record::now;
-use super::{MetricsRow, RunError, RunRecord};
+use super::{MetricsRow, RunError, RunLock, RunRecord};
 use crate::config::TrainConfig;
 use crate::files;
 
@@ -15,18 +15,18 @@ const RECORD: &str = "run.json";
 /// The folder of a run that is going on.
 #[derive(Debug)]
 pub struct RunFolder {
-    path: PathBuf,
+    lock: RunLock,
     metrics: csv::Writer<File>,
 }
 
 impl RunFolder {
-    /// Refuses a name that is taken and a folder that can't be one, before the work that leads to
+    /// Refuses a name that is taken and a folder that can't be one or can't be written, before the work that leads to
     /// [`create`](Self::create).
     ///
     /// # Errors
-    /// [`RunError::Exists`], [`RunError::NotAFolder`].
+    /// [`RunError::Exists`], [`RunError::NotAFolder`], [`RunError::Write`].
     pub fn check_free(out: &Path, name: &str) -> Result<(), RunError> {
-        check_folder(out)?;
+        check_writable(out)?;
         let path = out.join(name);
         match path.symlink_metadata() {
             Ok(_) => Err(RunError::Exists { path }),
@@ -34,17 +34,19 @@ impl RunFolder {
         }
     }
 
-    /// Makes `out/name` with an empty `metrics.csv`; `out` is made where it is missing.
+    /// Makes `out/name`, locked, with an empty `metrics.csv`; `out` is made where it is missing.
     ///
     /// # Errors
-    /// [`RunError::Exists`] when the folder is there, [`RunError::Write`] when the system refuses.
+    /// [`RunError::Exists`] when the folder is there, [`RunError::Write`] when the system refuses; [`RunError::Lock`].
     pub fn create(out: &Path, name: &str) -> Result<Self, RunError> {
-        fs::create_dir_all(out).map_err(|source| write_error(out, source))?;
+        make_folder(out)?;
         let path = out.join(name);
         fs::create_dir(&path).map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => RunError::Exists { path: path.clone() },
             _ => write_error(&path, source),
         })?;
+        sync_folder(out)?;
+        let lock = RunLock::take(&path)?;
 
         let file = path.join(METRICS);
         let opened = File::create_new(&file).map_err(|source| write_error(&file, source))?;
@@ -56,16 +58,36 @@ impl RunFolder {
             .and_then(|()| Ok(writer.flush()?))
             .map_err(|error| write_error(&file, error.into()))?;
         Ok(Self {
-            path,
+            lock,
             metrics: writer,
         })
     }
 
-    /// Opens the folder of a run that was cut off, keeping the first `rows` rows of its `metrics.csv`.
+    /// As [`create`](Self::create), under the first of `name`, `name-2`, `name-3`, … that is free: runs that start in the
+    /// same second have the same default name.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), [`RunError::Exists`] left out.
+    pub fn create_numbered(out: &Path, name: &str) -> Result<Self, RunError> {
+        let mut number = 1;
+        loop {
+            let numbered = match number {
+                1 => name.to_owned(),
+                _ => format!("{name}-{number}"),
+            };
+            match Self::create(out, &numbered) {
+                Err(RunError::Exists { .. }) => number += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Opens the locked folder of a run that was cut off, keeping the first `rows` rows of its `metrics.csv`.
     ///
     /// # Errors
     /// [`RunError`] with the file's name: missing, damaged, with fewer rows, or not to be written.
-    pub fn reopen(path: &Path, rows: usize) -> Result<(Self, Run), RunError> {
+    pub fn reopen(lock: RunLock, rows: usize) -> Result<(Self, Run), RunError> {
+        let path = lock.folder();
         let record = read_record(&path.join(RECORD))?;
         let file = path.join(METRICS);
         let text = files::read_text(&file).map_err(|source| read_error(&file, source))?;
@@ -88,7 +110,7 @@ impl RunFolder {
         let opened = File::options().append(true).open(&file);
         let opened = opened.map_err(|source| write_error(&file, source))?;
         let folder = Self {
-            path: path.to_owned(),
+            lock,
             metrics: csv::WriterBuilder::new()
                 .has_headers(false)
                 .from_writer(opened),
@@ -104,7 +126,7 @@ impl RunFolder {
 
     /// Where it lies.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.lock.folder()
     }
 
     /// Appends a row to `metrics.csv` and hands it to the system, so that a run cut off keeps it.
@@ -115,16 +137,26 @@ impl RunFolder {
         self.metrics
             .serialize(row)
             .and_then(|()| Ok(self.metrics.flush()?))
-            .map_err(|error| write_error(&self.path.join(METRICS), error.into()))
+            .map_err(|error| write_error(&self.path().join(METRICS), error.into()))
     }
 
-    /// Replaces `run.json`.
+    /// Has the system write all rows of `metrics.csv` to the disk, as a checkpoint made after them must find them there.
+    ///
+    /// # Errors
+    /// [`RunError::Write`].
+    pub fn sync(&self) -> Result<(), RunError> {
+        let synced = self.metrics.get_ref().sync_data();
+        synced.map_err(|source| write_error(&self.path().join(METRICS), source))
+    }
+
+    /// Replaces `run.json`, after the rows of which it speaks.
     ///
     /// # Errors
     /// [`RunError::Write`]; the old file then stays as it was.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), RunError> {
+        self.sync()?;
         let mut json = serde_json::to_vec_pretty(record)
-            .map_err(|error| write_error(&self.path.join(RECORD), error.into()))?;
+            .map_err(|error| write_error(&self.path().join(RECORD), error.into()))?;
         json.push(b'\n');
         self.write_file(RECORD, &json)
     }
@@ -134,7 +166,37 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::Write`]; the old file then stays as it was.
     pub fn write_file(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
-        replace_file(&self.path.join(name), content)
+        replace_file(&self.path().join(name), content)
+    }
+}
+
+/// Makes a folder and what is missing above it, so that a crash leaves it there.
+///
+/// # Errors
+/// [`RunError::Write`].
+fn make_folder(path: &Path) -> Result<(), RunError> {
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|part| !part.as_os_str().is_empty() && !part.is_dir())
+        .collect();
+    fs::create_dir_all(path).map_err(|source| write_error(path, source))?;
+    for made in missing {
+        sync_folder(made.parent().unwrap_or(made))?;
+    }
+    Ok(())
+}
+
+/// Has the system write a folder's entries to the disk; elsewhere than on Unix a folder can't be opened.
+fn sync_folder(path: &Path) -> Result<(), RunError> {
+    let path = match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    };
+    match cfg!(unix) {
+        true => File::open(path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| write_error(path, source)),
+        false => Ok(()),
     }
 }
 
@@ -142,7 +204,7 @@ impl RunFolder {
 ///
 /// # Errors
 /// [`RunError::NotAFolder`].
-pub(crate) fn check_folder(path: &Path) -> Result<(), RunError> {
+fn check_folder(path: &Path) -> Result<(), RunError> {
     match path.ancestors().find(|part| part.exists()) {
         Some(file) if !file.is_dir() => Err(RunError::NotAFolder {
             path: file.to_owned(),
@@ -150,6 +212,27 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), RunError> {
         _ => Ok(()),
     }
 }
+
+/// Refuses a folder that can't be written: that is no folder, that the system protects, on a disk that is full. What is
+/// missing of the path isn't made.
+///
+/// # Errors
+/// [`RunError::NotAFolder`], [`RunError::Write`].
+pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
+    check_folder(path)?;
+    let existing = path.ancestors().find(|part| part.is_dir());
+    // The last ancestor of a relative path is empty, and stands for the working directory.
+    let existing = existing.unwrap_or(Path::new("."));
+    let probe = || {
+        let mut file = tempfile::NamedTempFile::new_in(existing)?;
+        file.write_all(&[0; PROBE])?;
+        file.as_file().sync_all()
+    };
+    probe().map_err(|source| write_error(path, source))
+}
+
+/// Bytes that a disk must have room for before anything is computed: an epoch's files of the smallest run.
+const PROBE: usize = 1 << 16;
 
 /// Replaces a file: written beside it, synced, renamed.
 ///

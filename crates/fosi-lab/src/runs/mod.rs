@@ -3,6 +3,7 @@
 mod checkpoint;
 mod error;
 mod folder;
+mod lock;
 mod machine;
 mod metrics;
 mod record;
@@ -11,7 +12,8 @@ mod several;
 pub use checkpoint::{Checkpoint, Progress, TraineeState};
 pub use error::RunError;
 pub use folder::{Run, RunFolder};
-pub(crate) use folder::{check_folder, replace_file};
+pub(crate) use folder::{check_writable, replace_file};
+pub use lock::RunLock;
 pub use machine::Machine;
 pub use metrics::MetricsRow;
 pub use record::{

@@ -29,6 +29,9 @@ pub struct RunRecord {
     pub data: DataDescription,
     /// How data and model came about: times, files left out.
     pub notes: Vec<String>,
+    /// The command line, word by word; empty in records of before it was kept.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// The program's parts.
     pub versions: Versions,
     /// Where the times were measured.
@@ -60,6 +63,9 @@ impl RunRecord {
             model,
             data,
             notes: Vec::new(),
+            command: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
             versions: Versions::here(),
             machine: Machine::here(),
             refreshes: Vec::new(),
@@ -137,9 +143,34 @@ pub struct DataDescription {
     pub shape: Vec<usize>,
     /// Number of classes; 0 where there are none.
     pub classes: usize,
+    /// SHA-256 of all examples, in hexadecimal digits; empty in records of before it was kept.
+    #[serde(default)]
+    pub checksum: String,
 }
 
 impl DataDescription {
+    /// Whether both are the same data, as far as their descriptions tell: a checksum that is missing fits any.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+        let with_own = Self {
+            checksum: self.checksum.clone(),
+            ..other.clone()
+        };
+        *self == with_own && !differ(&self.checksum, &other.checksum)
+    }
+
+    /// Name, size and the start of the checksum, for messages.
+    pub fn identity(&self) -> String {
+        let checksum = match self.checksum.get(..12) {
+            Some(start) => format!(", SHA-256 {start}…"),
+            None => String::new(),
+        };
+        format!(
+            "{} ({} training and {} validation examples{checksum})",
+            self.name, self.train, self.validation
+        )
+    }
+
     /// Examples of a part.
     pub fn examples(&self, part: Part) -> usize {
         match part {
@@ -154,6 +185,10 @@ impl DataDescription {
 pub struct Versions {
     /// This program.
     pub fosi: String,
+    /// The commit that it was built from, with `-modified` where files differed from it; empty where it was built outside
+    /// its repository, and in records of before it was kept.
+    #[serde(default)]
+    pub commit: String,
     /// `release`, or `debug` where assertions are on and times mean little.
     pub profile: String,
     /// Burn; empty in records of before it was kept, as are the following.
@@ -176,11 +211,26 @@ impl Versions {
         let debug = cfg!(debug_assertions);
         Self {
             fosi: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("FOSI_COMMIT").to_owned(),
             profile: if debug { "debug" } else { "release" }.to_owned(),
             burn: Self::BURN.to_owned(),
             rustc: env!("FOSI_RUSTC").to_owned(),
             target_features: env!("FOSI_TARGET_FEATURES").to_owned(),
         }
+    }
+}
+
+impl std::fmt::Display for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let commit = match self.commit.as_str() {
+            "" => "of an unknown commit",
+            known => known,
+        };
+        write!(
+            f,
+            "fosi {} ({}, {commit}, {})",
+            self.fosi, self.profile, self.rustc
+        )
     }
 }
 

@@ -7,8 +7,18 @@ use super::{Run, RunError};
 /// Reads several runs' folders; runs that share a name get one by their folders.
 ///
 /// # Errors
-/// As [`Run::read`], for the first that can't be read.
+/// As [`Run::read`], for the first that can't be read; [`RunError::Repeated`].
 pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
+    let places: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.canonicalize().ok())
+        .collect();
+    for (index, place) in places.iter().enumerate() {
+        if place.is_some() && places[..index].contains(place) {
+            let path = folders[index].clone();
+            return Err(RunError::Repeated { path });
+        }
+    }
     let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
     let mut runs = runs?;
     let names: Vec<String> = runs.iter().map(|run| run.record.name.clone()).collect();

@@ -6,9 +6,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use image::{ImageFormat, RgbImage};
 
 use super::bench::other;
-use super::{Score, Task, TaskError, left_out};
+use super::checksum::Checksum;
+use super::{Preparation, Score, Task, TaskError, left_out, placeholder};
 use crate::config::TrainConfig;
-use crate::data::{ColourSplit, Images, Part};
+use crate::data::{ColourCounts, ColourSplit, Images, Part};
+use crate::interrupt::Interrupt;
 use crate::models::autoencoder::{Autoencoder, AutoencoderConfig};
 use crate::runs::DataDescription;
 use crate::train::{Sample, StepError};
@@ -19,31 +21,55 @@ const ENLARGED: u32 = 3;
 
 pub(super) struct Autoencoding {
     config: AutoencoderConfig,
-    name: String,
+    data: DataDescription,
     train: Images,
     validation: Images,
     notes: Vec<String>,
 }
 
 impl Autoencoding {
-    pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
-        let ColourSplit {
+    pub(super) fn open(config: &TrainConfig, preparation: &Preparation) -> Result<Self, TaskError> {
+        let own = config.clone();
+        let split = preparation.wait("reading the images", move || ColourSplit::open(&own))?;
+        let counts = [split.train.len(), split.validation.len()];
+        let notes = left_out(&split.skipped);
+        let task = Self::on(config, split.train, split.validation, counts);
+        Ok(Self { notes, ..task })
+    }
+
+    /// With made-up images in place of those that are there, which are counted.
+    pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
+        let counts = ColourCounts::of(config)?;
+        let images = |count| placeholder::images(count, counts.size, counts.classes);
+        let train = images(placeholder::count(config));
+        Ok(Self::on(
+            config,
             train,
-            validation,
-            skipped,
-        } = ColourSplit::open(config)?;
+            images(1),
+            [counts.train, counts.validation],
+        ))
+    }
+
+    fn on(config: &TrainConfig, train: Images, validation: Images, counts: [usize; 2]) -> Self {
         let paper = AutoencoderConfig::default();
-        Ok(Self {
+        Self {
             config: AutoencoderConfig {
                 channels: config.scaled(paper.channels),
                 latent: config.scaled(paper.latent),
                 side: train.width,
             },
-            name: config.data.to_string(),
+            data: DataDescription {
+                name: config.data.to_string(),
+                train: counts[0],
+                validation: counts[1],
+                shape: vec![train.channels, train.height, train.width],
+                classes: 0,
+                checksum: String::new(),
+            },
             train,
             validation,
-            notes: left_out(&skipped),
-        })
+            notes: Vec::new(),
+        }
     }
 
     fn part(&self, part: Part) -> &Images {
@@ -66,14 +92,11 @@ impl Task for Autoencoding {
     }
 
     fn data(&self) -> DataDescription {
-        let images = &self.train;
-        DataDescription {
-            name: self.name.clone(),
-            train: images.len(),
-            validation: self.validation.len(),
-            shape: vec![images.channels, images.height, images.width],
-            classes: 0,
-        }
+        self.data.clone()
+    }
+
+    fn checksum(&self) -> String {
+        Checksum::of([&self.train, &self.validation], Checksum::images)
     }
 
     fn notes(&self) -> Vec<String> {
@@ -107,7 +130,12 @@ impl Task for Autoencoding {
     }
 
     /// The first validation images, above their reconstructions.
-    fn sample(&self, model: &Autoencoder, device: &Device) -> Result<Option<Sample>, StepError> {
+    fn sample(
+        &self,
+        model: &Autoencoder,
+        device: &Device,
+        _interrupt: &Interrupt,
+    ) -> Result<Option<Sample>, StepError> {
         let count = self.validation.len().min(STRIP);
         let indices: Vec<u32> = (0..count as u32).collect();
         let images = self.batch(Part::Validation, &indices, device);

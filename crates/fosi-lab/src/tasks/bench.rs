@@ -2,45 +2,73 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
 use fosi::timing::Timing;
 use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
 use fosi_burn::{
-    FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt,
+    FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt, Twin,
 };
 
 use super::device::device;
-use super::{Task, TaskError};
+use super::{Opening, Task, TaskError, failed, placeholder};
 use crate::config::{DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part, Prefetch};
+use crate::interrupt::Interrupt;
 use crate::optimizers::{Base, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState};
-use crate::train::{Cost, Evaluation, Sample, StepError, StepReport, Trainee, Workbench};
+use crate::train::{
+    Cost, Evaluation, GradientCost, Sample, StepError, StepReport, TrainEvent, Trainee, Workbench,
+};
 
 /// Threads that make batches while another trains, and batches that each keeps ready.
 const BATCH_THREADS: usize = 1;
 const BATCHES_AHEAD: usize = 2;
 
+/// Seconds that a gradient is timed for, at least, where the batch is large enough.
+const TIMED: f64 = 0.3;
+
 /// A task with the settings of a run.
 pub(super) struct Bench<T> {
     task: Arc<T>,
     config: TrainConfig,
+    data: DataDescription,
     parameters: usize,
+    interrupt: Interrupt,
 }
 
 impl<T: Task> Bench<T> {
-    pub(super) fn boxed(task: T, config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
+    pub(super) fn new(
+        task: T,
+        config: &TrainConfig,
+        opening: Opening,
+        interrupt: Interrupt,
+    ) -> Result<Self, TaskError> {
         let model = task.init(0, &device(config.device).autodiff());
-        let layout = FlatLayout::of(&model).map_err(|e| TaskError::Other(Box::new(e)))?;
-        Ok(Box::new(Self {
+        let layout = FlatLayout::of(&model).map_err(failed)?;
+        let mut data = task.data();
+        if opening == Opening::Whole {
+            data.checksum = task.checksum();
+        }
+        Ok(Self {
             task: Arc::new(task),
             config: config.clone(),
+            data,
             parameters: layout.len(),
-        }))
+            interrupt,
+        })
+    }
+
+    /// The precision in which products are taken.
+    fn precision(&self, device: &Device) -> Precision {
+        match self.config.hvp {
+            HvpPrecision::F64 if Precision::F64.on(device) => Precision::F64,
+            _ => Precision::F32,
+        }
     }
 
     fn training<S: ModuleSpace + 'static>(
@@ -69,7 +97,8 @@ impl<T: Task> Bench<T> {
             optimizer,
             device,
             cost: Cost::default(),
-            refreshes: Vec::new(),
+            interrupt: self.interrupt.clone(),
+            checkpoints: self.config.checkpoint_every.is_some(),
         }))
     }
 
@@ -89,7 +118,7 @@ impl<T: Task> Bench<T> {
 
     fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
         let config = &self.config;
-        let steps_per_epoch = Batches::new(self.task.data().train, config.batch, 0).per_epoch();
+        let steps_per_epoch = Batches::new(self.data.train, config.batch, 0).per_epoch();
         let warmup = config.warmup_steps(steps_per_epoch) as u64;
         let schedule = match (name.fosi, config.schedule) {
             (false, _) => Schedule::Never,
@@ -127,7 +156,48 @@ impl<T: Task> Workbench for Bench<T> {
     }
 
     fn data(&self) -> DataDescription {
-        self.task.data()
+        self.data.clone()
+    }
+
+    fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
+        if !self
+            .config
+            .optimizers
+            .iter()
+            .any(|optimizer| optimizer.fosi)
+        {
+            return Ok(None);
+        }
+        let device = device(self.config.device).autodiff();
+        let precision = self.precision(&device);
+        let twin = Twin::new(&self.task.init(0, &device), precision).map_err(other)?;
+        let parameters = twin.parameters().map_err(other)?;
+        let batch = self.config.batch.min(self.data.train);
+        let most = batch
+            .min(self.task.data().train)
+            .min(placeholder::count(&self.config));
+        let mut examples = most.min(2);
+        loop {
+            let indices: Vec<u32> = (0..examples as u32).collect();
+            let examples_of = self.task.batch(Part::Train, &indices, &device);
+            let loss = |model: &T::Model| self.task.curvature_loss(model, &examples_of);
+            let started = Instant::now();
+            twin.value_and_gradient(&parameters, &loss).map_err(other)?;
+            let seconds = started.elapsed().as_secs_f64();
+            if examples == most || seconds >= TIMED {
+                return Ok(Some(GradientCost {
+                    precision: match precision {
+                        Precision::F64 => HvpPrecision::F64,
+                        Precision::F32 => HvpPrecision::F32,
+                    },
+                    seconds: seconds * batch as f64 / examples as f64,
+                    examples,
+                }));
+            }
+            // As many as the time allows, if it grows with their number.
+            let growth = (TIMED / seconds.max(1e-9)).clamp(2.0, 16.0);
+            examples = most.min((examples as f64 * growth) as usize);
+        }
     }
 
     fn notes(&self) -> Vec<String> {
@@ -172,18 +242,14 @@ struct Training<T: Task, S: Space> {
     optimizer: Optimizer<S>,
     device: Device,
     cost: Cost,
-    refreshes: Vec<RefreshRecord>,
+    interrupt: Interrupt,
+    /// Whether the run writes checkpoints, which an interrupted refresh must leave no trace in.
+    checkpoints: bool,
 }
 
 impl<T: Task, S: ModuleSpace> Training<T, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<StepReport, StepError> {
         let task = Arc::clone(&self.task);
-        if self.optimizer.due() {
-            let step = self.optimizer.fosi().steps();
-            let loss = |model: &T::Model| task.curvature_loss(model, batch);
-            let attempt = self.optimizer.refresh(&self.model, &loss).map_err(other)?;
-            self.record(step, attempt);
-        }
         let loss = |model: &T::Model| task.loss(model, batch);
         let done = self
             .optimizer
@@ -193,7 +259,29 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
         Ok(StepReport { loss: done.loss })
     }
 
-    fn record(&mut self, step: u64, attempt: RefreshAttempt) {
+    /// An interrupt ends the estimation after the gradient that is going on; the optimizer is then as before.
+    fn refresh(&mut self, batch: &T::Batch) -> Result<RefreshRecord, StepError> {
+        let step = self.optimizer.fosi().steps();
+        let before = match self.checkpoints {
+            true => Some(self.optimizer.fosi().to_bytes().map_err(other)?),
+            false => None,
+        };
+        let (task, interrupt) = (&self.task, &self.interrupt);
+        let loss = |model: &T::Model| match interrupt.requested() {
+            true => not_finite(model),
+            false => task.curvature_loss(model, batch),
+        };
+        let attempt = self.optimizer.refresh(&self.model, &loss);
+        if self.interrupt.requested() {
+            if let Some(before) = before {
+                self.optimizer.fosi_mut().restore(&before).map_err(other)?;
+            }
+            return Err(StepError::Interrupted);
+        }
+        Ok(self.record(step, attempt.map_err(other)?))
+    }
+
+    fn record(&mut self, step: u64, attempt: RefreshAttempt) -> RefreshRecord {
         self.cost.products += attempt.products;
         self.cost.refresh_seconds += attempt.seconds;
         let outcome = match attempt.result {
@@ -209,7 +297,7 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
                 reason: refusal(error),
             },
         };
-        self.refreshes.push(RefreshRecord {
+        RefreshRecord {
             optimizer: self.name,
             seed: self.seed,
             step,
@@ -219,7 +307,7 @@ impl<T: Task, S: ModuleSpace> Training<T, S> {
             product_cost: self.optimizer.fosi().product_cost(),
             timing: self.optimizer.fosi().timing(),
             outcome,
-        });
+        }
     }
 }
 
@@ -227,15 +315,20 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
     fn train(
         &mut self,
         batches: &[&[u32]],
-        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+        told: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError> {
         let (task, device) = (Arc::clone(&self.task), self.device.clone());
         let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
         let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
         let made = Prefetch::new(batches.len(), BATCH_THREADS, BATCHES_AHEAD, make);
         for batch in made.map_err(other)? {
+            if self.optimizer.due() {
+                let _ = told(TrainEvent::Refreshing);
+                let refresh = self.refresh(&batch)?;
+                let _ = told(TrainEvent::Refreshed(refresh));
+            }
             let report = self.step(&batch)?;
-            if stepped(&report).is_break() {
+            if told(TrainEvent::Stepped(report)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -249,6 +342,9 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
         let indices: Vec<u32> = (0..examples as u32).collect();
         let (mut loss, mut right) = (0.0, None);
         for indices in indices.chunks(self.task.evaluation_batch()) {
+            if self.interrupt.requested() {
+                return Err(StepError::Interrupted);
+            }
             let share = indices.len() as f64 / examples as f64;
             let batch = self.task.batch(part, indices, &device);
             let score = self.task.score(&model, &batch);
@@ -265,7 +361,8 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
 
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         let device = self.device.clone().without_autodiff();
-        self.task.sample(&self.model.valid(), &device)
+        self.task
+            .sample(&self.model.valid(), &device, &self.interrupt)
     }
 
     fn state(&self) -> Result<TraineeState, StepError> {
@@ -302,13 +399,25 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
         self.cost
     }
 
-    fn take_refreshes(&mut self) -> Vec<RefreshRecord> {
-        std::mem::take(&mut self.refreshes)
-    }
-
     fn timing(&self) -> Option<Timing> {
         self.optimizer.fosi().timing()
     }
+}
+
+/// A loss that is not a number and depends on the module: the one way for a loss to end an estimation.
+fn not_finite(module: &impl Module) -> Tensor<1> {
+    struct First(Option<Tensor<1>>);
+    impl ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.0.is_none() && param.is_require_grad() {
+                self.0 = Some(param.val().sum() * f64::NAN);
+            }
+        }
+    }
+    let mut first = First(None);
+    module.visit(&mut first);
+    let nothing = || Tensor::from_floats([f32::NAN], &Device::flex().autodiff());
+    first.0.unwrap_or_else(nothing)
 }
 
 /// What is told where products are taken in another precision than the settings ask for.

@@ -7,9 +7,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fosi_burn::like_module;
 
-use super::{Score, Task, TaskError, features};
+use super::checksum::Checksum;
+use super::features::{self, Features};
+use super::{Preparation, Score, Task, TaskError, placeholder};
 use crate::config::TrainConfig;
 use crate::data::{DataError, DataName, Part, Split, digits, draw, mnist};
+use crate::models::resnet18::FEATURES;
 use crate::runs::DataDescription;
 
 /// One linear layer; the classes' scores.
@@ -21,39 +24,90 @@ pub(crate) struct Classifier {
 /// Feature vectors with their classes, and what to call the task.
 pub(super) struct Classification {
     name: String,
+    data: DataDescription,
     split: Split,
+    checksum: String,
     notes: Vec<String>,
 }
 
 impl Classification {
     /// LR: the digits or MNIST, pixel by pixel.
-    pub(super) fn vectors(config: &TrainConfig) -> Result<Self, TaskError> {
-        let mut split = match (config.data, &config.data_dir) {
+    pub(super) fn vectors(
+        config: &TrainConfig,
+        preparation: &Preparation,
+    ) -> Result<Self, TaskError> {
+        let mut split = match (config.data, config.data_dir.clone()) {
             (DataName::Digits, _) => digits()?,
-            (_, Some(directory)) => mnist(directory)?,
+            (_, Some(directory)) => {
+                preparation.wait("reading the images", move || mnist(&directory))?
+            }
             (data, None) => return Err(DataError::NoDirectory { data }.into()),
         };
         if let Some(examples) = config.examples {
             split.train = split.train.subset(&draw(split.train.len(), examples));
         }
+        let counts = [split.train.len(), split.validation.len()];
         let (dim, classes) = (split.train.dim, split.train.classes);
-        Ok(Self {
-            name: format!("logistic regression, {dim} inputs, {classes} classes"),
-            split,
-            notes: Vec::new(),
-        })
+        let name = format!("logistic regression, {dim} inputs, {classes} classes");
+        Ok(Self::on(name, split, counts))
     }
 
     /// TL: the pooled features of CIFAR-10's images.
-    pub(super) fn features(config: &TrainConfig) -> Result<Self, TaskError> {
-        let (split, notes) = features::of_cifar10(config)?;
-        let (dim, classes) = (split.train.dim, split.train.classes);
-        Ok(Self {
-            name: format!("ResNet-18 frozen, dense layer {dim} to {classes}"),
+    pub(super) fn features(
+        config: &TrainConfig,
+        preparation: &Preparation,
+    ) -> Result<Self, TaskError> {
+        let Features {
             split,
+            checksum,
             notes,
+        } = features::of_cifar10(config, preparation)?;
+        let counts = [split.train.len(), split.validation.len()];
+        Ok(Self {
+            checksum,
+            notes,
+            ..Self::on(transfer(split.train.classes), split, counts)
         })
     }
+
+    /// TL with made-up features; the images are counted.
+    pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
+        let (counts, notes) = features::outline(config)?;
+        let name = config.data.to_string();
+        let vectors = |count| placeholder::vectors(&name, count, FEATURES, counts.classes);
+        let split = Split {
+            train: vectors(placeholder::count(config)),
+            validation: vectors(1),
+        };
+        let task = Self::on(
+            transfer(counts.classes),
+            split,
+            [counts.train, counts.validation],
+        );
+        Ok(Self { notes, ..task })
+    }
+
+    fn on(name: String, split: Split, [train, validation]: [usize; 2]) -> Self {
+        let data = DataDescription {
+            name: split.train.name.clone(),
+            train,
+            validation,
+            shape: vec![split.train.dim],
+            classes: split.train.classes,
+            checksum: String::new(),
+        };
+        Self {
+            name,
+            data,
+            split,
+            checksum: String::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+fn transfer(classes: usize) -> String {
+    format!("ResNet-18 frozen, dense layer {FEATURES} to {classes}")
 }
 
 impl Task for Classification {
@@ -65,12 +119,17 @@ impl Task for Classification {
     }
 
     fn data(&self) -> DataDescription {
-        DataDescription {
-            name: self.split.train.name.clone(),
-            train: self.split.train.len(),
-            validation: self.split.validation.len(),
-            shape: vec![self.split.train.dim],
-            classes: self.split.train.classes,
+        self.data.clone()
+    }
+
+    fn checksum(&self) -> String {
+        match self.checksum.as_str() {
+            "" => Checksum::of(
+                [&self.split.train, &self.split.validation],
+                Checksum::dataset,
+            ),
+            // Of the images and the weights: features may differ from one machine to another.
+            known => known.to_owned(),
         }
     }
 

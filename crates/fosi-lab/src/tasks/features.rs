@@ -3,50 +3,71 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use sha2::{Digest, Sha256};
 
+use super::checksum::Checksum;
 use super::device::device;
-use super::{TaskError, left_out};
+use super::{Preparation, TaskError, failed, left_out, placeholder};
 use crate::config::{TrainConfig, Weights};
-use crate::data::{ColourSplit, DataError, Dataset, Images, Split};
+use crate::data::{ColourCounts, ColourSplit, DataError, Dataset, Images, Split};
 use crate::models::resnet18::{FEATURES, ResNet18, WEIGHTS_HINT};
 use crate::models::weights::WeightsError;
+use crate::runs::{RunError, check_writable, replace_file};
 
 /// Width and height to which images are scaled.
 const SIDE: usize = 128;
 /// ImageNet's mean and standard deviation of red, green and blue.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-/// Images at once through the network.
-const BATCH: usize = 32;
-/// Raise it when the same weights and images would give other features.
-const VERSION: u32 = 1;
+/// Images at once through the network: few enough for the interrupt to be looked at several times a second.
+const BATCH: usize = 8;
+/// Raise it when the same weights and images would give other features, or when older files can't be read.
+const VERSION: u32 = 2;
 const TENSOR: &str = "features";
 const SECONDS: &str = "seconds";
+const HASH: &str = "sha256";
+/// Between two writes of features that aren't complete.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Features with their classes, and where they come from.
+pub(super) struct Features {
+    /// The features.
+    pub(super) split: Split,
+    /// SHA-256 of the weights and of both parts' images.
+    pub(super) checksum: String,
+    /// How long computing and reading took; files left out.
+    pub(super) notes: Vec<String>,
+}
 
 /// The features of CIFAR-10's images, scaled to 128×128, with their classes.
 ///
 /// They are kept in the folder of `config.cache` in a file named after all that they depend on: the weights' bytes and
-/// the images'. A file that is damaged is computed anew. Answers also say how long computing and reading took.
-pub(super) fn of_cifar10(config: &TrainConfig) -> Result<(Split, Vec<String>), TaskError> {
-    let weights = match &config.weights {
-        Some(weights) => weights,
-        None => return Err(TaskError::NoWeights { hint: WEIGHTS_HINT }),
-    };
+/// the images'. A file that is damaged is computed anew. What an interrupted or killed run has computed is kept in
+/// another file, from which the next one goes on.
+pub(super) fn of_cifar10(
+    config: &TrainConfig,
+    preparation: &Preparation,
+) -> Result<Features, TaskError> {
+    let weights = weights(config)?;
+    check_writable(&config.cache)?;
     let mut backbone = Backbone::new(weights, device(config.device))?;
+    let own = config.clone();
     let ColourSplit {
         train,
         validation,
         skipped,
-    } = ColourSplit::open(config)?;
+    } = preparation.wait("reading the images", move || ColourSplit::open(&own))?;
     let name = config.data.to_string();
     let mut notes = left_out(&skipped);
+    let mut checksum = Checksum::default();
+    checksum.bytes(&backbone.key);
     let mut part = |images: Images| -> Result<Dataset, TaskError> {
-        let (features, note) = backbone.cached_features(&images, &config.cache)?;
+        checksum.images(&images);
+        let (features, note) = backbone.cached_features(&images, &config.cache, preparation)?;
         notes.push(note);
         Ok(Dataset {
             name: name.clone(),
@@ -60,7 +81,55 @@ pub(super) fn of_cifar10(config: &TrainConfig) -> Result<(Split, Vec<String>), T
         train: part(train)?,
         validation: part(validation)?,
     };
-    Ok((split, notes))
+    Ok(Features {
+        split,
+        checksum: checksum.finish(),
+        notes,
+    })
+}
+
+/// How many images there are, and what computing their features takes.
+pub(super) fn outline(config: &TrainConfig) -> Result<(ColourCounts, Vec<String>), TaskError> {
+    let weights = weights(config)?;
+    if let Weights::File(path) = weights {
+        check_file(path)?;
+    }
+    let counts = ColourCounts::of(config)?;
+    let device = device(config.device);
+    let model = ResNet18::random(0, &device);
+    let images = placeholder::images(BATCH, counts.size, counts.classes);
+    let started = Instant::now();
+    rows(&model, &images, &device)?;
+    let count = counts.train + counts.validation;
+    let seconds = started.elapsed().as_secs_f64() * count as f64 / BATCH as f64;
+    let note = format!(
+        "Features of {count} images are computed first, in about {seconds:.0} s, unless they are in {}",
+        config.cache.display()
+    );
+    Ok((counts, vec![note]))
+}
+
+fn weights(config: &TrainConfig) -> Result<&Weights, TaskError> {
+    let hint = WEIGHTS_HINT;
+    config.weights.as_ref().ok_or(TaskError::NoWeights { hint })
+}
+
+fn check_file(path: &Path) -> Result<(), WeightsError> {
+    match path.is_file() {
+        true => Ok(()),
+        false => Err(WeightsError::Missing {
+            path: path.to_owned(),
+            hint: WEIGHTS_HINT,
+        }),
+    }
+}
+
+/// The features of a few images, a row each.
+fn rows(model: &ResNet18, images: &Images, device: &Device) -> Result<Vec<f32>, TaskError> {
+    let pixels = images.resized(SIDE, SIDE).normalized(MEAN, DEVIATION);
+    let pixels = TensorData::new(pixels, [images.len(), 3, SIDE, SIDE]);
+    let rows = model.features(Tensor::from_data(pixels, device));
+    rows.into_data().try_to_vec().map_err(failed)
 }
 
 /// The network, made when it is needed.
@@ -76,19 +145,14 @@ impl<'a> Backbone<'a> {
     fn new(weights: &'a Weights, device: Device) -> Result<Self, TaskError> {
         let key = match weights {
             Weights::Random => b"random".to_vec(),
-            Weights::File(path) if !path.is_file() => {
-                return Err(WeightsError::Missing {
-                    path: path.clone(),
-                    hint: WEIGHTS_HINT,
-                }
-                .into());
-            }
-            Weights::File(path) => fs::read(path)
-                .map_err(|source| DataError::Read {
+            Weights::File(path) => {
+                check_file(path)?;
+                let bytes = fs::read(path).map_err(|source| DataError::Read {
                     path: path.clone(),
                     source,
-                })
-                .map(|bytes| Sha256::digest(bytes).to_vec())?,
+                })?;
+                Sha256::digest(bytes).to_vec()
+            }
         };
         let model = None;
         Ok(Self {
@@ -104,25 +168,38 @@ impl<'a> Backbone<'a> {
         &mut self,
         images: &Images,
         cache: &Path,
+        preparation: &Preparation,
     ) -> Result<(Vec<f32>, String), TaskError> {
         let started = Instant::now();
         let path = cache.join(self.file_name(images));
         let count = images.len();
         let (place, elapsed) = (path.display(), || started.elapsed().as_secs_f64());
-        if let Some((features, computed)) = read(&path, count) {
+        if let Some(Stored { rows, seconds }) = Stored::read(&path)
+            && rows.len() == count * FEATURES
+        {
             let read = elapsed();
             let note = format!(
-                "Features of {count} images: read from {place} in {read:.2} s; computing them took {computed} s"
+                "Features of {count} images: read from {place} in {read:.2} s; computing them took {seconds:.2} s"
             );
-            return Ok((features, note));
+            return Ok((rows, note));
         }
-        let features = self.features(images)?;
-        let computed = elapsed();
-        write(&path, &features, computed)?;
+        let part = path.with_extension("part");
+        let before = Stored::read(&part).filter(|stored| stored.fits(count));
+        let before = before.unwrap_or_default();
+        let known = before.rows.len() / FEATURES;
+        let stored = self.features(images, before, &part, preparation)?;
+        stored.write(&path)?;
+        // One too many does no harm.
+        let _ = fs::remove_file(&part);
+        let went_on = match known {
+            0 => String::new(),
+            known => format!(", {known} of them by a run that was cut off,"),
+        };
         let note = format!(
-            "Features of {count} images: computed in {computed:.2} s and kept in {place} for the next run"
+            "Features of {count} images: computed{went_on} in {:.2} s and kept in {place} for the next run",
+            stored.seconds
         );
-        Ok((features, note))
+        Ok((stored.rows, note))
     }
 
     /// Of weights, images and the way from the one to the other.
@@ -140,7 +217,14 @@ impl<'a> Backbone<'a> {
         format!("resnet18-{name}.safetensors").into()
     }
 
-    fn features(&mut self, images: &Images) -> Result<Vec<f32>, TaskError> {
+    /// Goes on from the features of the first images. On an interrupt, and every minute, what there is goes to `part`.
+    fn features(
+        &mut self,
+        images: &Images,
+        before: Stored,
+        part: &Path,
+        preparation: &Preparation,
+    ) -> Result<Stored, TaskError> {
         let device = self.device.clone();
         let model = match self.model.take() {
             Some(model) => model,
@@ -149,52 +233,98 @@ impl<'a> Backbone<'a> {
                 Weights::File(path) => ResNet18::from_file(path, &device)?,
             },
         };
-        let mut features = Vec::with_capacity(images.len() * FEATURES);
-        let indices: Vec<u32> = (0..images.len() as u32).collect();
+        let count = images.len();
+        let Stored { mut rows, seconds } = before;
+        let started = Instant::now();
+        let spent = || seconds + started.elapsed().as_secs_f64();
+        let advance = (preparation.progress)("features", count as u64);
+        let done = rows.len() / FEATURES;
+        advance(done as u64);
+        let mut written = Instant::now();
+        let indices: Vec<u32> = (done as u32..count as u32).collect();
         for indices in indices.chunks(BATCH) {
-            let batch = images.gather(indices).resized(SIDE, SIDE);
-            let pixels = batch.normalized(MEAN, DEVIATION);
-            let pixels = TensorData::new(pixels, [indices.len(), 3, SIDE, SIDE]);
-            let rows = model
-                .features(Tensor::from_data(pixels, &device))
-                .into_data();
-            let rows: Vec<f32> = rows
-                .try_to_vec()
-                .map_err(|e| TaskError::Other(Box::new(e)))?;
-            features.extend(rows);
+            let interrupted = preparation.interrupt.requested();
+            if interrupted || written.elapsed() >= PAUSE {
+                let stored = Stored {
+                    rows: rows.clone(),
+                    seconds: spent(),
+                };
+                stored.write(part)?;
+                written = Instant::now();
+            }
+            let done = rows.len() / FEATURES;
+            preparation.check("computing the features of the images", || {
+                format!(
+                    "{done} of {count} are kept in {}, and the next run goes on there",
+                    part.display()
+                )
+            })?;
+            rows.extend(self::rows(&model, &images.gather(indices), &device)?);
+            advance(indices.len() as u64);
         }
         self.model = Some(model);
-        Ok(features)
+        let seconds = spent();
+        Ok(Stored { rows, seconds })
     }
 }
 
-/// The features in a file and the seconds that computing them took; `None` where there is none, or not a whole one of
-/// `images` rows.
-fn read(path: &Path, images: usize) -> Option<(Vec<f32>, String)> {
-    let bytes = fs::read(path).ok()?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
-    let seconds = header.metadata().as_ref()?.get(SECONDS)?.clone();
-    let file = SafeTensors::deserialize(&bytes).ok()?;
-    let tensor = file.tensor(TENSOR).ok()?;
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != [images, FEATURES] {
-        return None;
-    }
-    let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    Some((tensor.data().chunks_exact(4).map(number).collect(), seconds))
+/// Features in a file, or on their way there.
+#[derive(Debug, Default)]
+struct Stored {
+    /// Row by row.
+    rows: Vec<f32>,
+    /// How long computing them took.
+    seconds: f64,
 }
 
-fn write(path: &Path, features: &[f32], seconds: f64) -> Result<(), TaskError> {
-    let bytes: Vec<u8> = features.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let shape = vec![features.len() / FEATURES, FEATURES];
-    let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(failed)?;
-    let header = HashMap::from([(SECONDS.to_owned(), format!("{seconds:.2}"))]);
-    let file = serialize([(TENSOR, view)], Some(header)).map_err(failed)?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+impl Stored {
+    /// What a file holds; `None` where there is none, or a damaged one.
+    fn read(path: &Path) -> Option<Self> {
+        let bytes = fs::read(path).ok()?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+        let fields = header.metadata().as_ref()?;
+        let file = SafeTensors::deserialize(&bytes).ok()?;
+        let tensor = file.tensor(TENSOR).ok()?;
+        let data = tensor.data();
+        let whole = tensor.dtype() == Dtype::F32
+            && matches!(tensor.shape(), [_, FEATURES])
+            && *fields.get(HASH)? == hash(data);
+        let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        whole.then_some(Self {
+            rows: data.chunks_exact(4).map(number).collect(),
+            seconds: fields.get(SECONDS)?.parse().ok()?,
+        })
     }
-    fosi::checkpoint::write_atomically(path, &file).map_err(failed)
+
+    /// Whether the first of `images` images can be these.
+    fn fits(&self, images: usize) -> bool {
+        // Whole batches alone, so that the others are the same ones as without an interruption.
+        let done = self.rows.len() / FEATURES;
+        done <= images && done.is_multiple_of(BATCH)
+    }
+
+    fn write(&self, path: &Path) -> Result<(), TaskError> {
+        let bytes: Vec<u8> = self.rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let shape = vec![self.rows.len() / FEATURES, FEATURES];
+        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(failed)?;
+        let header = HashMap::from([
+            (SECONDS.to_owned(), format!("{:.2}", self.seconds)),
+            (HASH.to_owned(), hash(&bytes)),
+        ]);
+        let file = serialize([(TENSOR, view)], Some(header)).map_err(failed)?;
+        if let Some(folder) = path.parent() {
+            let refused = |source| RunError::Write {
+                path: folder.to_owned(),
+                source,
+            };
+            fs::create_dir_all(folder).map_err(refused)?;
+        }
+        Ok(replace_file(path, &file)?)
+    }
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TaskError {
-    TaskError::Other(Box::new(error))
+fn hash(bytes: &[u8]) -> String {
+    let mut sum = Checksum::default();
+    sum.bytes(bytes);
+    sum.finish()
 }

@@ -4,11 +4,13 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Score, Task, TaskError};
+use super::checksum::Checksum;
+use super::{Preparation, Score, Task, TaskError};
 use crate::config::TrainConfig;
 use crate::data::{
     CHARACTERS, DataError, NonAscii, Part, SequenceBatch, Sequences, draw, text_sequences,
 };
+use crate::interrupt::Interrupt;
 use crate::models::char_lstm::{CharLstm, CharLstmConfig};
 use crate::runs::DataDescription;
 use crate::train::{Sample, StepError};
@@ -29,15 +31,18 @@ pub(super) struct Language {
 }
 
 impl Language {
-    pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
-        let Some(place) = &config.data_dir else {
+    pub(super) fn open(config: &TrainConfig, preparation: &Preparation) -> Result<Self, TaskError> {
+        let Some(place) = config.data_dir.clone() else {
             return Err(DataError::NoDirectory { data: config.data }.into());
         };
         let non_ascii = match config.skip_damaged {
             true => NonAscii::Replace,
             false => NonAscii::Refuse,
         };
-        let split = text_sequences(place, config.sequence, non_ascii)?;
+        let length = config.sequence;
+        let split = preparation.wait("reading the text", move || {
+            text_sequences(&place, length, non_ascii)
+        })?;
         let replaced = match split.replaced {
             0 => None,
             1 => Some("1 character that isn't ASCII has become a question mark".to_owned()),
@@ -74,7 +79,18 @@ impl Task for Language {
             validation: self.validation.len(),
             shape: vec![self.train.sequence_length()],
             classes: CHARACTERS,
+            checksum: String::new(),
         }
+    }
+
+    fn checksum(&self) -> String {
+        let mut sum = Checksum::default();
+        sum.sequences(&self.train);
+        sum.sequences(&self.validation);
+        for index in &self.chosen {
+            sum.bytes(&index.to_le_bytes());
+        }
+        sum.finish()
     }
 
     fn notes(&self) -> Vec<String> {
@@ -122,9 +138,23 @@ impl Task for Language {
     }
 
     /// Text that the model goes on to write, character by character.
-    fn sample(&self, model: &CharLstm, _device: &Device) -> Result<Option<Sample>, StepError> {
+    fn sample(
+        &self,
+        model: &CharLstm,
+        _device: &Device,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Sample>, StepError> {
         let mut random = ChaCha8Rng::seed_from_u64(SAMPLE_SEED);
-        let text = model.write(PROMPT.as_bytes(), SAMPLED, &mut random);
+        let mut text = Vec::with_capacity(SAMPLED);
+        for character in model
+            .characters(PROMPT.as_bytes(), &mut random)
+            .take(SAMPLED)
+        {
+            text.push(character);
+            if interrupt.requested() {
+                return Err(StepError::Interrupted);
+            }
+        }
         Ok(Some(Sample {
             name: "text",
             extension: "txt",

@@ -2,10 +2,13 @@
 
 mod autoencoding;
 mod bench;
+mod checksum;
 mod classification;
 mod device;
 mod features;
 mod language;
+mod placeholder;
+mod preparation;
 mod sound;
 
 use std::error::Error;
@@ -14,13 +17,20 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
-use crate::config::{TaskName, TrainConfig};
+use crate::config::{DeviceName, TaskName, TrainConfig};
 use crate::data::{DataError, Part};
+use crate::interrupt::Interrupt;
 use crate::models::weights::WeightsError;
-use crate::runs::DataDescription;
+use crate::runs::{DataDescription, RunError};
 use crate::train::{Sample, StepError, Workbench};
 
+use autoencoding::Autoencoding;
 use bench::Bench;
+use classification::Classification;
+use language::Language;
+use sound::SoundClassification;
+
+pub use preparation::{Advance, MakeProgress, Opening, Preparation};
 
 /// Data, a model and a loss: all that tells one task from another.
 pub(crate) trait Task: Send + Sync + 'static {
@@ -34,6 +44,9 @@ pub(crate) trait Task: Send + Sync + 'static {
 
     /// The data and its size.
     fn data(&self) -> DataDescription;
+
+    /// SHA-256 of all examples, in hexadecimal digits.
+    fn checksum(&self) -> String;
 
     /// How the data came about: times, files left out.
     fn notes(&self) -> Vec<String> {
@@ -60,8 +73,14 @@ pub(crate) trait Task: Send + Sync + 'static {
     /// Examples to evaluate at once.
     fn evaluation_batch(&self) -> usize;
 
-    /// Something to look at that shows what the model has learned; the model is off the autodiff graph.
-    fn sample(&self, _model: &Self::Model, _device: &Device) -> Result<Option<Sample>, StepError> {
+    /// Something to look at that shows what the model has learned; the model is off the autodiff graph. What takes long
+    /// looks at the interrupt.
+    fn sample(
+        &self,
+        _model: &Self::Model,
+        _device: &Device,
+        _interrupt: &Interrupt,
+    ) -> Result<Option<Sample>, StepError> {
         Ok(None)
     }
 }
@@ -93,6 +112,30 @@ pub enum TaskError {
         /// Where to get them.
         hint: &'static str,
     },
+    /// A device that this machine doesn't have.
+    #[error(
+        "there is no device for --device {device}: {reason}; there are: {}",
+        available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    NoDevice {
+        /// The device given.
+        device: DeviceName,
+        /// What is missing.
+        reason: String,
+        /// The devices that there are.
+        available: Vec<DeviceName>,
+    },
+    /// The user ended it.
+    #[error("interrupted while {doing}; {kept}")]
+    Interrupted {
+        /// What was going on.
+        doing: &'static str,
+        /// What is left for the next start.
+        kept: String,
+    },
+    /// A folder that can't be written.
+    #[error(transparent)]
+    Folder(#[from] RunError),
     /// Anything else.
     #[error("cannot set up the task: {0}")]
     Other(Box<dyn Error + Send + Sync>),
@@ -104,16 +147,63 @@ fn left_out<'a>(skipped: impl IntoIterator<Item = &'a DataError>) -> Vec<String>
     skipped.into_iter().map(note).collect()
 }
 
-/// Reads the data of a run's task and sets its model up.
+fn failed(error: impl Error + Send + Sync + 'static) -> TaskError {
+    TaskError::Other(Box::new(error))
+}
+
+/// Reads the data of a run's task and sets its model up, as much of it as is asked for.
 ///
 /// # Errors
-/// [`TaskError`] with the name of the file that is missing or damaged.
-pub fn open(config: &TrainConfig) -> Result<Box<dyn Workbench>, TaskError> {
-    Ok(match config.task {
-        TaskName::Lr => Bench::boxed(classification::Classification::vectors(config)?, config)?,
-        TaskName::Ae => Bench::boxed(autoencoding::Autoencoding::open(config)?, config)?,
-        TaskName::Lm => Bench::boxed(language::Language::open(config)?, config)?,
-        TaskName::Tl => Bench::boxed(classification::Classification::features(config)?, config)?,
-        TaskName::Ac => Bench::boxed(sound::SoundClassification::open(config)?, config)?,
-    })
+/// [`TaskError`] with the name of the file that is missing or damaged; [`TaskError::Interrupted`].
+pub fn open(
+    config: &TrainConfig,
+    opening: Opening,
+    preparation: &Preparation,
+) -> Result<Box<dyn Workbench>, TaskError> {
+    device::check_device(config.device)?;
+    match config.task {
+        TaskName::Lr => boxed(
+            Classification::vectors(config, preparation),
+            config,
+            opening,
+            preparation,
+        ),
+        TaskName::Ae => {
+            let task = match opening {
+                Opening::Whole => Autoencoding::open(config, preparation),
+                Opening::Outline => Autoencoding::outline(config),
+            };
+            boxed(task, config, opening, preparation)
+        }
+        TaskName::Lm => boxed(
+            Language::open(config, preparation),
+            config,
+            opening,
+            preparation,
+        ),
+        TaskName::Tl => {
+            let task = match opening {
+                Opening::Whole => Classification::features(config, preparation),
+                Opening::Outline => Classification::outline(config),
+            };
+            boxed(task, config, opening, preparation)
+        }
+        TaskName::Ac => {
+            let task = match opening {
+                Opening::Whole => SoundClassification::open(config, preparation),
+                Opening::Outline => SoundClassification::outline(config),
+            };
+            boxed(task, config, opening, preparation)
+        }
+    }
+}
+
+fn boxed(
+    task: Result<impl Task, TaskError>,
+    config: &TrainConfig,
+    opening: Opening,
+    preparation: &Preparation,
+) -> Result<Box<dyn Workbench>, TaskError> {
+    let interrupt = preparation.interrupt.clone();
+    Ok(Box::new(Bench::new(task?, config, opening, interrupt)?))
 }

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Score, Task, TaskError, left_out};
+use super::checksum::Checksum;
+use super::{Preparation, Score, Task, TaskError, left_out, placeholder};
 use crate::config::{HvpMode, TrainConfig};
 use crate::data::{
-    AudioSetFiles, BANDS, Clips, Damaged, DataError, DataName, FRAMES, Part, Patches, draw, fsdd,
+    AudioSetFiles, AudioSplit, BANDS, ClipLength, Clips, Damaged, DataError, DataName, FRAMES,
+    Part, Patches, draw, fsdd,
 };
 use crate::models::mobilenet::{MobileNet, MobileNetConfig};
 use crate::runs::DataDescription;
@@ -15,32 +17,22 @@ use crate::runs::DataDescription;
 pub(super) struct SoundClassification {
     config: MobileNetConfig,
     mode: HvpMode,
-    name: String,
+    data: DataDescription,
     train: Patches,
     validation: Patches,
     notes: Vec<String>,
 }
 
+/// Clips decoded at once: few enough for the interrupt to be looked at several times a second.
+const DECODED: usize = 32;
+
 impl SoundClassification {
-    pub(super) fn open(config: &TrainConfig) -> Result<Self, TaskError> {
-        let Some(directory) = &config.data_dir else {
-            return Err(DataError::NoDirectory { data: config.data }.into());
-        };
-        let damaged = match config.skip_damaged {
-            true => Damaged::Skip,
-            false => Damaged::Refuse,
-        };
-        let split = match config.data {
-            DataName::Audioset => AudioSetFiles::find(directory)?.read(damaged)?,
-            _ => fsdd(directory)?,
-        };
-        let decode = |clips: &Clips, limit: Option<usize>| {
-            let drawn = draw(clips.len(), limit.unwrap_or(usize::MAX));
-            clips.decode(&drawn, damaged)
-        };
+    pub(super) fn open(config: &TrainConfig, preparation: &Preparation) -> Result<Self, TaskError> {
+        let own = config.clone();
+        let split = preparation.wait("reading the lists of clips", move || clips(&own))?;
         let started = Instant::now();
-        let train = decode(&split.train, config.examples)?;
-        let validation = decode(&split.validation, None)?;
+        let train = decode(&split.train, config.examples, damaged(config), preparation)?;
+        let validation = decode(&split.validation, None, damaged(config), preparation)?;
         let mut notes = vec![format!(
             "{} clips decoded to {} patches in {:.2} s",
             split.train.len() + split.validation.len(),
@@ -49,17 +41,49 @@ impl SoundClassification {
         )];
         let skipped = split.skipped.iter().chain(&train.skipped);
         notes.extend(left_out(skipped.chain(&validation.skipped)));
-        Ok(Self {
+        let counts = [train.len(), validation.len()];
+        let task = Self::on(config, train, validation, counts);
+        Ok(Self { notes, ..task })
+    }
+
+    /// With made-up patches in place of the clips', which are counted and not decoded.
+    pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
+        let split = clips(config)?;
+        let classes = split.train.class_names.len();
+        let limited = split.train.len().min(config.examples.unwrap_or(usize::MAX));
+        let counts = [limited, split.validation.len()];
+        let patches = |count| placeholder::patches(count, classes);
+        let train = patches(placeholder::count(config));
+        let mut notes = left_out(&split.skipped);
+        if split.train.length == ClipLength::Whole {
+            notes.push(
+                "Examples are clips here: how many patches of 0.96 s each fills shows when it is decoded"
+                    .to_owned(),
+            );
+        }
+        let task = Self::on(config, train, patches(1), counts);
+        Ok(Self { notes, ..task })
+    }
+
+    fn on(config: &TrainConfig, train: Patches, validation: Patches, counts: [usize; 2]) -> Self {
+        Self {
             config: MobileNetConfig {
                 width: config.width,
                 classes: train.classes,
             },
             mode: config.hvp_mode,
-            name: config.data.to_string(),
+            data: DataDescription {
+                name: config.data.to_string(),
+                train: counts[0],
+                validation: counts[1],
+                shape: vec![FRAMES, BANDS],
+                classes: train.classes,
+                checksum: String::new(),
+            },
             train,
             validation,
-            notes,
-        })
+            notes: Vec::new(),
+        }
     }
 
     fn part(&self, part: Part) -> &Patches {
@@ -68,6 +92,51 @@ impl SoundClassification {
             Part::Validation => &self.validation,
         }
     }
+}
+
+/// What to do with damaged clips.
+fn damaged(config: &TrainConfig) -> Damaged {
+    match config.skip_damaged {
+        true => Damaged::Skip,
+        false => Damaged::Refuse,
+    }
+}
+
+/// The clips of a run, none of them read.
+fn clips(config: &TrainConfig) -> Result<AudioSplit, DataError> {
+    let data = config.data;
+    let directory = config.data_dir.as_deref();
+    let directory = directory.ok_or(DataError::NoDirectory { data })?;
+    match config.data {
+        DataName::Audioset => AudioSetFiles::find(directory)?.read(damaged(config)),
+        _ => fsdd(directory),
+    }
+}
+
+/// The patches of as many clips as `limit` allows.
+fn decode(
+    clips: &Clips,
+    limit: Option<usize>,
+    damaged: Damaged,
+    preparation: &Preparation,
+) -> Result<Patches, TaskError> {
+    let drawn = draw(clips.len(), limit.unwrap_or(usize::MAX));
+    let advance = (preparation.progress)("clips", drawn.len() as u64);
+    let mut all = Patches {
+        features: Vec::new(),
+        labels: Vec::new(),
+        classes: clips.class_names.len(),
+        skipped: Vec::new(),
+    };
+    for indices in drawn.chunks(DECODED) {
+        preparation.check("decoding the clips", || "nothing is lost".to_owned())?;
+        let patches = clips.decode(indices, damaged)?;
+        all.features.extend(patches.features);
+        all.labels.extend(patches.labels);
+        all.skipped.extend(patches.skipped);
+        advance(indices.len() as u64);
+    }
+    Ok(all)
 }
 
 impl Task for SoundClassification {
@@ -81,13 +150,11 @@ impl Task for SoundClassification {
     }
 
     fn data(&self) -> DataDescription {
-        DataDescription {
-            name: self.name.clone(),
-            train: self.train.len(),
-            validation: self.validation.len(),
-            shape: vec![FRAMES, BANDS],
-            classes: self.config.classes,
-        }
+        self.data.clone()
+    }
+
+    fn checksum(&self) -> String {
+        Checksum::of([&self.train, &self.validation], Checksum::patches)
     }
 
     fn notes(&self) -> Vec<String> {

@@ -313,3 +313,100 @@ fn help_names_every_option() {
         );
     }
 }
+
+#[test]
+fn options_that_have_no_effect() {
+    let fosi = ["optimizers with FOSI", "--optimizers is hb,adam"];
+    let cases: [(&str, &[&str], &[&str]); 21] = [
+        ("hb,adam", &["--k", "5"], &fosi),
+        ("hb,adam", &["--l", "1"], &fosi),
+        ("hb,adam", &["--m", "50"], &fosi),
+        ("hb,adam", &["--alpha", "0.1"], &fosi),
+        ("hb,adam", &["--curvature-floor", "0.1"], &fosi),
+        ("hb,adam", &["--interval", "9"], &fosi),
+        ("hb,adam", &["--overhead", "1.5"], &fosi),
+        ("hb,adam", &["--warmup", "9"], &fosi),
+        ("hb,adam", &["--clip", "2"], &fosi),
+        ("hb,adam", &["--scale-limit", "2"], &fosi),
+        ("hb,adam", &["--hvp", "f32"], &fosi),
+        ("hb,adam", &["--clip", "hb=2"], &fosi),
+        (
+            "hb,fosi-hb",
+            &["--clip", "adam=2"],
+            &["--clip adam=", "`fosi-adam`"],
+        ),
+        (
+            "fosi-hb,adam",
+            &["--clip", "adam=2"],
+            &["--clip adam=", "`fosi-adam`"],
+        ),
+        (
+            "hb,fosi-hb",
+            &["--lr", "adam=0.5"],
+            &["--lr adam=", "for `adam`"],
+        ),
+        (
+            "hb,fosi-hb",
+            &["--lr", "hb=0.1,gd=1"],
+            &["--lr gd=", "for `gd`"],
+        ),
+        (
+            "hb,fosi-hb",
+            &["--lr", "hb=0.1,hb=0.2"],
+            &["names hb twice"],
+        ),
+        ("fosi-hb", &["--clip", "hb=2,hb=3"], &["names hb twice"]),
+        (
+            "hb,fosi-hb",
+            &["--weight-decay", "0.5"],
+            &["--weight-decay", "`adamw`"],
+        ),
+        (
+            "adam,fosi-gd",
+            &["--momentum", "0.5"],
+            &["--momentum", "`hb` and `nesterov`"],
+        ),
+        ("fosi-hb", &["--lr-grid"], &["--lr-grid", "without FOSI"]),
+    ];
+    for (optimizers, arguments, parts) in cases {
+        let line = [&["train", "lr", "--optimizers", optimizers], arguments].concat();
+        refused(&line, parts);
+        refused(&[&line[..], &["--dry-run"]].concat(), parts);
+    }
+    let only = ["train", "ac", "--optimizers", "hb", "--hvp-mode", "eval"];
+    refused(&only, &["--hvp-mode has no effect"]);
+    for experiment in ["condition", "illustrate"] {
+        let line = ["quadratic", experiment, "--bases", "3"];
+        refused(&line, &["--bases has no effect", "grid"]);
+    }
+}
+
+#[test]
+fn options_without_effect_in_a_file_are_named_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("optimizers = 'hb'\nk = 5", &[][..]),
+        ("k = 5", &["--optimizers", "hb"]),
+        ("lr = { adam = 0.5 }", &["--optimizers", "hb,fosi-hb"]),
+        ("optimizers = ['hb', 'fosi-hb']\nweight-decay = 0.5", &[]),
+        ("optimizers = ['hb']\nhvp = 'f32'", &["--epochs", "1"]),
+    ];
+    for (text, flags) in cases {
+        fs::write(folder.path().join("run.toml"), text).unwrap();
+        let line = [&["train", "lr", "--config", "run.toml"], flags].concat();
+        refused_in(folder.path(), &line, &["run.toml: --", "has no effect"]);
+    }
+    fs::write(folder.path().join("run.toml"), "optimizers = 'hb'").unwrap();
+    refused_in(
+        folder.path(),
+        &["train", "lr", "--config", "run.toml", "--k", "3"],
+        &["error: --k has no effect"],
+    );
+    // In TOML a repeated key is no TOML.
+    fs::write(folder.path().join("run.toml"), "lr = { hb = 1, hb = 2 }").unwrap();
+    refused_in(
+        folder.path(),
+        &["train", "lr", "--config", "run.toml"],
+        &["run.toml", "duplicate key"],
+    );
+}

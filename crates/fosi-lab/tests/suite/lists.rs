@@ -9,7 +9,7 @@ use fosi_lab::data::{
     AudioError, AudioSetFiles, AudioSplit, ClassList, Clips, Damaged, DataError, NonAscii,
     read_text,
 };
-use fosi_lab::runs::{Run, RunError, RunFolder};
+use fosi_lab::runs::{Run, RunError, RunFolder, RunLock};
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -236,7 +236,8 @@ fn metrics_are_the_same_in_every_form() {
             // A run that goes on keeps its rows.
             let ended = form.trim_end().len() + 1 < form.len() || form.ends_with('\n');
             if ended {
-                let (_, reopened) = RunFolder::reopen(folder.path(), 2).unwrap();
+                let (_, reopened) =
+                    RunFolder::reopen(RunLock::take(folder.path()).unwrap(), 2).unwrap();
                 assert_eq!(reopened, expected, "{form:?}");
                 assert_eq!(Run::read(folder.path()).unwrap(), expected, "{form:?}");
             }

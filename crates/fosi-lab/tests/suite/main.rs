@@ -12,6 +12,7 @@ mod corpus;
 mod files;
 mod idx;
 mod images;
+mod interrupts;
 mod kill;
 mod lists;
 mod log_mel;

@@ -64,6 +64,12 @@ fn runs_of_one_name_are_told_apart() {
         let output = fosi(folder.path(), &arguments);
         assert!(output.status.success());
     }
+    for command in ["compare", "table"] {
+        let output = fosi(folder.path(), &[command, "z1/r", "z2/r", "z2/../z1/r"]);
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains("z2/../z1/r is given twice"), "{message}");
+    }
     let output = fosi(folder.path(), &["compare", "z1/r", "z2/r"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use fosi_lab::optimizers::{Base, OptimizerName};
-use fosi_lab::quadratic::{condition, grid, rates, spectrum};
+use fosi_lab::quadratic::{Pieces, condition, grid, rates, spectrum};
 use serde::Deserialize;
 
 const BASES: u64 = 10;
@@ -41,19 +41,23 @@ fn reference() -> &'static Reference {
     REFERENCE.get_or_init(|| serde_json::from_str(include_str!("data/quadratics.json")).unwrap())
 }
 
+fn unwatched() -> Pieces<'static> {
+    Pieces::new(Box::new(|| ()))
+}
+
 fn grid() -> &'static grid::Grid {
     static GRID: OnceLock<grid::Grid> = OnceLock::new();
-    GRID.get_or_init(|| grid::run(BASES, &|| ()).unwrap())
+    GRID.get_or_init(|| grid::run(BASES, &unwatched()).unwrap())
 }
 
 fn spectrum() -> &'static spectrum::Spectrum {
     static SPECTRUM: OnceLock<spectrum::Spectrum> = OnceLock::new();
-    SPECTRUM.get_or_init(|| spectrum::run(BASES, &|| ()).unwrap())
+    SPECTRUM.get_or_init(|| spectrum::run(BASES, &unwatched()).unwrap())
 }
 
 fn rates() -> &'static rates::Rates {
     static RATES: OnceLock<rates::Rates> = OnceLock::new();
-    RATES.get_or_init(|| rates::run(BASES, &|| ()).unwrap())
+    RATES.get_or_init(|| rates::run(BASES, &unwatched()).unwrap())
 }
 
 fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
@@ -94,7 +98,7 @@ fn figure_3_agrees() {
 
 #[test]
 fn figure_4_agrees() {
-    let condition = condition::run(&|| ()).unwrap();
+    let condition = condition::run(&unwatched()).unwrap();
     for outcome in &condition.outcomes {
         let name = outcome.optimizer.to_string();
         let r = &reference().figure4[&name.to_uppercase()];

@@ -6,7 +6,7 @@ use fosi::timing::{OverheadStatus, Timing};
 use fosi_lab::config::{Preset, TaskName, TrainConfig};
 use fosi_lab::runs::{
     DataDescription, Failure, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord, Run,
-    RunError, RunFolder, RunRecord, RunStatus,
+    RunError, RunFolder, RunLock, RunRecord, RunStatus,
 };
 
 fn row(epoch: u64) -> MetricsRow {
@@ -37,6 +37,7 @@ fn record() -> RunRecord {
         validation: 360,
         shape: vec![64],
         classes: 10,
+        checksum: String::new(),
     };
     let mut record = RunRecord::start("r", &config, model, data);
     let refresh = |outcome| RefreshRecord {
@@ -116,7 +117,9 @@ fn fields_that_came_later_may_be_missing() {
         part.remove(field).unwrap();
     };
     remove("/config", "curvature_floor");
-    for field in ["burn", "rustc", "target_features"] {
+    remove("/data", "checksum");
+    remove("", "command");
+    for field in ["burn", "rustc", "target_features", "commit"] {
         remove("/versions", field);
     }
     remove("/refreshes/0", "product_cost");
@@ -167,12 +170,18 @@ fn files_are_replaced_and_nothing_else_is_left() {
     folder.write_file("x", b"two").unwrap();
     let path = out.path().join("r");
     assert_eq!(fs::read(path.join("x")).unwrap(), b"two");
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    let names = || {
+        let entries = fs::read_dir(&path).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["metrics.csv", "run.lock", "x"]);
     // Where a folder stands in the way, the error names the file and no temporary one stays.
     fs::create_dir(path.join("y")).unwrap();
     let error = folder.write_file("y", b"three").unwrap_err();
     assert!(matches!(&error, RunError::Write { path: at, .. } if *at == path.join("y")));
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+    assert_eq!(names(), ["metrics.csv", "run.lock", "x", "y"]);
 }
 
 #[test]
@@ -229,4 +238,60 @@ fn a_damaged_or_missing_record_is_named() {
     ));
     fs::remove_file(&path).unwrap();
     assert!(matches!(Run::read(&folder), Err(RunError::Read { .. })));
+}
+
+#[test]
+fn what_a_run_was_is_recorded() {
+    let record = record();
+    let program = std::env::args().next().unwrap();
+    assert_eq!(record.command[0], program);
+    assert_eq!(record.versions.fosi, env!("CARGO_PKG_VERSION"));
+    assert!(record.machine.cores > 0);
+    // Forty hexadecimal digits, and whether files differ from the commit; nothing outside the repository.
+    let commit = record.versions.commit.trim_end_matches("-modified");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.git");
+    match std::path::Path::new(root).exists() {
+        true => assert!(
+            commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{commit}"
+        ),
+        false => assert_eq!(commit, ""),
+    }
+}
+
+#[test]
+fn descriptions_differ_by_checksum_where_both_have_one() {
+    let with = |checksum: &str| DataDescription {
+        checksum: checksum.to_owned(),
+        ..record().data
+    };
+    assert!(with("ab").is_same_as(&with("ab")));
+    assert!(!with("ab").is_same_as(&with("cd")));
+    assert!(with("").is_same_as(&with("cd")) && with("ab").is_same_as(&with("")));
+    let fewer = DataDescription {
+        train: 3,
+        ..with("ab")
+    };
+    assert!(!fewer.is_same_as(&with("ab")));
+}
+
+#[test]
+fn runs_of_one_default_name_are_numbered() {
+    let out = tempfile::tempdir().unwrap();
+    let folders: Vec<RunFolder> = (0..3)
+        .map(|_| RunFolder::create_numbered(out.path(), "r").unwrap())
+        .collect();
+    let names: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.path().file_name().unwrap())
+        .collect();
+    assert_eq!(names, ["r", "r-2", "r-3"]);
+    // Its owner is this process, and writes; nobody else does until it is done.
+    let path = out.path().join("r");
+    assert!(matches!(
+        RunLock::take(&path),
+        Err(RunError::InUse { owner: Some(id), .. }) if id == std::process::id()
+    ));
+    drop(folders);
+    RunLock::take(&path).unwrap();
 }

@@ -4,13 +4,13 @@ use std::f64::consts::TAU;
 use std::fs;
 use std::process::Command;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, real_data};
 use crate::program::fosi;
 use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
 use image::{Rgb, RgbImage};
 
 /// Twelve images of 32×32 in each of two classes: stripes along or across.
-fn images(folder: &Folder) {
+pub fn images(folder: &Folder) {
     for (class, along) in [("along", true), ("across", false)] {
         for part in ["train", "test"] {
             for index in 0..12_u32 {
@@ -26,13 +26,13 @@ fn images(folder: &Folder) {
     }
 }
 
-fn text(folder: &Folder) {
+pub fn text(folder: &Folder) {
     let lines = (0..80).map(|i| format!("line {} says the same as line {}\n", i % 7, (i + 3) % 7));
     folder.write("tinyshakespeare/input.txt", lines.collect::<String>());
 }
 
 /// Eight recordings of each of two digits by one speaker, the digit being a pitch; half a second at 8 kHz.
-fn sounds(folder: &Folder) {
+pub fn sounds(folder: &Folder) {
     for digit in 0..2_u32 {
         for index in 0..8_u32 {
             let frequency = f64::from(400 + 800 * digit + 10 * index);
@@ -54,7 +54,7 @@ fn sounds(folder: &Folder) {
 }
 
 /// Small enough for a debug build, with a refresh after two steps.
-fn arguments(task: &str) -> Vec<&str> {
+pub fn arguments(task: &str) -> Vec<&str> {
     let of_task: &[&str] = match task {
         "ae" => &["--width", "0.0625", "--batch", "4"],
         "lm" => &["--width", "0.03", "--sequence", "16", "--batch", "16"],
@@ -82,7 +82,7 @@ fn arguments(task: &str) -> Vec<&str> {
     [&common[..], of_task].concat()
 }
 
-fn data_of(task: &str) -> Folder {
+pub fn data_of(task: &str) -> Folder {
     let folder = Folder::new();
     match task {
         "ae" | "tl" => images(&folder),
@@ -528,7 +528,11 @@ fn bad_input_is_named() {
         &["train", "lm", "--data-dir", "."],
         &["input.txt", "--skip-damaged"],
     );
-    let run = train("lm", &foreign, &["--skip-damaged", "--optimizers", "hb"]);
+    let run = train(
+        "lm",
+        &foreign,
+        &["--skip-damaged", "--optimizers", "fosi-hb"],
+    );
     assert_eq!(
         run.record.notes[0],
         "2 characters that aren't ASCII have become question marks"
@@ -541,7 +545,7 @@ fn bad_input_is_named() {
         &["train", "ae", "--data-dir", ".", "--batch", "2"],
         &["along/3.png"],
     );
-    let skipped = ["--skip-damaged", "--optimizers", "hb"];
+    let skipped = ["--skip-damaged", "--optimizers", "fosi-hb"];
     let run = train("ae", &spoiled, &skipped);
     assert_eq!(run.record.data.train, 21);
     assert!(run.record.notes[0].contains("along/3.png"));
@@ -584,4 +588,144 @@ fn data_check_says_what_is_whole() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("fsdd             damaged: "));
     let output = fosi(folder.path(), &["data", "check", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_dry_run_counts_and_reads_no_more_than_it_must() {
+    for task in ["ae", "lm", "tl", "ac"] {
+        let folder = data_of(task);
+        let trained = train(task, &folder, &[]).record;
+        again(&folder);
+        fs::remove_dir_all(folder.path().join("fosi-cache")).ok();
+        // What is damaged shows only when it is read.
+        match task {
+            "ae" | "tl" => drop(folder.write("cifar10/train/along/3.png", "no image")),
+            "ac" => drop(folder.write("fsdd/recordings/1_someone_7.wav", "no sound")),
+            _ => {}
+        }
+        let output = fosi(
+            folder.path(),
+            &[&arguments(task)[..], &["--dry-run"]].concat(),
+        );
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{task}: {message}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (model, data) = (&trained.model, &trained.data);
+        let counts = format!("{} training, {} validation", data.train, data.validation);
+        let bytes =
+            |vectors: usize| format!("{:.1}", (4 * vectors * model.parameters) as f64 / 1e3);
+        for part in [
+            &model.name,
+            &format!("parameters       {}", model.parameters),
+            &counts,
+            // k = 2, m = 8.
+            "memory           (k+l)n: ",
+            "kept for 2 eigenvectors; mn: ",
+            "for 8 Lanczos vectors",
+            "refresh          about ",
+            ": 9 gradients in f64 of ",
+        ] {
+            assert!(text.contains(part), "{task}: `{part}` in\n{text}");
+        }
+        if model.parameters < 100_000 {
+            assert!(
+                text.contains(&format!("mn: {} kB", bytes(8))),
+                "{task}:\n{text}"
+            );
+        }
+        assert!(!folder.path().join("runs").exists());
+        assert!(!folder.path().join("fosi-cache").exists());
+    }
+}
+
+#[test]
+fn a_dry_run_without_fosi_tells_of_no_estimation() {
+    let folder = Folder::new();
+    let output = fosi(
+        folder.path(),
+        &["train", "lr", "--optimizers", "hb", "--dry-run"],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("optimizers       hb"), "{text}");
+    assert!(!text.contains("Lanczos vectors"), "{text}");
+}
+
+/// The real data, where it is: the paper's models and batches.
+#[test]
+fn a_dry_run_of_the_papers_settings_takes_seconds() {
+    let Some(directory) = real_data("") else {
+        return;
+    };
+    let directory = directory.to_str().unwrap();
+    let folder = Folder::new();
+    for (task, more) in [
+        ("lr", &[][..]),
+        ("ae", &[]),
+        ("lm", &[]),
+        ("tl", &["--weights", "random"]),
+        ("ac", &["--data", "fsdd"]),
+    ] {
+        let line = [
+            "train",
+            task,
+            "--preset",
+            "paper",
+            "--dry-run",
+            "--data-dir",
+            directory,
+        ];
+        let started = std::time::Instant::now();
+        let output = fosi(folder.path(), &[&line[..], more].concat());
+        let seconds = started.elapsed().as_secs_f64();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{task}: {message}");
+        eprintln!(
+            "{task}: {seconds:.1} s\n{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        assert!(seconds < 10.0, "{task}: {seconds} s");
+    }
+}
+
+#[test]
+fn a_run_on_other_data_is_not_resumed() {
+    let folder = data_of("lm");
+    let run = train("lm", &folder, &["--checkpoint-every", "3"]);
+    assert_eq!(run.record.data.checksum.len(), 64);
+    let done = folder.path().join("done/r");
+    let record = fs::read_to_string(done.join("run.json")).unwrap();
+    let going_on = record.replace("\"finished\",", "\"running\",");
+    fs::write(done.join("run.json"), going_on).unwrap();
+    // As many characters, one of them another.
+    let path = folder.path().join("tinyshakespeare/input.txt");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("same", "some", 1)).unwrap();
+    refused(
+        &folder,
+        &["train", "--resume", "done/r"],
+        &["done/r has changed"],
+    );
+    fs::write(&path, text).unwrap();
+    let output = fosi(folder.path(), &["train", "--resume", "done/r"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn runs_on_data_of_other_content_are_not_compared() {
+    let folder = data_of("lm");
+    train("lm", &folder, &[]);
+    fs::rename(folder.path().join("done"), folder.path().join("first")).unwrap();
+    let path = folder.path().join("tinyshakespeare/input.txt");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("same", "some", 1)).unwrap();
+    train("lm", &folder, &[]);
+    refused(
+        &folder,
+        &["compare", "first/r", "done/r"],
+        &[
+            "trained on tinyshakespeare (",
+            "SHA-256",
+            "on the same data",
+        ],
+    );
 }

@@ -12,7 +12,7 @@ use fosi_lab::config::TrainConfig;
 use fosi_lab::data::digits;
 use fosi_lab::interrupt::{EXIT_STATUS, Interrupt};
 use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, RefreshRecord, Run, RunStatus};
-use fosi_lab::tasks::TaskError;
+use fosi_lab::tasks::{Opening, TaskError};
 use fosi_lab::train::{Observer, Start, StepReport, Workbench};
 
 /// Counts what it is told, and may interrupt.
@@ -23,14 +23,15 @@ struct Recorder {
     failures: Vec<Failure>,
     /// Optimizers to come at each failure.
     others: Vec<usize>,
-    /// Whether there was an older spectrum at each refusal.
-    refused: Vec<bool>,
+    /// Whether there was an older spectrum at each refusal, and the steps that had been told until then.
+    refused: Vec<(bool, usize)>,
     ended: usize,
     interrupt_at: Option<(usize, Interrupt)>,
 }
 
 impl Observer for Recorder {
     fn started(&mut self, _: &Start) {}
+    fn busy(&mut self, _: Option<&'static str>) {}
     fn stepped(&mut self, report: &StepReport) {
         assert!(report.loss.is_finite());
         self.steps += 1;
@@ -45,7 +46,7 @@ impl Observer for Recorder {
     }
     fn refused(&mut self, _: &RefreshRecord, reason: &str, spectrum: bool) {
         assert_eq!(reason, "no curvature today");
-        self.refused.push(spectrum);
+        self.refused.push((spectrum, self.steps));
     }
     fn failed(&mut self, failure: &Failure, others: usize) {
         self.others.push(others);
@@ -76,7 +77,7 @@ fn train(out: &Path, arguments: &[&str], setup: Setup, recorder: &mut Recorder) 
         None => Interrupt::new(),
     };
     let mut text = Vec::new();
-    let make = |_: &TrainConfig| -> Result<Box<dyn Workbench>, TaskError> {
+    let make = |_: &TrainConfig, _: Opening| -> Result<Box<dyn Workbench>, TaskError> {
         let mut model = Softmax::new(digits()?);
         setup(&mut model);
         Ok(Box::new(model))
@@ -206,8 +207,8 @@ fn refused_refreshes_are_told_at_once_and_at_the_end() {
     let setup: Setup = |model| model.refuses = true;
     let arguments = ["--optimizers", "hb,fosi-hb", "--epochs", "4"];
     let (_, text) = train(out.path(), &arguments, setup, &mut recorder);
-    // 92 steps, a refresh every 40.
-    assert_eq!(recorder.refused, [false, false]);
+    // 92 steps of each in epochs of 23, a refresh with every 40th: told in the middle of an epoch.
+    assert_eq!(recorder.refused, [(false, 92 + 39), (false, 92 + 79)]);
     assert!(
         text.contains("2 of 2 refreshes of fosi-hb were refused (first: no curvature today)"),
         "{text}"
@@ -330,6 +331,9 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
         "m                28",
         "warmup           23 steps",
         "curvature-floor  0.000001",
+        // (k+l)n and mn numbers of four bytes, for n = 650, k = 7 and m = 28.
+        "memory           (k+l)n: 18.2 kB kept for 7 eigenvectors; mn: 72.8 kB for 28 Lanczos vectors",
+        "refresh          about 7.25 s: 29 gradients in f64 of 0.250 s, timed on 16 of 64 examples",
     ] {
         assert!(text.contains(part), "`{part}` in\n{text}");
     }

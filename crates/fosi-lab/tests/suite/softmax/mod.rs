@@ -5,12 +5,15 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fosi::timing::Timing;
+use fosi_lab::config::HvpPrecision;
 use fosi_lab::data::{Part, Split};
 use fosi_lab::optimizers::OptimizerName;
 use fosi_lab::runs::{
     DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState,
 };
-use fosi_lab::train::{Cost, Evaluation, StepError, StepReport, Trainee, Workbench};
+use fosi_lab::train::{
+    Cost, Evaluation, GradientCost, StepError, StepReport, TrainEvent, Trainee, Workbench,
+};
 
 pub struct Softmax {
     split: Split,
@@ -61,7 +64,16 @@ impl Workbench for Softmax {
             validation: self.split.validation.len(),
             shape: vec![self.dim],
             classes: self.classes,
+            checksum: String::new(),
         }
+    }
+
+    fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
+        Ok(Some(GradientCost {
+            precision: HvpPrecision::F64,
+            seconds: 0.25,
+            examples: 16,
+        }))
     }
 
     fn trainee(
@@ -82,7 +94,6 @@ impl Workbench for Softmax {
                 self.rate
             },
             steps: 0,
-            refreshes: Vec::new(),
         }))
     }
 }
@@ -95,7 +106,6 @@ struct Regression<'a> {
     momentum: Vec<f64>,
     rate: f64,
     steps: u64,
-    refreshes: Vec<RefreshRecord>,
 }
 
 impl Regression<'_> {
@@ -111,7 +121,7 @@ impl Regression<'_> {
         powers.into_iter().map(|p| p / sum).collect()
     }
 
-    fn step(&mut self, indices: &[u32]) -> StepReport {
+    fn step(&mut self, indices: &[u32]) -> (StepReport, Option<RefreshRecord>) {
         let batch = self.setup.split.train.gather(indices);
         let (dim, row) = (self.setup.dim, self.setup.dim + 1);
         let mut gradient = vec![0.0; self.weights.len()];
@@ -138,35 +148,33 @@ impl Regression<'_> {
             *w -= self.rate * *m;
         }
         self.steps += 1;
-        if self.optimizer.fosi && self.steps.is_multiple_of(40) {
-            self.refreshes.push(RefreshRecord {
-                optimizer: self.optimizer,
-                seed: self.seed,
-                step: self.steps,
-                products: 40,
-                seconds: 0.001,
-                interval: Some(40),
-                product_cost: None,
-                timing: None,
-                outcome: match self.setup.refuses {
-                    true => RefreshOutcome::Refused {
-                        reason: "no curvature today".to_owned(),
-                    },
-                    false => RefreshOutcome::Accepted {
-                        eigenvalues: vec![2.0, 1.0],
-                        residuals: vec![1e-9, 1e-8],
-                        retries: 0,
-                        asymmetry: Some(1e-9),
-                        shifted: false,
-                        scale: 1.0,
-                    },
+        let refreshed = self.optimizer.fosi && self.steps.is_multiple_of(40);
+        let refresh = refreshed.then(|| RefreshRecord {
+            optimizer: self.optimizer,
+            seed: self.seed,
+            step: self.steps,
+            products: 40,
+            seconds: 0.001,
+            interval: Some(40),
+            product_cost: None,
+            timing: None,
+            outcome: match self.setup.refuses {
+                true => RefreshOutcome::Refused {
+                    reason: "no curvature today".to_owned(),
                 },
-            });
-        }
+                false => RefreshOutcome::Accepted {
+                    eigenvalues: vec![2.0, 1.0],
+                    residuals: vec![1e-9, 1e-8],
+                    retries: 0,
+                    asymmetry: Some(1e-9),
+                    shifted: false,
+                    scale: 1.0,
+                },
+            },
+        });
         let diverged = self.setup.diverges == Some(self.optimizer) && self.steps == 30;
-        StepReport {
-            loss: if diverged { f64::NAN } else { loss / size },
-        }
+        let loss = if diverged { f64::NAN } else { loss / size };
+        (StepReport { loss }, refresh)
     }
 }
 
@@ -178,10 +186,15 @@ impl Trainee for Regression<'_> {
     fn train(
         &mut self,
         batches: &[&[u32]],
-        stepped: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+        told: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError> {
         for batch in batches {
-            if stepped(&self.step(batch)).is_break() {
+            let (report, refresh) = self.step(batch);
+            if let Some(refresh) = refresh {
+                let _ = told(TrainEvent::Refreshing);
+                let _ = told(TrainEvent::Refreshed(refresh));
+            }
+            if told(TrainEvent::Stepped(report)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -237,9 +250,5 @@ impl Trainee for Regression<'_> {
             },
             refresh_seconds: 0.0,
         }
-    }
-
-    fn take_refreshes(&mut self) -> Vec<RefreshRecord> {
-        std::mem::take(&mut self.refreshes)
     }
 }

@@ -1,8 +1,13 @@
-//! Runs that are killed at random moments and resumed end as if nobody had touched them.
+//! Runs that are killed at random moments and resumed end as if nobody had touched them; so do runs that two processes
+//! fight for, on a disk that fills up, and with a page cache that is lost.
 //!
 //! `FOSI_KILLS` and `FOSI_KILL_SEED` set the number of kills and the seed of the moments; `scripts/kill-test` is the
 //! way to a longer campaign.
 #![cfg(unix)]
+
+mod fight;
+mod full_disk;
+mod lost_cache;
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,106 @@
+//! The lock on a run's folder: one process trains a run at a time.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::RunError;
+
+/// The file that is locked; it holds the process number of the last owner.
+const LOCK: &str = "run.lock";
+
+/// The right to write into a run's folder.
+///
+/// An advisory lock of the operating system on a file in the folder. The system drops it when the process ends, however
+/// it ends, so that a killed run can be resumed at once. The file itself stays: a file that comes and goes could be locked
+/// by two processes under one name.
+#[derive(Debug)]
+pub struct RunLock {
+    folder: PathBuf,
+    /// Unlocked when it is closed.
+    _file: File,
+}
+
+impl RunLock {
+    /// Locks the folder of a run, and says in the lock's file who owns it.
+    ///
+    /// # Errors
+    /// [`RunError::InUse`] with the owner's process number where another process has the lock; [`RunError::Read`] where
+    /// there is no such folder; [`RunError::Lock`] where the file can't be opened or the file system has no locks.
+    pub fn take(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join(LOCK);
+        let refused = |source: std::io::Error| RunError::Lock {
+            path: path.clone(),
+            source,
+        };
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options
+            .open(&path)
+            .map_err(|source| match folder.is_dir() {
+                true => refused(source),
+                false => RunError::Read {
+                    path: path.clone(),
+                    source,
+                },
+            })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(RunError::InUse {
+                    path: folder.to_owned(),
+                    owner: owner(&mut file),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(refused(source)),
+        }
+        // The lock holds whether or not its file can say whose it is, as on a full disk.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Self {
+            folder: folder.to_owned(),
+            _file: file,
+        })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// An owner has this long to write its number: until then the file holds its predecessor's.
+const WRITING: Duration = Duration::from_millis(100);
+
+/// The process that wrote its number into the file; `None` where that is unreadable.
+fn owner(file: &mut File) -> Option<u32> {
+    std::thread::sleep(WRITING);
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = RunLock::take(folder.path()).unwrap();
+        let error = RunLock::take(folder.path()).unwrap_err();
+        let id = std::process::id();
+        assert!(
+            matches!(&error, RunError::InUse { owner, .. } if *owner == Some(id)),
+            "{error}"
+        );
+        assert!(error.to_string().contains(&format!("process {id}")));
+        drop(lock);
+        RunLock::take(folder.path()).unwrap();
+        let missing = RunLock::take(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(missing, RunError::Read { .. }), "{missing}");
+    }
+}

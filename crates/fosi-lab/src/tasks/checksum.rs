@@ -1,0 +1,71 @@
+//! SHA-256 of a task's examples, by which a run's record tells one set of data from another.
+
+use sha2::{Digest, Sha256};
+
+use crate::data::{Dataset, Images, Patches, Sequences};
+
+/// Over what it is given, in that order.
+#[derive(Default)]
+pub(super) struct Checksum(Sha256);
+
+impl Checksum {
+    /// Of data with a training and a validation part.
+    pub(super) fn of<T>(parts: [&T; 2], add: impl Fn(&mut Self, &T)) -> String {
+        let mut sum = Self::default();
+        for part in parts {
+            add(&mut sum, part);
+        }
+        sum.finish()
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub(super) fn dataset(&mut self, data: &Dataset) {
+        self.floats(&data.features);
+        self.bytes(&data.labels);
+    }
+
+    pub(super) fn images(&mut self, images: &Images) {
+        for length in [images.channels, images.height, images.width] {
+            self.0.update((length as u64).to_le_bytes());
+        }
+        self.bytes(&images.pixels);
+        self.bytes(&images.labels);
+    }
+
+    pub(super) fn sequences(&mut self, sequences: &Sequences) {
+        self.0
+            .update((sequences.sequence_length() as u64).to_le_bytes());
+        self.bytes(sequences.codes());
+    }
+
+    pub(super) fn patches(&mut self, patches: &Patches) {
+        self.floats(&patches.features);
+        for labels in &patches.labels {
+            let bytes: Vec<u8> = labels
+                .iter()
+                .flat_map(|label| label.to_le_bytes())
+                .collect();
+            self.bytes(&bytes);
+        }
+    }
+
+    fn floats(&mut self, values: &[f32]) {
+        self.0.update((values.len() as u64).to_le_bytes());
+        let mut bytes = Vec::new();
+        for values in values.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+            self.0.update(&bytes);
+        }
+    }
+
+    /// In hexadecimal digits.
+    pub(super) fn finish(self) -> String {
+        let hash = self.0.finalize();
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
