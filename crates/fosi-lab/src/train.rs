@@ -5,10 +5,11 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use fosi::Interventions;
 use fosi::timing::{OverheadStatus, Timing};
 use thiserror::Error;
 
-use crate::config::{HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::config::{Algorithm, HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
@@ -97,6 +98,11 @@ pub trait Trainee {
     /// The measured times of steps and refreshes, where the interval follows from them.
     fn timing(&self) -> Option<Timing> {
         None
+    }
+
+    /// What FOSI's safeguards have done or, under the paper's algorithm, would have.
+    fn interventions(&self) -> Interventions {
+        Interventions::default()
     }
 }
 
@@ -385,6 +391,13 @@ impl Log<'_> {
         record.refreshes.push(refresh);
     }
 
+    /// Notes what the safeguards have done for an optimizer that is over.
+    fn note_interventions(&mut self, training: &Training, done: Interventions) {
+        if let Some(note) = interventions_note(training, done) {
+            self.run.record.notes.push(note);
+        }
+    }
+
     /// Notes, once in a run, that no interval keeps the overhead.
     fn note_overhead(&mut self, timing: Option<Timing>, config: &TrainConfig) {
         let RefreshSchedule::Overhead(overhead) = config.schedule else {
@@ -398,6 +411,43 @@ impl Log<'_> {
             self.run.record.notes.push(note);
         }
     }
+}
+
+/// What is told where a safeguard has acted; `None` where none has.
+fn interventions_note(training: &Training, done: Interventions) -> Option<String> {
+    let Interventions {
+        unresolved,
+        overshot,
+        grew,
+    } = done;
+    let mut parts = Vec::new();
+    if unresolved > 0 {
+        parts.push(format!("{unresolved} pairs were not resolved"));
+    }
+    if overshot > 0 {
+        parts.push(format!("{overshot} directions overshot"));
+    }
+    if let Some(step) = grew {
+        parts.push(format!(
+            "at step {step} the gradient had grown outside of the subspace"
+        ));
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let consequence = match training.config.algorithm {
+        Algorithm::Guarded => {
+            "such directions are left to the base, and after such growth its rate isn't scaled"
+        }
+        Algorithm::Paper => {
+            "--algorithm guarded would have left such directions, or the unscaled rate, to the base"
+        }
+    };
+    let (optimizer, seed) = (training.optimizer, training.seed);
+    Some(format!(
+        "{optimizer}, seed {seed}: {}; {consequence}",
+        parts.join(", ")
+    ))
 }
 
 /// What is told where FOSI's steps alone exceed the overhead. It names no optimizer: those of a run say it once.
@@ -496,6 +546,7 @@ impl<'a> Training<'a> {
     ) -> Result<(), Stop> {
         let mut trainee = workbench.trainee(self.optimizer, self.seed)?;
         let outcome = self.run_trainee(trainee.as_mut(), from, log, interrupt);
+        log.note_interventions(self, trainee.interventions());
         outcome.map_err(|stop| match stop {
             // A step that fails leaves model and optimizer as they were.
             Stop::Step(error, None) => Stop::Step(error, Some(trainee.state())),

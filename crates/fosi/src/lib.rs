@@ -55,5 +55,6 @@ pub mod timing;
 pub use error::Error;
 pub use minimize::minimize;
 pub use optimizer::{Clipping, Fosi, FosiConfig, Refresh, StepReport};
+pub use safeguard::Interventions;
 pub use schedule::{Rate, Schedule};
 pub use space::{Host, Space, Storage};

@@ -6,7 +6,9 @@ use crate::base::{Base, BaseStep, Momentum};
 use crate::error::{Error, require};
 use crate::lanczos::{LanczosInfo, Workspace};
 use crate::operator::{SymmetricOperator, check_dim};
-use crate::safeguard::{Caution, Direction, Growth, MeanNorm, Monitor, Observation, observe};
+use crate::safeguard::{
+    Caution, Direction, Growth, Interventions, MeanNorm, Monitor, Observation, observe,
+};
 use crate::scaling::limited;
 use crate::schedule::{Rate, Schedule};
 use crate::space::{FloatLimits, Host, Scalar, Space, Split, Storage};
@@ -352,9 +354,8 @@ pub(crate) struct Progress {
     pub(crate) recent_move: f64,
     #[serde(default)]
     pub(crate) caution: Caution,
-    /// Whether the gradient has grown outside of V, so that s stays 1.
     #[serde(default)]
-    pub(crate) scale_is_suspended: bool,
+    pub(crate) interventions: Interventions,
 }
 
 /// Steps until another try where no refresh was timed, so that T is unknown.
@@ -452,6 +453,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     fn adopt(&mut self, spectrum: Spectrum<S>, timer: &RefreshTimer) -> Refresh {
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
+        let unresolved = resolved.iter().filter(|resolved| !**resolved).count();
+        self.progress.interventions.unresolved += unresolved as u64;
         let curvature = spectrum.damped_curvature(self.config.curvature_floor);
         let directions: Vec<Direction> = resolved.iter().map(|r| Direction::new(*r)).collect();
         // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
@@ -463,7 +466,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let momentum = self.split_momentum(&spectrum, &gram_inverse, flat);
         let extremes = spectrum.extremes(self.config.strong_convexity);
         let ratio = self.base.rate_ratio(&extremes);
-        let scale = match self.progress.scale_is_suspended && safeguards {
+        let scale = match self.progress.interventions.grew.is_some() && safeguards {
             true => 1.0,
             false => limited(&extremes, ratio, self.config.scale_limit),
         };
@@ -591,7 +594,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             growth = subspace.monitor.growth;
             grew = growth.observe(subspace.complement_gradient(norm), &momentum)
                 && subspace.scale > 1.0
-                && !self.progress.scale_is_suspended;
+                && self.progress.interventions.grew.is_none();
             if safeguards {
                 subspace.take_back();
             }
@@ -664,7 +667,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         progress.recent_move = base_norm
             .hypot(newton_norm)
             .max(0.97 * progress.recent_move);
-        progress.scale_is_suspended |= grew;
+        progress.interventions.overshot += overshot as u64;
+        if grew {
+            progress.interventions.grew = Some(progress.step);
+        }
         if grew || overshot > 0 {
             tracing::info!(
                 step,
@@ -761,6 +767,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.subspace
             .as_ref()
             .map_or(1.0, |subspace| subspace.scale)
+    }
+
+    /// What the [safeguards](FosiConfig::safeguards) have done so far or, without them, would have.
+    pub fn interventions(&self) -> Interventions {
+        self.progress.interventions
     }
 
     /// Number of steps taken.

@@ -9,6 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Momentum;
 
+/// What the safeguards of a run have done so far or, under the paper's algorithm, would have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interventions {
+    /// Pairs that weren't resolved, over all refreshes.
+    pub unresolved: u64,
+    /// Directions that overshot and went back to the base.
+    pub overshot: u64,
+    /// The step at which the gradient had grown outside of V, so that s is 1 from there on.
+    pub grew: Option<u64>,
+}
+
 /// One pair's direction, from a refresh to the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Direction {

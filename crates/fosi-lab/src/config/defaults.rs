@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    DeviceName, HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName,
+    TrainConfig,
 };
 use crate::data::DataName;
 use crate::optimizers::{Base, OptimizerName};
@@ -11,6 +12,11 @@ use crate::optimizers::{Base, OptimizerName};
 /// The core's; runs of before this was a setting had it too.
 pub(super) fn curvature_floor() -> f64 {
     fosi::FosiConfig::default().curvature_floor
+}
+
+/// Before there were safeguards.
+pub(super) fn algorithm_of_old_runs() -> Algorithm {
+    Algorithm::Paper
 }
 
 /// Cost of a run with FOSI over one without, in the small presets.
@@ -58,11 +64,18 @@ impl TrainConfig {
                 .into_iter()
                 .flat_map(plain_and_fosi)
                 .collect(),
+            algorithm: match preset {
+                Preset::Paper => Algorithm::Paper,
+                Preset::Small => Algorithm::Guarded,
+            },
             k: 10,
             l: 0,
             m: None,
             alpha: 0.01,
-            curvature_floor: curvature_floor(),
+            curvature_floor: match preset {
+                Preset::Paper => 0.0,
+                Preset::Small => curvature_floor(),
+            },
             schedule: RefreshSchedule::Interval(800),
             warmup: None,
             clip: PerBase {

@@ -73,6 +73,7 @@ impl TrainConfig {
             ),
         };
         vec![
+            ("algorithm", self.algorithm.to_string()),
             ("k", self.k.to_string()),
             ("l", self.l.to_string()),
             ("m", self.lanczos_steps(parameters).to_string()),
@@ -92,7 +93,7 @@ impl TrainConfig {
     /// Vectors of n numbers in f32 (§3.7 of the paper), and the time of a refresh's gradients, beside which the rest of it
     /// is short.
     fn cost_lines(&self, n: usize, gradient: GradientCost) -> Vec<(&'static str, String)> {
-        let m = self.lanczos_steps(n);
+        let m = self.products(n);
         let kept = (self.k + self.l).min(n);
         let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
         // Forward differences take one gradient a product and one at the parameters, central ones two a product.

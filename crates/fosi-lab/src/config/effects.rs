@@ -72,6 +72,7 @@ impl TrainOptions {
         const MOMENTUM: For = For::Bases(&[Base::HeavyBall, Base::Nesterov]);
         const DECAY: For = For::Bases(&[Base::AdamW]);
         let options = [
+            ("algorithm", self.algorithm.is_some(), For::Fosi),
             ("k", self.k.is_some(), For::Fosi),
             ("l", self.l.is_some(), For::Fosi),
             ("m", self.m.is_some(), For::Fosi),

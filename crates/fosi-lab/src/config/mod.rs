@@ -94,6 +94,17 @@ pub enum HvpMode {
     Eval,
 }
 
+/// Which algorithm FOSI is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Algorithm {
+    /// The paper's with the safeguards of [`fosi::FosiConfig::safeguards`].
+    #[default]
+    Guarded,
+    /// The paper's Algorithms 1 and 2; the run tells where a safeguard would have acted.
+    Paper,
+}
+
 /// Where models are trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -148,6 +159,7 @@ macro_rules! named {
 }
 
 named!(Preset, "preset", Small = "small", Paper = "paper");
+named!(Algorithm, "algorithm", Guarded = "guarded", Paper = "paper");
 named!(HvpMode, "mode", Train = "train", Eval = "eval");
 named!(HvpPrecision, "precision", F64 = "f64", F32 = "f32");
 named!(
@@ -241,6 +253,9 @@ pub struct TrainConfig {
     pub cache: PathBuf,
     /// The optimizers, in the order in which they run.
     pub optimizers: Vec<OptimizerName>,
+    /// Which algorithm FOSI is. Runs of before this was a setting had no safeguards.
+    #[serde(default = "defaults::algorithm_of_old_runs")]
+    pub algorithm: Algorithm,
     /// Number k of largest eigenpairs.
     pub k: usize,
     /// Number ℓ of smallest eigenpairs.
@@ -303,6 +318,10 @@ impl TrainConfig {
             layer.check_task(task)?;
             layer.apply(&mut config)?;
         }
+        let floor_is_given = layers.iter().any(|layer| layer.curvature_floor.is_some());
+        if config.algorithm == Algorithm::Paper && !floor_is_given {
+            config.curvature_floor = 0.0;
+        }
         config.check()?;
         for layer in layers {
             layer.check_effects(&config)?;
@@ -336,9 +355,23 @@ impl TrainConfig {
 
     /// Lanczos steps for n parameters: m as given, or max{4(k+ℓ), ⌈2 ln n⌉}; never above n.
     pub fn lanczos_steps(&self, parameters: usize) -> usize {
-        let logarithm = 2.0 * (parameters.max(1) as f64).ln();
-        let default = (4 * (self.k + self.l)).max(logarithm.ceil() as usize);
-        self.m.unwrap_or(default).min(parameters)
+        self.spectrum_params().steps(parameters)
+    }
+
+    /// Products of an estimation for n parameters: m, and the probe's with safeguards.
+    pub fn products(&self, parameters: usize) -> usize {
+        let params = self.spectrum_params();
+        params.steps(parameters) + params.probe_steps(parameters)
+    }
+
+    fn spectrum_params(&self) -> SpectrumParams {
+        SpectrumParams {
+            largest: self.k,
+            smallest: self.l,
+            lanczos_steps: self.m,
+            probe: self.algorithm == Algorithm::Guarded,
+            ..SpectrumParams::default()
+        }
     }
 
     /// The optimizers in the order in which they run: each plain one is followed by itself at the factors of
@@ -509,11 +542,12 @@ impl TrainConfig {
     fn check_rates(&self) -> Result<(), ConfigError> {
         rate("alpha", self.alpha, AT_LEAST_ZERO, self.alpha >= 0.0)?;
         let floor = self.curvature_floor;
-        let allowed = floor > 0.0 && floor <= 1.0;
+        // Its reciprocal must be a number.
+        let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);
         rate(
             "curvature-floor",
             floor,
-            "a number above 0, at most 1",
+            "0, or from 1e-300 to at most 1",
             allowed,
         )?;
         let width = self.width;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
-    BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset, RefreshSchedule,
-    TaskName, TrainConfig, Weights,
+    Algorithm, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset,
+    RefreshSchedule, TaskName, TrainConfig, Weights,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -62,12 +62,16 @@ pub struct TrainOptions {
     /// [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
+    /// FOSI as in the paper (paper), or with safeguards where the spectrum misleads (guarded): pairs that aren't resolved and
+    /// directions that overshoot stay with the base, a few more products look for repeated eigenvalues, and a scaling that
+    /// makes the gradient grow is taken back [default: guarded; with --preset paper: paper]
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<Algorithm>,
     /// Largest eigenpairs that FOSI uses [default: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub k: Option<usize>,
-    /// Smallest eigenpairs that FOSI uses; where they are far smaller than the largest, the Newton step along them is
-    /// too long without --curvature-floor, say 0.01 [default: 0]
+    /// Smallest eigenpairs that FOSI uses [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub l: Option<usize>,
@@ -79,7 +83,8 @@ pub struct TrainOptions {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
-    /// In the Newton step |λ| counts as at least this share of the largest |λ|: above 0, at most 1 [default: 0.000001]
+    /// In the Newton step |λ| counts as at least this share of the largest |λ|, at most 1
+    /// [default: 0.000001; with --algorithm paper: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub curvature_floor: Option<f64>,
@@ -242,6 +247,7 @@ impl TrainOptions {
     pub(super) fn apply(&self, config: &mut TrainConfig) -> Result<(), ConfigError> {
         self.apply_schedule(config)?;
         override_with(&mut config.data, self.data);
+        override_with(&mut config.algorithm, self.algorithm);
         override_with(&mut config.k, self.k);
         override_with(&mut config.l, self.l);
         override_with(&mut config.alpha, self.alpha);

@@ -117,6 +117,8 @@ impl Descent {
             _ => 1.0,
         };
         FosiConfig {
+            // As in the paper's figures.
+            safeguards: false,
             largest: self.largest,
             newton_rate: Rate::Constant(newton_rate),
             scale_limit: self.scale_limit,

@@ -52,6 +52,8 @@ pub fn run(pieces: &Pieces) -> Result<Illustration, fosi::Error> {
 /// θ at each of seven steps.
 fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
     let config = FosiConfig {
+        // As in the paper's figures.
+        safeguards: false,
         largest: 1,
         newton_rate: Rate::Constant(1.0),
         scale_limit: 1.0,

@@ -9,14 +9,14 @@ use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
 use fosi::timing::Timing;
-use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
+use fosi::{Clipping, FosiConfig, Interventions, Rate, Schedule, Space};
 use fosi_burn::{
     FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt, Twin,
 };
 
 use super::device::device;
 use super::{Opening, Task, TaskError, failed, placeholder};
-use crate::config::{DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::config::{Algorithm, DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::{Batches, Part, Prefetch};
 use crate::interrupt::Interrupt;
 use crate::optimizers::{Base, OptimizerName};
@@ -139,6 +139,7 @@ impl<T: Task> Bench<T> {
             newton_rate: Rate::Constant(config.alpha),
             scale_limit: config.clip.get(name.base),
             curvature_floor: config.curvature_floor,
+            safeguards: config.algorithm == Algorithm::Guarded,
             clipping: config.clip_gradient.map_or(Clipping::None, Clipping::Value),
             schedule,
             seed,
@@ -401,6 +402,10 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
 
     fn timing(&self) -> Option<Timing> {
         self.optimizer.fosi().timing()
+    }
+
+    fn interventions(&self) -> Interventions {
+        self.optimizer.fosi().interventions()
     }
 }
 

@@ -89,8 +89,8 @@ fn settings_that_are_not_allowed() {
             &["--clip is 0.5 for hb", "at least 1"],
         ),
         (
-            &["--curvature-floor", "0"],
-            &["--curvature-floor is 0", "at most 1"],
+            &["--curvature-floor", "1e-309"],
+            &["--curvature-floor is 0.000", "at most 1"],
         ),
         (&["--curvature-floor", "1.5"], &["--curvature-floor is 1.5"]),
         (&["--seed", "abc"], &["`abc` is not a whole number"]),
@@ -285,6 +285,7 @@ fn help_names_every_option() {
     for option in [
         "dry-run",
         "optimizers",
+        "algorithm",
         "k",
         "l",
         "m",
@@ -317,7 +318,8 @@ fn help_names_every_option() {
 #[test]
 fn options_that_have_no_effect() {
     let fosi = ["optimizers with FOSI", "--optimizers is hb,adam"];
-    let cases: [(&str, &[&str], &[&str]); 21] = [
+    let cases: [(&str, &[&str], &[&str]); 22] = [
+        ("hb,adam", &["--algorithm", "paper"], &fosi),
         ("hb,adam", &["--k", "5"], &fosi),
         ("hb,adam", &["--l", "1"], &fosi),
         ("hb,adam", &["--m", "50"], &fosi),

@@ -618,18 +618,18 @@ fn a_dry_run_counts_and_reads_no_more_than_it_must() {
             &model.name,
             &format!("parameters       {}", model.parameters),
             &counts,
-            // k = 2, m = 8.
+            // k = 2, m = 8, and the probe's four.
             "memory           (k+l)n: ",
             "kept for 2 eigenvectors; mn: ",
-            "for 8 Lanczos vectors",
+            "for 12 Lanczos vectors",
             "refresh          about ",
-            ": 9 gradients in f64 of ",
+            ": 13 gradients in f64 of ",
         ] {
             assert!(text.contains(part), "{task}: `{part}` in\n{text}");
         }
         if model.parameters < 100_000 {
             assert!(
-                text.contains(&format!("mn: {} kB", bytes(8))),
+                text.contains(&format!("mn: {} kB", bytes(12))),
                 "{task}:\n{text}"
             );
         }

@@ -331,9 +331,9 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
         "m                28",
         "warmup           23 steps",
         "curvature-floor  0.000001",
-        // (k+l)n and mn numbers of four bytes, for n = 650, k = 7 and m = 28.
-        "memory           (k+l)n: 18.2 kB kept for 7 eigenvectors; mn: 72.8 kB for 28 Lanczos vectors",
-        "refresh          about 7.25 s: 29 gradients in f64 of 0.250 s, timed on 16 of 64 examples",
+        // (k+l)n and mn numbers of four bytes, for n = 650, k = 7 and m = 28, and the probe's four.
+        "memory           (k+l)n: 18.2 kB kept for 7 eigenvectors; mn: 83.2 kB for 32 Lanczos vectors",
+        "refresh          about 8.25 s: 33 gradients in f64 of 0.250 s, timed on 16 of 64 examples",
     ] {
         assert!(text.contains(part), "`{part}` in\n{text}");
     }

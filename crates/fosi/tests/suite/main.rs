@@ -7,6 +7,7 @@ mod configurations;
 mod minimize;
 mod momentum;
 mod numerics;
+mod paper;
 mod safeguards;
 mod schedule;
 mod spectrum;
