@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
-use crate::optimizer::{Fosi, Progress, Subspace};
+use crate::optimizer::{Fosi, Progress};
 use crate::safeguard::Monitor;
 use crate::space::{Space, Stored};
 use crate::spectrum::Spectrum;
+use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.

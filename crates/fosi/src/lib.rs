@@ -50,6 +50,7 @@ pub mod scaling;
 pub mod schedule;
 pub mod space;
 pub mod spectrum;
+mod subspace;
 pub mod timing;
 
 pub use error::Error;

@@ -6,13 +6,12 @@ use crate::base::{Base, BaseStep, Momentum};
 use crate::error::{Error, require};
 use crate::lanczos::{LanczosInfo, Workspace};
 use crate::operator::{SymmetricOperator, check_dim};
-use crate::safeguard::{
-    Caution, Direction, Growth, Interventions, MeanNorm, Monitor, Observation, observe,
-};
+use crate::safeguard::{Caution, Direction, Growth, Interventions, MeanNorm, Monitor};
 use crate::scaling::limited;
 use crate::schedule::{Rate, Schedule};
 use crate::space::{FloatLimits, Host, Scalar, Space, Split, Storage};
 use crate::spectrum::{Spectrum, SpectrumParams, estimate_with};
+use crate::subspace::{Lengths, NewtonStep, Plan, Subspace, kept_gram_inverse, solve};
 use crate::timing::{Clock, RefreshTimer, StepTimer, Timing};
 
 /// What is done to gradients before the split.
@@ -257,80 +256,6 @@ pub struct Fosi<S: Space, B> {
     pub(crate) timer: StepTimer,
 }
 
-/// The subspace in use.
-pub(crate) struct Subspace<S: Space> {
-    pub(crate) spectrum: Spectrum<S>,
-    /// 1/u.
-    pub(crate) curvature: Vec<f64>,
-    /// c̄: the momentum's coefficients.
-    pub(crate) momentum: Vec<f64>,
-    /// s.
-    pub(crate) scale: f64,
-    pub(crate) monitor: Monitor,
-    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their coefficients come
-    /// out as zero, and the base's direction keeps its part along them.
-    gram_inverse: Vec<f64>,
-    small: Small,
-}
-
-/// Coefficient vectors of one step, kept so that a step allocates nothing.
-struct Small {
-    projection: Vec<f64>,
-    unclipped: Vec<f64>,
-    coefficients: Vec<f64>,
-    momentum: Vec<f64>,
-    newton: Vec<f64>,
-    directions: Vec<Direction>,
-    overshot: Vec<bool>,
-    /// Whether a direction isn't the base's.
-    kept: Vec<bool>,
-}
-
-impl<S: Space> Subspace<S> {
-    /// `safeguards`: whether released directions are the base's.
-    pub(crate) fn new(
-        spectrum: Spectrum<S>,
-        curvature: Vec<f64>,
-        momentum: Vec<f64>,
-        scale: f64,
-        monitor: Monitor,
-        safeguards: bool,
-    ) -> Self {
-        let zeros = vec![0.0; momentum.len()];
-        let kept = |d: &Direction| !(safeguards && d.released);
-        let small = Small {
-            kept: monitor.directions.iter().map(kept).collect(),
-            projection: zeros.clone(),
-            unclipped: zeros.clone(),
-            coefficients: zeros.clone(),
-            momentum: zeros.clone(),
-            newton: zeros,
-            directions: monitor.directions.clone(),
-            overshot: vec![false; momentum.len()],
-        };
-        let gram_inverse = kept_gram_inverse(&spectrum, &monitor.directions, safeguards);
-        Self {
-            spectrum,
-            curvature,
-            momentum,
-            scale,
-            monitor,
-            gram_inverse,
-            small,
-        }
-    }
-}
-
-/// (VᵀV)⁻¹ of the directions that aren't the base's, with rows and columns of zeros for the others.
-fn kept_gram_inverse<S: Space>(
-    spectrum: &Spectrum<S>,
-    directions: &[Direction],
-    safeguards: bool,
-) -> Vec<f64> {
-    let kept = |i: usize| !(safeguards && directions[i].released);
-    spectrum.gram_inverse_of(kept)
-}
-
 /// Where the optimizer stands; saved in checkpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Progress {
@@ -548,85 +473,52 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let step = self.progress.step;
         let learning_rate = self.learning_rate.checked("learning_rate (η)", step)?;
         let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
+        let decay = learning_rate * self.base.weight_decay();
+        for (setting, value) in [
+            ("learning_rate (η)", learning_rate),
+            ("η·weight_decay", decay),
+        ] {
+            let allowed = "at most the largest number of the vectors' precision";
+            require(value <= limits.max, setting, value, allowed)?;
+        }
         let norm = self.project_gradient(gradient)?;
         self.refuse_overflow(norm)?;
-        let gradient = match (self.config.clipping, &self.clipped) {
-            (Clipping::Value(_), Some(clipped)) => clipped.borrow(),
-            _ => gradient,
-        };
         let gradient_scale = match self.config.clipping {
             Clipping::Norm(limit) if norm > limit => limit / norm,
             _ => 1.0,
         };
-        let safeguards = self.config.safeguards;
-        let momentum = self.base.momentum();
-        let decay = learning_rate * self.base.weight_decay();
+        let newton = NewtonStep {
+            step: step + 1,
+            newton_rate,
+            gradient_scale,
+            momentum: self.base.momentum(),
+        };
+        let plan = self.plan(&newton, norm, &limits);
+        let reach = self.reach(
+            &newton,
+            self.clipped_norm(norm),
+            plan.scale * learning_rate,
+            &plan,
+        );
+        reach.check(step, &limits)?;
         let mut split = Split {
             gradient_scale,
             decay,
+            scale: plan.scale,
+            norm_unit: reach.unit(),
             ..Split::NONE
         };
-        let clipped_norm = self.clipped_norm(norm);
-        let momentum_bound =
-            momentum.decay * self.progress.momentum_bound + momentum.gain * clipped_norm;
-        let mut newton_norm = 0.0;
-        let mut growth = Growth::default();
-        let (mut overshot, mut grew) = (0, false);
         if let Some(subspace) = &mut self.subspace {
-            let newton = NewtonStep {
-                step: step + 1,
-                newton_rate,
-                gradient_scale,
-                momentum,
-            };
-            subspace.propose(&newton);
-            // No step, no length to compare with.
-            let lengths = Lengths {
-                base_norm: self.progress.base_norm.unwrap_or(f64::INFINITY),
-                recent_move: self.progress.recent_move,
-            };
-            subspace.watch(norm, lengths, &newton, &limits);
-            if safeguards && subspace.small.withdrawn() {
+            if self.config.safeguards {
                 let m = self.state.first_mut().map(BorrowMut::borrow_mut);
-                subspace.release(&self.space, m);
-                subspace.propose(&newton);
+                subspace.settle(&newton, &self.space, m);
             }
-            growth = subspace.monitor.growth;
-            grew = growth.observe(subspace.complement_gradient(norm), &momentum)
-                && subspace.scale > 1.0
-                && self.progress.interventions.grew.is_none();
-            if safeguards {
-                subspace.take_back();
-            }
-            newton_norm = crate::space::norm(&subspace.small.newton);
-            split.scale = if grew && safeguards {
-                1.0
-            } else {
-                subspace.scale
-            };
-            let small = &subspace.small;
-            overshot = small.overshot.iter().filter(|overshot| **overshot).count();
-            split.basis = Some(&subspace.spectrum.basis);
-            split.gram_inverse = &subspace.gram_inverse;
-            split.coefficients = &small.coefficients;
-            split.subspace_step = &small.newton;
+            subspace.fill(&mut split);
         }
-        let reach = Reach {
-            momentum: if momentum.decay > 0.0 {
-                momentum_bound
-            } else {
-                0.0
-            },
-            // A base that keeps squares divides by them, so its steps don't grow with the gradient.
-            base: if self.base.squares() {
-                0.0
-            } else {
-                split.scale * learning_rate * momentum_bound
-            },
-            newton: newton_norm,
+        let gradient = match (self.config.clipping, &self.clipped) {
+            (Clipping::Value(_), Some(clipped)) => clipped.borrow(),
+            _ => gradient,
         };
-        reach.check(step, &limits)?;
-        split.norm_unit = reach.unit();
         let at = BaseStep {
             space: &self.space,
             step: step + 1,
@@ -636,41 +528,87 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let moved = self
             .base
             .step(at, gradient, &split, parameters, &mut self.scratch)?;
-        let scale = split.scale;
         if !moved.finite {
             self.spoiled = Some(step + 1);
             return Err(Error::Spoiled { step: step + 1 });
         }
-        let base_norm = scale * moved.complement_norm;
+        let base_norm = plan.scale * moved.complement_norm;
+        self.advance(&plan, norm, base_norm, reach.momentum);
+        Ok(StepReport {
+            step: self.progress.step,
+            gradient_norm: norm,
+            scale: plan.scale,
+            newton_norm: plan.newton_norm,
+            base_norm,
+            released: self.subspace.as_ref().map_or(0, |s| s.monitor.released()),
+            overshot: plan.overshot,
+            grew: plan.grew,
+        })
+    }
+
+    /// What the step does along V, for the gradient whose projection is known; nothing but scratch memory changes.
+    fn plan(&mut self, newton: &NewtonStep, norm: f64, limits: &FloatLimits) -> Plan {
+        let lengths = Lengths {
+            gradient: norm,
+            // No step, no length to compare with.
+            base: self.progress.base_norm.unwrap_or(f64::INFINITY),
+            recent_move: self.progress.recent_move,
+        };
+        let grew_before = self.progress.interventions.grew.is_some();
+        match &mut self.subspace {
+            Some(subspace) => {
+                let mut plan = subspace.plan(newton, &lengths, limits, self.config.safeguards);
+                plan.grew &= subspace.scale > 1.0 && !grew_before;
+                if plan.grew && self.config.safeguards {
+                    plan.scale = 1.0;
+                }
+                plan
+            }
+            None => Plan::BASE_ALONE,
+        }
+    }
+
+    /// Bounds of how far the step may reach, for a clipped gradient of length `norm` and s·η = `rate`.
+    fn reach(&self, newton: &NewtonStep, norm: f64, rate: f64, plan: &Plan) -> Reach {
+        let Momentum { decay, gain, .. } = newton.momentum;
+        let momentum = decay * self.progress.momentum_bound + gain * norm;
+        Reach {
+            momentum,
+            keeps_momentum: decay > 0.0,
+            // A base that keeps squares divides by them, so its steps don't grow with the gradient.
+            base: if self.base.squares() {
+                0.0
+            } else {
+                rate * momentum
+            },
+            newton: plan.newton_norm,
+        }
+    }
+
+    /// Takes over what a step has done.
+    fn advance(&mut self, plan: &Plan, norm: f64, base_norm: f64, momentum_bound: f64) {
+        let safeguards = self.config.safeguards;
         if let Some(subspace) = &mut self.subspace {
-            subspace.scale = scale;
-            subspace.monitor.growth = growth;
-            subspace.monitor.overshot |= overshot > 0;
-            subspace.monitor.last_move = base_norm.hypot(newton_norm);
-            subspace.monitor.last_gradient_norm = norm;
-            subspace.commit(base_norm);
-            if safeguards && overshot > 0 {
-                subspace.small.overshot.fill(false);
-                subspace
-                    .small
-                    .directions
-                    .clone_from(&subspace.monitor.directions);
+            subspace.commit(plan, norm, base_norm);
+            if safeguards && plan.overshot > 0 {
                 let m = self.state.first_mut().map(BorrowMut::borrow_mut);
-                subspace.release(&self.space, m);
+                subspace.release_overshot(&self.space, m);
             }
         }
         let progress = &mut self.progress;
+        let step = progress.step;
         progress.step += 1;
         progress.momentum_bound = momentum_bound;
         progress.gradient_norm.add(norm);
         progress.base_norm = Some(base_norm);
         progress.recent_move = base_norm
-            .hypot(newton_norm)
-            .max(0.97 * progress.recent_move);
-        progress.interventions.overshot += overshot as u64;
-        if grew {
+            .hypot(plan.newton_norm)
+            .max(FADE * progress.recent_move);
+        progress.interventions.overshot += plan.overshot as u64;
+        if plan.grew {
             progress.interventions.grew = Some(progress.step);
         }
+        let (overshot, grew) = (plan.overshot, plan.grew);
         if grew || overshot > 0 {
             tracing::info!(
                 step,
@@ -681,16 +619,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             );
         }
         self.timer.step_taken(self.subspace.is_some());
-        Ok(StepReport {
-            step: self.progress.step,
-            gradient_norm: norm,
-            scale,
-            newton_norm,
-            base_norm,
-            released: self.subspace.as_ref().map_or(0, |s| s.monitor.released()),
-            overshot,
-            grew,
-        })
     }
 
     pub(crate) fn refuse_spoiled(&self) -> Result<(), Error> {
@@ -732,9 +660,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     fn project_gradient(&mut self, gradient: &S::Vector) -> Result<f64, Error> {
         let square = match (&mut self.subspace, self.config.clipping) {
             (Some(subspace), Clipping::None | Clipping::Norm(_)) => {
-                let basis = &subspace.spectrum.basis;
-                self.space
-                    .project(basis, gradient, &mut subspace.small.projection)
+                let (basis, projection) = subspace.projection();
+                self.space.project(basis, gradient, projection)
             }
             _ => self.space.dot(gradient, gradient),
         };
@@ -747,10 +674,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let clipped = self.clipped.get_or_insert_with(|| self.space.zeros());
             self.space.clamp(limit, gradient, clipped.borrow_mut());
             if let Some(subspace) = &mut self.subspace {
-                let basis = &subspace.spectrum.basis;
+                let (basis, projection) = subspace.projection();
                 let clipped: &S::Vector = (*clipped).borrow();
-                self.space
-                    .project(basis, clipped, &mut subspace.small.projection);
+                self.space.project(basis, clipped, projection);
             }
         }
         Ok(norm)
@@ -847,9 +773,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 }
 
+/// By how much the longest step of late falls a step.
+const FADE: f64 = 0.97;
+
 /// How far a step may reach: bounds of lengths.
 struct Reach {
     momentum: f64,
+    /// Whether the base has a vector of that length.
+    keeps_momentum: bool,
     base: f64,
     newton: f64,
 }
@@ -867,7 +798,12 @@ impl Reach {
     /// An error where parameters or momentum may overflow.
     fn check(&self, step: u64, limits: &FloatLimits) -> Result<(), Error> {
         let limit = 0.25 * limits.max;
-        for norm in [self.momentum, self.base, self.newton] {
+        let kept = if self.keeps_momentum {
+            self.momentum
+        } else {
+            0.0
+        };
+        for norm in [kept, self.base, self.newton] {
             // So that NaN is refused too.
             let allowed = norm <= limit;
             if !allowed {
@@ -878,153 +814,9 @@ impl Reach {
     }
 }
 
-/// Lengths of steps before this one.
-struct Lengths {
-    /// ‖d₂‖ of the last one.
-    base_norm: f64,
-    /// The longest of late.
-    recent_move: f64,
-}
-
-/// What the Newton step is made of beside the spectrum.
-struct NewtonStep {
-    /// Counted from 1.
-    step: u64,
-    newton_rate: f64,
-    gradient_scale: f64,
-    momentum: Momentum,
-}
-
-impl Small {
-    /// Whether a direction is to be the base's from this step on, as opposed to one that goes back first.
-    fn withdrawn(&self) -> bool {
-        let directions = self.directions.iter().zip(&self.overshot);
-        directions
-            .zip(&self.kept)
-            .any(|((d, overshot), kept)| *kept && d.released && !overshot)
-    }
-}
-
-impl<S: Space> Subspace<S> {
-    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient before clipping.
-    fn propose(&mut self, at: &NewtonStep) {
-        let small = &mut self.small;
-        solve(&self.gram_inverse, &small.projection, &mut small.unclipped);
-        let pairs = small.coefficients.iter_mut().zip(&small.unclipped);
-        pairs.for_each(|(c, unclipped)| *c = at.gradient_scale * unclipped);
-        small.momentum.copy_from_slice(&self.momentum);
-        at.momentum.apply(
-            at.step,
-            &small.coefficients,
-            &mut small.momentum,
-            &mut small.newton,
-        );
-        for (newton, curvature) in small.newton.iter_mut().zip(&self.curvature) {
-            if *newton != 0.0 {
-                // Not times a reciprocal: that of a curvature below 1e-308 overflows.
-                *newton = at.newton_rate * *newton / curvature;
-            }
-        }
-    }
-
-    /// Compares the coefficients of the gradient with the quadratic model.
-    fn watch(&mut self, norm: f64, lengths: Lengths, at: &NewtonStep, limits: &FloatLimits) {
-        let Lengths {
-            base_norm,
-            recent_move,
-        } = lengths;
-        let small = &mut self.small;
-        small.directions.clone_from(&self.monitor.directions);
-        let (spectrum, monitor) = (&self.spectrum, &self.monitor);
-        let error = |i: usize| spectrum.residuals[i] + spectrum.noise;
-        let seen = Observation {
-            coefficients: &small.unclipped,
-            eigenvalues: &spectrum.eigenvalues,
-            next: &small.newton,
-            momentum_coefficients: &self.momentum,
-            recent_move,
-            curvature: &self.curvature,
-            error: &error,
-            rounding: ROUNDINGS * limits.epsilon * (norm + monitor.last_gradient_norm),
-            last_move: monitor.last_move,
-            base_move: base_norm.min(monitor.last_move).max(SMALLEST_NORM),
-            newton_rate: at.newton_rate,
-            momentum: at.momentum,
-            long: base_norm / (small.newton.len() as f64).sqrt(),
-            cautious: monitor.cautious,
-        };
-        observe(&mut small.directions, &seen, &mut small.overshot);
-    }
-
-    /// Directions that are the base's from this step on: it gets their momentum back.
-    fn release(&mut self, space: &S, m: Option<&mut S::Vector>) {
-        let small = &mut self.small;
-        let mut given = vec![0.0; self.momentum.len()];
-        for (i, direction) in small.directions.iter().enumerate() {
-            if direction.released && !small.overshot[i] {
-                small.kept[i] = false;
-                given[i] = -std::mem::take(&mut self.momentum[i]);
-            }
-        }
-        if let (Some(m), true) = (m, given.iter().any(|c| *c != 0.0)) {
-            space.subtract(&self.spectrum.basis, &given, m);
-        }
-        let kept = &small.kept;
-        self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
-    }
-
-    /// Directions that have overshot take back at this step what led there, and are the base's from the next one on.
-    fn take_back(&mut self) {
-        let small = &mut self.small;
-        for (i, overshot) in small.overshot.iter().enumerate() {
-            if *overshot {
-                small.newton[i] = -small.directions[i].way_back();
-                small.momentum[i] = self.momentum[i];
-            }
-        }
-    }
-
-    /// ‖g₂‖ before clipping, given ‖g‖: what V leaves of the gradient.
-    fn complement_gradient(&self, norm: f64) -> f64 {
-        if norm == 0.0 {
-            return 0.0;
-        }
-        let small = &self.small;
-        let pairs = small.projection.iter().zip(&small.unclipped);
-        let inside: f64 = pairs.map(|(p, c)| (p / norm) * (c / norm)).sum();
-        norm * (1.0 - inside).max(0.0).sqrt()
-    }
-
-    /// What the step has computed becomes the state.
-    fn commit(&mut self, base_norm: f64) {
-        self.momentum.copy_from_slice(&self.small.momentum);
-        let long = base_norm / (self.momentum.len() as f64).sqrt();
-        let directions = &mut self.monitor.directions;
-        std::mem::swap(directions, &mut self.small.directions);
-        let moves = directions.iter_mut().zip(&self.small.newton);
-        for ((direction, newton), curvature) in moves.zip(&self.curvature) {
-            direction.moved(-newton, *curvature, long);
-        }
-    }
-}
-
-/// A norm below this may have come out as zero.
-const SMALLEST_NORM: f64 = 1e-140;
-/// The gradient's rounding, in units of its length, that c may be off by.
-const ROUNDINGS: f64 = 100.0;
-
 impl<T: Scalar, B> Fosi<Host<T>, B> {
     /// Keeps bases in another precision, from the next refresh on: see [`Host::with_storage`].
     pub fn set_storage(&mut self, storage: Storage) {
         self.space = self.space.clone().with_storage(storage);
-    }
-}
-
-/// out ← (VᵀV)⁻¹·projection.
-fn solve(gram_inverse: &[f64], projection: &[f64], out: &mut [f64]) {
-    let k = projection.len();
-    for (i, out) in out.iter_mut().enumerate() {
-        let row = &gram_inverse[i * k..(i + 1) * k];
-        *out = row.iter().zip(projection).map(|(a, b)| a * b).sum();
     }
 }

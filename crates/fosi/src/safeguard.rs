@@ -205,6 +205,12 @@ pub(crate) struct Growth {
 const LEAST_GROWTH: f64 = 10.0;
 
 impl Growth {
+    /// Where there is nothing to watch.
+    pub(crate) const NONE: Self = Self {
+        reference: None,
+        average: None,
+    };
+
     /// After a refresh, given the mean of ‖∇f‖ until then.
     pub(crate) fn new(before: Option<f64>) -> Self {
         Self {

@@ -29,7 +29,8 @@ pub enum Schedule {
         warmup: u64,
         /// ρ > 1: the allowed ratio of FOSI's time to its base's, refreshes included.
         overhead: f64,
-        /// r: the cost of a product in steps, as of gradients: then τ₁ = τ₂ = 1 and τ₃ = r·m for m Lanczos steps, so that
+        /// r: the cost of a product in steps, as of gradients: then τ₁ = τ₂ = 1 and τ₃ = r·m for m products, the
+        /// probe's among them, so that
         /// T = ⌈r·m/(ρ−1)⌉; no clock has a say, and a run repeats bit for bit. `None`: costs are measured.
         product_cost: Option<f64>,
     },
@@ -69,7 +70,7 @@ impl Schedule {
         }
     }
 
-    /// T where it needs no measurement, for refreshes of m Lanczos steps.
+    /// T where it needs no measurement, for refreshes of m products.
     pub(crate) fn fixed_interval(&self, lanczos_steps: usize) -> Option<u64> {
         match *self {
             Self::Every { interval, .. } => Some(interval),

@@ -35,13 +35,13 @@ pub(crate) fn times_power_of_two(x: f64, exponent: f64) -> f64 {
     x * half.exp2() * (exponent - half).exp2()
 }
 
-/// ‖c‖ of a few numbers, without over- or underflow.
-pub(crate) fn norm(c: &[f64]) -> f64 {
-    let largest = c.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+/// ‖c‖ of some numbers, without over- or underflow; NaN or infinite where one is.
+pub(crate) fn norm(c: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = c.clone().fold(0.0, |m: f64, x| m.max(x.abs()));
     if largest == 0.0 || !largest.is_finite() {
-        return c.iter().fold(largest, |norm, x| norm + 0.0 * x);
+        return c.fold(largest, |norm, x| norm + 0.0 * x);
     }
-    let square: f64 = c.iter().map(|x| (x / largest).powi(2)).sum();
+    let square: f64 = c.map(|x| (x / largest).powi(2)).sum();
     largest * square.sqrt()
 }
 

@@ -517,7 +517,7 @@ where
 
     fn start(&mut self) -> Result<f64, BoxError> {
         (self.gradient)(&self.point, &mut self.at_point)?;
-        Ok(norm(&self.at_point))
+        Ok(norm(self.at_point.iter().copied()))
     }
 
     fn forward(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {

@@ -588,6 +588,26 @@ fn settings_are_checked_in_the_vectors_precision() {
 }
 
 #[test]
+fn rates_that_are_infinite_in_the_vectors_precision_are_refused() {
+    let make = |rate: f64| {
+        Fosi::new(
+            Host::<f32>::new(1),
+            GradientDescent,
+            rate,
+            FosiConfig::default(),
+        )
+    };
+    let mut optimizer = make(1e39).unwrap();
+    let mut x = [1.0];
+    let error = optimizer.step(&mut x, &[1e-30]).unwrap_err();
+    assert!(
+        matches!(error, Error::InvalidSetting { .. }) && x == [1.0],
+        "{error}"
+    );
+    assert!(make(1e37).unwrap().step(&mut x, &[1e-30]).is_ok());
+}
+
+#[test]
 fn momentum_that_would_overflow_is_refused_before_it_does() {
     let mut optimizer = Fosi::new(
         Host::<f32>::new(2),

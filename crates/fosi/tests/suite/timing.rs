@@ -16,6 +16,8 @@ fn optimizer(schedule: Schedule) -> Optimizer {
     let config = FosiConfig {
         largest: 2,
         lanczos_steps: Some(10),
+        // No probe, so that a refresh takes ten products.
+        safeguards: false,
         schedule,
         ..FosiConfig::default()
     };

@@ -1,0 +1,319 @@
+//! The subspace in use: the Newton step in it, and which of its directions are the base's (paper, Algorithm 2).
+
+use crate::base::Momentum;
+use crate::safeguard::{Direction, Growth, Monitor, Observation, observe};
+use crate::space::{FloatLimits, Space, Split, norm};
+use crate::spectrum::Spectrum;
+
+/// The subspace in use.
+pub(crate) struct Subspace<S: Space> {
+    pub(crate) spectrum: Spectrum<S>,
+    /// 1/u.
+    pub(crate) curvature: Vec<f64>,
+    /// c̄: the momentum's coefficients.
+    pub(crate) momentum: Vec<f64>,
+    /// s.
+    pub(crate) scale: f64,
+    pub(crate) monitor: Monitor,
+    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their coefficients come
+    /// out as zero, and the base's direction keeps its part along them.
+    gram_inverse: Vec<f64>,
+    scratch: Scratch,
+}
+
+/// Coefficient vectors of one step, kept so that a step allocates nothing.
+struct Scratch {
+    projection: Vec<f64>,
+    unclipped: Vec<f64>,
+    coefficients: Vec<f64>,
+    momentum: Vec<f64>,
+    newton: Vec<f64>,
+    directions: Vec<Direction>,
+    overshot: Vec<bool>,
+    /// Whether a direction isn't the base's.
+    kept: Vec<bool>,
+}
+
+impl<S: Space> Subspace<S> {
+    /// `safeguards`: whether released directions are the base's.
+    pub(crate) fn new(
+        spectrum: Spectrum<S>,
+        curvature: Vec<f64>,
+        momentum: Vec<f64>,
+        scale: f64,
+        monitor: Monitor,
+        safeguards: bool,
+    ) -> Self {
+        let zeros = vec![0.0; momentum.len()];
+        let kept = |d: &Direction| !(safeguards && d.released);
+        let scratch = Scratch {
+            kept: monitor.directions.iter().map(kept).collect(),
+            projection: zeros.clone(),
+            unclipped: zeros.clone(),
+            coefficients: zeros.clone(),
+            momentum: zeros.clone(),
+            newton: zeros,
+            directions: monitor.directions.clone(),
+            overshot: vec![false; momentum.len()],
+        };
+        let gram_inverse = kept_gram_inverse(&spectrum, &monitor.directions, safeguards);
+        Self {
+            spectrum,
+            curvature,
+            momentum,
+            scale,
+            monitor,
+            gram_inverse,
+            scratch,
+        }
+    }
+}
+
+/// (VᵀV)⁻¹ of the directions that aren't the base's, with rows and columns of zeros for the others.
+pub(crate) fn kept_gram_inverse<S: Space>(
+    spectrum: &Spectrum<S>,
+    directions: &[Direction],
+    safeguards: bool,
+) -> Vec<f64> {
+    let kept = |i: usize| !(safeguards && directions[i].released);
+    spectrum.gram_inverse_of(kept)
+}
+
+/// Lengths that a step's coefficients are compared with.
+pub(crate) struct Lengths {
+    /// ‖∇f‖ before clipping.
+    pub(crate) gradient: f64,
+    /// ‖d₂‖ of the last step.
+    pub(crate) base: f64,
+    /// ‖θₜ − θₜ₋₁‖, the longest of late.
+    pub(crate) recent_move: f64,
+}
+
+/// What the Newton step is made of beside the spectrum.
+pub(crate) struct NewtonStep {
+    /// Counted from 1.
+    pub(crate) step: u64,
+    /// α.
+    pub(crate) newton_rate: f64,
+    /// γ, of clipping.
+    pub(crate) gradient_scale: f64,
+    pub(crate) momentum: Momentum,
+}
+
+/// What a step does along V.
+pub(crate) struct Plan {
+    /// s.
+    pub(crate) scale: f64,
+    /// ‖d₁‖.
+    pub(crate) newton_norm: f64,
+    /// Directions that have overshot.
+    pub(crate) overshot: usize,
+    /// Whether the gradient has grown outside of V.
+    pub(crate) grew: bool,
+    growth: Growth,
+}
+
+impl Plan {
+    /// Without a subspace.
+    pub(crate) const BASE_ALONE: Self = Self {
+        scale: 1.0,
+        newton_norm: 0.0,
+        overshot: 0,
+        grew: false,
+        growth: Growth::NONE,
+    };
+}
+
+impl<S: Space> Subspace<S> {
+    /// Memory for Vᵀg.
+    pub(crate) fn projection(&mut self) -> (&S::Basis, &mut [f64]) {
+        (&self.spectrum.basis, &mut self.scratch.projection)
+    }
+
+    /// Plans the step for the gradient whose projection is known. Only scratch memory changes.
+    pub(crate) fn plan(
+        &mut self,
+        at: &NewtonStep,
+        lengths: &Lengths,
+        limits: &FloatLimits,
+        safeguards: bool,
+    ) -> Plan {
+        self.propose(at);
+        self.watch(at, lengths, limits);
+        let mut growth = self.monitor.growth;
+        let grew = growth.observe(self.complement_gradient(lengths.gradient), &at.momentum);
+        let scratch = &self.scratch;
+        let planned = |i: usize| match safeguards && scratch.directions[i].released {
+            true => self.taken_back(i),
+            false => scratch.newton[i],
+        };
+        Plan {
+            scale: self.scale,
+            newton_norm: norm((0..scratch.newton.len()).map(planned)),
+            overshot: scratch
+                .overshot
+                .iter()
+                .filter(|overshot| **overshot)
+                .count(),
+            grew,
+            growth,
+        }
+    }
+
+    /// Lets go of the directions that the plan leaves to the base, and takes back those that have overshot. `m`: the base's momentum.
+    pub(crate) fn settle(&mut self, at: &NewtonStep, space: &S, m: Option<&mut S::Vector>) {
+        if self.scratch.withdrawn() {
+            self.release(space, m);
+            self.propose(at);
+        }
+        for i in 0..self.scratch.newton.len() {
+            if self.scratch.overshot[i] {
+                self.scratch.newton[i] = self.taken_back(i);
+                // Its gradient, from where it overshot to, is no momentum.
+                self.scratch.momentum[i] = self.momentum[i];
+            }
+        }
+    }
+
+    /// The subspace's part of a step.
+    pub(crate) fn fill<'a>(&'a self, split: &mut Split<'a, S::Basis>) {
+        split.basis = Some(&self.spectrum.basis);
+        split.gram_inverse = &self.gram_inverse;
+        split.coefficients = &self.scratch.coefficients;
+        split.subspace_step = &self.scratch.newton;
+    }
+
+    /// What the step has computed becomes the state.
+    pub(crate) fn commit(&mut self, plan: &Plan, gradient_norm: f64, base_norm: f64) {
+        self.scale = plan.scale;
+        self.momentum.copy_from_slice(&self.scratch.momentum);
+        let long = base_norm / (self.momentum.len() as f64).sqrt();
+        let monitor = &mut self.monitor;
+        std::mem::swap(&mut monitor.directions, &mut self.scratch.directions);
+        let moves = monitor.directions.iter_mut().zip(&self.scratch.newton);
+        for ((direction, newton), curvature) in moves.zip(&self.curvature) {
+            direction.moved(-newton, *curvature, long);
+        }
+        monitor.growth = plan.growth;
+        monitor.overshot |= plan.overshot > 0;
+        monitor.last_move = base_norm.hypot(plan.newton_norm);
+        monitor.last_gradient_norm = gradient_norm;
+    }
+
+    /// After a step in which directions were taken back: they are the base's.
+    pub(crate) fn release_overshot(&mut self, space: &S, m: Option<&mut S::Vector>) {
+        self.scratch.overshot.fill(false);
+        self.scratch.directions.clone_from(&self.monitor.directions);
+        self.release(space, m);
+    }
+
+    /// The subspace step's coefficient where a released direction goes back, or stays.
+    fn taken_back(&self, i: usize) -> f64 {
+        match self.scratch.overshot[i] {
+            true => -self.scratch.directions[i].way_back(),
+            false => 0.0,
+        }
+    }
+
+    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient before clipping.
+    fn propose(&mut self, at: &NewtonStep) {
+        let scratch = &mut self.scratch;
+        solve(
+            &self.gram_inverse,
+            &scratch.projection,
+            &mut scratch.unclipped,
+        );
+        let pairs = scratch.coefficients.iter_mut().zip(&scratch.unclipped);
+        pairs.for_each(|(c, unclipped)| *c = at.gradient_scale * unclipped);
+        scratch.momentum.copy_from_slice(&self.momentum);
+        at.momentum.apply(
+            at.step,
+            &scratch.coefficients,
+            &mut scratch.momentum,
+            &mut scratch.newton,
+        );
+        for (newton, curvature) in scratch.newton.iter_mut().zip(&self.curvature) {
+            if *newton != 0.0 {
+                // Not times a reciprocal: that of a curvature below 1e-308 overflows.
+                *newton = at.newton_rate * *newton / curvature;
+            }
+        }
+    }
+
+    /// Compares the coefficients of the gradient with the quadratic model.
+    fn watch(&mut self, at: &NewtonStep, lengths: &Lengths, limits: &FloatLimits) {
+        let scratch = &mut self.scratch;
+        scratch.directions.clone_from(&self.monitor.directions);
+        let (spectrum, monitor) = (&self.spectrum, &self.monitor);
+        let error = |i: usize| spectrum.residuals[i] + spectrum.noise;
+        let seen = Observation {
+            coefficients: &scratch.unclipped,
+            eigenvalues: &spectrum.eigenvalues,
+            next: &scratch.newton,
+            momentum_coefficients: &self.momentum,
+            recent_move: lengths.recent_move,
+            curvature: &self.curvature,
+            error: &error,
+            rounding: ROUNDINGS * limits.epsilon * (lengths.gradient + monitor.last_gradient_norm),
+            last_move: monitor.last_move,
+            base_move: lengths.base.min(monitor.last_move).max(SMALLEST_NORM),
+            newton_rate: at.newton_rate,
+            momentum: at.momentum,
+            long: lengths.base / (scratch.newton.len() as f64).sqrt(),
+            cautious: monitor.cautious,
+        };
+        observe(&mut scratch.directions, &seen, &mut scratch.overshot);
+    }
+
+    /// Directions that are the base's from this step on: it gets their momentum back.
+    fn release(&mut self, space: &S, m: Option<&mut S::Vector>) {
+        let scratch = &mut self.scratch;
+        let mut given = vec![0.0; self.momentum.len()];
+        for (i, direction) in scratch.directions.iter().enumerate() {
+            if direction.released && !scratch.overshot[i] {
+                scratch.kept[i] = false;
+                given[i] = -std::mem::take(&mut self.momentum[i]);
+            }
+        }
+        if let (Some(m), true) = (m, given.iter().any(|c| *c != 0.0)) {
+            space.subtract(&self.spectrum.basis, &given, m);
+        }
+        let kept = &scratch.kept;
+        self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
+    }
+
+    /// ‖g₂‖ before clipping, given ‖g‖: what V leaves of the gradient.
+    fn complement_gradient(&self, norm: f64) -> f64 {
+        if norm == 0.0 {
+            return 0.0;
+        }
+        let scratch = &self.scratch;
+        let pairs = scratch.projection.iter().zip(&scratch.unclipped);
+        let inside: f64 = pairs.map(|(p, c)| (p / norm) * (c / norm)).sum();
+        norm * (1.0 - inside).max(0.0).sqrt()
+    }
+}
+
+/// A norm below this may have come out as zero.
+const SMALLEST_NORM: f64 = 1e-140;
+/// The gradient's rounding, in units of its length, that c may be off by.
+const ROUNDINGS: f64 = 100.0;
+
+impl Scratch {
+    /// Whether a direction is to be the base's from this step on, as opposed to one that goes back first.
+    fn withdrawn(&self) -> bool {
+        let directions = self.directions.iter().zip(&self.overshot);
+        directions
+            .zip(&self.kept)
+            .any(|((d, overshot), kept)| *kept && d.released && !overshot)
+    }
+}
+
+/// out ← (VᵀV)⁻¹·projection.
+pub(crate) fn solve(gram_inverse: &[f64], projection: &[f64], out: &mut [f64]) {
+    let k = projection.len();
+    for (i, out) in out.iter_mut().enumerate() {
+        let row = &gram_inverse[i * k..(i + 1) * k];
+        *out = row.iter().zip(projection).map(|(a, b)| a * b).sum();
+    }
+}
