@@ -357,9 +357,9 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
         self.point = self.point.clone() + zeta.mul_scalar(size) * magnitude;
     }
 
-    fn shift_back(&mut self) {
-        if let Some(point) = self.before_shift.take() {
-            self.point = point;
+    fn exchange_shifted(&mut self) {
+        if let Some(before) = &mut self.before_shift {
+            std::mem::swap(before, &mut self.point);
         }
     }
 }

@@ -338,7 +338,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
                     Some((product, asymmetry)) if attempt == 1 => {
                         self.accept_unchecked(j, product, asymmetry)
                     }
-                    _ => Err(self.unresolved(j, best)),
+                    last => Err(self.unresolved(j, best, last.map_or(0.0, |(p, _)| p.norm))),
                 };
             }
             self.projected.info.products += 1;
@@ -399,9 +399,10 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     }
 
     /// Why no product served: none was finite, the gradients' rounding hides it, or it isn't symmetric.
-    fn unresolved(&self, j: usize, asymmetry: f64) -> LanczosError {
+    /// `norm`: the length of the last one.
+    fn unresolved(&self, j: usize, asymmetry: f64, norm: f64) -> LanczosError {
         let (step, tolerance) = (j + 1, self.operator.tolerance());
-        let noise = self.scaled_noise() / self.largest_entry;
+        let noise = self.scaled_noise() / self.largest_entry.max(norm);
         if asymmetry == f64::INFINITY {
             LanczosError::NonFinite { step }
         } else if noise > tolerance {

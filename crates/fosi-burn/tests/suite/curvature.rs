@@ -91,7 +91,11 @@ fn estimate_both(
     let space = Host::<f64>::new(of.len());
     let found = match estimate(&space, &mut quotient, &params) {
         Ok(found) => found,
-        Err(Error::Lanczos(LanczosError::Unresolved { .. } | LanczosError::Asymmetric { .. })) => {
+        Err(Error::Lanczos(
+            LanczosError::Unresolved { .. }
+            | LanczosError::Asymmetric { .. }
+            | LanczosError::Shifted { .. },
+        )) => {
             return Outcome::Refused;
         }
         Err(error) => panic!("{error}"),

@@ -96,10 +96,10 @@ impl TrainConfig {
         let m = self.products(n);
         let kept = (self.k + self.l).min(n);
         let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
-        // Forward differences take one gradient a product and one at the parameters, central ones two a product.
+        // One at the parameters, and one per product for forward differences, two for central ones.
         let gradients = match gradient.precision {
             HvpPrecision::F64 => m + 1,
-            HvpPrecision::F32 => 2 * m,
+            HvpPrecision::F32 => 2 * m + 1,
         };
         let seconds = gradients as f64 * gradient.seconds;
         vec![

@@ -149,7 +149,11 @@ impl Descent {
         for _ in 0..self.steps {
             match optimizer.step(&mut theta, &gradient) {
                 Ok(_) => values.push(f.gradient(&theta, &mut gradient)),
-                Err(fosi::Error::NonFiniteGradient { .. }) => break,
+                Err(
+                    fosi::Error::NonFiniteGradient { .. }
+                    | fosi::Error::StepOverflow { .. }
+                    | fosi::Error::Spoiled { .. },
+                ) => break,
                 Err(error) => return Err(error),
             }
         }

@@ -232,7 +232,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
 }
 
 /// Bytes that a disk must have room for before anything is computed: an epoch's files of the smallest run.
-const PROBE: usize = 1 << 16;
+const PROBE: usize = 1 << 12;
 
 /// Replaces a file: written beside it, synced, renamed.
 ///

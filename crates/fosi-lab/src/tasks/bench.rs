@@ -454,6 +454,16 @@ fn step_error(error: OptimizerError) -> StepError {
                 what: format!("has norm {norm:.2e}, and the base can square at most {limit:.2e}"),
             }
         }
+        OptimizerError::Fosi(fosi::Error::StepOverflow { norm, limit, .. }) => {
+            StepError::Gradient {
+                what: format!(
+                    "would make a step of {norm:.2e}, and at most {limit:.2e} is allowed"
+                ),
+            }
+        }
+        OptimizerError::Fosi(fosi::Error::Spoiled { .. }) => StepError::Gradient {
+            what: "made a step to parameters or state that are infinite or NaN".to_owned(),
+        },
         error => other(error),
     }
 }
@@ -490,6 +500,8 @@ mod tests {
         for error in [
             fosi::Error::NonFiniteGradient { step },
             fosi::Error::GradientOverflow { step, norm, limit },
+            fosi::Error::StepOverflow { step, norm, limit },
+            fosi::Error::Spoiled { step },
         ] {
             let message = step_error(error.into()).to_string();
             assert!(message.contains("--lr"), "{message}");

@@ -254,7 +254,7 @@ fn metrics_are_the_same_in_every_form() {
 #[test]
 fn records_and_settings_are_the_same_in_every_form() {
     let json = include_str!("data/run.json");
-    let toml = "optimizers = \"hb\"\n# a comment\nepochs = 7\nlr = \"hb=0.25\"\n";
+    let toml = "optimizers = \"hb\"\n# a comment\nepochs = 7\nlr = { hb = 0.25 }\n";
     let folder = Folder::new();
     folder.write("metrics.csv", include_str!("data/metrics.csv"));
     folder.write("run.json", json);

@@ -169,8 +169,8 @@ pub trait GradientNear {
     ) -> Result<(), BoxError>;
     /// θ ← θ + ζ, with ζᵢ = `size`·max{1, |θᵢ|}·ξᵢ/√n and ξ standard normal from the seed.
     fn shift(&mut self, seed: u64, size: f64);
-    /// Takes the last [`shift`](Self::shift) back.
-    fn shift_back(&mut self);
+    /// Exchanges the point and the one before the last [`shift`](Self::shift), if there was one.
+    fn exchange_shifted(&mut self);
 }
 
 /// Magnitudes up to this form the first group of coordinates; each next one reaches this much further.
@@ -241,7 +241,7 @@ impl<G: GradientNear> DifferenceQuotient<G> {
     }
 
     /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in `f32`. Two
-    /// gradients a product and no second try: for smooth functions only.
+    /// gradients per product, one at the point to know their length, and no second try: for smooth functions only.
     pub fn central(near: G) -> Self {
         let steps = StepSizes::bounded(1e-3, 1e-3, 0.1);
         Self::bare(near, Scheme::Central, steps)
@@ -384,12 +384,13 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         if !self.shifted {
             return Ok(false);
         }
-        self.near.shift_back();
         self.gradients += 2 * self.near.units().len() as u64;
-        self.near.central(AVERAGED, v, out)?;
+        self.near.exchange_shifted();
+        let result = self.near.central(AVERAGED, v, out);
+        self.near.exchange_shifted();
+        // What was kept of the gradient at the point may be overwritten.
         self.gradient_norm = None;
-        self.shifted = false;
-        Ok(true)
+        result.map(|()| true)
     }
 
     fn tolerance(&self) -> f64 {
@@ -550,9 +551,9 @@ where
         }
     }
 
-    fn shift_back(&mut self) {
-        if let Some(point) = self.before_shift.take() {
-            self.point = point;
+    fn exchange_shifted(&mut self) {
+        if let Some(before) = &mut self.before_shift {
+            std::mem::swap(before, &mut self.point);
         }
     }
 }
