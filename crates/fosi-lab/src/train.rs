@@ -112,7 +112,7 @@ pub enum TrainEvent {
     /// The spectrum is estimated before the next step.
     Refreshing,
     /// It has been, or the estimation was refused.
-    Refreshed(RefreshRecord),
+    Refreshed(Box<RefreshRecord>),
     /// A step was taken.
     Stepped(StepReport),
 }
@@ -671,7 +671,7 @@ impl<'a> Training<'a> {
                 }
                 TrainEvent::Refreshed(refresh) => {
                     log.observer.busy(None);
-                    log.refreshed(refresh);
+                    log.refreshed(*refresh);
                     return ControlFlow::Continue(());
                 }
                 TrainEvent::Stepped(report) => report,

@@ -326,7 +326,7 @@ impl<T: Task, S: ModuleSpace> Trainee for Training<T, S> {
             if self.optimizer.due() {
                 let _ = told(TrainEvent::Refreshing);
                 let refresh = self.refresh(&batch)?;
-                let _ = told(TrainEvent::Refreshed(refresh));
+                let _ = told(TrainEvent::Refreshed(Box::new(refresh)));
             }
             let report = self.step(&batch)?;
             if told(TrainEvent::Stepped(report)).is_break() {

@@ -150,7 +150,7 @@ fn what_may_not_be_read_is_told_apart_from_what_is_missing() {
     for (name, read, good) in readers() {
         let folder = Folder::new();
         let path = folder.write(name, &good);
-        fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o0)).unwrap();
         if fs::File::open(&path).is_ok() {
             eprintln!("skipped: this user may read everything");
             return;

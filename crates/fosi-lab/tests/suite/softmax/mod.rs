@@ -192,7 +192,7 @@ impl Trainee for Regression<'_> {
             let (report, refresh) = self.step(batch);
             if let Some(refresh) = refresh {
                 let _ = told(TrainEvent::Refreshing);
-                let _ = told(TrainEvent::Refreshed(refresh));
+                let _ = told(TrainEvent::Refreshed(Box::new(refresh)));
             }
             if told(TrainEvent::Stepped(report)).is_break() {
                 return Ok(ControlFlow::Break(()));
