@@ -393,9 +393,9 @@ impl Log<'_> {
 
     /// Notes what the safeguards have done for an optimizer that is over.
     fn note_interventions(&mut self, training: &Training, done: Interventions) {
-        if let Some(note) = interventions_note(training, done) {
-            self.run.record.notes.push(note);
-        }
+        let note = interventions_note(training, done);
+        let notes = &mut self.run.record.notes;
+        notes.extend(note.filter(|note| !notes.contains(note)));
     }
 
     /// Notes, once in a run, that no interval keeps the overhead.
@@ -546,7 +546,10 @@ impl<'a> Training<'a> {
     ) -> Result<(), Stop> {
         let mut trainee = workbench.trainee(self.optimizer, self.seed)?;
         let outcome = self.run_trainee(trainee.as_mut(), from, log, interrupt);
-        log.note_interventions(self, trainee.interventions());
+        // What an interruption leaves is told where the run goes on and ends.
+        if !interrupt.requested() {
+            log.note_interventions(self, trainee.interventions());
+        }
         outcome.map_err(|stop| match stop {
             // A step that fails leaves model and optimizer as they were.
             Stop::Step(error, None) => Stop::Step(error, Some(trainee.state())),

@@ -75,7 +75,7 @@ fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
             content(&expected),
             "{size} kB, seed {seed}"
         );
-        assert!(found.record.notes.is_empty(), "{:?}", found.record.notes);
+        assert_eq!(found.record.notes, expected.record.notes);
     }
     assert!(
         filled > 0 && resumed > 0,

@@ -132,7 +132,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
             content(&expected),
             "after {interrupted} kills, seed {seed}"
         );
-        assert!(found.record.notes.is_empty(), "{:?}", found.record.notes);
+        assert_eq!(found.record.notes, expected.record.notes);
         ended += 1;
     }
     eprintln!(
