@@ -146,15 +146,12 @@ impl FlatLayout {
     /// Returns whether any parameter is in a narrower type, so whether `master` holds more than the module.
     ///
     /// ```
-    /// use burn::{module::{Module, Param}, tensor::{Device, DType, Tensor}};
+    /// use burn::{module::Param, tensor::{Device, DType, Tensor}};
     /// use fosi_burn::FlatLayout;
     ///
-    /// #[derive(Module, Debug)]
-    /// struct Weights(Param<Tensor<1>>);
-    ///
     /// let device = Device::flex().autodiff();
-    /// let ones = Tensor::ones([2], (&device, DType::BF16));
-    /// let module = Weights(Param::from_tensor(ones));
+    /// let ones = Tensor::<1>::ones([2], (&device, DType::BF16));
+    /// let module = Param::from_tensor(ones);
     /// let layout = FlatLayout::of(&module)?;
     ///
     /// // bf16 has eight binary digits: 1.001 rounds to 1, and 1.1 does not.
