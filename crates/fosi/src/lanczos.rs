@@ -112,8 +112,8 @@ impl<S: Space> Workspace<S> {
     }
 }
 
-/// A coefficient this small, over β and the root of the number of vectors, is left in the next vector. QᵀQ is known, so
-/// that costs no accuracy as long as it is well conditioned.
+/// Coefficients |c| ≤ 0.06·β/√j of j vectors are not subtracted. QᵀQ is known, so that costs no accuracy as long as it is
+/// well conditioned.
 const NEGLIGIBLE: f64 = 0.06;
 /// A new vector this much shorter than the product it is the rest of has lost so many digits to cancellation that its
 /// length is measured, and that it may have to be orthogonalised again.
@@ -122,6 +122,8 @@ const SECOND_PASS: f64 = 0.05;
 const DEPENDENT: f64 = 0.5;
 /// A rest within this many rounding errors of the product is no new direction.
 const BREAKDOWN: f64 = 10.0;
+/// Orthogonalisations of a random vector at most.
+const MOST_PASSES: usize = 3;
 /// From this step on, a product much longer than any before is suspect.
 const SETTLED: usize = 3;
 /// How much longer.
@@ -294,24 +296,38 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         }
     }
 
-    /// A random unit vector orthogonal to Q, in `product`.
+    /// A random unit vector in `product`, orthogonal to Q but for negligible coefficients.
     fn fresh_vector(&mut self, seed: u64) {
         self.workspace.product = self.space.normal(seed);
         let x = self.workspace.product.borrow();
         let mut square = self.space.dot(x, x);
-        // Again and again: where Q nearly fills the space, little of a random vector is left.
+        // Where Q nearly fills the space, so little of a random vector is left that it must be orthogonalised again.
         let passes = if self.workspace.vectors.is_empty() {
             0
         } else {
-            3
+            MOST_PASSES
         };
         for _ in 0..passes {
-            let terms = self.terms();
+            let mut terms = self.terms();
+            let limit = self.negligible() * square.sqrt();
+            terms.retain(|&(_, c)| c.abs() > limit);
+            if terms.is_empty() {
+                break;
+            }
+            let before = square;
             square = self.subtract(&terms, 1.0);
+            if square > DEPENDENT * DEPENDENT * before {
+                break;
+            }
         }
         let norm = square.sqrt();
         let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
         self.subtract(&[], factor);
+    }
+
+    /// The coefficient, over the length of the new vector, up to which a vector of Q is not subtracted.
+    fn negligible(&self) -> f64 {
+        NEGLIGIBLE / (self.workspace.vectors.len() as f64).sqrt()
     }
 
     /// w ← a(w − Σ cᵢqᵢ), and the new ‖w‖².
@@ -540,7 +556,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             return self.orthogonalise_twice(product);
         }
         let beta = product.rest;
-        let negligible = NEGLIGIBLE / (product.coefficients.len() as f64).sqrt();
+        let negligible = self.negligible();
         let mut terms: Vec<(usize, f64)> = product.coefficients.into_iter().enumerate().collect();
         let last_two = terms.len().saturating_sub(2);
         terms.retain(|&(i, c)| i >= last_two || c.abs() > negligible * beta);

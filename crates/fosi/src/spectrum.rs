@@ -105,8 +105,8 @@ pub struct Spectrum<S: Space> {
     pub maximum: f64,
     /// The smallest Ritz value of the run, an estimate of λ_n from above.
     pub minimum: f64,
-    /// The largest Ritz value whose vector the probe found and the run before it had missed. Where it is among the largest
-    /// eigenvalues, further copies of it may be left in the complement.
+    /// An upper bound λ̂ + ‖Av̂ − λ̂v̂‖ of the largest eigenvalue that the probe found and the run before it had missed. Where it
+    /// exceeds λ̂ₖ, further copies of that eigenvalue may be left in the complement.
     pub missed: Option<f64>,
     /// What no product resolves: the larger of [`LanczosInfo::noise`] and ten roundings of the largest |Ritz value|.
     pub noise: f64,
@@ -230,7 +230,9 @@ pub(crate) fn estimate_with<S: Space>(
         gram_inverse: inverse(&gram, columns.len()),
         maximum: values.last().copied().unwrap_or(0.0),
         minimum: values.first().copied().unwrap_or(0.0),
-        missed: ritz.missed(&projected).map(|i| values[i]),
+        missed: ritz
+            .missed(&projected)
+            .map(|i| values[i] + in_units(ritz.residual(i, &projected))),
         noise: projected.info.noise.max(rounding),
         info: projected.info,
     };

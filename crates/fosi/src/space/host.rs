@@ -239,7 +239,7 @@ impl<'a, T> StepBlock<'a, T> {
             gradient: self.gradient,
             parameters: &mut *self.parameters,
             direction: &mut *self.direction,
-            state: self.state.each_mut().map(|slot| &mut **slot),
+            state: reborrowed(&mut self.state),
         }
     }
 
@@ -323,15 +323,15 @@ fn step_range<const K: usize, T: Scalar>(
 fn apply_rule<E: Elementwise, T: Scalar>(
     coefficients: &E::Coefficients,
     complement: impl Fn(usize) -> T,
-    state: &mut [&mut [T]; MAX_STATE],
+    mut state: [&mut [T]; MAX_STATE],
     direction: &mut [T],
     mut place: impl FnMut(usize, T),
 ) {
     let n = direction.len();
-    let mut slots = state.iter_mut().map(|slot| &mut slot[..]);
-    let state: [&mut [T]; MAX_STATE] = std::array::from_fn(|s| match slots.next() {
-        Some(slot) if s < E::STATE => &mut slot[..n],
-        _ => &mut [],
+    // Taken, not borrowed again: only so does LLVM know that the slices don't overlap, and vectorises.
+    let state = std::array::from_fn::<_, MAX_STATE, _>(|s| {
+        let slot = std::mem::take(&mut state[s]);
+        if s < E::STATE { &mut slot[..n] } else { slot }
     });
     for (i, out) in direction.iter_mut().enumerate() {
         let mut entry = [T::ZERO; MAX_STATE];
@@ -345,6 +345,12 @@ fn apply_rule<E: Elementwise, T: Scalar>(
         }
         place(i, d);
     }
+}
+
+/// The same slices, for as long as the borrow lasts.
+#[inline(always)]
+fn reborrowed<'a, T>(state: &'a mut [&mut [T]; MAX_STATE]) -> [&'a mut [T]; MAX_STATE] {
+    state.each_mut().map(|slot| &mut **slot)
 }
 
 /// g₂ = γg − Vc at an entry of a block, given Vc in a unit.
@@ -728,7 +734,13 @@ fn plain_part<E: Elementwise, T: Scalar>(
                 let place = |i: usize, d: T| {
                     parameters[i] = parameters[i].scale(keep) - d.scale(scale);
                 };
-                apply_rule::<E, T>(coefficients, clipped, &mut state, direction, place);
+                apply_rule::<E, T>(
+                    coefficients,
+                    clipped,
+                    reborrowed(&mut state),
+                    direction,
+                    place,
+                );
                 square += square_in_units(fused, direction, split.norm_unit);
                 found += non_finite(parameters) + non_finite_state::<E, T>(&state);
             }
@@ -762,7 +774,6 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
                 let range = front.start..front.start + n;
                 let direction = direction.first(n);
                 let (gradient, parameters) = (front.gradient, &mut front.parameters[..n]);
-                let mut state = front.state;
                 let (sum, along) = (sum.first(n), along.first(n));
                 let row = |i: usize| &rows[i][range.clone()];
                 combine_block(fused, row, [c, newton], [&mut *sum, &mut *along]);
@@ -772,7 +783,7 @@ fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
                     let move_by = d.scale(scale) + along[i].scale(newton.unit);
                     parameters[i] = parameters[i].scale(keep) - move_by;
                 };
-                apply_rule::<E, T>(coefficients, complement, &mut state, direction, place);
+                apply_rule::<E, T>(coefficients, complement, front.state, direction, place);
                 square += square_in_units(fused, direction, split.norm_unit);
                 found += non_finite(parameters);
             }
@@ -810,7 +821,7 @@ fn complement_part<E: Elementwise, T: Scalar, B: Stored>(
                 apply_rule::<E, T>(
                     coefficients,
                     complement,
-                    &mut state,
+                    reborrowed(&mut state),
                     front.direction,
                     |_, _| {},
                 );
