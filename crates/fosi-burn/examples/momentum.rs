@@ -9,7 +9,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fosi::base::{Base, HeavyBall};
+use fosi::base::{Base, HeavyBall, UpdateRule};
 use fosi::{FosiConfig, Host, Schedule};
 use fosi_burn::{BurnBase, FosiOptimizer, like_module};
 
@@ -96,12 +96,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let (anew, anew_last) = train(&start, HeavyBall::new(0.9), interval, &device)?;
             let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
             let sgd = SgdConfig::new().with_momentum(Some(momentum)).init();
-            let native = Base::<Host<f32>>::momentum(&HeavyBall::new(0.9));
+            let native = HeavyBall::new(0.9).momentum();
             let base = BurnBase::new(&start, sgd)?
                 .with_momentum(native)
-                .with_rate_ratio(|extremes| {
-                    Base::<Host<f32>>::rate_ratio(&HeavyBall::new(0.9), extremes)
-                });
+                .with_rate_ratio(|extremes| HeavyBall::new(0.9).rate_ratio(extremes));
             let (left, left_last) = train(&start, base, interval, &device)?;
             println!(
                 "{seed:4}  {interval:3}  {anew:10.4} {anew_last:10.5}  {left:10.4} {left_last:10.5}"

@@ -8,9 +8,9 @@ use burn::store::RecordError;
 use burn::tensor::{Bytes, DType, FloatDType, Tensor, TensorData};
 use burn_pack::{Reader, Writer};
 use fosi::Error;
-use fosi::base::{Base, BaseStep, Momentum, split_step};
+use fosi::base::{Base, BaseStep, Momentum, UpdateRule, split_step};
 use fosi::scaling::Extremes;
-use fosi::space::{Moved, Split};
+use fosi::split::{Moved, Split};
 
 use crate::fingerprint::Fingerprint;
 use crate::{BridgeError, FlatLayout, ModuleSpace};
@@ -42,8 +42,8 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// use burn::nn::{Linear, LinearConfig};
 /// use burn::optim::{SgdConfig, momentum::MomentumConfig};
 /// use burn::tensor::{Device, Tensor};
-/// use fosi::base::{Base, HeavyBall, Momentum};
-/// use fosi::{FosiConfig, Host};
+/// use fosi::base::{HeavyBall, Momentum, UpdateRule};
+/// use fosi::FosiConfig;
 /// use fosi_burn::{BurnBase, FosiOptimizer, like_module};
 ///
 /// let device = Device::flex().autodiff();
@@ -56,7 +56,7 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// let native = HeavyBall::new(0.9);
 /// let base = BurnBase::new(&model, sgd)?
 ///     .with_momentum(Momentum { decay: 0.9, ..Momentum::NONE })
-///     .with_rate_ratio(move |extremes| Base::<Host<f32>>::rate_ratio(&native, extremes));
+///     .with_rate_ratio(move |extremes| native.rate_ratio(extremes));
 ///
 /// let mut optimizer = FosiOptimizer::new(&model, base, FosiConfig::default())?;
 /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
@@ -72,6 +72,15 @@ pub struct BurnBase<M> {
     layout: FlatLayout,
     momentum: Momentum,
     rate_ratio: Box<dyn Fn(&Extremes) -> f64 + Send + Sync>,
+}
+
+impl<M> std::fmt::Debug for BurnBase<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BurnBase")
+            .field("layout", &self.layout)
+            .field("momentum", &self.momentum)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<M: Module> BurnBase<M> {
@@ -204,11 +213,19 @@ fn user(error: BridgeError) -> Error {
     Error::User(error.into())
 }
 
-impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
+impl<M: Module> UpdateRule for BurnBase<M> {
     fn name(&self) -> &'static str {
         "burn"
     }
+    fn momentum(&self) -> Momentum {
+        self.momentum
+    }
+    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
+        (self.rate_ratio)(extremes)
+    }
+}
 
+impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
     fn state_len(&self) -> usize {
         0
     }
@@ -220,17 +237,9 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         gradient: &mut S::Vector,
     ) -> Result<(), Error> {
         let moved = self.advance(&at, parameters, gradient)?;
-        at.space.combine(1.0, parameters, 0.0, gradient);
-        at.space.combine(-1.0, moved.borrow(), 1.0, gradient);
+        at.space.axpby(1.0, parameters, 0.0, gradient);
+        at.space.axpby(-1.0, moved.borrow(), 1.0, gradient);
         Ok(())
-    }
-
-    fn momentum(&self) -> Momentum {
-        self.momentum
-    }
-
-    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
-        (self.rate_ratio)(extremes)
     }
 
     /// It may: an infinity in a state that can't be seen would stay there unnoticed.
@@ -307,11 +316,11 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         }
         let space = at.space;
         let clipped: &mut S::Vector = scratch.borrow_mut();
-        space.combine(split.gradient_scale, gradient, 0.0, clipped);
+        space.axpby(split.gradient_scale, gradient, 0.0, clipped);
         let moved = self.advance(&at, parameters, clipped)?;
-        space.combine(1.0, moved.borrow(), -1.0, parameters);
+        space.axpby(1.0, moved.borrow(), -1.0, parameters);
         let norm = space.norm(parameters);
-        space.combine(1.0, moved.borrow(), 0.0, parameters);
+        space.axpby(1.0, moved.borrow(), 0.0, parameters);
         Ok(Moved {
             complement_norm: norm,
             // Else it would have been refused.

@@ -9,8 +9,8 @@ mod gradient;
 mod module_space;
 mod optimizer;
 mod precision;
+mod replica;
 mod tensor_space;
-mod twin;
 
 pub use burn_base::BurnBase;
 pub use error::BridgeError;
@@ -19,5 +19,5 @@ pub use gradient::{backward, value_and_gradient};
 pub use module_space::ModuleSpace;
 pub use optimizer::{FosiOptimizer, OptimizerError, RefreshAttempt, TrainStep};
 pub use precision::{Precision, float_dtype, like_module};
+pub use replica::Replica;
 pub use tensor_space::{TensorBasis, TensorSpace};
-pub use twin::Twin;

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Element, FloatDType, Tensor};
 use fosi::error::BoxError;
-use fosi::operator::{GradientNear, HostGradient, magnitude_group};
+use fosi::operator::{GradientOracle, HostGradient, magnitude_group};
 use fosi::space::Scalar;
 use fosi::{Host, Space};
 
-use crate::{BridgeError, FlatLayout, TensorSpace, Twin};
+use crate::{BridgeError, FlatLayout, Replica, TensorSpace};
 
 /// A space whose vectors hold a module's trainable parameters, in the order of a [`FlatLayout`]: [`Host`] takes
 /// them to the host, [`TensorSpace`] leaves them on a device.
@@ -70,15 +70,15 @@ pub trait ModuleSpace: Space + Sized {
         gradient: &Self::Vector,
     ) -> Result<GradientsParams, BridgeError>;
 
-    /// The gradient of the mean of several losses near the twin's parameters, in the twin's precision.
+    /// The gradient of the mean of several losses near the replica's parameters, in the replica's precision.
     ///
     /// # Errors
     /// [`BridgeError::Read`].
-    fn gradient_near<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
+    fn gradient_oracle<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
         &self,
-        twin: &'a Twin<M>,
+        replica: &'a Replica<M>,
         losses: &'a [L],
-    ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L, Self>, BridgeError>;
+    ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L, Self>, BridgeError>;
 }
 
 impl<T: Scalar + Element> ModuleSpace for Host<T> {
@@ -128,23 +128,24 @@ impl<T: Scalar + Element> ModuleSpace for Host<T> {
         layout.to_gradients(module, gradient)
     }
 
-    fn gradient_near<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
+    fn gradient_oracle<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
         &self,
-        twin: &'a Twin<M>,
+        replica: &'a Replica<M>,
         losses: &'a [L],
-    ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L, T>, BridgeError> {
+    ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L, T>, BridgeError> {
         let mean = move |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
             let weight = 1.0 / losses.len() as f64;
             out.fill(0.0);
             for loss in losses {
-                let (_, gradient) = twin.value_and_gradient(theta, loss)?;
+                let (_, gradient) = replica.value_and_gradient(theta, loss)?;
                 for (out, gradient) in out.iter_mut().zip(gradient) {
                     *out += weight * gradient;
                 }
             }
             Ok(())
         };
-        Ok(HostGradient::new(&twin.parameters()?, mean).with_roundoff(twin.precision().roundoff()))
+        Ok(HostGradient::new(&replica.parameters()?, mean)
+            .with_roundoff(replica.precision().roundoff()))
     }
 }
 
@@ -197,12 +198,12 @@ impl ModuleSpace for TensorSpace {
         layout.tensor_to_gradients(module, gradient)
     }
 
-    fn gradient_near<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
+    fn gradient_oracle<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
         &self,
-        twin: &'a Twin<M>,
+        replica: &'a Replica<M>,
         losses: &'a [L],
-    ) -> Result<impl GradientNear<Space = Self> + use<'a, M, L>, BridgeError> {
-        let point = twin.parameter_tensor(self.device())?;
+    ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L>, BridgeError> {
+        let point = replica.parameter_tensor(self.device())?;
         let (units, masks) = magnitude_groups(&point)?;
         Ok(TensorGradient {
             at_point: point.zeros_like(),
@@ -210,7 +211,7 @@ impl ModuleSpace for TensorSpace {
             before_shift: None,
             units,
             masks,
-            twin,
+            replica,
             losses,
             point,
         })
@@ -250,10 +251,10 @@ fn magnitude_groups(point: &Tensor<1>) -> Result<(Vec<f64>, Vec<Tensor<1>>), Bri
     }
 }
 
-/// The mean gradient of several losses near a point, on a device, in the twin's precision.
+/// The mean gradient of several losses near a point, on a device, in the replica's precision.
 struct TensorGradient<'a, M, L> {
     space: TensorSpace,
-    twin: &'a Twin<M>,
+    replica: &'a Replica<M>,
     losses: &'a [L],
     point: Tensor<1>,
     before_shift: Option<Tensor<1>>,
@@ -267,16 +268,21 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> TensorGradient<'_, M, L> {
     fn at(&self, theta: &Tensor<1>) -> Result<Tensor<1>, BoxError> {
         let mut sum = theta.zeros_like();
         for loss in self.losses {
-            sum = sum + self.twin.gradient_tensor(theta, loss)?;
+            sum = sum + self.replica.gradient_tensor(theta, loss)?;
         }
         Ok(sum.div_scalar(self.losses.len() as f64))
     }
 
     /// The gradient at θ + εv_G.
-    fn near(&self, epsilon: f64, v: &Tensor<1>, group: usize) -> Result<Tensor<1>, BoxError> {
+    fn gradient_at(
+        &self,
+        epsilon: f64,
+        v: &Tensor<1>,
+        group: usize,
+    ) -> Result<Tensor<1>, BoxError> {
         let mut step = v
             .clone()
-            .cast(self.twin.precision().dtype())
+            .cast(self.replica.precision().dtype())
             .mul_scalar(epsilon);
         if let Some(mask) = self.masks.get(group) {
             step = step * mask.clone();
@@ -305,7 +311,7 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> TensorGradient<'_, M, L> {
     }
 }
 
-impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L> {
+impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientOracle for TensorGradient<'_, M, L> {
     type Space = TensorSpace;
 
     fn space(&self) -> &TensorSpace {
@@ -317,7 +323,7 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
     }
 
     fn roundoff(&self) -> f64 {
-        self.twin.precision().roundoff()
+        self.replica.precision().roundoff()
     }
 
     fn start(&mut self) -> Result<f64, BoxError> {
@@ -332,7 +338,7 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
         out: &mut Tensor<1>,
     ) -> Result<(), BoxError> {
         *out = self.quotient(epsilon, 1.0, |epsilon, group| {
-            Ok(self.near(epsilon, v, group)? - self.at_point.clone())
+            Ok(self.gradient_at(epsilon, v, group)? - self.at_point.clone())
         })?;
         Ok(())
     }
@@ -344,13 +350,16 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientNear for TensorGradient<'_, M, L
         out: &mut Tensor<1>,
     ) -> Result<(), BoxError> {
         *out = self.quotient(epsilon, 2.0, |epsilon, group| {
-            Ok(self.near(epsilon, v, group)? - self.near(-epsilon, v, group)?)
+            Ok(self.gradient_at(epsilon, v, group)? - self.gradient_at(-epsilon, v, group)?)
         })?;
         Ok(())
     }
 
     fn shift(&mut self, seed: u64, size: f64) {
-        let zeta = self.space.normal(seed).cast(self.twin.precision().dtype());
+        let zeta = self
+            .space
+            .normal(seed)
+            .cast(self.replica.precision().dtype());
         let size = size / (self.space.dim() as f64).sqrt();
         let magnitude = self.point.clone().abs().clamp_min(1.0);
         self.before_shift = Some(self.point.clone());

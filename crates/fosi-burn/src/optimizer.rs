@@ -10,11 +10,11 @@ use burn::tensor::{DType, Device, Element, Tensor};
 use fosi::base::Base;
 use fosi::checkpoint::{read, write_atomically};
 use fosi::error::LanczosError;
-use fosi::operator::{Counted, DifferenceQuotient, GradientNear};
+use fosi::operator::{Counted, DifferenceQuotient, GradientOracle};
 use fosi::space::Scalar;
 use fosi::{Fosi, FosiConfig, Host, Refresh, Space, StepReport, Storage};
 
-use crate::{BridgeError, FlatLayout, ModuleSpace, Precision, TensorSpace, Twin, backward};
+use crate::{BridgeError, FlatLayout, ModuleSpace, Precision, Replica, TensorSpace, backward};
 
 /// The errors of [`FosiOptimizer`].
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,7 @@ pub enum OptimizerError {
 
 /// What a training step did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TrainStep {
     /// The loss before the step.
     pub loss: f64,
@@ -50,6 +51,7 @@ fn curvature_step(precision: Precision) -> f64 {
 
 /// A refresh, made or failed, and its cost.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RefreshAttempt {
     /// The new spectrum, or why the old one stays.
     pub result: Result<Refresh, fosi::Error>,
@@ -70,7 +72,7 @@ pub struct RefreshAttempt {
 /// [`new`](Self::new) keeps the optimizer's vectors on the host, `S` = [`Host`]: parameters and gradients are taken there
 /// for the step, so any Burn device serves, and on a CPU nothing is faster. [`on_device`](Self::on_device) keeps them on
 /// the module's device, `S` = [`TensorSpace`]: for a GPU, from which no vector then has to come. Hessian-vector products
-/// are guarded difference quotients of the loss's gradient on a twin of the module, in f64 where its devices have it;
+/// are guarded difference quotients of the loss's gradient on a replica of the module, in f64 where its devices have it;
 /// the module's running statistics, random state and `require_grad` stay as they are.
 ///
 /// Of parameters in f16 or bf16 the optimizer keeps master weights in f32, one number for each: a step moves these, and
@@ -114,10 +116,19 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     gradient: S::Owned,
 }
 
+impl<B: Base<S>, S: Space> std::fmt::Debug for FosiOptimizer<B, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FosiOptimizer")
+            .field("fosi", &self.fosi)
+            .field("precision", &self.precision)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// FOSI around `base` for modules like `module`. The learning rate is given at each step.
     ///
-    /// Where a device of the module doesn't compute in f64 ([`Precision::on`]), products are central differences in f32.
+    /// Where a device of the module doesn't compute in f64 ([`Precision::supported_by`]), products are central differences in f32.
     /// Parameters in f64 are rounded to f32 at every step, of which a warning is logged.
     ///
     /// # Errors
@@ -125,7 +136,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
         warn_of_rounding(module);
-        Self::within(Host::new(layout.len()), layout, module, base, config)
+        Self::with_space(Host::new(layout.len()), layout, module, base, config)
     }
 }
 
@@ -136,13 +147,13 @@ impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
     /// # use burn::nn::{Linear, LinearConfig};
     /// # use burn::tensor::{DType, Device, Tensor};
     /// use fosi::{FosiConfig, base::Adam};
-    /// use fosi_burn::{FosiOptimizer, Precision, Twin, like_module};
+    /// use fosi_burn::{FosiOptimizer, Precision, Replica, like_module};
     ///
     /// # let device = Device::flex().autodiff();
     /// # let batch = Tensor::<2>::ones([4, 3], &device);
     /// # let single = LinearConfig::new(3, 1).init(&device);
-    /// # let twin = Twin::new(&single, Precision::F64)?;
-    /// # let mut model = twin.at(&twin.parameters()?)?;
+    /// # let replica = Replica::new(&single, Precision::F64)?;
+    /// # let mut model = replica.at(&replica.parameters()?)?;
     /// let mut optimizer = FosiOptimizer::in_double_precision(&model, Adam::default(), FosiConfig::default())?;
     /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
     /// optimizer.step(1e-3, &mut model, &loss)?;
@@ -158,7 +169,7 @@ impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
-        Self::within(Host::new(layout.len()), layout, module, base, config)
+        Self::with_space(Host::new(layout.len()), layout, module, base, config)
     }
 }
 
@@ -211,12 +222,12 @@ impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
         warn_of_rounding(module);
         let device: Device = module.devices().into_iter().next().unwrap_or_default();
         let space = TensorSpace::new(layout.len(), &device);
-        Self::within(space, layout, module, base, config)
+        Self::with_space(space, layout, module, base, config)
     }
 }
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
-    fn within(
+    fn with_space(
         space: S,
         layout: FlatLayout,
         module: &impl Module,
@@ -229,7 +240,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         Ok(Self {
             fosi,
             layout,
-            precision: Precision::best(&module.devices(), |device| Precision::F64.on(device)),
+            precision: Precision::best(&module.devices(), |device| {
+                Precision::F64.supported_by(device)
+            }),
             check_determinism: true,
             parameters,
             master_weights: false,
@@ -366,19 +379,19 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             }));
         }
         self.layout.check(module)?;
-        let twin = Twin::new(module, self.precision)?;
+        let replica = Replica::new(module, self.precision)?;
         let mut gradients = 0;
         if self.check_determinism {
             for loss in losses {
-                twin.check_determinism(loss)?;
+                replica.check_determinism(loss)?;
                 gradients += 2;
             }
             self.check_determinism = false;
         }
-        let near = self.fosi.space().gradient_near(&twin, losses)?;
+        let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
         let mut quotient = match self.precision {
-            Precision::F64 => DifferenceQuotient::new(near),
-            Precision::F32 => DifferenceQuotient::central(near),
+            Precision::F64 => DifferenceQuotient::new(oracle),
+            Precision::F32 => DifferenceQuotient::central(oracle),
         };
         let mut counted = Counted::new(&mut quotient);
         let result = unless_bridge(self.fosi.refresh(&mut counted))?;
@@ -390,7 +403,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             && let Some(v) = self.first_eigenvector()
         {
             for loss in losses {
-                batch_curvatures.push(self.curvature_along(v.borrow(), &twin, loss)?);
+                batch_curvatures.push(self.curvature_along(v.borrow(), &replica, loss)?);
                 gradients += 2;
             }
         }
@@ -413,13 +426,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     fn curvature_along<M: Module>(
         &self,
         v: &S::Vector,
-        twin: &Twin<M>,
+        replica: &Replica<M>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<f64, OptimizerError> {
         let space = self.fosi.space();
         let mut product = space.zeros();
-        let mut near = space.gradient_near(twin, std::slice::from_ref(loss))?;
-        near.central(curvature_step(self.precision), v, product.borrow_mut())
+        let mut oracle = space.gradient_oracle(replica, std::slice::from_ref(loss))?;
+        oracle
+            .central(curvature_step(self.precision), v, product.borrow_mut())
             .map_err(fosi::Error::User)?;
         Ok(space.dot(v, product.borrow()) / space.dot(v, v))
     }

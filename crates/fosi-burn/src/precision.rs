@@ -18,7 +18,7 @@ impl Precision {
     ///
     /// A device may hold numbers in f64 and still take their functions in f32, as GPUs do through Vulkan: differences at
     /// steps of 1e-9 would be noise. So a few functions are tried.
-    pub fn on(self, device: &Device) -> bool {
+    pub fn supported_by(self, device: &Device) -> bool {
         match self {
             Self::F32 => true,
             Self::F64 => device.supports_dtype(self.dtype()) && computes_in_double(device),
@@ -189,6 +189,6 @@ mod tests {
         assert_eq!(*level, Level::WARN);
         assert!(message.contains("products are taken in f32"), "{message}");
         // What this machine's CPU does.
-        assert!(Precision::F64.on(&devices[0]));
+        assert!(Precision::F64.supported_by(&devices[0]));
     }
 }

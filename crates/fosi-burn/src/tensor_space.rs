@@ -4,8 +4,8 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fosi::base::{Elements, Elementwise, MAX_STATE};
-use fosi::checkpoint::Array;
-use fosi::space::{Moved, Split};
+use fosi::space::Array;
+use fosi::split::{Moved, Split};
 use fosi::{Error, Host, Space};
 
 /// ℝⁿ in `f32` tensors of n entries on one device.
@@ -221,7 +221,7 @@ impl Space for TensorSpace {
         let poison = x.clone().mul_scalar(0.0).sum();
         number(largest + poison)
     }
-    fn combine(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
+    fn axpby(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
         let x = scaled(x.clone(), a);
         // y may hold anything where b is zero, NaN too.
         y.inplace(|y| if b == 0.0 { x } else { scaled(y, b) + x });
@@ -328,7 +328,7 @@ impl Space for TensorSpace {
         }
         if !rows.is_empty() {
             let unit = split.norm_unit;
-            square -= split.along_basis(&projection, &mut along) * unit * unit;
+            square -= split.subspace_update(&projection, &mut along) * unit * unit;
         }
         let bound = bound + along.iter().map(|c| c.abs()).sum::<f64>();
         parameters.inplace(|parameters| {

@@ -8,7 +8,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use fosi_burn::{Precision, Twin, backward, like_module};
+use fosi_burn::{Precision, Replica, backward, like_module};
 use fosi_lab::models::autoencoder::{Autoencoder, AutoencoderConfig};
 use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
 use fosi_lab::models::mobilenet::{MobileNet, MobileNetConfig};
@@ -21,11 +21,12 @@ fn measure<M: Module>(c: &mut Criterion, name: &str, model: &M, loss: impl Fn(&M
     group.bench_function(format!("{name}-gradient"), |bencher| {
         bencher.iter(|| backward(model, &loss).expect("a gradient"));
     });
-    let twin = Twin::new(model, Precision::F64).expect("a copy in f64");
-    let parameters = twin.parameters().expect("the parameters");
+    let replica = Replica::new(model, Precision::F64).expect("a copy in f64");
+    let parameters = replica.parameters().expect("the parameters");
     group.bench_function(format!("{name}-product"), |bencher| {
         bencher.iter(|| {
-            twin.value_and_gradient(&parameters, &loss)
+            replica
+                .value_and_gradient(&parameters, &loss)
                 .expect("a gradient")
         });
     });

@@ -419,6 +419,7 @@ fn interventions_note(training: &Training, done: Interventions) -> Option<String
         unresolved,
         overshot,
         grew,
+        ..
     } = done;
     let mut parts = Vec::new();
     if unresolved > 0 {

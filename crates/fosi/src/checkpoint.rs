@@ -14,102 +14,13 @@ use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
 use crate::safeguard::Monitor;
-use crate::space::{Space, Stored};
+use crate::space::{Array, ElementType, Space};
 use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
 pub const VERSION: u32 = 2;
-
-/// Vectors of equal length with the type of their entries, as they are stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Array {
-    dtype: Dtype,
-    shape: [usize; 2],
-    bytes: Vec<u8>,
-}
-
-impl Array {
-    /// The vectors as they are.
-    pub fn from_rows<T: Stored>(rows: &[impl AsRef<[T]>]) -> Self {
-        let dim = rows.first().map_or(0, |row| row.as_ref().len());
-        let mut bytes = Vec::with_capacity(rows.len() * dim * size_of::<T>());
-        for row in rows {
-            row.as_ref()
-                .iter()
-                .for_each(|entry| entry.write(&mut bytes));
-        }
-        Self {
-            dtype: T::DTYPE,
-            shape: [rows.len(), dim],
-            bytes,
-        }
-    }
-
-    /// The number of vectors.
-    pub fn len(&self) -> usize {
-        self.shape[0]
-    }
-
-    /// Whether there is no vector.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The vectors, of whatever length they have.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where the type differs.
-    pub fn into_rows<T: Stored>(self) -> Result<Vec<Vec<T>>, Error> {
-        self.to_rows(self.shape[1])
-    }
-
-    /// The vectors, each of `dim` entries of type `T`.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where type or length differ.
-    pub fn to_rows<T: Stored>(&self, dim: usize) -> Result<Vec<Vec<T>>, Error> {
-        let [rows, found] = self.shape;
-        if rows > 0 && found != dim {
-            let message = format!("its vectors have {found} entries, the optimizer's {dim}");
-            return Err(Error::Checkpoint(message));
-        }
-        if self.dtype != T::DTYPE {
-            let message = format!(
-                "its vectors are {:?}, the optimizer's {:?}",
-                self.dtype,
-                T::DTYPE
-            );
-            return Err(Error::Checkpoint(message));
-        }
-        if rows == 0 {
-            return Ok(Vec::new());
-        }
-        if dim == 0 {
-            // Empty vectors take no bytes, so their number alone must not cost memory.
-            let many = || Error::Checkpoint(format!("it claims {rows} empty vectors"));
-            return (rows == 1).then(|| vec![Vec::new()]).ok_or_else(many);
-        }
-        let row = |bytes: &[u8]| bytes.chunks_exact(size_of::<T>()).map(T::read).collect();
-        Ok(self
-            .bytes
-            .chunks_exact(dim * size_of::<T>())
-            .map(row)
-            .collect())
-    }
-
-    /// The only vector, of `dim` finite numbers.
-    fn to_finite_row(&self, name: &str, dim: usize) -> Result<Vec<f64>, Error> {
-        match self.to_rows::<f64>(dim)?.as_slice() {
-            [row] if row.iter().all(|x| x.is_finite()) => Ok(row.clone()),
-            _ => {
-                let message = format!("array {name:?} is not one vector of finite numbers");
-                Err(Error::Checkpoint(message))
-            }
-        }
-    }
-}
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,7 +52,7 @@ struct SubspaceHeader {
 const BASIS: &str = "basis";
 const BASE: &str = "base";
 const MASTER_WEIGHTS: &str = "master_weights";
-const SMALL: [&str; 5] = [
+const PAIR_ARRAYS: [&str; 5] = [
     "eigenvalues",
     "residuals",
     "curvature",
@@ -185,14 +96,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let mut subspace = None;
         if let Some(s) = &self.subspace {
             arrays.push((BASIS.into(), self.space.export_basis(&s.spectrum.basis)));
-            let small = [
+            let arrays_of_pairs = [
                 &s.spectrum.eigenvalues,
                 &s.spectrum.residuals,
                 &s.curvature,
                 &s.momentum,
                 &s.spectrum.gram_inverse,
             ];
-            for (name, values) in SMALL.iter().zip(small) {
+            for (name, values) in PAIR_ARRAYS.iter().zip(arrays_of_pairs) {
                 arrays.push(((*name).into(), Array::from_rows(&[values])));
             }
             subspace = Some(SubspaceHeader {
@@ -287,14 +198,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     ) -> Result<Subspace<S>, Error> {
         let basis = self.space.import_basis(&take(arrays, BASIS)?)?;
         let k = self.space.size(&basis);
-        let mut small = Vec::new();
-        for name in SMALL {
+        let mut arrays_of_pairs = Vec::new();
+        for name in PAIR_ARRAYS {
             let len = if name == "gram_inverse" { k * k } else { k };
-            small.push(take(arrays, name)?.to_finite_row(name, len)?);
+            arrays_of_pairs.push(take(arrays, name)?.to_finite_row(name, len)?);
         }
-        let [eigenvalues, residuals, curvature, momentum, gram_inverse]: [Vec<f64>; 5] = small
-            .try_into()
-            .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
+        let [eigenvalues, residuals, curvature, momentum, gram_inverse]: [Vec<f64>; 5] =
+            arrays_of_pairs
+                .try_into()
+                .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
         if scalars.largest > k {
             let message = format!("it has {k} pairs, {} of them largest", scalars.largest);
             return Err(Error::Checkpoint(message));
@@ -402,6 +314,28 @@ fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error>
     arrays.remove(name).ok_or_else(missing)
 }
 
+/// The file format's name of an element type.
+fn dtype(element: ElementType) -> Dtype {
+    match element {
+        ElementType::F32 => Dtype::F32,
+        ElementType::F64 => Dtype::F64,
+        ElementType::BF16 => Dtype::BF16,
+        ElementType::U8 => Dtype::U8,
+    }
+}
+
+/// The element type of a file's array; `None` for one that no space stores.
+fn element(dtype: Dtype) -> Option<ElementType> {
+    const ALL: [ElementType; 4] = [
+        ElementType::F32,
+        ElementType::F64,
+        ElementType::BF16,
+        ElementType::U8,
+    ];
+    ALL.into_iter()
+        .find(|element| self::dtype(*element) == dtype)
+}
+
 /// CRC-32 over header and arrays, their types and shapes included.
 fn checksum<'a>(
     header: &str,
@@ -425,13 +359,18 @@ fn serialize(header: &Header, arrays: &[(String, Array)]) -> Result<Vec<u8>, Err
         &header,
         sorted
             .iter()
-            .map(|(name, a)| (*name, a.dtype, &a.shape[..], &a.bytes[..])),
+            .map(|(name, a)| (*name, dtype(a.element), &a.shape[..], &a.bytes[..])),
     );
     // One entry: the order of several would change from run to run, and equal states must give equal bytes.
     let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
     let views: Result<Vec<_>, _> = sorted
         .iter()
-        .map(|(name, a)| Ok((*name, TensorView::new(a.dtype, a.shape.to_vec(), &a.bytes)?)))
+        .map(|(name, a)| {
+            Ok((
+                *name,
+                TensorView::new(dtype(a.element), a.shape.to_vec(), &a.bytes)?,
+            ))
+        })
         .collect();
     let views = views.map_err(|e: safetensors::SafeTensorError| damaged(&e))?;
     safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
@@ -474,8 +413,9 @@ fn deserialize(bytes: &[u8]) -> Result<(Header, HashMap<String, Array>), Error> 
         let &[rows, dim] = view.shape() else {
             return Err(damaged(&format!("array {name:?} is not a list of vectors")));
         };
+        let unknown = || damaged(&format!("array {name:?} holds {:?}", view.dtype()));
         let array = Array {
-            dtype: view.dtype(),
+            element: element(view.dtype()).ok_or_else(unknown)?,
             shape: [rows, dim],
             bytes: view.data().to_vec(),
         };

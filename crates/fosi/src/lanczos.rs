@@ -5,8 +5,9 @@ mod gram;
 use std::borrow::{Borrow, BorrowMut};
 
 use crate::error::{BoxError, LanczosError};
+use crate::float::times_power_of_two;
 use crate::operator::{SymmetricOperator, check_dim};
-use crate::space::{Space, times_power_of_two};
+use crate::space::Space;
 
 pub use gram::Gram;
 
@@ -24,6 +25,7 @@ pub struct LanczosParams {
 
 /// What a run did and how well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct LanczosInfo {
     /// Products computed, retries included.
     pub products: usize,
@@ -51,6 +53,7 @@ pub struct LanczosInfo {
 /// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows, QᵀAQ the
 /// tridiagonal T.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Projected {
     /// The symmetric part of QᵀAQ/2ᵉ: its lower triangle, row by row.
     pub matrix: Vec<Vec<f64>>,
@@ -58,7 +61,7 @@ pub struct Projected {
     pub gram: Gram,
     /// The length of what A qⱼ/2ᵉ has outside of the span of Q: 0 but for the last vector, the last one before the probe's, and
     /// where an invariant subspace ended.
-    pub leftover: Vec<f64>,
+    pub residual_norms: Vec<f64>,
     /// e: 0 but for an operator so large or small that squares would over- or underflow.
     pub exponent: f64,
     /// How many of the vectors came before the probe's.
@@ -74,6 +77,15 @@ pub struct Workspace<S: Space> {
     product: S::Owned,
     spare: Vec<S::Owned>,
     dim: usize,
+}
+
+impl<S: Space> std::fmt::Debug for Workspace<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workspace")
+            .field("dim", &self.dim)
+            .field("vectors", &self.vectors.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Space> Workspace<S> {
@@ -115,12 +127,12 @@ impl<S: Space> Workspace<S> {
 /// Coefficients |c| ≤ 0.06·β/√j of j vectors are not subtracted. QᵀQ is known, so that costs no accuracy as long as it is
 /// well conditioned.
 const NEGLIGIBLE: f64 = 0.06;
-/// A new vector this much shorter than the product it is the rest of has lost so many digits to cancellation that its
+/// A residual w − Qc this much shorter than the product w has lost so many digits to cancellation that its
 /// length is measured, and that it may have to be orthogonalised again.
 const SECOND_PASS: f64 = 0.05;
 /// A vector that the second pass shortens this much was rounding alone (Kahan and Parlett: twice is enough).
 const DEPENDENT: f64 = 0.5;
-/// A rest within this many rounding errors of the product is no new direction.
+/// A residual within this many rounding errors of the product is no new direction: a breakdown.
 const BREAKDOWN: f64 = 10.0;
 /// Orthogonalisations of a random vector at most.
 const MOST_PASSES: usize = 3;
@@ -137,8 +149,8 @@ const AGREEMENT: f64 = 0.05;
 ///
 /// Each step takes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ, which gives the
 /// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} the
-/// rest w − Qc in units of its length β. The zeros, over β, are what q_{j+1} will have of the older vectors if they are
-/// left in; in a second pass, besides the last two vectors, those alone are subtracted for which that is more than 0.06/√j.
+/// residual w − Qc divided by its norm β. The zeros, over β, are what q_{j+1} keeps of the older vectors unless they are
+/// subtracted; in a second pass, besides the last two vectors, those alone are subtracted for which that is more than 0.06/√j.
 /// So much would do harm if it were not known (‖qⱼ‖ is 1 to 0.2 %), but with QᵀQ whatever is made from Q is as exact as if
 /// Q were orthonormal.
 ///
@@ -229,7 +241,7 @@ struct Product {
     /// ‖w‖.
     norm: f64,
     /// ‖w − Qc‖ by Pythagoras, so only to the rounding of ‖w‖.
-    rest: f64,
+    residual_norm: f64,
     /// ‖Qᵀw − (AQ)ᵀq‖ over the vectors before: 0 for a symmetric operator.
     deviation: f64,
     /// The operator's estimate of w's error.
@@ -237,11 +249,11 @@ struct Product {
 }
 
 /// What an orthogonalisation leaves of a product.
-enum Rest {
+enum Orthogonalised {
     /// A new direction, which `product` now holds with unit length, and its length β.
     Direction(f64),
-    /// Rounding of this length.
-    Nothing(f64),
+    /// Nothing but rounding of this length: the span of Q is invariant.
+    Breakdown(f64),
 }
 
 impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
@@ -269,8 +281,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             if j + 1 < m || (m < j + 1 && j + 1 < total) {
                 self.advance(product, params.seed, j);
             } else {
-                let leftover = self.leftover(product, j);
-                self.projected.leftover.push(leftover);
+                let residual_norm = self.residual_norm(product, j);
+                self.projected.residual_norms.push(residual_norm);
                 if j + 1 < total {
                     self.fresh_vector(params.seed ^ PROBE_SEED);
                 }
@@ -284,12 +296,12 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     /// Makes the next vector from the product: its new direction, or after an invariant subspace a random one.
     fn advance(&mut self, product: Product, seed: u64, j: usize) {
         match self.orthogonalise(product) {
-            Rest::Direction(beta) => {
-                self.projected.leftover.push(0.0);
+            Orthogonalised::Direction(beta) => {
+                self.projected.residual_norms.push(0.0);
                 self.largest_entry = self.largest_entry.max(beta);
             }
-            Rest::Nothing(length) => {
-                self.projected.leftover.push(length);
+            Orthogonalised::Breakdown(length) => {
+                self.projected.residual_norms.push(length);
                 self.projected.info.breakdowns += 1;
                 self.fresh_vector(seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
             }
@@ -308,14 +320,14 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             MOST_PASSES
         };
         for _ in 0..passes {
-            let mut terms = self.terms();
+            let mut coefficients = self.coefficients();
             let limit = self.negligible() * square.sqrt();
-            terms.retain(|&(_, c)| c.abs() > limit);
-            if terms.is_empty() {
+            coefficients.retain(|&(_, c)| c.abs() > limit);
+            if coefficients.is_empty() {
                 break;
             }
             let before = square;
-            square = self.subtract(&terms, 1.0);
+            square = self.subtract(&coefficients, 1.0);
             if square > DEPENDENT * DEPENDENT * before {
                 break;
             }
@@ -331,11 +343,14 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     }
 
     /// w ← a(w − Σ cᵢqᵢ), and the new ‖w‖².
-    fn subtract(&mut self, terms: &[(usize, f64)], a: f64) -> f64 {
-        self.projected.info.subtracted += terms.len();
+    fn subtract(&mut self, coefficients: &[(usize, f64)], a: f64) -> f64 {
+        self.projected.info.subtracted += coefficients.len();
         let w = &mut *self.workspace;
-        let vectors: Vec<&S::Vector> = terms.iter().map(|&(i, _)| w.vectors[i].borrow()).collect();
-        let c: Vec<f64> = terms.iter().map(|&(_, c)| c).collect();
+        let vectors: Vec<&S::Vector> = coefficients
+            .iter()
+            .map(|&(i, _)| w.vectors[i].borrow())
+            .collect();
+        let c: Vec<f64> = coefficients.iter().map(|&(_, c)| c).collect();
         self.space
             .subtract_scaled(&vectors, &c, a, w.product.borrow_mut())
     }
@@ -478,7 +493,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             coefficients,
             row,
             norm,
-            rest: (square - inside).max(0.0).sqrt(),
+            residual_norm: (square - inside).max(0.0).sqrt(),
             deviation,
             noise: self.scaled_noise(),
         };
@@ -522,7 +537,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     }
 
     /// All of (QᵀQ)⁻¹Qᵀw for the product w.
-    fn terms(&mut self) -> Vec<(usize, f64)> {
+    fn coefficients(&mut self) -> Vec<(usize, f64)> {
         let (mut c, _) = self.projections();
         self.projected.gram.solve(&mut c);
         c.into_iter().enumerate().collect()
@@ -530,8 +545,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
 
     /// ⟨A qᵢ, qⱼ⟩ for i < j, where A qᵢ is known.
     fn mirrored(&self, i: usize, j: usize) -> Option<f64> {
-        let terms = self.recurrence[i].as_ref()?.iter();
-        let products = terms.map(|&(l, c)| c * self.projected.gram.entry(l, j));
+        let coefficients = self.recurrence[i].as_ref()?.iter();
+        let products = coefficients.map(|&(l, c)| c * self.projected.gram.entry(l, j));
         Some(products.sum())
     }
 
@@ -541,63 +556,65 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         let mut previous = self.previous.take();
         let agreed = previous.as_mut().is_some_and(|previous| {
             let previous = previous.borrow_mut();
-            space.combine(1.0, w.product.borrow(), -1.0, previous);
+            space.axpby(1.0, w.product.borrow(), -1.0, previous);
             space.dot(previous, previous).sqrt() <= AGREEMENT * norm
         });
         let mut kept = previous.unwrap_or_else(|| w.take(space));
-        space.combine(1.0, w.product.borrow(), 0.0, kept.borrow_mut());
+        space.axpby(1.0, w.product.borrow(), 0.0, kept.borrow_mut());
         self.previous = Some(kept);
         agreed
     }
 
     /// w ← (w − Qc)/β, but for what is negligible of c.
-    fn orthogonalise(&mut self, product: Product) -> Rest {
+    fn orthogonalise(&mut self, product: Product) -> Orthogonalised {
         if !self.resolved(&product) {
             return self.orthogonalise_twice(product);
         }
-        let beta = product.rest;
+        let beta = product.residual_norm;
         let negligible = self.negligible();
-        let mut terms: Vec<(usize, f64)> = product.coefficients.into_iter().enumerate().collect();
-        let last_two = terms.len().saturating_sub(2);
-        terms.retain(|&(i, c)| i >= last_two || c.abs() > negligible * beta);
-        self.subtract(&terms, 1.0 / beta);
-        self.remember(terms, beta);
-        Rest::Direction(beta)
+        let mut coefficients: Vec<(usize, f64)> =
+            product.coefficients.into_iter().enumerate().collect();
+        let last_two = coefficients.len().saturating_sub(2);
+        coefficients.retain(|&(i, c)| i >= last_two || c.abs() > negligible * beta);
+        self.subtract(&coefficients, 1.0 / beta);
+        self.remember(coefficients, beta);
+        Orthogonalised::Direction(beta)
     }
 
-    /// The same where the rest is so short that digits were lost: all of c is subtracted, the rest is measured and where
+    /// The same where the residual is so short that digits were lost: all of c is subtracted, the residual is measured and where
     /// need be orthogonalised again.
-    fn orthogonalise_twice(&mut self, product: Product) -> Rest {
+    fn orthogonalise_twice(&mut self, product: Product) -> Orthogonalised {
         let floor = self.floor(&product);
-        let mut terms: Vec<(usize, f64)> = product.coefficients.into_iter().enumerate().collect();
-        let mut rest = self.subtract(&terms, 1.0).sqrt();
-        let mut nothing = rest <= floor;
-        if !nothing && rest < SECOND_PASS * product.norm {
+        let mut coefficients: Vec<(usize, f64)> =
+            product.coefficients.into_iter().enumerate().collect();
+        let mut residual_norm = self.subtract(&coefficients, 1.0).sqrt();
+        let mut nothing = residual_norm <= floor;
+        if !nothing && residual_norm < SECOND_PASS * product.norm {
             self.projected.info.second_passes += 1;
-            let again = self.terms();
+            let again = self.coefficients();
             let shorter = self.subtract(&again, 1.0).sqrt();
-            for (term, (_, more)) in terms.iter_mut().zip(again) {
-                term.1 += more;
+            for (coefficient, (_, more)) in coefficients.iter_mut().zip(again) {
+                coefficient.1 += more;
             }
-            nothing = shorter <= floor || shorter < DEPENDENT * rest;
-            rest = shorter;
+            nothing = shorter <= floor || shorter < DEPENDENT * residual_norm;
+            residual_norm = shorter;
         }
         if nothing {
-            self.remember(terms, 0.0);
-            return Rest::Nothing(rest);
+            self.remember(coefficients, 0.0);
+            return Orthogonalised::Breakdown(residual_norm);
         }
-        self.subtract(&[], 1.0 / rest);
-        self.remember(terms, rest);
-        Rest::Direction(rest)
+        self.subtract(&[], 1.0 / residual_norm);
+        self.remember(coefficients, residual_norm);
+        Orthogonalised::Direction(residual_norm)
     }
 
-    /// The length of the rest of a product whose direction isn't taken up.
-    fn leftover(&mut self, product: Product, j: usize) -> f64 {
-        let mut length = product.rest;
+    /// The residual norm of a product whose direction does not become the next vector.
+    fn residual_norm(&mut self, product: Product, j: usize) -> f64 {
+        let mut length = product.residual_norm;
         if !self.resolved(&product) {
             match self.orthogonalise_twice(product) {
-                Rest::Direction(rest) => length = rest,
-                Rest::Nothing(rest) => return rest,
+                Orthogonalised::Direction(found) => length = found,
+                Orthogonalised::Breakdown(found) => return found,
             }
         }
         self.recurrence.truncate(j);
@@ -605,20 +622,20 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         length
     }
 
-    /// Whether enough of the product is left that its rest is known, and is orthogonal to Q to rounding.
+    /// Whether enough of the product is left that its residual is known, and is orthogonal to Q to rounding.
     fn resolved(&self, product: &Product) -> bool {
-        product.rest > self.floor(product).max(SECOND_PASS * product.norm)
+        product.residual_norm > self.floor(product).max(SECOND_PASS * product.norm)
     }
 
-    /// The length below which a rest is no new direction.
+    /// The length below which a residual is no new direction.
     fn floor(&self, product: &Product) -> f64 {
         let rounding = BREAKDOWN * self.space.epsilon() * self.largest_entry.max(product.norm);
         rounding.max(product.noise)
     }
 
-    fn remember(&mut self, mut terms: Vec<(usize, f64)>, beta: f64) {
-        terms.push((self.workspace.vectors.len(), beta));
-        self.recurrence.push(Some(terms));
+    fn remember(&mut self, mut coefficients: Vec<(usize, f64)>, beta: f64) {
+        coefficients.push((self.workspace.vectors.len(), beta));
+        self.recurrence.push(Some(coefficients));
     }
 
     fn shift(&mut self, step: usize) -> Result<bool, LanczosError> {

@@ -27,35 +27,83 @@
 //! In a training loop of one's own, [`Fosi`] is three calls: [`due`](Fosi::due), [`refresh`](Fosi::refresh) with the
 //! Hessian as a [`SymmetricOperator`](operator::SymmetricOperator), and [`step`](Fosi::step).
 //!
-//! # From the paper's letters to names
+//! # The algorithm
 //!
-//! | paper | here |
-//! |---|---|
-//! | θ, g, H | parameters, gradient, Hessian |
-//! | k, ℓ, m | `largest`, `smallest`, `lanczos_steps` |
-//! | V̂, λ̂, u | `basis`, `eigenvalues`, `inverse_curvature` |
-//! | α, η, c | `newton_rate`, `learning_rate`, `scale_limit` |
-//! | T, W, ρ | `interval`, `warmup`, `overhead` |
-//! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` |
+//! One step t of the paper's Algorithm 2 for the loss f at θ, with the base optimizer's learning rate η:
+//!
+//! ```text
+//! if t − W is a multiple of T:  V, λ ← extreme eigenpairs of ∇²f(θ);  s ← scaling   Fosi::refresh
+//! g  ← γ ∇f(θ)                                                                     clipping
+//! c  ← (VᵀV)⁻¹Vᵀg                                                                  the gradient along V
+//! c̄  ← β c̄ + c                                                                     the base's momentum, on k+ℓ numbers
+//! d_b ← base(g − Vc)                                                               the base, in the complement
+//! e  ← (VᵀV)⁻¹Vᵀd_b                                                                its part along V
+//! θ  ← θ − s·(d_b − Ve) − α V(u ⊙ c̄)                                               base step and Newton step
+//! ```
+//!
+//! V has orthonormal columns, so VᵀV is the identity but for rounding. With gradient descent in place of the base this is
+//! θ ← θ − P⁻¹g with the inverse preconditioner of Lemma 1,
+//!
+//! ```text
+//! P⁻¹ = α V diag(u) Vᵀ + s η (I − VVᵀ),      u = 1/max{|λ|, ε·max|λ|}
+//! ```
+//!
+//! | paper | name | file |
+//! |---|---|---|
+//! | θ, g, H = ∇²f | parameters, gradient, Hessian | |
+//! | k, ℓ, m | `largest`, `smallest`, `lanczos_steps` | `config.rs`, `spectrum.rs` |
+//! | Algorithm 1 (ESE): V̂, λ̂ | [`spectrum::estimate`], `basis`, `eigenvalues` | `spectrum.rs` |
+//! | Lanczos | [`lanczos::lanczos`] | `lanczos.rs` |
+//! | Hv by differences | [`operator::DifferenceQuotient`] | `operator/difference.rs` |
+//! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `split.rs`, `subspace.rs` |
+//! | Algorithm 2, UpdatePreconditioner | [`Fosi::refresh`] | `optimizer/refresh.rs` |
+//! | c, e, c̄ | `coefficients`, `projection`, `momentum` | `subspace.rs`, `split.rs` |
+//! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
+//! | d_b | `direction` | `base.rs`, `elementwise.rs` |
+//! | u, ε | `curvature` = 1/u, `curvature_floor` | `spectrum.rs` |
+//! | α, η | `newton_rate`, `learning_rate` | `schedule.rs` ([`Rate`]) |
+//! | §3.6: s, c | `scale`, `scale_limit` | `scaling.rs` |
+//! | γ | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
+//! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |
+//! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` | `timing.rs` |
+//!
+//! Modules import those above them only: `error`, `float`, `scaling`, `momentum`, `update_rule`, `elementwise`, `split` ←
+//! [`space`] ← [`operator`], [`mod@base`], `schedule` ← [`mod@lanczos`] ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
+//! ← `optimizer` ← [`checkpoint`], [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the paper has none.
+//!
+//! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
+//! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).
 
 pub mod base;
 pub mod checkpoint;
+mod config;
+mod elementwise;
 pub mod error;
+mod float;
+mod growing;
 pub mod lanczos;
 pub mod minimize;
+mod momentum;
 pub mod operator;
-pub mod optimizer;
+mod optimizer;
+mod report;
 mod safeguard;
 pub mod scaling;
 pub mod schedule;
 pub mod space;
 pub mod spectrum;
+pub mod split;
 mod subspace;
 pub mod timing;
+mod update_rule;
 
+pub use config::{Clipping, FosiConfig};
 pub use error::Error;
+#[doc(hidden)]
+pub use growing::NonExhaustive;
 pub use minimize::minimize;
-pub use optimizer::{Clipping, Fosi, FosiConfig, Refresh, StepReport};
+pub use optimizer::Fosi;
+pub use report::{Refresh, StepReport};
 pub use safeguard::Interventions;
 pub use schedule::{Rate, Schedule};
 pub use space::{Host, Space, Storage};

@@ -4,9 +4,12 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::base::Base;
+use crate::config::FosiConfig;
 use crate::error::{BoxError, Error, require};
-use crate::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
-use crate::optimizer::{Fosi, FosiConfig, Refresh};
+use crate::growing::NonExhaustive;
+use crate::operator::{Counted, DifferenceQuotient, HostGradient, SymmetricOperator};
+use crate::optimizer::Fosi;
+use crate::report::Refresh;
 use crate::schedule::Rate;
 use crate::space::{Host, Space};
 
@@ -18,6 +21,15 @@ pub struct Objective<'a> {
     dim: usize,
     evaluate: Evaluate<'a>,
     product: Option<Product<'a>>,
+}
+
+impl std::fmt::Debug for Objective<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objective")
+            .field("dim", &self.dim)
+            .field("has_product", &self.product.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Objective<'a> {
@@ -54,6 +66,19 @@ pub struct Options<'a> {
     pub max_time: Option<Duration>,
     /// Called before each step; stops the run with [`ControlFlow::Break`].
     pub callback: Option<Callback<'a>>,
+    #[doc(hidden)]
+    pub non_exhaustive: NonExhaustive,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("gradient_norm", &self.gradient_norm)
+            .field("max_steps", &self.max_steps)
+            .field("max_time", &self.max_time)
+            .field("has_callback", &self.callback.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// See [`Options::callback`].
@@ -66,12 +91,14 @@ impl Default for Options<'_> {
             max_steps: 1000,
             max_time: None,
             callback: None,
+            non_exhaustive: NonExhaustive::default(),
         }
     }
 }
 
 /// Where the run stands, for the callback.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Iterate<'a> {
     /// Steps taken.
     pub step: u64,
@@ -120,6 +147,7 @@ impl std::fmt::Display for Status {
 
 /// The result of a run and what it cost.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Minimum {
     /// The point with the lowest value seen.
     pub parameters: Vec<f64>,
@@ -289,7 +317,7 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
                 let evaluate = &mut self.objective.evaluate;
                 let gradient = |x: &[f64], g: &mut [f64]| evaluate(x, g).map(drop);
                 let mut quotient = DifferenceQuotient::new(HostGradient::new(x, gradient));
-                let mut counted = crate::operator::Counted::new(&mut quotient);
+                let mut counted = Counted::new(&mut quotient);
                 let result = self.optimizer.refresh(&mut counted);
                 self.best.products += counted.products;
                 self.best.gradients += quotient.gradients();

@@ -7,10 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Momentum;
+use crate::momentum::Momentum;
 
 /// What the safeguards of a run have done so far or, under the paper's algorithm, would have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Interventions {
     /// Pairs that weren't resolved, over all refreshes.
     pub unresolved: u64,
@@ -296,7 +297,7 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use super::overshoot_limit;
-    use crate::base::{Adam, Elementwise, GradientDescent, HeavyBall, Nesterov};
+    use crate::base::{Adam, GradientDescent, HeavyBall, Nesterov, UpdateRule};
 
     /// ΣΔp/Σp² for c white noise, and p = −seen(c).
     fn slope_of_noise(momentum: &crate::base::Momentum) -> f64 {

@@ -48,7 +48,7 @@ pub(crate) fn limited(extremes: &Extremes, ratio: f64, limit: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Adam, Elementwise, GradientDescent, HeavyBall, Nesterov};
+    use crate::base::{Adam, GradientDescent, HeavyBall, Nesterov, UpdateRule};
 
     const EXTREMES: Extremes = Extremes {
         largest: 16.0,

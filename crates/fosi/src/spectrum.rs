@@ -5,10 +5,12 @@ use std::borrow::{Borrow, BorrowMut};
 use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
+use crate::float::times_power_of_two;
+use crate::growing::NonExhaustive;
 use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos};
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
-use crate::space::{Space, times_power_of_two};
+use crate::space::Space;
 
 /// What is estimated, and with how much work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct SpectrumParams {
     pub probe: bool,
     /// Seed of the start vector.
     pub seed: u64,
+    #[doc(hidden)]
+    pub non_exhaustive: NonExhaustive,
 }
 
 impl Default for SpectrumParams {
@@ -35,6 +39,7 @@ impl Default for SpectrumParams {
             lanczos_steps: None,
             probe: true,
             seed: 0,
+            non_exhaustive: NonExhaustive::default(),
         }
     }
 }
@@ -58,6 +63,11 @@ impl SpectrumParams {
             0
         };
         wanted.min(dim - steps)
+    }
+
+    /// The number of products of an estimation in a space of dimension n, retries apart: Lanczos' and the probe's.
+    pub fn products(&self, dim: usize) -> usize {
+        self.steps(dim) + self.probe_steps(dim)
     }
 
     /// # Errors
@@ -90,6 +100,7 @@ const MOST_PAIRS: usize = 10_000;
 /// Extreme eigenpairs: k largest in descending order, then ℓ smallest in ascending order.
 ///
 /// Fewer where the space is smaller than k+ℓ, and never the same pair twice.
+#[non_exhaustive]
 pub struct Spectrum<S: Space> {
     /// λ̂, one for each pair.
     pub eigenvalues: Vec<f64>,
@@ -189,7 +200,7 @@ pub fn estimate<S: Space>(
         check_dim(space.dim(), found)?;
     }
     let n = space.dim();
-    let mut workspace = Workspace::new(space, params.steps(n) + params.probe_steps(n));
+    let mut workspace = Workspace::new(space, params.products(n));
     Ok(estimate_with(space, operator, params, &mut workspace)?)
 }
 
@@ -318,8 +329,8 @@ impl RitzPairs {
     /// ‖Av̂ − λ̂v̂‖: what the products left, weighted with the Ritz vector's entries.
     fn residual(&self, i: usize, projected: &Projected) -> f64 {
         let vector = self.vectors.col_as_slice(i);
-        let terms = vector.iter().zip(&projected.leftover);
-        terms.map(|(y, leftover)| (y * leftover).abs()).sum()
+        let terms = vector.iter().zip(&projected.residual_norms);
+        terms.map(|(y, norm)| (y * norm).abs()).sum()
     }
 }
 

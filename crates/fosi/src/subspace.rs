@@ -1,9 +1,11 @@
 //! The subspace in use: the Newton step in it, and which of its directions are the base's (paper, Algorithm 2).
 
-use crate::base::Momentum;
+use crate::float::{FloatLimits, norm};
+use crate::momentum::Momentum;
 use crate::safeguard::{Direction, Growth, Monitor, Observation, observe};
-use crate::space::{FloatLimits, Space, Split, norm};
+use crate::space::Space;
 use crate::spectrum::Spectrum;
+use crate::split::Split;
 
 /// The subspace in use.
 pub(crate) struct Subspace<S: Space> {
@@ -218,7 +220,7 @@ impl<S: Space> Subspace<S> {
     /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient before clipping.
     fn propose(&mut self, at: &NewtonStep) {
         let scratch = &mut self.scratch;
-        solve(
+        apply_inverse(
             &self.gram_inverse,
             &scratch.projection,
             &mut scratch.unclipped,
@@ -310,7 +312,7 @@ impl Scratch {
 }
 
 /// out ← (VᵀV)⁻¹·projection.
-pub(crate) fn solve(gram_inverse: &[f64], projection: &[f64], out: &mut [f64]) {
+pub(crate) fn apply_inverse(gram_inverse: &[f64], projection: &[f64], out: &mut [f64]) {
     let k = projection.len();
     for (i, out) in out.iter_mut().enumerate() {
         let row = &gram_inverse[i * k..(i + 1) * k];

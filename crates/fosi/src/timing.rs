@@ -102,6 +102,7 @@ pub struct Timing {
 /// Whether refreshes every T steps keep FOSI's time below ρ times the base's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum OverheadStatus {
     /// Fewer than 8 steps of the base or of FOSI are timed: T takes them to cost the same, τ₁ = τ₂.
     Unknown,

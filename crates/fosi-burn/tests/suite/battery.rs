@@ -3,7 +3,9 @@
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
-use fosi::base::{Adam, AdamW, Base, Elements, Elementwise, GradientDescent, HeavyBall, Nesterov};
+use fosi::base::{
+    Adam, AdamW, Base, Elements, Elementwise, GradientDescent, HeavyBall, Nesterov, UpdateRule,
+};
 use fosi::{FosiConfig, Host};
 use fosi_burn::{BurnBase, FosiOptimizer, ModuleSpace, OptimizerError, TensorSpace};
 
@@ -49,9 +51,14 @@ impl Place for TensorSpace {
 /// A user's own base: η·g/(|g| + 1).
 struct SoftSign;
 
+impl UpdateRule for SoftSign {
+    fn name(&self) -> &'static str {
+        "soft-sign"
+    }
+}
+
 impl Elementwise for SoftSign {
     type Coefficients = f64;
-    const NAME: &'static str = "soft-sign";
     const STATE: usize = 0;
     fn coefficients(&self, _step: u64, learning_rate: f64) -> f64 {
         learning_rate

@@ -12,7 +12,7 @@ use burn::optim::{
 };
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
-use fosi::base::{Base, GradientDescent, HeavyBall, Momentum};
+use fosi::base::{Base, GradientDescent, HeavyBall, Momentum, UpdateRule};
 use fosi::{FosiConfig, Host, Space, Storage};
 use fosi_burn::{
     BurnBase, FlatLayout, FosiOptimizer, OptimizerError, Precision, backward, like_module,
@@ -121,8 +121,8 @@ fn wrapped_sgd_is_the_native_base() {
     let sgd = SgdConfig::new().with_momentum(Some(momentum)).init();
     let base = BurnBase::new(&network, sgd)
         .unwrap()
-        .with_momentum(Base::<Host<f32>>::momentum(&native))
-        .with_rate_ratio(move |extremes| Base::<Host<f32>>::rate_ratio(&native, extremes));
+        .with_momentum(native.momentum())
+        .with_rate_ratio(move |extremes| native.rate_ratio(extremes));
     let mut wrapped = FosiOptimizer::new(&network, base, every(0, 1000)).unwrap();
     let mut direct = FosiOptimizer::new(&network, HeavyBall::new(0.9), every(0, 1000)).unwrap();
     let loss = |m: &Network| m.loss(&x, &y);
@@ -564,4 +564,16 @@ fn eigenvectors_may_be_kept_in_bf16() {
     for (a, b) in parameters.iter().zip(&half_parameters) {
         assert!((a - b).abs() < 1e-2 * (1.0 + a.abs()), "{a} {b}");
     }
+}
+
+/// Compiles where a value of this type can go to another thread.
+fn is_send<T: Send>() {}
+
+#[test]
+fn an_optimizer_can_go_to_another_thread_with_any_base() {
+    fn with_any_base<B: Base<Host<f32>>>() {
+        is_send::<FosiOptimizer<B>>();
+    }
+    with_any_base::<Box<dyn Base<Host<f32>>>>();
+    with_any_base::<BurnBase<Linear>>();
 }

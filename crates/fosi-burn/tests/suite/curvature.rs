@@ -9,7 +9,7 @@ use fosi::Host;
 use fosi::error::{BoxError, Error, LanczosError};
 use fosi::operator::{self, DifferenceQuotient, HostGradient, StepSizes};
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
-use fosi_burn::{FlatLayout, Precision, Twin};
+use fosi_burn::{FlatLayout, Precision, Replica};
 
 /// A perceptron with hidden layers of 16, on 32 examples of 8 inputs and 4 classes.
 fn perceptron(activation: Activation, norm: bool, salt: u64) -> Perceptron {
@@ -72,17 +72,17 @@ fn estimate_both(
     first_step: f64,
     seed: u64,
 ) -> Outcome {
-    let twin = Twin::new(network, precision).unwrap();
+    let replica = Replica::new(network, precision).unwrap();
     let loss = |network: &Network| network.loss(of);
     let gradient = |theta: &[f64], out: &mut [f64]| -> Result<(), BoxError> {
-        out.copy_from_slice(&twin.value_and_gradient(theta, &loss)?.1);
+        out.copy_from_slice(&replica.value_and_gradient(theta, &loss)?.1);
         Ok(())
     };
     let steps = StepSizes::new(first_step, 1e-11).unwrap();
-    let near = HostGradient::new(&twin.parameters().unwrap(), gradient);
+    let oracle = HostGradient::new(&replica.parameters().unwrap(), gradient);
     let mut quotient = match precision {
-        Precision::F64 => DifferenceQuotient::with_steps(near, steps),
-        Precision::F32 => DifferenceQuotient::central(near),
+        Precision::F64 => DifferenceQuotient::with_steps(oracle, steps),
+        Precision::F32 => DifferenceQuotient::central(oracle),
     };
     let params = SpectrumParams {
         seed,
@@ -100,7 +100,7 @@ fn estimate_both(
         }
         Err(error) => panic!("{error}"),
     };
-    let point = quotient.near().point().to_vec();
+    let point = quotient.oracle().point().to_vec();
     let mut product = operator::from_fn::<Host<f64>, _>(|v: &[f64], out: &mut [f64]| {
         out.copy_from_slice(&of.hessian_product(&point, v));
     });
@@ -120,12 +120,12 @@ fn the_second_implementation_has_burns_gradient() {
     ] {
         let of = perceptron(activation, norm, 1);
         let network = Network::new(&of, 0.1, 1, &device());
-        let twin = Twin::new(&network, Precision::F64).unwrap();
+        let replica = Replica::new(&network, Precision::F64).unwrap();
         let loss = |network: &Network| network.loss(&of);
-        let (_, gradient) = twin
-            .value_and_gradient(&twin.parameters().unwrap(), &loss)
+        let (_, gradient) = replica
+            .value_and_gradient(&replica.parameters().unwrap(), &loss)
             .unwrap();
-        let expected = of.gradient(&twin.parameters().unwrap());
+        let expected = of.gradient(&replica.parameters().unwrap());
         assert_eq!(gradient.len(), expected.len());
         for (found, expected) in gradient.iter().zip(&expected) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");

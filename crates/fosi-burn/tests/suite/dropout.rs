@@ -4,7 +4,7 @@ use crate::common::{device, generator, linear, matrix};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::Tensor;
-use fosi_burn::{BridgeError, Precision, Twin, like_module};
+use fosi_burn::{BridgeError, Precision, Replica, like_module};
 
 #[derive(Module, Debug)]
 struct Model {
@@ -33,9 +33,11 @@ fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
         output: linear(30, 2, 2, &device),
     };
     let x = matrix(12, 6, 3, &device);
-    let twin = Twin::new(&model, Precision::F64).unwrap();
+    let replica = Replica::new(&model, Precision::F64).unwrap();
 
-    let error = twin.check_determinism(&|m: &Model| m.loss(&x)).unwrap_err();
+    let error = replica
+        .check_determinism(&|m: &Model| m.loss(&x))
+        .unwrap_err();
     assert!(matches!(error, BridgeError::NotDeterministic { .. }));
     assert!(error.to_string().contains("device.seed"), "{error}");
 
@@ -43,11 +45,11 @@ fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
         device.seed(9);
         m.loss(&x)
     };
-    twin.check_determinism(&seeded).unwrap();
+    replica.check_determinism(&seeded).unwrap();
 
-    // The mask of the f64 twin is that of the module: both draw the same numbers.
-    let (value, _) = twin
-        .value_and_gradient(&twin.parameters().unwrap(), &seeded)
+    // The mask of the f64 replica is that of the module: both draw the same numbers.
+    let (value, _) = replica
+        .value_and_gradient(&replica.parameters().unwrap(), &seeded)
         .unwrap();
     let expected = seeded(&model).into_scalar::<f64>();
     assert!(
@@ -57,6 +59,6 @@ fn a_new_mask_each_time_is_refused_and_a_seeded_one_accepted() {
 
     let mut off = model.clone();
     off.dropout.training = off.dropout.training.with_value(false);
-    let twin = Twin::new(&off, Precision::F64).unwrap();
-    twin.check_determinism(&|m: &Model| m.loss(&x)).unwrap();
+    let replica = Replica::new(&off, Precision::F64).unwrap();
+    replica.check_determinism(&|m: &Model| m.loss(&x)).unwrap();
 }

@@ -9,7 +9,7 @@ mod dropout;
 mod flat;
 mod half;
 mod master_weights;
+mod replica;
 mod tensor_space;
 mod tied;
 mod training;
-mod twin;

@@ -3,10 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
 use fosi::base::{Adam, Base, Elementwise, GradientDescent, HeavyBall, Nesterov};
-use fosi::checkpoint::Array;
-use fosi::space::Split;
+use fosi::space::Array;
+use fosi::split::Split;
 use fosi::{FosiConfig, Host, Space};
-use fosi_burn::{FlatLayout, FosiOptimizer, Precision, TensorSpace, Twin};
+use fosi_burn::{FlatLayout, FosiOptimizer, Precision, Replica, TensorSpace};
 
 use crate::common::{Batch, Network, accelerator, bits, device, entries, every};
 
@@ -66,8 +66,8 @@ fn every_operation_is_that_of_the_host() {
     close(&[on.dot(&tx, &ty)], &[host.dot(&x, &y)], N as f64 / 10.0);
     for b in [0.0, -0.5] {
         let (mut z, mut tz) = (y.clone(), ty.clone());
-        host.combine(1.5, &x, b, &mut z);
-        on.combine(1.5, &tx, b, &mut tz);
+        host.axpby(1.5, &x, b, &mut z);
+        on.axpby(1.5, &tx, b, &mut tz);
         close(&read(&tz), &z, 1.0);
     }
     let (mut z, mut tz) = (host.zeros(), on.zeros());
@@ -314,14 +314,14 @@ fn flat_tensors_are_the_flat_vectors() {
 
     // Gradients there and back, with a block of zeros for what the loss doesn't reach.
     let batch = Batch::new(24, &device);
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |network: &Network| network.loss(&batch);
-    let theta = twin.parameters().unwrap();
-    let (_, gradient) = twin.value_and_gradient(&theta, &loss).unwrap();
-    let theta = twin.parameter_tensor(&on).unwrap();
-    let found = twin.gradient_tensor(&theta, &loss).unwrap();
+    let theta = replica.parameters().unwrap();
+    let (_, gradient) = replica.value_and_gradient(&theta, &loss).unwrap();
+    let theta = replica.parameter_tensor(&on).unwrap();
+    let found = replica.gradient_tensor(&theta, &loss).unwrap();
     assert_eq!(found.clone().try_into_vec_as::<f64>().unwrap(), gradient);
-    let module = twin.at(&twin.parameters().unwrap()).unwrap();
+    let module = replica.at(&replica.parameters().unwrap()).unwrap();
     let gradients = layout.tensor_to_gradients(&module, &found).unwrap();
     assert_eq!(
         layout.gradient::<f64>(&module, gradients).unwrap(),

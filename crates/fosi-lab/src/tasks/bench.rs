@@ -11,7 +11,7 @@ use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
 use fosi::timing::Timing;
 use fosi::{Clipping, FosiConfig, Interventions, Rate, Schedule, Space};
 use fosi_burn::{
-    FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt, Twin,
+    FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, RefreshAttempt, Replica,
 };
 
 use super::device::device;
@@ -66,7 +66,7 @@ impl<T: Task> Bench<T> {
     /// The precision in which products are taken.
     fn precision(&self, device: &Device) -> Precision {
         match self.config.hvp {
-            HvpPrecision::F64 if Precision::F64.on(device) => Precision::F64,
+            HvpPrecision::F64 if Precision::F64.supported_by(device) => Precision::F64,
             _ => Precision::F32,
         }
     }
@@ -171,8 +171,8 @@ impl<T: Task> Workbench for Bench<T> {
         }
         let device = device(self.config.device).autodiff();
         let precision = self.precision(&device);
-        let twin = Twin::new(&self.task.init(0, &device), precision).map_err(other)?;
-        let parameters = twin.parameters().map_err(other)?;
+        let replica = Replica::new(&self.task.init(0, &device), precision).map_err(other)?;
+        let parameters = replica.parameters().map_err(other)?;
         let batch = self.config.batch.min(self.data.train);
         let most = batch
             .min(self.task.data().train)
@@ -183,7 +183,9 @@ impl<T: Task> Workbench for Bench<T> {
             let examples_of = self.task.batch(Part::Train, &indices, &device);
             let loss = |model: &T::Model| self.task.curvature_loss(model, &examples_of);
             let started = Instant::now();
-            twin.value_and_gradient(&parameters, &loss).map_err(other)?;
+            replica
+                .value_and_gradient(&parameters, &loss)
+                .map_err(other)?;
             let seconds = started.elapsed().as_secs_f64();
             if examples == most || seconds >= TIMED {
                 return Ok(Some(GradientCost {
@@ -203,7 +205,7 @@ impl<T: Task> Workbench for Bench<T> {
 
     fn notes(&self) -> Vec<String> {
         let device = device(self.config.device).autodiff();
-        let double = Precision::F64.on(&device);
+        let double = Precision::F64.supported_by(&device);
         let mut notes = self.task.notes();
         notes.extend(precision_note(&self.config, double));
         notes

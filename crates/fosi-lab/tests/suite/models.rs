@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
-use fosi_burn::{FlatLayout, Precision, Twin};
+use fosi_burn::{FlatLayout, Precision, Replica};
 use fosi_lab::models::autoencoder::AutoencoderConfig;
 use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
 use fosi_lab::models::mobilenet::MobileNetConfig;
@@ -51,8 +51,8 @@ fn the_same_seed_gives_the_same_start_and_another_another() {
 
 /// Every parameter of a module in f64, in the order of its fields.
 fn flat(module: &CharLstm) -> Vec<f64> {
-    let twin = Twin::new(module, Precision::F64).unwrap();
-    twin.parameters().unwrap()
+    let replica = Replica::new(module, Precision::F64).unwrap();
+    replica.parameters().unwrap()
 }
 
 /// Takes the next rows×columns numbers.
@@ -141,8 +141,8 @@ fn the_language_model_is_what_its_sums_written_out_are() {
     }
     // On the f64 copy too: nothing on the way is rounded to f32.
     let training = Device::flex().autodiff();
-    let twin = Twin::new(&model, Precision::F64).unwrap();
-    let value = twin.value_and_gradient(&parameters, &|model: &CharLstm| {
+    let replica = Replica::new(&model, Precision::F64).unwrap();
+    let value = replica.value_and_gradient(&parameters, &|model: &CharLstm| {
         model.loss(tensor(codes, &training), tensor(targets, &training))
     });
     let value = value.unwrap().0;

@@ -1,8 +1,10 @@
 //! Adam (Kingma, Ba 2015) and AdamW (Loshchilov, Hutter 2019).
 
-use super::{Elements, Elementwise, Momentum};
+use crate::elementwise::{Elements, Elementwise};
 use crate::error::{Error, require};
-use crate::space::FloatLimits;
+use crate::float::FloatLimits;
+use crate::momentum::Momentum;
+use crate::update_rule::UpdateRule;
 
 /// Adam: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,29 +44,9 @@ pub struct AdamStep {
     second_correction: f64,
 }
 
-impl Elementwise for Adam {
-    type Coefficients = AdamStep;
-    const NAME: &'static str = "adam";
-    const STATE: usize = 2;
-    const SQUARES: bool = true;
-
-    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
-        let t = step as f64;
-        AdamStep {
-            beta1: self.beta1,
-            beta2: self.beta2,
-            epsilon: self.epsilon,
-            rate: learning_rate / (1.0 - self.beta1.powf(t)),
-            second_correction: 1.0 / (1.0 - self.beta2.powf(t)),
-        }
-    }
-    #[inline(always)]
-    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
-        state[0] = state[0].clone().scale(step.beta1) + gradient.clone().scale(1.0 - step.beta1);
-        let square = gradient.clone() * gradient;
-        state[1] = state[1].clone().scale(step.beta2) + square.scale(1.0 - step.beta2);
-        let size = state[1].clone().scale(step.second_correction).sqrt();
-        state[0].clone().scale(step.rate) / size.offset(step.epsilon)
+impl UpdateRule for Adam {
+    fn name(&self) -> &'static str {
+        "adam"
     }
     fn momentum(&self) -> Momentum {
         Momentum {
@@ -94,6 +76,31 @@ impl Elementwise for Adam {
     }
 }
 
+impl Elementwise for Adam {
+    type Coefficients = AdamStep;
+    const STATE: usize = 2;
+    const SQUARES: bool = true;
+
+    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
+        let t = step as f64;
+        AdamStep {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            rate: learning_rate / (1.0 - self.beta1.powf(t)),
+            second_correction: 1.0 / (1.0 - self.beta2.powf(t)),
+        }
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
+        state[0] = state[0].clone().scale(step.beta1) + gradient.clone().scale(1.0 - step.beta1);
+        let square = gradient.clone() * gradient;
+        state[1] = state[1].clone().scale(step.beta2) + square.scale(1.0 - step.beta2);
+        let size = state[1].clone().scale(step.second_correction).sqrt();
+        state[0].clone().scale(step.rate) / size.offset(step.epsilon)
+    }
+}
+
 /// AdamW: Adam's step, and θ ← θ − ηλθ beside it. FOSI never projects the decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
@@ -112,21 +119,12 @@ impl Default for AdamW {
     }
 }
 
-impl Elementwise for AdamW {
-    type Coefficients = AdamStep;
-    const NAME: &'static str = "adamw";
-    const STATE: usize = 2;
-    const SQUARES: bool = true;
-
-    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
-        self.adam.coefficients(step, learning_rate)
-    }
-    #[inline(always)]
-    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
-        Adam::direction(step, state, gradient)
+impl UpdateRule for AdamW {
+    fn name(&self) -> &'static str {
+        "adamw"
     }
     fn momentum(&self) -> Momentum {
-        Elementwise::momentum(&self.adam)
+        self.adam.momentum()
     }
     fn weight_decay(&self) -> f64 {
         self.weight_decay
@@ -139,6 +137,20 @@ impl Elementwise for AdamW {
             self.weight_decay,
             "at least 0 and finite",
         )?;
-        Elementwise::validate(&self.adam, limits)
+        self.adam.validate(limits)
+    }
+}
+
+impl Elementwise for AdamW {
+    type Coefficients = AdamStep;
+    const STATE: usize = 2;
+    const SQUARES: bool = true;
+
+    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
+        self.adam.coefficients(step, learning_rate)
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
+        Adam::direction(step, state, gradient)
     }
 }

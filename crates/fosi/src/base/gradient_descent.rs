@@ -1,7 +1,8 @@
 //! Gradient descent: d = ηg.
 
-use super::{Elements, Elementwise};
+use crate::elementwise::{Elements, Elementwise};
 use crate::scaling::{Extremes, ratio};
+use crate::update_rule::UpdateRule;
 
 /// Gradient descent: θ ← θ − ηg.
 ///
@@ -9,9 +10,17 @@ use crate::scaling::{Extremes, ratio};
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GradientDescent;
 
+impl UpdateRule for GradientDescent {
+    fn name(&self) -> &'static str {
+        "gradient-descent"
+    }
+    fn rate_ratio(&self, e: &Extremes) -> f64 {
+        ratio(e.largest + e.smallest, e.largest_left + e.smallest_left)
+    }
+}
+
 impl Elementwise for GradientDescent {
     type Coefficients = f64;
-    const NAME: &'static str = "gradient-descent";
     const STATE: usize = 0;
     const LINEAR: bool = true;
 
@@ -22,8 +31,5 @@ impl Elementwise for GradientDescent {
     #[inline(always)]
     fn direction<E: Elements>(learning_rate: &f64, _state: &mut [E], gradient: E) -> E {
         gradient.scale(*learning_rate)
-    }
-    fn rate_ratio(&self, e: &Extremes) -> f64 {
-        ratio(e.largest + e.smallest, e.largest_left + e.smallest_left)
     }
 }

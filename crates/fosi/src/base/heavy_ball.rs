@@ -1,9 +1,11 @@
 //! Heavy-Ball (Polyak 1964): m ← βm + g, d = ηm.
 
-use super::{Elements, Elementwise, Momentum};
+use crate::elementwise::{Elements, Elementwise};
 use crate::error::{Error, require};
+use crate::float::FloatLimits;
+use crate::momentum::Momentum;
 use crate::scaling::{Extremes, ratio};
-use crate::space::FloatLimits;
+use crate::update_rule::UpdateRule;
 
 /// Heavy-Ball, or momentum SGD: m ← βm + g, θ ← θ − ηm (no dampening).
 ///
@@ -34,22 +36,9 @@ pub struct HeavyBallStep {
     learning_rate: f64,
 }
 
-impl Elementwise for HeavyBall {
-    type Coefficients = HeavyBallStep;
-    const NAME: &'static str = "heavy-ball";
-    const STATE: usize = 1;
-    const LINEAR: bool = true;
-
-    fn coefficients(&self, _step: u64, learning_rate: f64) -> HeavyBallStep {
-        HeavyBallStep {
-            momentum: self.momentum,
-            learning_rate,
-        }
-    }
-    #[inline(always)]
-    fn direction<E: Elements>(step: &HeavyBallStep, state: &mut [E], gradient: E) -> E {
-        state[0] = state[0].clone().scale(step.momentum) + gradient;
-        state[0].clone().scale(step.learning_rate)
+impl UpdateRule for HeavyBall {
+    fn name(&self) -> &'static str {
+        "heavy-ball"
     }
     fn momentum(&self) -> Momentum {
         Momentum {
@@ -64,6 +53,24 @@ impl Elementwise for HeavyBall {
     }
     fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         validate_momentum(self.momentum)
+    }
+}
+
+impl Elementwise for HeavyBall {
+    type Coefficients = HeavyBallStep;
+    const STATE: usize = 1;
+    const LINEAR: bool = true;
+
+    fn coefficients(&self, _step: u64, learning_rate: f64) -> HeavyBallStep {
+        HeavyBallStep {
+            momentum: self.momentum,
+            learning_rate,
+        }
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &HeavyBallStep, state: &mut [E], gradient: E) -> E {
+        state[0] = state[0].clone().scale(step.momentum) + gradient;
+        state[0].clone().scale(step.learning_rate)
     }
 }
 

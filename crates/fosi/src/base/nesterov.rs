@@ -1,10 +1,12 @@
 //! Nesterov's momentum in the form of deep learning (Sutskever et al. 2013).
 
 use super::heavy_ball::validate_momentum;
-use super::{Elements, Elementwise, Momentum};
+use crate::elementwise::{Elements, Elementwise};
 use crate::error::Error;
+use crate::float::FloatLimits;
+use crate::momentum::Momentum;
 use crate::scaling::{Extremes, ratio};
-use crate::space::FloatLimits;
+use crate::update_rule::UpdateRule;
 
 /// Nesterov momentum: m ← βm + g, θ ← θ − η(g + βm), with the gradient taken at the parameters themselves.
 ///
@@ -35,22 +37,9 @@ pub struct NesterovStep {
     learning_rate: f64,
 }
 
-impl Elementwise for Nesterov {
-    type Coefficients = NesterovStep;
-    const NAME: &'static str = "nesterov";
-    const STATE: usize = 1;
-    const LINEAR: bool = true;
-
-    fn coefficients(&self, _step: u64, learning_rate: f64) -> NesterovStep {
-        NesterovStep {
-            momentum: self.momentum,
-            learning_rate,
-        }
-    }
-    #[inline(always)]
-    fn direction<E: Elements>(step: &NesterovStep, state: &mut [E], gradient: E) -> E {
-        state[0] = state[0].clone().scale(step.momentum) + gradient.clone();
-        (gradient + state[0].clone().scale(step.momentum)).scale(step.learning_rate)
+impl UpdateRule for Nesterov {
+    fn name(&self) -> &'static str {
+        "nesterov"
     }
     fn momentum(&self) -> Momentum {
         Momentum {
@@ -67,5 +56,23 @@ impl Elementwise for Nesterov {
     }
     fn validate(&self, _limits: &FloatLimits) -> Result<(), Error> {
         validate_momentum(self.momentum)
+    }
+}
+
+impl Elementwise for Nesterov {
+    type Coefficients = NesterovStep;
+    const STATE: usize = 1;
+    const LINEAR: bool = true;
+
+    fn coefficients(&self, _step: u64, learning_rate: f64) -> NesterovStep {
+        NesterovStep {
+            momentum: self.momentum,
+            learning_rate,
+        }
+    }
+    #[inline(always)]
+    fn direction<E: Elements>(step: &NesterovStep, state: &mut [E], gradient: E) -> E {
+        state[0] = state[0].clone().scale(step.momentum) + gradient.clone();
+        (gradient + state[0].clone().scale(step.momentum)).scale(step.learning_rate)
     }
 }

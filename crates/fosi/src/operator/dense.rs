@@ -1,6 +1,6 @@
 //! A dense symmetric matrix as an operator.
 
-use super::SymmetricOperator;
+use super::symmetric::SymmetricOperator;
 use crate::error::{BoxError, Error};
 use crate::space::{Host, Scalar, Space};
 

@@ -8,11 +8,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::SymmetricOperator;
+use super::symmetric::SymmetricOperator;
 use crate::error::{BoxError, Error, require};
-use crate::space::{Host, Scalar, Space, norm};
+use crate::float::norm;
+use crate::space::{Host, Scalar, Space};
 
-/// The step sizes that a guarded difference quotient tries, relative to the coordinates' [units](GradientNear::units).
+/// The step sizes that a guarded difference quotient tries, relative to the coordinates' [units](GradientOracle::units).
 ///
 /// The first product of an estimation starts at `start`, ten times larger as often as the gradients' rounding,
 /// u‖∇f(θ)‖/ε, isn't small beside the product (u the unit roundoff), up to `largest`. From that ε on: ε, −ε, ε/10,
@@ -139,7 +140,7 @@ impl StepSizes {
 /// the neighbourhood of a θⱼ that isn't. Coordinates of like magnitude form a group G (powers of 1,000: up to 1e3, to 1e6, …) with the
 /// unit max{1, max |θᵢ|}, and a quotient is the sum of one for each group, along v with the other groups' entries zero:
 /// Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). Where no |θᵢ| exceeds 1,000 there is one group.
-pub trait GradientNear {
+pub trait GradientOracle {
     /// The space of the directions and products.
     type Space: Space;
 
@@ -211,7 +212,7 @@ enum Scheme {
 /// ```
 #[derive(Debug, Clone)]
 pub struct DifferenceQuotient<G> {
-    near: G,
+    oracle: G,
     scheme: Scheme,
     steps: StepSizes,
     /// ‖∇f(θ)‖, once it is known.
@@ -227,29 +228,29 @@ const SHIFT: f64 = 1e-6;
 /// jump of a kink's gradient is all that there is to see.
 const AVERAGED: f64 = 1e-3;
 
-impl<G: GradientNear> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientNear::units): up to 1e-4 where the gradients
+impl<G: GradientOracle> DifferenceQuotient<G> {
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientOracle::units): up to 1e-4 where the gradients
     /// are so long that their rounding would hide the curvature, retried down to a hundredth, the first product of an
     /// estimation at last also at ten times ε. The gradient at the point is computed with the first product.
-    pub fn new(near: G) -> Self {
-        Self::with_steps(near, StepSizes::default())
+    pub fn new(oracle: G) -> Self {
+        Self::with_steps(oracle, StepSizes::default())
     }
 
     /// The same with other step sizes. Larger steps suit smooth functions.
-    pub fn with_steps(near: G, steps: StepSizes) -> Self {
-        Self::bare(near, Scheme::Forward, steps)
+    pub fn with_steps(oracle: G, steps: StepSizes) -> Self {
+        Self::bare(oracle, Scheme::Forward, steps)
     }
 
     /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in `f32`. Two
     /// gradients per product, one at the point to know their length, and no second try: for smooth functions only.
-    pub fn central(near: G) -> Self {
+    pub fn central(oracle: G) -> Self {
         let steps = StepSizes::bounded(1e-3, 1e-3, 0.1);
-        Self::bare(near, Scheme::Central, steps)
+        Self::bare(oracle, Scheme::Central, steps)
     }
 
-    fn bare(near: G, scheme: Scheme, steps: StepSizes) -> Self {
+    fn bare(oracle: G, scheme: Scheme, steps: StepSizes) -> Self {
         Self {
-            near,
+            oracle,
             scheme,
             steps,
             gradient_norm: None,
@@ -263,7 +264,7 @@ impl<G: GradientNear> DifferenceQuotient<G> {
     fn start(&mut self) -> Result<(), BoxError> {
         if self.gradient_norm.is_none() {
             self.gradients += 1;
-            self.gradient_norm = Some(self.near.start()?);
+            self.gradient_norm = Some(self.oracle.start()?);
         }
         Ok(())
     }
@@ -275,29 +276,29 @@ impl<G: GradientNear> DifferenceQuotient<G> {
         v: &<G::Space as Space>::Vector,
         out: &mut <G::Space as Space>::Vector,
     ) -> Result<(), BoxError> {
-        let groups = self.near.units().len() as u64;
+        let groups = self.oracle.units().len() as u64;
         match self.scheme {
             Scheme::Forward => {
                 self.gradients += groups;
-                self.near.forward(epsilon, v, out)
+                self.oracle.forward(epsilon, v, out)
             }
             Scheme::Central => {
                 self.gradients += 2 * groups;
-                self.near.central(epsilon, v, out)
+                self.oracle.central(epsilon, v, out)
             }
         }
     }
 
     /// u‖∇f(θ)‖/ε: how much of a quotient may be rounding.
     fn rounding(&self) -> f64 {
-        let unit = self.near.units().first().copied().unwrap_or(1.0);
+        let unit = self.oracle.units().first().copied().unwrap_or(1.0);
         let norm = self.gradient_norm.unwrap_or(0.0);
-        self.near.roundoff() * norm / (self.steps.current().abs() * unit)
+        self.oracle.roundoff() * norm / (self.steps.current().abs() * unit)
     }
 
     /// Whether rounding is so much of a quotient that two which agree may agree because both are rounding.
     fn drowns_in_rounding(&self, quotient: &<G::Space as Space>::Vector) -> bool {
-        let length = self.near.space().norm(quotient);
+        let length = self.oracle.space().norm(quotient);
         length.is_finite() && self.rounding() > 0.1 * self.allowed_asymmetry() * length
     }
 
@@ -314,14 +315,14 @@ impl<G: GradientNear> DifferenceQuotient<G> {
     }
 
     /// The gradient that it is made of, at θ, or θ + ζ after a [`shift`](SymmetricOperator::shift).
-    pub fn near(&self) -> &G {
-        &self.near
+    pub fn oracle(&self) -> &G {
+        &self.oracle
     }
 }
 
-impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
+impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
     fn dim(&self) -> Option<usize> {
-        Some(self.near.space().dim())
+        Some(self.oracle.space().dim())
     }
 
     fn noise(&self) -> f64 {
@@ -370,7 +371,7 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         };
         // None of them served; the last one tried is the one that drowns in rounding first.
         self.steps.restart();
-        self.near.shift(seed, SHIFT);
+        self.oracle.shift(seed, SHIFT);
         self.gradient_norm = None;
         self.shifted = true;
         Ok(true)
@@ -384,10 +385,10 @@ impl<G: GradientNear> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         if !self.shifted {
             return Ok(false);
         }
-        self.gradients += 2 * self.near.units().len() as u64;
-        self.near.exchange_shifted();
-        let result = self.near.central(AVERAGED, v, out);
-        self.near.exchange_shifted();
+        self.gradients += 2 * self.oracle.units().len() as u64;
+        self.oracle.exchange_shifted();
+        let result = self.oracle.central(AVERAGED, v, out);
+        self.oracle.exchange_shifted();
         // What was kept of the gradient at the point may be overwritten.
         self.gradient_norm = None;
         result.map(|()| true)
@@ -497,7 +498,7 @@ fn magnitude_groups(point: &[f64]) -> (Vec<f64>, Vec<u8>) {
     )
 }
 
-impl<F, T> GradientNear for HostGradient<F, T>
+impl<F, T> GradientOracle for HostGradient<F, T>
 where
     T: Scalar,
     F: FnMut(&[f64], &mut [f64]) -> Result<(), BoxError>,

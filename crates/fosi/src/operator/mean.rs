@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{SymmetricOperator, check_dim};
+use super::symmetric::{SymmetricOperator, check_dim};
 use crate::error::{BoxError, Error, require};
 use crate::space::Space;
 
@@ -45,7 +45,7 @@ impl<S: Space, O: SymmetricOperator<S>> Mean<S, O> {
         let weight = 1.0 / self.products.len() as f64;
         for (i, product) in self.products.iter().enumerate() {
             let keep = if i == 0 { 0.0 } else { 1.0 };
-            self.space.combine(weight, product.borrow(), keep, out);
+            self.space.axpby(weight, product.borrow(), keep, out);
         }
     }
 }

@@ -10,7 +10,7 @@ use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
 
 /// The entries of a host vector: `f32` or `f64`.
-pub trait Scalar: Stored + crate::base::Elements + PartialOrd {
+pub trait Scalar: Stored + crate::elementwise::Elements + PartialOrd {
     /// Unit roundoff.
     const EPSILON: f64;
     /// The largest finite value.
@@ -65,10 +65,24 @@ impl Scalar for f64 {
     }
 }
 
+/// The types of stored numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// `f32`.
+    F32,
+    /// `f64`.
+    F64,
+    /// `bf16`: the upper half of an `f32`.
+    BF16,
+    /// Bytes.
+    U8,
+}
+
 /// The entries of a stored basis: `f32`, `f64` or `bf16` (and `u8`, for bytes in checkpoints).
 pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
-    /// The format's name in checkpoints.
-    const DTYPE: safetensors::Dtype;
+    /// The type's name in checkpoints.
+    const TYPE: ElementType;
     /// The exact value.
     fn load(self) -> f64;
     /// The nearest `f32`.
@@ -84,7 +98,7 @@ pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
 macro_rules! stored {
     ($t:ty, $dtype:ident, $load:expr, $single:expr, $store:expr) => {
         impl Stored for $t {
-            const DTYPE: safetensors::Dtype = safetensors::Dtype::$dtype;
+            const TYPE: ElementType = ElementType::$dtype;
             #[inline(always)]
             fn load(self) -> f64 {
                 $load(self)

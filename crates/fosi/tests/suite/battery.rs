@@ -2,7 +2,7 @@
 
 use fosi::base::{
     Adam, AdamW, Base, BaseStep, Elements, Elementwise, GradientDescent, HeavyBall, Momentum,
-    Nesterov,
+    Nesterov, UpdateRule,
 };
 use fosi::operator::{self, SymmetricOperator};
 use fosi::space::Scalar;
@@ -14,17 +14,9 @@ use proptest::test_runner::FileFailurePersistence;
 #[derive(Clone, Copy)]
 struct Soft;
 
-impl Elementwise for Soft {
-    type Coefficients = f64;
-    const NAME: &'static str = "soft";
-    const STATE: usize = 1;
-    fn coefficients(&self, _step: u64, learning_rate: f64) -> f64 {
-        learning_rate
-    }
-    fn direction<E: Elements>(rate: &f64, state: &mut [E], gradient: E) -> E {
-        state[0] = state[0].clone().scale(0.5) + gradient;
-        let m = state[0].clone();
-        m.clone().scale(*rate) / (m.clone() * m).sqrt().offset(1.0)
+impl UpdateRule for Soft {
+    fn name(&self) -> &'static str {
+        "soft"
     }
     fn momentum(&self) -> Momentum {
         Momentum {
@@ -34,16 +26,38 @@ impl Elementwise for Soft {
     }
 }
 
+impl Elementwise for Soft {
+    type Coefficients = f64;
+    const STATE: usize = 1;
+    fn coefficients(&self, _step: u64, learning_rate: f64) -> f64 {
+        learning_rate
+    }
+    fn direction<E: Elements>(rate: &f64, state: &mut [E], gradient: E) -> E {
+        state[0] = state[0].clone().scale(0.5) + gradient;
+        let m = state[0].clone();
+        m.clone().scale(*rate) / (m.clone() * m).sqrt().offset(1.0)
+    }
+}
+
 /// A user's own rule that couples coordinates: m ← 0.9m + g, d = ηm/‖m‖, with a count as further state.
 #[derive(Clone, Copy)]
 struct Normalized {
     calls: u64,
 }
 
-impl<T: Scalar> Base<Host<T>> for Normalized {
+impl UpdateRule for Normalized {
     fn name(&self) -> &'static str {
         "normalized"
     }
+    fn momentum(&self) -> Momentum {
+        Momentum {
+            decay: 0.9,
+            ..Momentum::NONE
+        }
+    }
+}
+
+impl<T: Scalar> Base<Host<T>> for Normalized {
     fn state_len(&self) -> usize {
         1
     }
@@ -70,12 +84,6 @@ impl<T: Scalar> Base<Host<T>> for Normalized {
             .zip(m)
             .for_each(|(d, m)| *d = T::store(m.load() * factor));
         Ok(())
-    }
-    fn momentum(&self) -> Momentum {
-        Momentum {
-            decay: 0.9,
-            ..Momentum::NONE
-        }
     }
     fn export(&self) -> Result<Vec<u8>, Error> {
         Ok(self.calls.to_le_bytes().to_vec())
@@ -895,6 +903,7 @@ proptest! {
         let config = FosiConfig {
             largest, smallest, lanczos_steps: steps, newton_rate: Rate::Constant(tame(alpha)),
             scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, safeguards: seed % 2 == 0, schedule, clipping, seed,
+            ..FosiConfig::default()
         };
         let made = Fosi::new(Host::<f32>::new(n), HeavyBall::new(momentum / 2.0), tame(rate), config);
         let mut optimizer = match made {

@@ -71,6 +71,7 @@ fn config() -> impl Strategy<Value = FosiConfig> {
             clipping,
             schedule,
             seed,
+            ..FosiConfig::default()
         },
     )
 }
@@ -148,4 +149,15 @@ proptest! {
             }
         }
     }
+}
+
+/// Compiles where a value of this type can go to another thread.
+fn is_send<T: Send>() {}
+
+#[test]
+fn an_optimizer_can_go_to_another_thread_with_any_base() {
+    fn with_any_base<B: Base<Host<f64>>>() {
+        is_send::<Fosi<Host<f64>, B>>();
+    }
+    with_any_base::<Box<dyn Base<Host<f64>>>>();
 }

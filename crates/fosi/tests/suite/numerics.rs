@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 
-use fosi::base::{Adam, Base, BaseStep, Elements, Elementwise, GradientDescent, HeavyBall};
+use fosi::base::{
+    Adam, Base, BaseStep, Elements, Elementwise, GradientDescent, HeavyBall, UpdateRule,
+};
 use fosi::error::LanczosError;
 use fosi::lanczos::{LanczosParams, Workspace, lanczos};
 use fosi::minimize::{Objective, Options, Status, minimize};
@@ -171,7 +173,7 @@ fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
     agree(&found.eigenvalues, &[3.0], 1e-4);
     // Where the answer is from.
     let moved = faint
-        .near()
+        .oracle()
         .point()
         .iter()
         .zip(point)
@@ -668,9 +670,14 @@ fn momentum_that_would_overflow_is_refused_before_it_does() {
 #[derive(Debug, Clone, Copy)]
 struct Pole<const IN_STATE: bool>;
 
+impl<const IN_STATE: bool> UpdateRule for Pole<IN_STATE> {
+    fn name(&self) -> &'static str {
+        "pole"
+    }
+}
+
 impl<const IN_STATE: bool> Elementwise for Pole<IN_STATE> {
     type Coefficients = f64;
-    const NAME: &'static str = "pole";
     const STATE: usize = 1;
     fn coefficients(&self, _step: u64, learning_rate: f64) -> f64 {
         learning_rate
@@ -690,10 +697,13 @@ impl<const IN_STATE: bool> Elementwise for Pole<IN_STATE> {
 /// The same as a base that couples coordinates.
 struct WholePole<const IN_STATE: bool>;
 
-impl<const IN_STATE: bool> Base<Host<f64>> for WholePole<IN_STATE> {
+impl<const IN_STATE: bool> UpdateRule for WholePole<IN_STATE> {
     fn name(&self) -> &'static str {
         "whole-pole"
     }
+}
+
+impl<const IN_STATE: bool> Base<Host<f64>> for WholePole<IN_STATE> {
     fn state_len(&self) -> usize {
         1
     }
@@ -861,24 +871,6 @@ fn odd_sizes_are_refused_or_served() {
     let found = estimate(&empty, &mut nothing, &params(2)).unwrap();
     assert!(found.eigenvalues.is_empty());
     SymmetricOperator::<Host<f64>>::apply(&mut nothing, &[], &mut []).unwrap();
-    /// Keeps five vectors.
-    struct Five;
-    impl Elementwise for Five {
-        type Coefficients = ();
-        const NAME: &'static str = "five";
-        const STATE: usize = 5;
-        fn coefficients(&self, _step: u64, _learning_rate: f64) {}
-        fn direction<E: Elements>(_: &(), _state: &mut [E], gradient: E) -> E {
-            gradient
-        }
-    }
-    let error = Fosi::new(Host::<f64>::new(2), Five, 0.1, FosiConfig::default())
-        .err()
-        .unwrap();
-    assert!(
-        error.to_string().contains("number of state vectors is 5"),
-        "{error}"
-    );
 }
 
 // ---- The paper's algorithm ---------------------------------------------------------------------------------------------

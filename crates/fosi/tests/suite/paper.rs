@@ -6,8 +6,8 @@ use std::borrow::BorrowMut;
 use fosi::base::{Adam, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi::operator::{self, SymmetricOperator};
 use fosi::scaling::Extremes;
-use fosi::space::Split;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
+use fosi::split::Split;
 use fosi::{Fosi, FosiConfig, Host, Space};
 
 const N: usize = 40;
@@ -288,7 +288,7 @@ impl Loop {
                     scale: self.scale,
                     ..Split::NONE
                 };
-                split.along_basis(&projection, &mut coefficients);
+                split.subspace_update(&projection, &mut coefficients);
             }
             self.space
                 .subtract(&spectrum.basis, &coefficients, along.borrow_mut());

@@ -156,6 +156,7 @@ fn params(largest: usize, smallest: usize, lanczos_steps: Option<usize>) -> Spec
         lanczos_steps,
         probe: false,
         seed: 7,
+        ..SpectrumParams::default()
     }
 }
 

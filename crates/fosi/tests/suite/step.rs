@@ -2,7 +2,9 @@
 
 use std::borrow::Borrow;
 
-use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall, Momentum, Nesterov};
+use fosi::base::{
+    Adam, Base, BaseStep, GradientDescent, HeavyBall, Momentum, Nesterov, UpdateRule,
+};
 use fosi::operator;
 use fosi::scaling::Extremes;
 use fosi::space::Scalar;
@@ -212,10 +214,22 @@ fn steps_agree_with_the_dense_reference() {
 /// A base with its fused step hidden: FOSI takes the default path, pass by pass.
 struct Generic<B>(B);
 
-impl<S: Space, B: Base<S>> Base<S> for Generic<B> {
+impl<B: UpdateRule> UpdateRule for Generic<B> {
     fn name(&self) -> &'static str {
         self.0.name()
     }
+    fn momentum(&self) -> Momentum {
+        self.0.momentum()
+    }
+    fn weight_decay(&self) -> f64 {
+        self.0.weight_decay()
+    }
+    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
+        self.0.rate_ratio(extremes)
+    }
+}
+
+impl<S: Space, B: Base<S>> Base<S> for Generic<B> {
     fn state_len(&self) -> usize {
         self.0.state_len()
     }
@@ -226,15 +240,6 @@ impl<S: Space, B: Base<S>> Base<S> for Generic<B> {
         gradient: &mut S::Vector,
     ) -> Result<(), Error> {
         self.0.direction(at, parameters, gradient)
-    }
-    fn momentum(&self) -> Momentum {
-        self.0.momentum()
-    }
-    fn weight_decay(&self) -> f64 {
-        self.0.weight_decay()
-    }
-    fn rate_ratio(&self, extremes: &Extremes) -> f64 {
-        self.0.rate_ratio(extremes)
     }
 }
 
@@ -339,10 +344,13 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 /// Keeps the gradient that it was given last.
 struct Spy<T>(Vec<T>);
 
-impl<T: Scalar> Base<Host<T>> for Spy<T> {
+impl<T: Scalar> UpdateRule for Spy<T> {
     fn name(&self) -> &'static str {
         "spy"
     }
+}
+
+impl<T: Scalar> Base<Host<T>> for Spy<T> {
     fn state_len(&self) -> usize {
         0
     }
@@ -354,7 +362,7 @@ impl<T: Scalar> Base<Host<T>> for Spy<T> {
     ) -> Result<(), Error> {
         self.0 = gradient.to_vec();
         let given: &[T] = self.0.borrow();
-        at.space.combine(0.01, given, 0.0, gradient);
+        at.space.axpby(0.01, given, 0.0, gradient);
         Ok(())
     }
 }

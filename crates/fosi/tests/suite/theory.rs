@@ -1,7 +1,7 @@
 //! The paper's lemmas on random spectra, against dense linear algebra.
 
 use faer::{Mat, Side};
-use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall};
+use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall, UpdateRule};
 use fosi::operator::DenseMatrix;
 use fosi::{Error, Fosi, FosiConfig, Host, Rate, Schedule};
 use proptest::prelude::*;
@@ -154,10 +154,13 @@ fn condition_number(eigenvalues: &[f64]) -> f64 {
 /// A base with a preconditioner of its own: d = ηDg, D diagonal and positive.
 struct Diagonal(Vec<f64>);
 
-impl Base<Host<f64>> for Diagonal {
+impl UpdateRule for Diagonal {
     fn name(&self) -> &'static str {
         "diagonal"
     }
+}
+
+impl Base<Host<f64>> for Diagonal {
     fn state_len(&self) -> usize {
         0
     }

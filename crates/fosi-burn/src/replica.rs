@@ -22,32 +22,32 @@ use crate::{BridgeError, FlatLayout, Precision};
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
 /// use burn::tensor::{Device, Tensor};
-/// use fosi_burn::{Precision, Twin, like_module};
+/// use fosi_burn::{Precision, Replica, like_module};
 ///
 /// let device = Device::flex().autodiff();
 /// let (model, x) = (LinearConfig::new(3, 1).init(&device), Tensor::<2>::ones([4, 3], &device));
 /// let loss = |model: &Linear| model.forward(like_module(x.clone(), model)).square().mean();
 ///
-/// let twin = Twin::new(&model, Precision::F64)?;
-/// twin.check_determinism(&loss)?;
-/// let mut shifted = twin.parameters()?;
+/// let replica = Replica::new(&model, Precision::F64)?;
+/// replica.check_determinism(&loss)?;
+/// let mut shifted = replica.parameters()?;
 /// shifted[0] += 1e-9;
-/// let (value, gradient) = twin.value_and_gradient(&shifted, &loss)?;
+/// let (value, gradient) = replica.value_and_gradient(&shifted, &loss)?;
 /// assert_eq!(gradient.len(), 4);
 /// # assert!(value.is_finite());
 /// # Ok::<(), fosi_burn::BridgeError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Twin<M> {
+pub struct Replica<M> {
     /// Never evaluated itself: evaluations work on fresh copies.
-    pristine: M,
+    template: M,
     layout: FlatLayout,
     state: TrainingState,
     precision: Precision,
 }
 
-impl<M: Module> Twin<M> {
-    /// The twin of `module` as it is now.
+impl<M: Module> Replica<M> {
+    /// The replica of `module` as it is now.
     ///
     /// `module` keeps every bit of its parameters and running statistics. (Updates of running statistics that
     /// Burn has queued from the last forward pass are applied, as the next pass would have done.)
@@ -59,16 +59,16 @@ impl<M: Module> Twin<M> {
     pub fn new(module: &M, precision: Precision) -> Result<Self, BridgeError> {
         let layout = FlatLayout::of(module)?;
         for device in module.devices() {
-            if !precision.on(&device) {
+            if !precision.supported_by(&device) {
                 return Err(BridgeError::NoDoublePrecision {
                     device: format!("{device:?}"),
                 });
             }
         }
         let state = TrainingState::of(module);
-        let pristine = state.fresh(module).map(&mut Cast(precision));
+        let template = state.fresh(module).map(&mut Cast(precision));
         Ok(Self {
-            pristine,
+            template,
             layout,
             state,
             precision,
@@ -80,38 +80,38 @@ impl<M: Module> Twin<M> {
         &self.layout
     }
 
-    /// The module's trainable parameters θ when the twin was made, in the twin's precision. Length n.
+    /// The module's trainable parameters θ when the replica was made, in the replica's precision. Length n.
     ///
     /// # Errors
     ///
     /// [`BridgeError::Read`].
     pub fn parameters(&self) -> Result<Vec<f64>, BridgeError> {
-        self.layout.parameters(&self.pristine)
+        self.layout.parameters(&self.template)
     }
 
     /// The same as a tensor on `device`.
     ///
     /// # Errors
     ///
-    /// None that a twin can have: its layout is its own.
+    /// None that a replica can have: its layout is its own.
     pub fn parameter_tensor(&self, device: &Device) -> Result<Tensor<1>, BridgeError> {
         let dtype = self.precision.dtype();
-        self.layout.parameter_tensor(&self.pristine, device, dtype)
+        self.layout.parameter_tensor(&self.template, device, dtype)
     }
 
-    /// The precision in which the twin computes.
+    /// The precision in which the replica computes.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// A fresh copy of the module with the given parameters (length n), rounded to the twin's precision.
+    /// A fresh copy of the module with the given parameters (length n), rounded to the replica's precision.
     ///
     /// # Errors
     ///
     /// [`BridgeError::LengthMismatch`].
     pub fn at(&self, parameters: &[f64]) -> Result<M, BridgeError> {
         self.layout
-            .set_parameters(&self.state.fresh(&self.pristine), parameters)
+            .set_parameters(&self.state.fresh(&self.template), parameters)
     }
 
     /// The loss and its gradient at the given parameters, both vectors of length n.
@@ -127,10 +127,10 @@ impl<M: Module> Twin<M> {
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<(f64, Vec<f64>), BridgeError> {
         let (value, gradients) = self.backward(&self.at(parameters)?, loss)?;
-        Ok((value, self.layout.gradient(&self.pristine, gradients)?))
+        Ok((value, self.layout.gradient(&self.template, gradients)?))
     }
 
-    /// The gradient of the loss at the given parameters, both tensors of length n on one device, in the twin's
+    /// The gradient of the loss at the given parameters, both tensors of length n on one device, in the replica's
     /// precision.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl<M: Module> Twin<M> {
         parameters: &Tensor<1>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<Tensor<1>, BridgeError> {
-        let fresh = self.state.fresh(&self.pristine);
+        let fresh = self.state.fresh(&self.template);
         let module = self.layout.set_parameter_tensor(&fresh, parameters)?;
         let (_, gradients) = self.backward(&module, loss)?;
         let (device, dtype) = (parameters.device(), self.precision.dtype());
@@ -166,7 +166,7 @@ impl<M: Module> Twin<M> {
     ///
     /// [`BridgeError::NotDeterministic`], and those of [`value_and_gradient`](Self::value_and_gradient).
     pub fn check_determinism(&self, loss: &impl Fn(&M) -> Tensor<1>) -> Result<(), BridgeError> {
-        let device = self.pristine.devices().into_iter().next();
+        let device = self.template.devices().into_iter().next();
         let theta = self.parameter_tensor(&device.unwrap_or_default().without_autodiff())?;
         let first = self.gradient_tensor(&theta, loss)?;
         let second = self.gradient_tensor(&theta, loss)?;

@@ -1,11 +1,11 @@
-//! The f64 twin: right gradients, and a module that never notices.
+//! The f64 replica: right gradients, and a module that never notices.
 
 use std::cell::Cell;
 
 use crate::common::{Batch, HIDDEN, Network, TRAINABLE, bits, device, entries};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
-use fosi_burn::{BridgeError, FlatLayout, Precision, Twin, value_and_gradient};
+use fosi_burn::{BridgeError, FlatLayout, Precision, Replica, value_and_gradient};
 
 fn setting() -> (Network, Batch) {
     let device = device();
@@ -26,8 +26,8 @@ fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn everything_is_double_precision() {
     let (network, _) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
-    let copy = twin.at(&twin.parameters().unwrap()).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
+    let copy = replica.at(&replica.parameters().unwrap()).unwrap();
     assert_eq!(copy.input.weight.val().dtype(), DType::F64);
     assert_eq!(copy.frozen.weight.val().dtype(), DType::F64);
     assert_eq!(copy.norm.running_mean.value().dtype(), DType::F64);
@@ -46,34 +46,36 @@ fn agrees_with_the_module_to_its_rounding() {
         value_and_gradient(&layout, &network, |n: &Network| n.loss(&batch)).unwrap();
     let gradient: Vec<f64> = gradient.into_iter().map(f64::from).collect();
     for precision in [Precision::F32, Precision::F64] {
-        let twin = Twin::new(&network, precision).unwrap();
-        let (twin_value, twin_gradient) = twin
-            .value_and_gradient(&twin.parameters().unwrap(), &|n: &Network| n.loss(&batch))
+        let replica = Replica::new(&network, precision).unwrap();
+        let (replica_value, replica_gradient) = replica
+            .value_and_gradient(&replica.parameters().unwrap(), &|n: &Network| {
+                n.loss(&batch)
+            })
             .unwrap();
         let allowed = if precision == Precision::F32 {
             0.0
         } else {
             1e-6
         };
-        assert!((value - twin_value).abs() <= allowed * value);
-        assert!(largest_difference(&gradient, &twin_gradient) <= allowed * norm(&gradient));
+        assert!((value - replica_value).abs() <= allowed * value);
+        assert!(largest_difference(&gradient, &replica_gradient) <= allowed * norm(&gradient));
     }
 }
 
 #[test]
 fn f64_gradient_is_that_of_central_differences() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |n: &Network| n.loss(&batch);
     let theta: Vec<f64> = entries(TRAINABLE, 31);
-    let (_, gradient) = twin.value_and_gradient(&theta, &loss).unwrap();
+    let (_, gradient) = replica.value_and_gradient(&theta, &loss).unwrap();
     let h = 1e-5;
     let differences: Vec<f64> = (0..TRAINABLE)
         .map(|i| {
             let at = |h: f64| {
                 let mut theta = theta.clone();
                 theta[i] += h;
-                twin.value_and_gradient(&theta, &loss).unwrap().0
+                replica.value_and_gradient(&theta, &loss).unwrap().0
             };
             (at(h) - at(-h)) / (2.0 * h)
         })
@@ -90,21 +92,21 @@ fn f64_gradient_is_that_of_central_differences() {
 #[test]
 fn differences_of_gradients_give_a_symmetric_hessian() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |n: &Network| n.loss(&batch);
-    let (_, g0) = twin
-        .value_and_gradient(&twin.parameters().unwrap(), &loss)
+    let (_, g0) = replica
+        .value_and_gradient(&replica.parameters().unwrap(), &loss)
         .unwrap();
     let product = |v: &[f64]| -> Vec<f64> {
         let e = 1e-9;
-        let theta: Vec<f64> = twin
+        let theta: Vec<f64> = replica
             .parameters()
             .unwrap()
             .iter()
             .zip(v)
             .map(|(t, v)| t + e * v)
             .collect();
-        let (_, g) = twin.value_and_gradient(&theta, &loss).unwrap();
+        let (_, g) = replica.value_and_gradient(&theta, &loss).unwrap();
         g.iter().zip(&g0).map(|(g, g0)| (g - g0) / e).collect()
     };
     let unit = |salt| {
@@ -131,10 +133,11 @@ fn the_module_is_left_as_it_was() {
     let (before, theta) = (network.running_statistics(), bits(&network));
     let layout = FlatLayout::of(&network).unwrap();
 
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |n: &Network| n.loss(&batch);
-    twin.check_determinism(&loss).unwrap();
-    twin.value_and_gradient(&entries(TRAINABLE, 3), &loss)
+    replica.check_determinism(&loss).unwrap();
+    replica
+        .value_and_gradient(&entries(TRAINABLE, 3), &loss)
         .unwrap();
 
     assert_eq!(network.running_statistics(), before);
@@ -146,15 +149,16 @@ fn the_module_is_left_as_it_was() {
 }
 
 #[test]
-fn training_goes_on_as_if_there_had_been_no_twin() {
+fn training_goes_on_as_if_there_had_been_no_replica() {
     let (device, steps) = (device(), 4);
-    let run = |with_twin: bool| {
+    let run = |with_replica: bool| {
         let (network, batch) = (Network::new(&device), Batch::new(16, &device));
         for _ in 0..steps {
             network.loss(&batch);
-            if with_twin {
-                let twin = Twin::new(&network, Precision::F64).unwrap();
-                twin.check_determinism(&|n: &Network| n.loss(&batch))
+            if with_replica {
+                let replica = Replica::new(&network, Precision::F64).unwrap();
+                replica
+                    .check_determinism(&|n: &Network| n.loss(&batch))
                     .unwrap();
             }
         }
@@ -169,10 +173,10 @@ fn batch_norm_keeps_the_mode_it_is_in() {
     network.loss(&batch);
     network.norm.training = network.norm.training.with_value(false);
     network.running_statistics();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |n: &Network| n.loss(&batch);
-    let (value, _) = twin
-        .value_and_gradient(&twin.parameters().unwrap(), &loss)
+    let (value, _) = replica
+        .value_and_gradient(&replica.parameters().unwrap(), &loss)
         .unwrap();
     let expected = network.loss(&batch).into_scalar::<f64>();
     assert!(
@@ -190,25 +194,25 @@ fn batch_norm_keeps_the_mode_it_is_in() {
 #[test]
 fn every_evaluation_starts_from_the_same_running_statistics() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     // A loss that reads what batch norm has accumulated: were it carried over, the second would differ.
     let loss = |n: &Network| {
         let loss = n.loss(&batch);
         loss + n.norm.running_mean.value_sync().square().sum() * n.norm.gamma.val().sum()
     };
-    twin.check_determinism(&loss).unwrap();
+    replica.check_determinism(&loss).unwrap();
 }
 
 #[test]
 fn a_changing_loss_is_refused() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
     let calls = Cell::new(0);
     let loss = |n: &Network| {
         calls.set(calls.get() + 1);
         n.loss(&batch) * (1.0 + 1e-6 * f64::from(calls.get()))
     };
-    let error = twin.check_determinism(&loss).unwrap_err();
+    let error = replica.check_determinism(&loss).unwrap_err();
     assert!(
         matches!(error, BridgeError::NotDeterministic { difference, .. } if (difference - 1e-6).abs() < 1e-8)
     );
@@ -217,15 +221,15 @@ fn a_changing_loss_is_refused() {
 #[test]
 fn a_batch_of_another_type_is_an_error() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
-    let theta = &twin.parameters().unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
+    let theta = &replica.parameters().unwrap();
     let uncast = |n: &Network| n.forward(batch.x.clone()).square().mean();
     let late = |n: &Network| n.loss(&batch).cast(DType::F32);
     let other = |_: &Network| network.loss(&batch);
     for error in [
-        twin.value_and_gradient(theta, &uncast).unwrap_err(),
-        twin.value_and_gradient(theta, &late).unwrap_err(),
-        twin.value_and_gradient(theta, &other).unwrap_err(),
+        replica.value_and_gradient(theta, &uncast).unwrap_err(),
+        replica.value_and_gradient(theta, &late).unwrap_err(),
+        replica.value_and_gradient(theta, &other).unwrap_err(),
     ] {
         assert!(
             matches!(error, BridgeError::LossPrecision { .. }),
@@ -237,15 +241,15 @@ fn a_batch_of_another_type_is_an_error() {
 #[test]
 fn a_loss_without_gradient_or_with_many_entries_is_an_error() {
     let (network, batch) = setting();
-    let twin = Twin::new(&network, Precision::F64).unwrap();
-    let theta = &twin.parameters().unwrap();
+    let replica = Replica::new(&network, Precision::F64).unwrap();
+    let theta = &replica.parameters().unwrap();
     let detached = |n: &Network| n.loss(&batch).detach();
     let many = |n: &Network| n.output.bias.as_ref().unwrap().val();
-    let error = twin.value_and_gradient(theta, &detached).unwrap_err();
+    let error = replica.value_and_gradient(theta, &detached).unwrap_err();
     assert!(matches!(error, BridgeError::LossNotTracked));
-    let error = twin.value_and_gradient(theta, &many).unwrap_err();
+    let error = replica.value_and_gradient(theta, &many).unwrap_err();
     assert!(matches!(error, BridgeError::LossNotScalar { elements: 3 }));
-    let error = twin.value_and_gradient(&theta[1..], &many).unwrap_err();
+    let error = replica.value_and_gradient(&theta[1..], &many).unwrap_err();
     assert!(matches!(
         error,
         BridgeError::LengthMismatch { found: 87, .. }
@@ -253,7 +257,7 @@ fn a_loss_without_gradient_or_with_many_entries_is_an_error() {
     let plain: Tensor<1> = Tensor::ones([HIDDEN], &Device::flex());
     assert!(!plain.is_autodiff());
     assert!(matches!(
-        Twin::new(&network.valid(), Precision::F64),
+        Replica::new(&network.valid(), Precision::F64),
         Err(BridgeError::NothingToTrain)
     ));
 }

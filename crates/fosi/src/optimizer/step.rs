@@ -1,0 +1,283 @@
+//! A step (paper, Algorithm 2).
+
+use std::borrow::{Borrow, BorrowMut};
+
+use crate::base::{Base, BaseStep};
+use crate::config::Clipping;
+use crate::error::{Error, require};
+use crate::float::FloatLimits;
+use crate::momentum::Momentum;
+use crate::report::StepReport;
+use crate::space::Space;
+use crate::split::Split;
+use crate::subspace::{Lengths, NewtonStep, Plan};
+
+use super::Fosi;
+
+impl<S: Space, B: Base<S>> Fosi<S, B> {
+    /// Takes one step from `parameters` with the gradient there.
+    ///
+    /// θ ← θ − s·d_b + V(s·e − α u⊙c̄), the base's direction d_b taken in the complement of V; before the first
+    /// refresh, bit for bit the base's own step.
+    ///
+    /// # Errors
+    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], [`Error::StepOverflow`], or
+    /// [`Error::InvalidSetting`] where a rate's schedule gives a negative or non-finite value, or the base has been given an
+    /// impossible setting: parameters and optimizer are then as before. [`Error::Spoiled`] where parameters or state came out
+    /// infinite or NaN, and from then on until [`restore`](Self::restore) or [`load`](Self::load).
+    pub fn step(
+        &mut self,
+        parameters: &mut S::Vector,
+        gradient: &S::Vector,
+    ) -> Result<StepReport, Error> {
+        self.refuse_spoiled()?;
+        self.space.check("the parameter vector", parameters)?;
+        self.space.check("the gradient", gradient)?;
+        let limits = self.space.limits();
+        self.base.validate(&limits)?;
+        let step = self.progress.step;
+        let learning_rate = self.learning_rate.checked("learning_rate (η)", step)?;
+        let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
+        let decay = learning_rate * self.base.weight_decay();
+        for (setting, value) in [
+            ("learning_rate (η)", learning_rate),
+            ("η·weight_decay", decay),
+        ] {
+            let allowed = "at most the largest number of the vectors' precision";
+            require(value <= limits.max, setting, value, allowed)?;
+        }
+        let norm = self.project_gradient(gradient)?;
+        self.refuse_overflow(norm)?;
+        let gradient_scale = match self.config.clipping {
+            Clipping::Norm(limit) if norm > limit => limit / norm,
+            _ => 1.0,
+        };
+        let newton = NewtonStep {
+            step: step + 1,
+            newton_rate,
+            gradient_scale,
+            momentum: self.base.momentum(),
+        };
+        let plan = self.plan(&newton, norm, &limits);
+        let reach = self.reach(
+            &newton,
+            self.clipped_norm(norm),
+            plan.scale * learning_rate,
+            &plan,
+        );
+        reach.check(step, &limits)?;
+        let mut split = Split {
+            gradient_scale,
+            decay,
+            scale: plan.scale,
+            norm_unit: reach.unit(),
+            ..Split::NONE
+        };
+        if let Some(subspace) = &mut self.subspace {
+            if self.config.safeguards {
+                let m = self.state.first_mut().map(BorrowMut::borrow_mut);
+                subspace.settle(&newton, &self.space, m);
+            }
+            subspace.fill(&mut split);
+        }
+        let gradient = match (self.config.clipping, &self.clipped) {
+            (Clipping::Value(_), Some(clipped)) => clipped.borrow(),
+            _ => gradient,
+        };
+        let at = BaseStep {
+            space: &self.space,
+            step: step + 1,
+            learning_rate,
+            state: &mut self.state,
+        };
+        let moved = self
+            .base
+            .step(at, gradient, &split, parameters, &mut self.scratch)?;
+        if !moved.finite {
+            self.spoiled = Some(step + 1);
+            return Err(Error::Spoiled { step: step + 1 });
+        }
+        let base_norm = plan.scale * moved.complement_norm;
+        self.advance(&plan, norm, base_norm, reach.momentum);
+        Ok(StepReport {
+            step: self.progress.step,
+            gradient_norm: norm,
+            scale: plan.scale,
+            newton_norm: plan.newton_norm,
+            base_norm,
+            released: self.subspace.as_ref().map_or(0, |s| s.monitor.released()),
+            overshot: plan.overshot,
+            grew: plan.grew,
+        })
+    }
+
+    /// What the step does along V, for the gradient whose projection is known; nothing but scratch memory changes.
+    fn plan(&mut self, newton: &NewtonStep, norm: f64, limits: &FloatLimits) -> Plan {
+        let lengths = Lengths {
+            gradient: norm,
+            // No step, no length to compare with.
+            base: self.progress.base_norm.unwrap_or(f64::INFINITY),
+            recent_move: self.progress.recent_move,
+        };
+        let grew_before = self.progress.interventions.grew.is_some();
+        match &mut self.subspace {
+            Some(subspace) => {
+                let mut plan = subspace.plan(newton, &lengths, limits, self.config.safeguards);
+                plan.grew &= subspace.scale > 1.0 && !grew_before;
+                if plan.grew && self.config.safeguards {
+                    plan.scale = 1.0;
+                }
+                plan
+            }
+            None => Plan::BASE_ALONE,
+        }
+    }
+
+    /// Bounds of how far the step may reach, for a clipped gradient of length `norm` and s·η = `rate`.
+    fn reach(&self, newton: &NewtonStep, norm: f64, rate: f64, plan: &Plan) -> Reach {
+        let Momentum { decay, gain, .. } = newton.momentum;
+        let momentum = decay * self.progress.momentum_bound + gain * norm;
+        Reach {
+            momentum,
+            keeps_momentum: decay > 0.0,
+            // A base that keeps squares divides by them, so its steps don't grow with the gradient.
+            base: if self.base.squares() {
+                0.0
+            } else {
+                rate * momentum
+            },
+            newton: plan.newton_norm,
+        }
+    }
+
+    /// Takes over what a step has done.
+    fn advance(&mut self, plan: &Plan, norm: f64, base_norm: f64, momentum_bound: f64) {
+        let safeguards = self.config.safeguards;
+        if let Some(subspace) = &mut self.subspace {
+            subspace.commit(plan, norm, base_norm);
+            if safeguards && plan.overshot > 0 {
+                let m = self.state.first_mut().map(BorrowMut::borrow_mut);
+                subspace.release_overshot(&self.space, m);
+            }
+        }
+        let progress = &mut self.progress;
+        let step = progress.step;
+        progress.step += 1;
+        progress.momentum_bound = momentum_bound;
+        progress.gradient_norm.add(norm);
+        progress.base_norm = Some(base_norm);
+        progress.recent_move = base_norm
+            .hypot(plan.newton_norm)
+            .max(FADE * progress.recent_move);
+        progress.interventions.overshot += plan.overshot as u64;
+        if plan.grew {
+            progress.interventions.grew = Some(progress.step);
+        }
+        let (overshot, grew) = (plan.overshot, plan.grew);
+        if grew || overshot > 0 {
+            tracing::info!(
+                step,
+                overshot,
+                grew,
+                acted = safeguards,
+                "the spectrum misleads"
+            );
+        }
+        self.timer.step_taken(self.subspace.is_some());
+    }
+
+    /// A bound of the clipped gradient's length.
+    fn clipped_norm(&self, norm: f64) -> f64 {
+        match self.config.clipping {
+            Clipping::None => norm,
+            Clipping::Norm(limit) => norm.min(limit),
+            Clipping::Value(limit) => norm.min(limit * (self.space.dim() as f64).sqrt()),
+        }
+    }
+
+    /// An error where the base would square a gradient that is too long for it.
+    fn refuse_overflow(&self, norm: f64) -> Result<(), Error> {
+        // An entry, of which the square is taken, is no longer than the limit under either clipping.
+        let reaches_base = match self.config.clipping {
+            Clipping::None => norm,
+            Clipping::Norm(limit) | Clipping::Value(limit) => norm.min(limit),
+        };
+        // Half: room for the rounding of v̂ = v/(1 − β₂ᵗ).
+        let limit = 0.5 * self.space.max_value().sqrt();
+        if !self.base.squares() || reaches_base <= limit {
+            return Ok(());
+        }
+        Err(Error::GradientOverflow {
+            step: self.progress.step,
+            norm: reaches_base,
+            limit,
+        })
+    }
+
+    /// Vᵀg into the subspace's projection, after clamping; returns ‖g‖.
+    fn project_gradient(&mut self, gradient: &S::Vector) -> Result<f64, Error> {
+        let square = match (&mut self.subspace, self.config.clipping) {
+            (Some(subspace), Clipping::None | Clipping::Norm(_)) => {
+                let (basis, projection) = subspace.projection();
+                self.space.project(basis, gradient, projection)
+            }
+            _ => self.space.dot(gradient, gradient),
+        };
+        let norm = self.space.norm_of_square(gradient, square);
+        if !norm.is_finite() {
+            let step = self.progress.step;
+            return Err(Error::NonFiniteGradient { step });
+        }
+        if let Clipping::Value(limit) = self.config.clipping {
+            let clipped = self.clipped.get_or_insert_with(|| self.space.zeros());
+            self.space.clamp(limit, gradient, clipped.borrow_mut());
+            if let Some(subspace) = &mut self.subspace {
+                let (basis, projection) = subspace.projection();
+                let clipped: &S::Vector = (*clipped).borrow();
+                self.space.project(basis, clipped, projection);
+            }
+        }
+        Ok(norm)
+    }
+}
+
+/// By how much the longest step of late falls a step.
+const FADE: f64 = 0.97;
+
+/// How far a step may reach: bounds of lengths.
+struct Reach {
+    momentum: f64,
+    /// Whether the base has a vector of that length.
+    keeps_momentum: bool,
+    base: f64,
+    newton: f64,
+}
+
+impl Reach {
+    /// The unit for the base's norm: 1 where its square is far from the ends of the floating range.
+    fn unit(&self) -> f64 {
+        if self.base == 0.0 || (1e-100..1e100).contains(&self.base) {
+            return 1.0;
+        }
+        // No subnormal number: its reciprocal would overflow.
+        self.base.log2().floor().max(-1022.0).exp2()
+    }
+
+    /// An error where parameters or momentum may overflow.
+    fn check(&self, step: u64, limits: &FloatLimits) -> Result<(), Error> {
+        let limit = 0.25 * limits.max;
+        let kept = if self.keeps_momentum {
+            self.momentum
+        } else {
+            0.0
+        };
+        for norm in [kept, self.base, self.newton] {
+            // So that NaN is refused too.
+            let allowed = norm <= limit;
+            if !allowed {
+                return Err(Error::StepOverflow { step, norm, limit });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The operations on vectors that FOSI needs.
+
+use std::borrow::{Borrow, BorrowMut};
+
+use super::array::Array;
+use crate::elementwise::Elementwise;
+use crate::error::Error;
+use crate::float::{FloatLimits, times_power_of_two};
+use crate::split::{Moved, Split};
+
+/// A sum of squares below this may have lost terms to underflow.
+const SMALLEST_SQUARE: f64 = 1e-280;
+
+/// The vector space ℝⁿ with the few operations that FOSI needs.
+///
+/// Scalars cross this boundary as `f64`, and reductions accumulate in `f64` or better than the vectors'
+/// own precision where the space can. Vectors and bases given to a method belong to the same space;
+/// lengths are checked once, by [`Space::check`], where user input enters.
+pub trait Space {
+    /// A vector as it is borrowed: `[f32]` on the host.
+    type Vector: ?Sized;
+    /// A vector as it is owned: `Vec<f32>` on the host.
+    type Owned: BorrowMut<Self::Vector>;
+    /// k vectors that are kept between refreshes, seen as the columns of an n×k matrix V.
+    type Basis;
+
+    /// The dimension n.
+    fn dim(&self) -> usize;
+    /// The unit roundoff of a vector's entries.
+    fn epsilon(&self) -> f64;
+    /// The largest finite value of a vector's entry.
+    fn max_value(&self) -> f64;
+    /// The smallest positive normal value of a vector's entry. A positive setting below it may count as zero.
+    fn min_positive(&self) -> f64;
+    /// The three of them.
+    fn limits(&self) -> FloatLimits {
+        FloatLimits {
+            epsilon: self.epsilon(),
+            min_positive: self.min_positive(),
+            max: self.max_value(),
+        }
+    }
+    /// An error unless `x` has n entries.
+    fn check(&self, what: &'static str, x: &Self::Vector) -> Result<(), Error>;
+    /// The zero vector.
+    fn zeros(&self) -> Self::Owned;
+    /// A vector of independent standard normal entries; the same seed gives the same vector.
+    fn normal(&self, seed: u64) -> Self::Owned;
+    /// ⟨x, y⟩.
+    fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> f64;
+    /// ‖x‖∞, not finite where an entry isn't: one pass over x.
+    fn max_abs(&self, x: &Self::Vector) -> f64;
+    /// ‖x‖, which neither overflows nor underflows where it is representable itself.
+    fn norm(&self, x: &Self::Vector) -> f64 {
+        self.norm_of_square(x, self.dot(x, x))
+    }
+    /// ‖x‖, given ‖x‖² as [`dot`](Self::dot) or [`project`](Self::project) computed it. Where the square over- or
+    /// underflowed, the norm is computed again from x/2ᵉ with 2ᵉ about ‖x‖∞.
+    fn norm_of_square(&self, x: &Self::Vector, square: f64) -> f64 {
+        if square.is_finite() && square >= SMALLEST_SQUARE {
+            return square.sqrt();
+        }
+        let largest = self.max_abs(x);
+        if largest == 0.0 || !largest.is_finite() {
+            return largest;
+        }
+        let exponent = largest.log2().floor();
+        let mut scaled = self.zeros();
+        let y = scaled.borrow_mut();
+        self.axpby(1.0, x, 0.0, y);
+        self.scale_by_power(-exponent, y);
+        let y = scaled.borrow();
+        times_power_of_two(self.dot(y, y).sqrt(), exponent)
+    }
+    /// x ← 2ᵉ·x for an integer e.
+    fn scale_by_power(&self, exponent: f64, x: &mut Self::Vector) {
+        // Two factors: 2ᵉ alone may overflow where 2ᵉ·x doesn't, and a factor must be a normal number of x's precision.
+        let mut left = exponent;
+        let most = self.max_value().log2().floor() - 1.0;
+        while left != 0.0 {
+            let part = left.clamp(-most, most);
+            self.subtract_scaled(&[], &[], part.exp2(), x);
+            left -= part;
+        }
+    }
+    /// y ← a·x + b·y.
+    fn axpby(&self, a: f64, x: &Self::Vector, b: f64, y: &mut Self::Vector);
+    /// y ← x with every entry clamped to [−limit, limit]. NaN stays NaN.
+    fn clamp(&self, limit: f64, x: &Self::Vector, y: &mut Self::Vector);
+
+    /// The number k of vectors in the basis.
+    fn size(&self, basis: &Self::Basis) -> usize;
+    /// x ← the vector with the given index, counted from 0.
+    fn copy_column(&self, basis: &Self::Basis, index: usize, x: &mut Self::Vector);
+    /// The vector with the given index.
+    fn column(&self, basis: &Self::Basis, index: usize) -> Self::Owned {
+        let mut x = self.zeros();
+        self.copy_column(basis, index, x.borrow_mut());
+        x
+    }
+    /// c ← Vᵀx, and returns ‖x‖²: one pass over V.
+    fn project(&self, basis: &Self::Basis, x: &Self::Vector, c: &mut [f64]) -> f64;
+    /// x ← x − Vc, and returns the new ‖x‖²: one pass over V.
+    fn subtract(&self, basis: &Self::Basis, c: &[f64], x: &mut Self::Vector) -> f64;
+
+    /// c ← Qᵀx and d ← Qᵀy for the vectors Q, and returns ‖x‖²: one pass over Q.
+    fn project_pair(
+        &self,
+        vectors: &[Self::Owned],
+        x: &Self::Vector,
+        y: &Self::Vector,
+        c: &mut [f64],
+        d: &mut [f64],
+    ) -> f64;
+    /// x ← a(x − Qc) for the vectors Q, and returns the new ‖x‖²: one pass over Q, or over x alone where Q is empty.
+    fn subtract_scaled(
+        &self,
+        vectors: &[&Self::Vector],
+        c: &[f64],
+        a: f64,
+        x: &mut Self::Vector,
+    ) -> f64;
+    /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given column
+    /// by column (as many numbers each as there are vectors, at most as many columns). V may take some of the vectors'
+    /// memory; of those that are left the entries mean nothing any more.
+    fn rotate(
+        &self,
+        vectors: &mut Vec<Self::Owned>,
+        columns: &[Vec<f64>],
+    ) -> (Self::Basis, Vec<f64>);
+    /// Memory for vectors from a basis that is no longer needed.
+    fn release(&self, _basis: Self::Basis) -> Vec<Self::Owned> {
+        Vec::new()
+    }
+
+    /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
+    fn elementwise_step<E: Elementwise>(
+        &self,
+        coefficients: &E::Coefficients,
+        state: &mut [Self::Owned],
+        gradient: &Self::Vector,
+        split: &Split<'_, Self::Basis>,
+        parameters: &mut Self::Vector,
+        direction: &mut Self::Owned,
+    ) -> Moved;
+
+    /// A vector's entries, to be stored.
+    fn export(&self, x: &Self::Vector) -> Array;
+    /// A stored vector.
+    fn import(&self, array: &Array) -> Result<Self::Owned, Error>;
+    /// A basis's entries in its own storage precision, vector after vector.
+    fn export_basis(&self, basis: &Self::Basis) -> Array;
+    /// A stored basis.
+    fn import_basis(&self, array: &Array) -> Result<Self::Basis, Error>;
+}
