@@ -148,6 +148,7 @@ pub fn train(
         None => None,
     };
     let config = settings(command, file.as_ref())?;
+    interrupt.heed();
     if !command.dry_run {
         match &config.name {
             Some(name) => RunFolder::check_free(&config.out, name)?,
@@ -217,6 +218,7 @@ fn resume(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
+    interrupt.heed();
     let old = Run::read_record(folder)?;
     if old.status == RunStatus::Finished {
         writeln!(out, "The run in {} is finished.", folder.display())?;
@@ -364,6 +366,7 @@ pub fn quadratic(
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
+    interrupt.heed();
     let folder = &command.out;
     let bases = match (command.bases, command.experiment.has_bases()) {
         (Some(_), false) => return Err(CommandError::NoBases),

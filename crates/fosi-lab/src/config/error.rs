@@ -206,9 +206,17 @@ pub enum ConfigError {
         /// The path given.
         path: PathBuf,
     },
+    /// A path with a character that ends every path.
+    #[error("--{option} holds a NUL character, which no path can: leave it out")]
+    NulInPath {
+        /// The option.
+        option: &'static str,
+    },
     /// A run name that isn't the name of one folder.
     #[error(
-        "--name `{name}` is no folder's name: allowed is one name without / or \\, other than . and .."
+        "--name `{}` is no folder's name: allowed is one name of at most 255 bytes, other than . and .., without /, \\ \
+         and control characters",
+        name.escape_debug()
     )]
     Name {
         /// The name given.

@@ -467,14 +467,19 @@ impl TrainConfig {
             ("cache", Some(&self.cache)),
             ("out", Some(&self.out)),
         ];
-        let other = |(_, path): &(_, Option<&PathBuf>)| path.is_some_and(|p| p.to_str().is_none());
-        match paths.into_iter().find(other) {
-            Some((option, Some(path))) => Err(ConfigError::NotUtf8 {
-                option,
-                path: path.clone(),
-            }),
-            _ => Ok(()),
+        for (option, path) in paths {
+            match path.map(|path| (path, path.to_str())) {
+                Some((path, None)) => {
+                    let path = path.clone();
+                    return Err(ConfigError::NotUtf8 { option, path });
+                }
+                Some((_, Some(text))) if text.contains('\0') => {
+                    return Err(ConfigError::NulInPath { option });
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// The algorithm's own limits, under the options' names.
@@ -649,11 +654,15 @@ fn no_repeats<T: PartialEq + ToString>(
     }
 }
 
+/// Bytes of a name that every common file system takes.
+const LONGEST_NAME: usize = 255;
+
 /// One plain component, so that a run can't land outside its folder.
 fn is_folder_name(name: &str) -> bool {
     let mut components = std::path::Path::new(name).components();
     let plain = matches!(components.next(), Some(std::path::Component::Normal(_)));
-    plain && components.next().is_none() && !name.contains(['/', '\\', '\0'])
+    let allowed = |letter: char| !matches!(letter, '/' | '\\') && !letter.is_control();
+    plain && components.next().is_none() && name.len() <= LONGEST_NAME && name.chars().all(allowed)
 }
 
 #[cfg(test)]

@@ -113,11 +113,25 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("name = '../x'", "is no folder's name"),
         ("name = '..'", "is no folder's name"),
         ("name = ''", "is no folder's name"),
+        ("name = \"a\\nb\"", "--name `a\\nb` is no folder's name"),
+        ("out = \"a\\u0000b\"", "--out holds a NUL character"),
+        (
+            "data = 'mnist'\ndata-dir = \"\\u0000\"",
+            "--data-dir holds a NUL",
+        ),
     ];
     for (toml, part) in cases {
         let message = resolve(toml).expect_err(toml).to_string();
         assert!(message.contains(part), "`{toml}` gave: {message}");
     }
+}
+
+#[test]
+fn a_name_is_as_long_as_a_folders_may_be() {
+    let named = |length| resolve(&format!("name = '{}'", "n".repeat(length)));
+    named(255).unwrap();
+    let message = named(256).unwrap_err().to_string();
+    assert!(message.contains("at most 255 bytes"), "{message}");
 }
 
 #[test]

@@ -23,6 +23,12 @@ pub enum RunError {
         /// The file.
         path: PathBuf,
     },
+    /// A link to nothing, or to itself, where a folder belongs.
+    #[error("{} is a link that leads nowhere, and a folder is needed there: give another folder (--out, --cache), or mend the link", path.display())]
+    BrokenLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// The operating system refused to write.
     #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
     Write {

@@ -24,13 +24,14 @@ impl RunFolder {
     /// [`create`](Self::create).
     ///
     /// # Errors
-    /// [`RunError::Exists`], [`RunError::NotAFolder`], [`RunError::Write`].
+    /// [`RunError::Exists`], [`RunError::NotAFolder`], [`RunError::BrokenLink`], [`RunError::Write`].
     pub fn check_free(out: &Path, name: &str) -> Result<(), RunError> {
         check_writable(out)?;
         let path = out.join(name);
         match path.symlink_metadata() {
             Ok(_) => Err(RunError::Exists { path }),
-            Err(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(write_error(&path, source)),
         }
     }
 
@@ -200,16 +201,21 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
     }
 }
 
-/// Refuses a path that is a file, or leads through one.
+/// Refuses a path that is a file, or leads through one or through a link to nothing.
 ///
 /// # Errors
-/// [`RunError::NotAFolder`].
+/// [`RunError::NotAFolder`], [`RunError::BrokenLink`].
 fn check_folder(path: &Path) -> Result<(), RunError> {
-    match path.ancestors().find(|part| part.exists()) {
-        Some(file) if !file.is_dir() => Err(RunError::NotAFolder {
+    let there = |part: &&Path| part.symlink_metadata().is_ok();
+    match path.ancestors().find(there) {
+        Some(part) if part.is_dir() => Ok(()),
+        Some(link) if link.is_symlink() && !link.exists() => Err(RunError::BrokenLink {
+            path: link.to_owned(),
+        }),
+        Some(file) => Err(RunError::NotAFolder {
             path: file.to_owned(),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -217,7 +223,7 @@ fn check_folder(path: &Path) -> Result<(), RunError> {
 /// missing of the path isn't made.
 ///
 /// # Errors
-/// [`RunError::NotAFolder`], [`RunError::Write`].
+/// [`RunError::NotAFolder`], [`RunError::BrokenLink`], [`RunError::Write`].
 pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
     check_folder(path)?;
     let existing = path.ancestors().find(|part| part.is_dir());

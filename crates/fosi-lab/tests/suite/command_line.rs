@@ -265,6 +265,22 @@ fn a_file_where_a_folder_belongs() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_where_a_folder_belongs() {
+    let folder = tempfile::tempdir().unwrap();
+    for (to, link) in [("nowhere", "dangling"), ("itself", "itself")] {
+        std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
+        for out in [link.to_owned(), format!("{link}/deeper")] {
+            let told = format!("{link} is a link that leads nowhere");
+            let parts = [told.as_str(), "--out"];
+            refused_in(folder.path(), &["train", "lr", "--out", &out], &parts);
+            let illustrate = ["quadratic", "illustrate", "--out", &out];
+            refused_in(folder.path(), &illustrate, &parts);
+        }
+    }
+}
+
 #[test]
 fn comparing_what_is_no_run() {
     refused(&["compare"], &["<RUN>"]);

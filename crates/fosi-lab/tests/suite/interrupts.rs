@@ -210,6 +210,37 @@ fn tensors(file: &[u8]) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+/// A pipe that nobody writes to never gives settings.
+#[cfg(unix)]
+#[test]
+fn a_program_that_waits_for_its_settings_ends_on_a_signal() {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fosi"))
+        .args(["train", "lr", "--config", "pipe"])
+        .current_dir(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Long enough to begin to listen; a signal that comes before ends the program, too.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(EXIT_STATUS));
+}
+
 #[test]
 fn every_preparation_looks_at_the_interrupt() {
     for task in ["ae", "lm", "tl", "ac"] {

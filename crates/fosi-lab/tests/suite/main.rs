@@ -9,6 +9,7 @@ mod softmax;
 mod audio;
 mod command_line;
 mod corpus;
+mod devices;
 mod files;
 mod idx;
 mod images;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{ARGUMENTS, content, left_alone, start};
+use super::{ARGUMENTS, LeftAlone, content, left_alone, start};
 use crate::campaign::number;
 use crate::program::fosi;
 use fosi_lab::runs::{Run, RunStatus};
@@ -56,9 +56,10 @@ fn refusals(children: [Child; 2], kill: bool) -> u64 {
 fn two_processes_that_fight_for_a_run_end_it_bit_equal() {
     let (kills, seed) = (number("FOSI_KILLS", 6), number("FOSI_KILL_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let started = Instant::now();
-    let expected = left_alone();
-    let duration = started.elapsed();
+    let LeftAlone {
+        run: expected,
+        duration,
+    } = left_alone();
     let (mut fights, mut refused, mut ended) = (0, 0, 0);
     while fights < kills {
         let folder = tempfile::tempdir().unwrap();
@@ -89,7 +90,7 @@ fn two_processes_that_fight_for_a_run_end_it_bit_equal() {
         refused += refusals(both, false);
         let found = Run::read(&run).unwrap();
         assert_eq!(found.record.status, RunStatus::Finished);
-        assert_eq!(content(&found), content(&expected), "seed {seed}");
+        assert_eq!(content(&found), content(expected), "seed {seed}");
         ended += 1;
     }
     assert!(refused > 0, "nobody was refused");

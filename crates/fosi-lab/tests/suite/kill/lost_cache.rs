@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use super::{ARGUMENTS, content, left_alone};
+use super::{ARGUMENTS, LeftAlone, content, left_alone};
 use crate::campaign::number;
 use fosi_lab::runs::{Checkpoint, Run, RunStatus};
 use rand::{RngExt, SeedableRng};
@@ -193,9 +193,10 @@ fn runs_whose_page_cache_is_lost_end_bit_equal() {
     let (kills, seed) = (number("FOSI_KILLS", 12), number("FOSI_KILL_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let tools = tempfile::tempdir().unwrap();
-    let started = Instant::now();
-    let expected = left_alone();
-    let duration = started.elapsed();
+    let LeftAlone {
+        run: expected,
+        duration,
+    } = left_alone();
     let (mut killed, mut ended, mut lost) = (0, 0, 0);
     while killed < kills {
         let Some(disk) = Disk::new(tools.path()) else {
@@ -237,7 +238,7 @@ fn runs_whose_page_cache_is_lost_end_bit_equal() {
         }
         let found = Run::read(&run).unwrap();
         assert_eq!(found.record.status, RunStatus::Finished);
-        assert_eq!(content(&found), content(&expected), "seed {seed}");
+        assert_eq!(content(&found), content(expected), "seed {seed}");
         assert_eq!(found.record.notes, expected.record.notes);
         ended += 1;
     }

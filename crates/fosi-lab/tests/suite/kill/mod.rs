@@ -12,6 +12,7 @@ mod lost_cache;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -73,10 +74,22 @@ fn content(run: &Run) -> (Vec<String>, Vec<String>) {
 }
 
 /// The run that nobody touches.
-fn left_alone() -> Run {
-    let folder = tempfile::tempdir().unwrap();
-    assert!(start(folder.path(), &ARGUMENTS).wait().unwrap().success());
-    Run::read(&folder.path().join("runs/r")).unwrap()
+struct LeftAlone {
+    run: Run,
+    duration: Duration,
+}
+
+fn left_alone() -> &'static LeftAlone {
+    static RUN: OnceLock<LeftAlone> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let started = Instant::now();
+        assert!(start(folder.path(), &ARGUMENTS).wait().unwrap().success());
+        LeftAlone {
+            duration: started.elapsed(),
+            run: Run::read(&folder.path().join("runs/r")).unwrap(),
+        }
+    })
 }
 
 /// Goes on with the run in `folder` to its end.
@@ -90,9 +103,10 @@ fn resumed(folder: &Path) -> Run {
 fn runs_killed_at_any_moment_end_bit_equal() {
     let (kills, seed) = (number("FOSI_KILLS", 15), number("FOSI_KILL_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let started = Instant::now();
-    let expected = left_alone();
-    let duration = started.elapsed();
+    let LeftAlone {
+        run: expected,
+        duration,
+    } = left_alone();
     assert_eq!(expected.rows.len(), 6 * 12);
 
     let (mut killed, mut ended) = (0, 0);
@@ -129,7 +143,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
         assert_eq!(found.record.status, RunStatus::Finished);
         assert_eq!(
             content(&found),
-            content(&expected),
+            content(expected),
             "after {interrupted} kills, seed {seed}"
         );
         assert_eq!(found.record.notes, expected.record.notes);
@@ -165,7 +179,7 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
     assert!(damaged.is_empty() && checkpoint.progress.step > 0);
 
     let found = resumed(folder.path());
-    assert_eq!(content(&found), content(&left_alone()));
+    assert_eq!(content(&found), content(&left_alone().run));
 }
 
 #[test]
@@ -198,5 +212,5 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_and_is_told() {
         found.record.notes
     );
 
-    assert_eq!(content(&found), content(&left_alone()));
+    assert_eq!(content(&found), content(&left_alone().run));
 }

@@ -1,7 +1,8 @@
 //! The container of a WAV file: RIFF chunks, of which `fmt ` says how samples are stored and `data` holds them.
 //!
 //! Sources: Microsoft and IBM, *Multimedia Programming Interface and Data Specifications 1.0* (1991); Microsoft,
-//! *Multiple Channel Audio Data and WAVE Files* (2001), for `WAVE_FORMAT_EXTENSIBLE`.
+//! *Multiple Channel Audio Data and WAVE Files* (2001), for `WAVE_FORMAT_EXTENSIBLE`; EBU Tech 3306 (2009) and ITU-R
+//! BS.2088 (2019) for RF64 and BW64, whose `ds64` chunk holds the lengths that 32 bits can't.
 
 use super::WavError;
 
@@ -18,9 +19,13 @@ const REGISTERED: [u8; 14] = [
     0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xaa, 0x00, 0x38, 0x9b, 0x71,
 ];
 /// The length that SoX gives samples where it can't go back to write theirs; it rounds it down to whole frames.
-const SOX_STREAM: u32 = 0x7fff_f000;
+const SOX_STREAM: u64 = 0x7fff_f000;
 /// The same of ALSA's `arecord`, which doesn't round.
-const ARECORD_STREAM: u32 = 0x7fff_ff00;
+const ARECORD_STREAM: u64 = 0x7fff_ff00;
+/// The length that most others leave; in 64 bits it may be a true one.
+const UNKNOWN: u64 = 0xffff_ffff;
+/// Bytes of `ds64` before its table of other chunks' lengths.
+const WIDE_LENGTHS: usize = 24;
 
 /// How a sample is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +60,7 @@ impl<'a> Container<'a> {
     ///
     /// The length that `RIFF` states decides nothing where chunks have theirs: many writers leave it wrong.
     pub fn read(bytes: &'a [u8]) -> Result<Self, WavError> {
-        let Some((b"RIFF", riff_length, b"WAVE")) = bytes
-            .first_chunk::<12>()
-            .map(|header| (&header[..4], u32_at(header, 4), &header[8..]))
-        else {
-            let found = bytes[..bytes.len().min(12)].to_vec();
-            return Err(WavError::NotWav { found });
-        };
+        let mut lengths = Lengths::of_header(bytes)?;
         let mut format = None;
         let mut at = 12;
         while let Some(header) = bytes.get(at..at + 8) {
@@ -69,7 +68,8 @@ impl<'a> Container<'a> {
             let content = &bytes[at + 8..];
             if id == b"data" {
                 let format: Format = format.ok_or(WavError::Lacking { id: "fmt " })?;
-                let streamed = is_streamed(length, riff_length, bytes.len(), format.frame_bytes());
+                let length = lengths.of_data(length)?;
+                let streamed = is_streamed(length, lengths.riff, bytes.len(), format.frame_bytes());
                 let data = match streamed {
                     true => whole_frames(content, format.frame_bytes()),
                     false => samples(content, length, format.frame_bytes())?,
@@ -77,13 +77,55 @@ impl<'a> Container<'a> {
                 return Ok(Self { format, data });
             }
             let (content, after) = split_chunk(id, length, content)?;
-            if id == b"fmt " {
-                format = Some(Format::read(content)?);
+            match id {
+                b"fmt " => format = Some(Format::read(content)?),
+                b"ds64" if lengths.wide => lengths.read_wide(content)?,
+                _ => {}
             }
             at = bytes.len() - after.len();
         }
         let id = format.map_or("fmt ", |_| "data");
         Err(WavError::Lacking { id })
+    }
+}
+
+/// The lengths of the file and of its samples, where they have 64 bits.
+struct Lengths {
+    /// Bytes after the first eight, as the header or `ds64` says.
+    riff: u64,
+    /// Whether the file is RF64 or BW64: where a length is 0xFFFFFFFF there, `ds64` has it.
+    wide: bool,
+    /// Bytes of samples, as `ds64` says.
+    data: Option<u64>,
+}
+
+impl Lengths {
+    fn of_header(bytes: &[u8]) -> Result<Self, WavError> {
+        let wide = match bytes.first_chunk::<12>().map(|h| (&h[..4], &h[8..])) {
+            Some((b"RIFF", b"WAVE")) => false,
+            Some((b"RF64" | b"BW64", b"WAVE")) => true,
+            _ => return Err(WavError::not_wav(bytes)),
+        };
+        Ok(Self {
+            riff: u64::from(u32_at(bytes, 4)),
+            wide,
+            data: None,
+        })
+    }
+
+    fn read_wide(&mut self, chunk: &[u8]) -> Result<(), WavError> {
+        require("ds64", chunk, WIDE_LENGTHS)?;
+        self.riff = u64_at(chunk, 0);
+        self.data = Some(u64_at(chunk, 8));
+        Ok(())
+    }
+
+    /// Bytes of samples, of which the `data` chunk says `length`.
+    fn of_data(&self, length: u32) -> Result<u64, WavError> {
+        match (self.wide, length) {
+            (true, u32::MAX) => self.data.ok_or(WavError::Lacking { id: "ds64" }),
+            _ => Ok(u64::from(length)),
+        }
     }
 }
 
@@ -96,7 +138,7 @@ fn split_chunk<'a>(
     let split = bytes.split_at_checked(length as usize);
     let (content, after) = split.ok_or_else(|| WavError::Truncated {
         id: id.escape_ascii().to_string(),
-        expected: length,
+        expected: u64::from(length),
         found: bytes.len(),
     })?;
     // A byte follows odd content. Some writers forget it, and the next chunk's name is there.
@@ -110,12 +152,12 @@ fn split_chunk<'a>(
 }
 
 /// Whether samples go on to the end of the file: their length was never written, as it wasn't known when they began.
-fn is_streamed(length: u32, riff_length: u32, file: usize, frame: usize) -> bool {
+fn is_streamed(length: u64, riff: u64, file: usize, frame: usize) -> bool {
     match length {
-        u32::MAX | ARECORD_STREAM => true,
+        UNKNOWN | u64::MAX | ARECORD_STREAM => true,
         // A file without samples says 0 too, but then it states its own length rightly.
-        0 => u64::from(riff_length) + 8 != file as u64,
-        length => length == SOX_STREAM - SOX_STREAM % frame as u32,
+        0 => riff.checked_add(8) != Some(file as u64),
+        length => length == SOX_STREAM - SOX_STREAM % frame as u64,
     }
 }
 
@@ -125,8 +167,11 @@ fn whole_frames(bytes: &[u8], frame: usize) -> &[u8] {
 }
 
 /// The first `length` bytes, which must be whole frames.
-fn samples(bytes: &[u8], length: u32, frame: usize) -> Result<&[u8], WavError> {
-    let Some(data) = bytes.get(..length as usize) else {
+fn samples(bytes: &[u8], length: u64, frame: usize) -> Result<&[u8], WavError> {
+    let data = usize::try_from(length)
+        .ok()
+        .and_then(|end| bytes.get(..end));
+    let Some(data) = data else {
         return Err(WavError::Truncated {
             id: "data".to_owned(),
             expected: length,
@@ -150,7 +195,7 @@ impl Format {
 
     /// Reads the content of `fmt `, whose three forms have 16, 18 and 40 bytes; longer ones are cut.
     fn read(chunk: &[u8]) -> Result<Self, WavError> {
-        require(chunk, FORMAT)?;
+        require("fmt ", chunk, FORMAT)?;
         let (channels, rate) = (u16_at(chunk, 2), u32_at(chunk, 4));
         let (frame, bits) = (u16_at(chunk, 12), u16_at(chunk, 14));
         let (tag, valid) = match u16_at(chunk, 0) {
@@ -191,7 +236,7 @@ impl Format {
 
 /// Tag and valid bits of an extensible format. The size that it states of itself is passed over: the chunk has one.
 fn sub_format(chunk: &[u8]) -> Result<(u16, u16), WavError> {
-    require(chunk, EXTENSIBLE_FORMAT)?;
+    require("fmt ", chunk, EXTENSIBLE_FORMAT)?;
     if chunk[26..EXTENSIBLE_FORMAT] != REGISTERED {
         let mut found = [0; 16];
         found.copy_from_slice(&chunk[24..EXTENSIBLE_FORMAT]);
@@ -200,9 +245,13 @@ fn sub_format(chunk: &[u8]) -> Result<(u16, u16), WavError> {
     Ok((u16_at(chunk, 24), u16_at(chunk, 18)))
 }
 
-fn require(chunk: &[u8], expected: usize) -> Result<(), WavError> {
+fn require(id: &'static str, chunk: &[u8], expected: usize) -> Result<(), WavError> {
     match chunk.len() {
-        found if found < expected => Err(WavError::ShortFormat { found, expected }),
+        found if found < expected => Err(WavError::ShortChunk {
+            id,
+            found,
+            expected,
+        }),
         _ => Ok(()),
     }
 }
@@ -213,4 +262,8 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }

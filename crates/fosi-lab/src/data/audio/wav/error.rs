@@ -8,11 +8,15 @@ use thiserror::Error;
 pub enum WavError {
     /// Another format, or less than a header.
     #[error(
-        "it starts with {found:02x?}, a WAV file starts with `RIFF`, four bytes of length and `WAVE`"
+        "it starts with {found:02x?}{}, a WAV file starts with `RIFF` (or `RF64`), four bytes of length and `WAVE`{}",
+        format.map(|name| format!(" as {name} does")).unwrap_or_default(),
+        format.map_or("", |_| "; convert it, as with `ffmpeg -i IN OUT.wav`"),
     )]
     NotWav {
         /// The first bytes, at most twelve.
         found: Vec<u8>,
+        /// The format of sound that starts so.
+        format: Option<&'static str>,
     },
     /// The file ends, or its samples come, before a chunk that must be there.
     #[error("it has no `{id}` chunk{}", if *id == "fmt " { " before its samples" } else { "" })]
@@ -26,16 +30,18 @@ pub enum WavError {
         /// The chunk.
         id: String,
         /// Bytes promised.
-        expected: u32,
+        expected: u64,
         /// Bytes up to the end of the file.
         found: usize,
     },
-    /// A chunk too short for a format.
-    #[error("its `fmt ` chunk has {found} bytes, {expected} are needed")]
-    ShortFormat {
+    /// A chunk too short for what it must hold.
+    #[error("its `{id}` chunk has {found} bytes, {expected} are needed")]
+    ShortChunk {
+        /// The chunk.
+        id: &'static str,
         /// Its length.
         found: usize,
-        /// Bytes of the format that it announces.
+        /// Bytes needed, of a `fmt ` chunk by the format that it announces.
         expected: usize,
     },
     /// Compressed samples, or numbers of another kind.
@@ -83,4 +89,28 @@ pub enum WavError {
     /// The decoder's own reason.
     #[error("its samples can't be decoded: {0}")]
     Decoder(String),
+}
+
+/// How other formats of sound start.
+const OTHERS: [(&[u8], &str); 9] = [
+    (b"riff\x2e\x91\xcf\x11", "a Wave64 file"),
+    (b"RIFX", "a big-endian WAV file"),
+    (b"FORM", "an AIFF file"),
+    (b"fLaC", "a FLAC file"),
+    (b"OggS", "an Ogg file"),
+    (b"ID3", "an MP3 file"),
+    (b"\xff\xfb", "an MP3 file"),
+    (b"caff", "a Core Audio file"),
+    (b".snd", "an AU file"),
+];
+
+impl WavError {
+    /// What is no WAV file, by its first bytes.
+    pub(super) fn not_wav(bytes: &[u8]) -> Self {
+        let other = OTHERS.iter().find(|(start, _)| bytes.starts_with(start));
+        Self::NotWav {
+            found: bytes[..bytes.len().min(12)].to_vec(),
+            format: other.map(|(_, name)| *name),
+        }
+    }
 }
