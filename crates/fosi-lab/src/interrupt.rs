@@ -39,6 +39,7 @@ impl Interrupt {
     }
 
     /// Whether the run should end.
+    #[must_use]
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,10 +1,13 @@
 //! The parts of the program `fosi`: data sets, settings, training runs, and what is reported about them.
 
+#![warn(missing_debug_implementations)]
+
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod curves;
 pub mod data;
+pub mod dry_run;
 mod files;
 pub mod interrupt;
 pub mod models;

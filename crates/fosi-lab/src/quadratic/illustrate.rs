@@ -135,8 +135,8 @@ impl Illustration {
         let values = table(
             &["step", "θ₁", "θ₂", "f", "f₁", "f₂"],
             rows.map(|(step, theta)| {
-                let parts =
-                    [Part::Whole, Part::Newton, Part::Base].map(|part| short(value(*theta, part)));
+                let parts = [Part::Whole, Part::Newton, Part::Base]
+                    .map(|part| short(value(*theta, part)));
                 let mut row = vec![step.to_string(), short(theta[0]), short(theta[1])];
                 row.extend(parts);
                 row

@@ -227,12 +227,12 @@ fn a_damaged_or_missing_record_is_named() {
         assert!(matches!(&error, RunError::Record { .. }), "{error}");
         assert!(error.to_string().contains("run.json"));
     }
-    fs::write(&path, good.replace("\"format\": 2", "\"format\": 3")).unwrap();
+    fs::write(&path, good.replace("\"format\": 3", "\"format\": 2")).unwrap();
     assert!(matches!(
         Run::read(&folder),
         Err(RunError::Format {
-            found: 3,
-            known: 2,
+            found: 2,
+            known: 3,
             ..
         })
     ));

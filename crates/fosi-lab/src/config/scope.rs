@@ -1,7 +1,9 @@
-//! Options that have no effect with the optimizers that run.
+//! Options that only some tasks or optimizers have, and options that contradict each other.
 
-use super::{BaseValues, ConfigError, TrainConfig, TrainOptions};
-use crate::optimizers::{Base, OptimizerName};
+use std::path::PathBuf;
+
+use super::{BaseValues, ConfigError, TaskName, TrainOptions};
+use crate::optimizers::{BaseName, OptimizerName};
 
 /// The optimizers for which an option means something.
 #[derive(Clone, Copy)]
@@ -9,13 +11,13 @@ enum For {
     /// FOSI around any base.
     Fosi,
     /// FOSI around one base.
-    FosiOf(Base),
+    FosiOf(BaseName),
     /// Any optimizer without FOSI.
     Plain,
     /// These bases, plain or inside FOSI.
-    Bases(&'static [Base]),
+    Bases(&'static [BaseName]),
     /// One base, plain or inside FOSI.
-    Base(Base),
+    Base(BaseName),
 }
 
 impl For {
@@ -44,33 +46,71 @@ impl For {
 }
 
 impl TrainOptions {
-    /// An error where an option is given that none of the run's optimizers has.
-    pub(super) fn check_effects(&self, config: &TrainConfig) -> Result<(), ConfigError> {
-        let runs = |which: For| config.optimizers.iter().any(|o| which.includes(o));
-        match self
-            .bound_options()
+    /// An error where a layer can't be merged with any other.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if let (Some(interval), Some(overhead)) = (self.interval, self.overhead) {
+            return Err(ConfigError::TwoSchedules { interval, overhead });
+        }
+        // A run's record is JSON, which holds no other text than Unicode.
+        let paths = [
+            ("data-dir", &self.data_dir),
+            ("cache", &self.cache),
+            ("out", &self.out),
+        ];
+        let other = |path: &&PathBuf| path.to_str().is_none();
+        for (option, path) in paths {
+            if let Some(path) = path.as_ref().filter(other) {
+                let path = path.clone();
+                return Err(ConfigError::NotUtf8 { option, path });
+            }
+        }
+        Ok(())
+    }
+
+    /// An error where an option is given that the task doesn't have.
+    pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
+        use TaskName::{Ac, Ae, Lm, Tl};
+        let options: [(_, _, &[TaskName]); 6] = [
+            ("skip-damaged", self.skip_damaged, &[Ae, Lm, Tl, Ac]),
+            ("width", self.width.is_some(), &[Ae, Lm, Ac]),
+            ("sequence", self.sequence.is_some(), &[Lm]),
+            ("weights", self.weights.is_some(), &[Tl]),
+            ("cache", self.cache.is_some(), &[Tl]),
+            ("hvp-mode", self.hvp_mode.is_some(), &[Ac]),
+        ];
+        let other = options
             .into_iter()
-            .find(|(_, which)| !runs(*which))
-        {
-            Some((given, which)) => Err(ConfigError::NoEffect {
-                given,
-                optimizers: which.describe(),
-                running: config.optimizers.iter().map(ToString::to_string).collect(),
+            .find(|(_, given, allowed)| *given && !allowed.contains(&task));
+        match other {
+            Some((option, _, allowed)) => Err(ConfigError::OtherTask {
+                option,
+                task,
+                allowed,
             }),
             None => Ok(()),
         }
     }
 
-    /// Whether this layer gives what an error says to have no effect.
-    pub(super) fn gives(&self, given: &str) -> bool {
-        self.bound_options().iter().any(|(own, _)| own == given)
+    /// An error where an option is given that none of the run's optimizers has.
+    pub(super) fn check_optimizers(&self, running: &[OptimizerName]) -> Result<(), ConfigError> {
+        let runs = |which: For| running.iter().any(|o| which.includes(o));
+        let mut bound = self.bound_options().into_iter();
+        match bound.find(|(_, which)| !runs(*which)) {
+            Some((given, which)) => Err(ConfigError::NoEffect {
+                given,
+                optimizers: which.describe(),
+                running: running.iter().map(ToString::to_string).collect(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The options given that only some optimizers have, as they would stand on the command line without their values,
     /// and those optimizers.
     fn bound_options(&self) -> Vec<(String, For)> {
-        const MOMENTUM: For = For::Bases(&[Base::HeavyBall, Base::Nesterov]);
-        const DECAY: For = For::Bases(&[Base::AdamW]);
+        const MOMENTUM: For = For::Bases(&[BaseName::HeavyBall, BaseName::Nesterov]);
+        const DECAY: For = For::Bases(&[BaseName::AdamW]);
+        let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
         let options = [
             ("algorithm", self.algorithm.is_some(), For::Fosi),
             ("k", self.k.is_some(), For::Fosi),
@@ -83,7 +123,7 @@ impl TrainOptions {
             ("warmup", self.warmup.is_some(), For::Fosi),
             ("hvp", self.hvp.is_some(), For::Fosi),
             ("hvp-mode", self.hvp_mode.is_some(), For::Fosi),
-            ("clip", self.clip.is_some(), For::Fosi),
+            ("scale-limit", scale_limit.is_some(), For::Fosi),
             ("lr-grid", self.lr_grid.is_some(), For::Plain),
             ("momentum", self.momentum.is_some(), MOMENTUM),
             ("weight-decay", self.weight_decay.is_some(), DECAY),
@@ -92,7 +132,7 @@ impl TrainOptions {
         let mut bound: Vec<(String, For)> = given
             .map(|(option, _, which)| (format!("--{option}"), which))
             .collect();
-        bound.extend(per_base("clip", self.clip.as_ref(), For::FosiOf));
+        bound.extend(per_base("scale-limit", scale_limit, For::FosiOf));
         bound.extend(per_base("lr", self.lr.as_ref(), For::Base));
         bound
     }
@@ -102,11 +142,11 @@ impl TrainOptions {
 fn per_base(
     option: &'static str,
     values: Option<&BaseValues>,
-    which: fn(Base) -> For,
+    which: fn(BaseName) -> For,
 ) -> Vec<(String, For)> {
     let Some(BaseValues::Some(named)) = values else {
         return Vec::new();
     };
-    let bound = |(base, _): &(Base, f64)| (format!("--{option} {base}=…"), which(*base));
+    let bound = |(base, _): &(BaseName, f64)| (format!("--{option} {base}=…"), which(*base));
     named.iter().map(bound).collect()
 }
