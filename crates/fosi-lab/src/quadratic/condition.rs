@@ -79,7 +79,7 @@ pub struct Condition {
     pub conditioning: Conditioning,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     2
 }

@@ -86,7 +86,7 @@ pub struct Grid {
     pub entries: Vec<Entry>,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     (growths().len() * rotations().len()) as u64
 }

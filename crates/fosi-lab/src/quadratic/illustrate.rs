@@ -23,7 +23,7 @@ pub struct Illustration {
     pub path: Vec<[f64; 2]>,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     1
 }
@@ -135,8 +135,8 @@ impl Illustration {
         let values = table(
             &["step", "θ₁", "θ₂", "f", "f₁", "f₂"],
             rows.map(|(step, theta)| {
-                let parts = [Part::Whole, Part::Newton, Part::Base]
-                    .map(|part| short(value(*theta, part)));
+                let parts =
+                    [Part::Whole, Part::Newton, Part::Base].map(|part| short(value(*theta, part)));
                 let mut row = vec![step.to_string(), short(theta[0]), short(theta[1])];
                 row.extend(parts);
                 row

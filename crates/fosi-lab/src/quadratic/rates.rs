@@ -100,7 +100,7 @@ fn with_momentum() -> impl Iterator<Item = Variant> {
     VARIANTS.into_iter().filter(own)
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     let fixed = learning_rates().len() * VARIANTS.len();
     (fixed + best_learning_rates().len() * with_momentum().count()) as u64

@@ -41,7 +41,7 @@ pub fn function(n: usize, lambda1: f64) -> Quadratic {
     Quadratic::new(std::iter::once(lambda1).chain(tail).collect())
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     (DIMENSIONS.len() * LARGEST.len()) as u64
 }

@@ -100,7 +100,7 @@ mod tests {
         );
         assert!(error.to_string().contains(&format!("process {id}")));
         drop(lock);
-        RunLock::take(folder.path()).unwrap();
+        drop(RunLock::take(folder.path()).unwrap());
         let missing = RunLock::take(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, RunError::Read { .. }), "{missing}");
     }

@@ -119,7 +119,7 @@ impl Regression<'_> {
         powers.into_iter().map(|p| p / sum).collect()
     }
 
-    fn step(&mut self, indices: &[u32]) -> (Option<RefreshRecord>) {
+    fn step(&mut self, indices: &[u32]) -> (f64, Option<RefreshRecord>) {
         let batch = self.setup.split.train.gather(indices);
         let (dim, row) = (self.setup.dim, self.setup.dim + 1);
         let mut gradient = vec![0.0; self.weights.len()];
