@@ -56,7 +56,7 @@ pub struct TrainCommand {
     /// classification)
     #[arg(required_unless_present = "resume")]
     pub task: Option<TaskName>,
-    /// Go on with the run in this folder from its newest checkpoint, with its own settings
+    /// Resume the run in this folder from its newest checkpoint, with its own settings
     #[arg(long, value_name = "RUN", exclusive = true)]
     pub resume: Option<PathBuf>,
     /// TOML file with options; its keys are the flags' names, and flags override it
@@ -142,7 +142,7 @@ pub struct QuadraticCommand {
 }
 
 impl QuadraticCommand {
-    /// Bases of an experiment that is told nothing.
+    /// Default number of bases.
     pub const BASES: u64 = 10;
 }
 

@@ -1,13 +1,13 @@
-//! Reading files that users name: what isn't a file is refused, before a pipe blocks or a device never ends.
+//! Reading files that users name, which may be anything, and replacing files at once, which a crash must not spoil.
 
 use std::fs::{self, File};
-use std::io::{Error, ErrorKind, Read, Result};
-use std::path::Path;
+use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::path::{Path, PathBuf};
 
 /// What some editors and spreadsheets put before a text in UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Opens a file; links are followed.
+/// Opens a file; links are followed. A folder, a pipe and a device are refused before one of them blocks or never ends.
 ///
 /// # Errors
 /// The system's, and that of a path where no file lies.
@@ -75,4 +75,48 @@ fn text(bytes: Vec<u8>) -> Result<String> {
         Some(rest) => rest.to_owned(),
         None => text,
     })
+}
+
+/// Paths for a message: `a and b`.
+pub(crate) fn join_paths(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+    names.join(" and ")
+}
+
+/// Replaces a file: written beside it, synced, renamed, the folder synced. A new file is as readable as any other that
+/// the user makes; one that is replaced keeps its permissions.
+///
+/// `tempfile` removes the new file wherever one of these steps fails (`atomic-write-file` 0.3 leaves it behind where
+/// the last ones do).
+///
+/// # Errors
+/// The system's; the old file then stays as it was.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The system takes off what the user's mask says.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(content)?;
+    if let Ok(old) = path.metadata() {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Has the system write a folder's entries to the disk; elsewhere than on Unix a folder can't be opened.
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+    match cfg!(unix) {
+        true => File::open(path)?.sync_all(),
+        false => Ok(()),
+    }
 }

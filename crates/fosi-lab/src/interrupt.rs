@@ -52,6 +52,7 @@ impl Interrupt {
     }
 
     /// Whether the run should end.
+    #[must_use]
     pub fn requested(&self) -> bool {
         self.0.requested.load(Ordering::Relaxed)
     }

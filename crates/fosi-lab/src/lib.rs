@@ -1,10 +1,26 @@
 //! The parts of the program `fosi`: data sets, settings, training runs, and what is reported about them.
+//!
+//! Modules import only those above them:
+//!
+//! | modules | subject |
+//! |---|---|
+//! | [`names`], `files`, [`interrupt`] | names and files that users give, Ctrl-C |
+//! | [`data`], [`models`], [`optimizers`] | what is trained, and by what |
+//! | [`config`] | the settings of a run |
+//! | [`runs`] | a run's folder: records, metrics, checkpoints |
+//! | [`train`] | the training loop |
+//! | [`tasks`] | the paper's tasks through Burn |
+//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`] | reports and figures |
+//! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
+
+#![warn(missing_debug_implementations)]
 
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod curves;
 pub mod data;
+pub mod dry_run;
 mod files;
 pub mod interrupt;
 pub mod models;

@@ -10,13 +10,13 @@ use fosi_lab::config::TrainConfig;
 use fosi_lab::interrupt::Interrupt;
 use fosi_lab::progress;
 use fosi_lab::tasks::{self, Opening, Preparation, TaskError};
-use fosi_lab::train::Workbench;
+use fosi_lab::train::Workload;
 
 fn main() {
     let outcome = match Cli::parse().command_or_default() {
         Command::Train(command) => {
             let interrupt = listen("ending after this step; Ctrl-C again ends at once");
-            let open = |config: &TrainConfig, opening| workbench(config, opening, &interrupt);
+            let open = |config: &TrainConfig, opening| workload(config, opening, &interrupt);
             commands::train(
                 &command,
                 &open,
@@ -62,11 +62,11 @@ fn listen(notice: &'static str) -> Interrupt {
 }
 
 /// The task's model on the data, with as many threads as the run asks for.
-fn workbench(
+fn workload(
     config: &TrainConfig,
     opening: Opening,
     interrupt: &Interrupt,
-) -> Result<Box<dyn Workbench>, TaskError> {
+) -> Result<Box<dyn Workload>, TaskError> {
     if let Some(threads) = config.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global()

@@ -23,21 +23,17 @@ fn nearest_hint(nearest: &Option<String>) -> String {
     }
 }
 
-/// `given` as the equal element of `known`.
-pub(crate) fn known_name<'a>(
-    kind: &'static str,
-    given: &str,
-    known: &[&'a str],
-) -> Result<&'a str, UnknownName> {
-    if let Some(name) = known.iter().find(|name| **name == given) {
-        return Ok(name);
+impl UnknownName {
+    /// The error for `given`, which is none of the `known` names.
+    pub(crate) fn new(kind: &'static str, given: &str, known: &[impl AsRef<str>]) -> Self {
+        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+        Self {
+            kind,
+            given: given.to_owned(),
+            nearest: nearest(given, &known).map(str::to_owned),
+            known: known.join(", "),
+        }
     }
-    Err(UnknownName {
-        kind,
-        given: given.to_owned(),
-        nearest: nearest(given, known).map(str::to_owned),
-        known: known.join(", "),
-    })
 }
 
 /// The known name fewest edits away, where these are at most a third of the name given, or one.
@@ -58,7 +54,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_nearest() {
-        let error = known_name("optimizer", "fossi-hb", &["hb", "fosi-hb", "adam"]).unwrap_err();
+        let error = UnknownName::new("optimizer", "fossi-hb", &["hb", "fosi-hb", "adam"]);
         assert_eq!(error.nearest.as_deref(), Some("fosi-hb"));
         assert_eq!(
             error.to_string(),
@@ -68,7 +64,7 @@ mod tests {
 
     #[test]
     fn nothing_is_suggested_for_a_name_like_no_other() {
-        let error = known_name("data set", "xyz", &["mnist", "digits"]).unwrap_err();
+        let error = UnknownName::new("data set", "xyz", &["mnist", "digits"]);
         assert_eq!(error.nearest, None);
     }
 }

@@ -4,55 +4,46 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, VariantNames};
 
-use crate::names::{UnknownName, known_name};
+use crate::names::UnknownName;
 
-/// A first-order optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Base {
+/// A first-order optimizer. The variants are in the order of reports.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    EnumIter,
+    VariantNames,
+)]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_base)]
+pub enum BaseName {
     /// Gradient descent, `gd`.
+    #[strum(serialize = "gd")]
     GradientDescent,
     /// Heavy-Ball (momentum), `hb`.
+    #[strum(serialize = "hb")]
     HeavyBall,
     /// Nesterov's accelerated gradient, `nesterov`.
+    #[strum(serialize = "nesterov")]
     Nesterov,
     /// Adam, `adam`.
+    #[strum(serialize = "adam")]
     Adam,
     /// Adam with decoupled weight decay, `adamw`.
+    #[strum(serialize = "adamw")]
     AdamW,
 }
 
-impl Base {
-    /// Every base optimizer, in the order of reports.
-    pub const ALL: [Self; 5] = [
-        Self::GradientDescent,
-        Self::HeavyBall,
-        Self::Nesterov,
-        Self::Adam,
-        Self::AdamW,
-    ];
-    const NAMES: [&str; 5] = ["gd", "hb", "nesterov", "adam", "adamw"];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-}
-
-impl fmt::Display for Base {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Base {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        let known = known_name("base optimizer", name, &Self::NAMES)?;
-        let base = Self::ALL.into_iter().find(|base| base.name() == known);
-        Ok(base.unwrap_or(Self::GradientDescent))
-    }
+fn unknown_base(name: &str) -> UnknownName {
+    UnknownName::new("base optimizer", name, BaseName::VARIANTS)
 }
 
 /// A factor on a learning rate, in thousandths.
@@ -105,13 +96,16 @@ impl From<RateFactor> for f64 {
     }
 }
 
+/// What the name of an optimizer inside FOSI starts with.
+const FOSI: &str = "fosi-";
+
 /// A base optimizer, plain (`hb`) or inside FOSI (`fosi-hb`), perhaps with another learning rate than the run's
 /// (`hb*0.3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OptimizerName {
     /// The base optimizer.
-    pub base: Base,
+    pub base: BaseName,
     /// Whether FOSI wraps it.
     pub fosi: bool,
     /// Factor on the run's learning rate.
@@ -119,21 +113,14 @@ pub struct OptimizerName {
 }
 
 impl OptimizerName {
-    const NAMES: [&str; 10] = [
-        "hb",
-        "fosi-hb",
-        "adam",
-        "fosi-adam",
-        "gd",
-        "fosi-gd",
-        "nesterov",
-        "fosi-nesterov",
-        "adamw",
-        "fosi-adamw",
-    ];
+    /// All names without a factor.
+    fn names() -> Vec<String> {
+        let both = |name: &&str| [name.to_string(), format!("{FOSI}{name}")];
+        BaseName::VARIANTS.iter().flat_map(both).collect()
+    }
 
     /// The base optimizer, inside FOSI or alone, at the run's learning rate.
-    pub const fn new(base: Base, fosi: bool) -> Self {
+    pub const fn new(base: BaseName, fosi: bool) -> Self {
         Self {
             base,
             fosi,
@@ -142,12 +129,12 @@ impl OptimizerName {
     }
 
     /// The base optimizer alone.
-    pub const fn plain(base: Base) -> Self {
+    pub const fn plain(base: BaseName) -> Self {
         Self::new(base, false)
     }
 
     /// The base optimizer inside FOSI.
-    pub const fn fosi(base: Base) -> Self {
+    pub const fn fosi(base: BaseName) -> Self {
         Self::new(base, true)
     }
 
@@ -159,7 +146,7 @@ impl OptimizerName {
 
 impl fmt::Display for OptimizerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = if self.fosi { "fosi-" } else { "" };
+        let prefix = if self.fosi { FOSI } else { "" };
         let name = format!("{prefix}{}", self.base);
         match self.rate {
             RateFactor::ONE => f.pad(&name),
@@ -179,9 +166,12 @@ impl FromStr for OptimizerName {
                 .map_or((name, RateFactor::ONE), |f| (short, f)),
             None => (name, RateFactor::ONE),
         };
-        let known = known_name("optimizer", name, &Self::NAMES)?;
-        let fosi = known.starts_with("fosi-");
-        let base = known.trim_start_matches("fosi-").parse()?;
+        let (base, fosi) = match name.strip_prefix(FOSI) {
+            Some(base) => (base, true),
+            None => (name, false),
+        };
+        let unknown = |_: UnknownName| UnknownName::new("optimizer", name, &Self::names());
+        let base = base.parse().map_err(unknown)?;
         Ok(Self { base, fosi, rate })
     }
 }
@@ -202,11 +192,13 @@ impl From<OptimizerName> for String {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator;
+
     use super::*;
 
     #[test]
     fn every_name_reads_back() {
-        for name in OptimizerName::NAMES {
+        for name in OptimizerName::names() {
             let optimizer: OptimizerName = name.parse().unwrap();
             assert_eq!(optimizer.to_string(), name);
             assert_eq!(optimizer.fosi, name.starts_with("fosi"));
@@ -215,8 +207,8 @@ mod tests {
         assert_eq!(faster.rate.get(), 0.3);
         assert_eq!(faster.to_string(), "hb*0.3");
         assert!("hb*0".parse::<OptimizerName>().is_err());
-        for base in Base::ALL {
-            assert_eq!(base.name().parse::<Base>().unwrap(), base);
+        for base in BaseName::iter() {
+            assert_eq!(base.to_string().parse::<BaseName>().unwrap(), base);
         }
     }
 

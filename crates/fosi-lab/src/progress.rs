@@ -1,4 +1,4 @@
-//! What the user sees while a run goes on: a bar an optimizer, or plain lines where there is no terminal.
+//! What the user sees during a run: a bar for each optimizer, or plain lines where there is no terminal.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::optimizers::OptimizerName;
 use crate::quadratic::Tick;
 use crate::runs::{Failure, MetricsRow, RefreshRecord};
 use crate::tasks::Advance;
-use crate::train::{Observer, Start, StepReport};
+use crate::train::{Observer, Start};
 
 /// Watches a run on standard error, with bars where that is a terminal.
 pub fn on_stderr() -> Box<dyn Observer> {
@@ -51,6 +51,11 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
             let _ = writeln!(std::io::stderr(), "{name}: {done} of {total}");
         }
     })
+}
+
+/// Progress that can't be shown is no reason to end a run.
+fn write_line(out: &mut impl Write, text: &str) {
+    let _ = writeln!(out, "{text}");
 }
 
 /// The name under which an optimizer's progress appears.
@@ -116,7 +121,7 @@ impl Observer for Bars {
         self.bar = Some(training_bar(start, ProgressDrawTarget::stderr()));
     }
 
-    fn stepped(&mut self, _: &StepReport) {
+    fn stepped(&mut self, _loss: f64) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
@@ -153,6 +158,10 @@ impl Observer for Bars {
             bar.abandon();
         }
     }
+
+    fn notice(&mut self, text: &str) {
+        write_line(&mut std::io::stderr(), text);
+    }
 }
 
 /// A line at the first epoch, the last, and every few seconds between.
@@ -182,9 +191,8 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// Progress that can't be shown is no reason to end a run.
     fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{text}");
+        write_line(&mut self.out, text);
     }
 }
 
@@ -208,7 +216,7 @@ impl<W: Write> Observer for Lines<W> {
         }
     }
 
-    fn stepped(&mut self, _: &StepReport) {
+    fn stepped(&mut self, _loss: f64) {
         self.steps += 1;
         let silent = self.last.unwrap_or(self.started).elapsed();
         if let Some(start) = self.start
@@ -243,6 +251,10 @@ impl<W: Write> Observer for Lines<W> {
     }
 
     fn ended(&mut self) {}
+
+    fn notice(&mut self, text: &str) {
+        self.line(text);
+    }
 }
 
 /// `elapsed`: seconds since the start, or since the run was resumed.

@@ -1,4 +1,4 @@
-//! What a run is told when it is told nothing: the paper's settings, and small ones that mean something in minutes.
+//! Default settings: the paper's, and small ones with which a comparison takes minutes.
 
 use std::path::PathBuf;
 
@@ -7,23 +7,13 @@ use super::{
     TrainConfig,
 };
 use crate::data::DataName;
-use crate::optimizers::{Base, OptimizerName};
-
-/// The core's; runs of before this was a setting had it too.
-pub(super) fn curvature_floor() -> f64 {
-    fosi::FosiConfig::default().curvature_floor
-}
-
-/// Before there were safeguards.
-pub(super) fn algorithm_of_old_runs() -> Algorithm {
-    Algorithm::Paper
-}
+use crate::optimizers::{BaseName, OptimizerName};
 
 /// Cost of a run with FOSI over one without, in the small presets.
 const OVERHEAD: f64 = 1.1;
 
 impl TrainConfig {
-    /// The settings of a run that is told nothing but its task, its data and a preset.
+    /// The settings of a run of which only task, data and preset are given.
     ///
     /// [`Preset::Paper`] has the paper's (§4 and appendix C): k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam), T = 800,
     /// momentum 0.9, and each task's batch, rates and W. The numbers of epochs are our own but for LR.
@@ -31,6 +21,7 @@ impl TrainConfig {
     /// [`Preset::Small`] has narrower models and less data, for minutes on two cores, and T from ρ = 1.1. For LR it is
     /// the data that decides: the embedded digits, which the small preset takes, are 42 times smaller than MNIST and
     /// get smaller batches and a shorter interval, so that an epoch has enough steps and a run enough refreshes.
+    #[must_use]
     pub fn defaults(task: TaskName, data: Option<DataName>, preset: Preset) -> Self {
         let usual = match (task, preset) {
             (TaskName::Lr, Preset::Paper) => DataName::Mnist,
@@ -38,10 +29,10 @@ impl TrainConfig {
             _ => task.data_sets()[0],
         };
         let data = data.unwrap_or(usual);
-        let paper = Self::common(task, data, preset).with_task();
+        let paper = Self::common(task, data, preset).for_task();
         match (preset, task) {
             (Preset::Paper, _) | (_, TaskName::Lr) => paper,
-            (Preset::Small, _) => paper.made_small(),
+            (Preset::Small, _) => paper.small(),
         }
     }
 
@@ -60,7 +51,7 @@ impl TrainConfig {
             eval_examples: None,
             weights: None,
             cache: PathBuf::from("fosi-cache"),
-            optimizers: [Base::HeavyBall, Base::Adam]
+            optimizers: [BaseName::HeavyBall, BaseName::Adam]
                 .into_iter()
                 .flat_map(plain_and_fosi)
                 .collect(),
@@ -74,11 +65,11 @@ impl TrainConfig {
             alpha: 0.01,
             curvature_floor: match preset {
                 Preset::Paper => 0.0,
-                Preset::Small => curvature_floor(),
+                Preset::Small => fosi::FosiConfig::default().curvature_floor,
             },
             schedule: RefreshSchedule::Interval(800),
             warmup: None,
-            clip: PerBase {
+            scale_limit: PerBase {
                 adam: 1.0,
                 adamw: 1.0,
                 ..PerBase::all(3.0)
@@ -101,7 +92,7 @@ impl TrainConfig {
         }
     }
 
-    fn with_task(self) -> Self {
+    fn for_task(self) -> Self {
         match self.task {
             TaskName::Lr if self.data == DataName::Digits => Self {
                 batch: 64,
@@ -113,7 +104,7 @@ impl TrainConfig {
             TaskName::Ae => Self {
                 batch: 256,
                 epochs: 100,
-                clip: PerBase::all(1.0),
+                scale_limit: PerBase::all(1.0),
                 clip_gradient: Some(1.0),
                 lr: rates(0.001, 0.001),
                 warmup: Some(800),
@@ -141,7 +132,7 @@ impl TrainConfig {
     }
 
     /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
-    fn made_small(self) -> Self {
+    fn small(self) -> Self {
         let small = Self {
             schedule: RefreshSchedule::Overhead(OVERHEAD),
             ..self

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{DeviceName, TaskName};
 use crate::data::DataName;
 use crate::names::UnknownName;
-use crate::optimizers::Base;
+use crate::optimizers::BaseName;
 
 /// Settings that cannot be used; the message says what was given, what is allowed and what to do.
 #[derive(Debug, Error)]
@@ -44,6 +44,12 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong.
         source: Box<ConfigError>,
+    },
+    /// The layers don't make a whole.
+    #[error("the settings can't be merged: {reason}")]
+    Merge {
+        /// What the merging library says.
+        reason: String,
     },
     /// A data set of another task.
     #[error(
@@ -156,7 +162,7 @@ pub enum ConfigError {
         /// The option.
         option: &'static str,
         /// The base optimizer for which it was given, where others have another.
-        base: Option<Base>,
+        base: Option<BaseName>,
         /// The number given.
         value: f64,
         /// What is allowed.
@@ -225,6 +231,36 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The settings at fault, by their places in a [`TrainConfig`](super::TrainConfig).
+    pub(super) fn options(&self) -> Vec<String> {
+        let options: &[&str] = match self {
+            Self::OtherData { .. } => &["data"],
+            Self::NotBuilt { .. } => &["device"],
+            Self::EmbeddedData { .. } => &["data-dir"],
+            Self::NoPairs | Self::TooManyPairs { .. } => &["k", "l"],
+            Self::TooFewLanczosSteps { .. } => &["m", "k", "l"],
+            Self::TooManyLanczosSteps { .. } => &["m"],
+            Self::BatchTooLarge { .. } => &["batch"],
+            Self::Name { .. } => &["name"],
+            Self::Zero { option: "interval" }
+            | Self::Rate {
+                option: "overhead", ..
+            } => &["schedule.value"],
+            Self::Rate {
+                option,
+                base: Some(base),
+                ..
+            } => return vec![format!("{option}.{base}")],
+            Self::Zero { option }
+            | Self::TooMany { option, .. }
+            | Self::Rate { option, .. }
+            | Self::EmptyList { option }
+            | Self::Repeated { option, .. } => std::slice::from_ref(option),
+            _ => &[],
+        };
+        options.iter().map(ToString::to_string).collect()
+    }
+
     /// The error, with the file in which the value stands.
     pub fn in_file(self, path: &Path) -> Self {
         Self::InFile {
@@ -234,6 +270,6 @@ impl ConfigError {
     }
 }
 
-fn of_base(base: &Option<Base>) -> String {
+fn of_base(base: &Option<BaseName>) -> String {
     base.map_or_else(String::new, |base| format!(" for {base}"))
 }

@@ -3,30 +3,35 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
     Algorithm, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset,
-    RefreshSchedule, TaskName, TrainConfig, Weights,
+    WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
-use crate::names::known_name;
+use crate::names::UnknownName;
 use crate::optimizers::{OptimizerName, RateFactor};
 
 /// Bytes of a configuration file, at most: a wrong path may lead to data, or to a device that never ends.
 const LONGEST_FILE: u64 = 1 << 20;
 
 /// One layer of settings: what is `None` keeps the value of the layer below.
-#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrainOptions {
+    /// The file that the options stand in; `None` for the command line's.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Defaults: small (minutes on two cores) or paper (the paper's model, data and settings) [default: small]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Data set: digits (embedded) or mnist for lr, cifar10 for ae and tl, tinyshakespeare (any text) for lm, fsdd or
-    /// audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper: mnist, audioset]
+    /// audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper: mnist,
+    /// audioset]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
     /// Folder that holds the data set's files, or holds them in a folder of the data set's name
@@ -34,6 +39,7 @@ pub struct TrainOptions {
     pub data_dir: Option<PathBuf>,
     /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII (ae, lm, tl, ac)
     #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skip_damaged: bool,
     /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25, ac 0.125]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
@@ -54,7 +60,7 @@ pub struct TrainOptions {
     pub eval_examples: Option<usize>,
     /// Weights of the frozen ResNet-18 (tl): torchvision's .pth, the same as .safetensors, or random
     #[arg(long, value_name = "FILE")]
-    pub weights: Option<Weights>,
+    pub weights: Option<WeightsSource>,
     /// Folder in which the frozen network's features are kept (tl) [default: fosi-cache]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -62,9 +68,9 @@ pub struct TrainOptions {
     /// [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
-    /// FOSI as in the paper (paper), or with safeguards where the spectrum misleads (guarded): pairs that aren't resolved and
-    /// directions that overshoot stay with the base, a few more products look for repeated eigenvalues, and a scaling that
-    /// makes the gradient grow is taken back [default: guarded; with --preset paper: paper]
+    /// FOSI as in the paper (paper), or with safeguards where the spectrum misleads (guarded): pairs that aren't
+    /// resolved and directions that overshoot stay with the base, a few more products look for repeated eigenvalues,
+    /// and a scaling that makes the gradient grow is taken back [default: guarded; with --preset paper: paper]
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<Algorithm>,
     /// Largest eigenpairs that FOSI uses [default: 10]
@@ -102,14 +108,17 @@ pub struct TrainOptions {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup: Option<usize>,
-    /// Upper limit of the learning rate's scaling; one number, or hb=3,adam=1 [default: by task; see --dry-run]
+    /// Upper limit of FOSI's factor on the learning rate; one number, or hb=3,adam=1 [default: by task; see --dry-run]
+    #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
+    pub scale_limit: Option<BaseValues>,
+    /// The old spelling of --scale-limit
     #[arg(
         long,
-        visible_alias = "scale-limit",
+        hide = true,
+        conflicts_with = "scale_limit",
         value_name = "LIMIT",
         allow_negative_numbers = true
     )]
-    #[serde(alias = "scale-limit")]
     pub clip: Option<BaseValues>,
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
@@ -123,7 +132,7 @@ pub struct TrainOptions {
         default_missing_value = "0.1,0.3,3,10"
     )]
     pub lr_grid: Option<List<RateFactor>>,
-    /// Limit of each entry of the gradient [default: none; ae: 1]
+    /// Gradient clipping: limit of each entry of the gradient [default: none; ae: 1]
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub clip_gradient: Option<f64>,
@@ -152,7 +161,7 @@ pub struct TrainOptions {
     )]
     #[serde(alias = "seeds")]
     pub seed: Option<List<u64>>,
-    /// Steps between checkpoints, with which `fosi train --resume RUN` goes on [default: none]
+    /// Steps between checkpoints, from which `fosi train --resume RUN` continues [default: none]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub checkpoint_every: Option<usize>,
@@ -166,7 +175,8 @@ pub struct TrainOptions {
     /// Precision of Hessian-vector products: f64 or f32 [default: f64, or f32 where the device has no f64]
     #[arg(long, value_name = "TYPE")]
     pub hvp: Option<HvpPrecision>,
-    /// Batch norm in Hessian-vector products (ac): train (by the batch) or eval (by running statistics) [default: train]
+    /// Batch norm in Hessian-vector products (ac): train (by the batch) or eval (by running statistics) [default:
+    /// train]
     #[arg(long, value_name = "MODE")]
     pub hvp_mode: Option<HvpMode>,
     /// Folder in which the run's folder is made [default: runs]
@@ -193,14 +203,30 @@ impl TrainOptions {
         };
         let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
         let names = Self::names();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for key in table.keys() {
-            known_name("key", key, &names).map_err(|name| ConfigError::UnknownKey {
+        if let Some(key) = table.keys().find(|key| !names.contains(key)) {
+            return Err(ConfigError::UnknownKey {
                 path: path.to_owned(),
-                name,
-            })?;
+                name: UnknownName::new("key", key, &names),
+            });
         }
-        toml::from_str(&text).map_err(syntax)
+        let options: Self = toml::from_str(&text).map_err(syntax)?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..options
+        })
+    }
+
+    /// A notice, where an option is given under its old name.
+    #[must_use]
+    pub fn old_spellings(&self) -> Option<String> {
+        self.clip.as_ref()?;
+        let place = match &self.file {
+            Some(path) => format!(" (in {})", path.display()),
+            None => String::new(),
+        };
+        Some(format!(
+            "--clip is now called --scale-limit{place}; --clip-gradient clips gradients"
+        ))
     }
 
     /// The flags' names, with their aliases.
@@ -218,95 +244,5 @@ impl TrainOptions {
             );
         }
         names
-    }
-
-    /// An error where an option is given that the task doesn't have.
-    pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
-        use TaskName::{Ac, Ae, Lm, Tl};
-        let options: [(_, _, &[TaskName]); 6] = [
-            ("skip-damaged", self.skip_damaged, &[Ae, Lm, Tl, Ac]),
-            ("width", self.width.is_some(), &[Ae, Lm, Ac]),
-            ("sequence", self.sequence.is_some(), &[Lm]),
-            ("weights", self.weights.is_some(), &[Tl]),
-            ("cache", self.cache.is_some(), &[Tl]),
-            ("hvp-mode", self.hvp_mode.is_some(), &[Ac]),
-        ];
-        for (option, given, allowed) in options {
-            if given && !allowed.contains(&task) {
-                return Err(ConfigError::OtherTask {
-                    option,
-                    task,
-                    allowed,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Overrides what is given.
-    pub(super) fn apply(&self, config: &mut TrainConfig) -> Result<(), ConfigError> {
-        self.apply_schedule(config)?;
-        override_with(&mut config.data, self.data);
-        override_with(&mut config.algorithm, self.algorithm);
-        override_with(&mut config.k, self.k);
-        override_with(&mut config.l, self.l);
-        override_with(&mut config.alpha, self.alpha);
-        override_with(&mut config.curvature_floor, self.curvature_floor);
-        override_with(&mut config.momentum, self.momentum);
-        override_with(&mut config.weight_decay, self.weight_decay);
-        override_with(&mut config.batch, self.batch);
-        override_with(&mut config.epochs, self.epochs);
-        override_with(&mut config.hvp, self.hvp);
-        override_with(&mut config.device, self.device);
-        override_with(&mut config.hvp_mode, self.hvp_mode);
-        override_with(&mut config.width, self.width);
-        override_with(&mut config.sequence, self.sequence);
-        override_with(&mut config.cache, self.cache.clone());
-        config.skip_damaged |= self.skip_damaged;
-        config.checkpoint_every = self.checkpoint_every.or(config.checkpoint_every);
-        config.examples = self.examples.or(config.examples);
-        config.eval_examples = self.eval_examples.or(config.eval_examples);
-        config.clip_gradient = self.clip_gradient.or(config.clip_gradient);
-        config.weights = self.weights.clone().or(config.weights.take());
-        override_with(&mut config.out, self.out.clone());
-        override_with(
-            &mut config.optimizers,
-            self.optimizers.clone().map(|list| list.0),
-        );
-        override_with(&mut config.seeds, self.seed.clone().map(|list| list.0));
-        if let Some(List(factors)) = &self.lr_grid {
-            config.lr_grid.clone_from(factors);
-        }
-        config.m = self.m.or(config.m);
-        config.warmup = self.warmup.or(config.warmup);
-        config.threads = self.threads.or(config.threads);
-        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
-        config.name = self.name.clone().or(config.name.take());
-        if let Some(clip) = &self.clip {
-            clip.apply(&mut config.clip);
-        }
-        if let Some(lr) = &self.lr {
-            lr.apply(&mut config.lr);
-        }
-        Ok(())
-    }
-
-    /// A layer that sets one of interval and overhead replaces either of the layer below.
-    fn apply_schedule(&self, config: &mut TrainConfig) -> Result<(), ConfigError> {
-        config.schedule = match (self.interval, self.overhead) {
-            (Some(interval), Some(overhead)) => {
-                return Err(ConfigError::TwoSchedules { interval, overhead });
-            }
-            (Some(interval), None) => RefreshSchedule::Interval(interval),
-            (None, Some(overhead)) => RefreshSchedule::Overhead(overhead),
-            (None, None) => return Ok(()),
-        };
-        Ok(())
-    }
-}
-
-fn override_with<T>(value: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *value = given;
     }
 }

@@ -1,6 +1,11 @@
 use clap::Args;
+use strum::IntoEnumIterator;
+
+use std::path::PathBuf;
 
 use super::*;
+use crate::data::DataName;
+use crate::optimizers::BaseName;
 
 fn layer(toml: &str) -> TrainOptions {
     toml::from_str(toml).unwrap()
@@ -21,7 +26,11 @@ fn mnist_defaults_are_the_papers() {
         (0.1, 0.9, 0.001)
     );
     assert_eq!(
-        (config.clip.hb, config.clip.adam, config.clip.gd),
+        (
+            config.scale_limit.hb,
+            config.scale_limit.adam,
+            config.scale_limit.gd
+        ),
         (3.0, 1.0, 3.0)
     );
     assert_eq!(config.warmup_steps(59), 59);
@@ -53,6 +62,58 @@ fn flags_override_the_file_and_the_file_the_defaults() {
     assert_eq!(config.seeds, [1, 2]);
 }
 
+/// Whether the error of a file's settings below flags names the file.
+fn names_the_file(file: &str, flags: &str) -> bool {
+    let file = TrainOptions {
+        file: Some("run.toml".into()),
+        ..layer(file)
+    };
+    let error = TrainConfig::resolve(TaskName::Lr, &[file, layer(flags)]).unwrap_err();
+    matches!(error, ConfigError::InFile { .. })
+}
+
+#[test]
+fn an_error_names_the_file_whose_fault_it_is() {
+    for (file, flags, expected) in [
+        ("momentum = 2", "", true),
+        ("momentum = 0.5", "momentum = 2", false),
+        ("", "momentum = 2", false),
+        ("lr = { adam = -1 }", "lr = { hb = 1 }", true),
+        ("lr = { hb = 1 }", "lr = { adam = -1 }", false),
+        ("lr = -1", "lr = { hb = 1 }", true),
+        ("interval = 0", "", true),
+        ("interval = 5", "overhead = 0.5", false),
+        ("interval = 5\noverhead = 2", "", true),
+        ("k = 9", "m = 8", false),
+        ("k = 9\nm = 8", "", true),
+        ("k = 0", "", true),
+        ("optimizers = 'hb'\nk = 3", "", true),
+        ("optimizers = 'hb'", "k = 3", false),
+        ("optimizers = 'hb'\nk = 3", "k = 4", false),
+        ("name = 'a/b'", "epochs = 3", true),
+        ("sequence = 3", "", true),
+    ] {
+        assert_eq!(
+            names_the_file(file, flags),
+            expected,
+            "{file} below {flags}"
+        );
+    }
+}
+
+#[test]
+fn a_layer_keeps_what_it_does_not_set() {
+    let file = layer("interval = 7\nclip = { hb = 2 }\nthreads = 3\nskip-damaged = true");
+    let config = TrainConfig::resolve(TaskName::Ae, &[file, layer("scale-limit = { adam = 4 }")]);
+    let config = config.unwrap();
+    assert_eq!(config.schedule, RefreshSchedule::Interval(7));
+    assert_eq!((config.scale_limit.hb, config.scale_limit.adam), (2.0, 4.0));
+    assert_eq!((config.threads, config.skip_damaged), (Some(3), true));
+    let largest = layer("seed = '18446744073709551615'");
+    let config = TrainConfig::resolve(TaskName::Lr, &[largest]).unwrap();
+    assert_eq!(config.seeds, [u64::MAX]);
+}
+
 #[test]
 fn the_data_set_of_any_layer_chooses_the_defaults() {
     let layers = [layer("data = 'mnist'"), layer("epochs = 3")];
@@ -68,7 +129,7 @@ fn lists_and_rates_have_the_same_spellings_in_files_as_on_the_command_line() {
     let parsed: BaseValues = "hb=0.5, adamw=2".parse().unwrap();
     assert_eq!(
         parsed,
-        BaseValues::Some(vec![(Base::HeavyBall, 0.5), (Base::AdamW, 2.0)])
+        BaseValues::Some(vec![(BaseName::HeavyBall, 0.5), (BaseName::AdamW, 2.0)])
     );
 }
 
@@ -86,7 +147,7 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("lr = { adam = inf }", "--lr is inf"),
         (
             "clip = 0.5",
-            "--clip is 0.5: allowed is a finite number of at least 1",
+            "--scale-limit is 0.5: allowed is a finite number of at least 1",
         ),
         (
             "momentum = 1",
@@ -197,9 +258,9 @@ fn a_configuration_reads_back_from_json() {
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
 }
 
-/// A default that isn't the same for all tasks is either told for each or left to `--dry-run`.
+/// The help names the default of each task, or points to `--dry-run`.
 #[test]
-fn help_tells_the_defaults_of_every_task() {
+fn help_has_the_defaults_of_every_task() {
     let command = TrainOptions::augment_args(clap::Command::new("options"));
     let help = |option: &str| {
         let argument = command
@@ -207,7 +268,7 @@ fn help_tells_the_defaults_of_every_task() {
             .find(|a| a.get_long() == Some(option));
         argument.unwrap().get_help().unwrap().to_string()
     };
-    let everything = TaskName::ALL.into_iter().flat_map(|task| {
+    let everything = TaskName::iter().flat_map(|task| {
         let data = task.data_sets().iter().map(|&data| Some(data));
         let data = data.chain([None]);
         data.flat_map(move |data| {
@@ -226,7 +287,7 @@ fn help_tells_the_defaults_of_every_task() {
         ("alpha", |c| c.alpha.to_string()),
         ("curvature-floor", |c| c.curvature_floor.to_string()),
         ("warmup", |c| or_all(c.warmup)),
-        ("clip", |c| format!("{:?}", c.clip)),
+        ("scale-limit", |c| format!("{:?}", c.scale_limit)),
         ("lr", |c| format!("{:?}", c.lr)),
         ("momentum", |c| c.momentum.to_string()),
         ("batch", |c| c.batch.to_string()),

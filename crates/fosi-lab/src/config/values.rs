@@ -1,15 +1,61 @@
-//! Values of options that have more than one spelling.
+//! Values of options that are more than a number or a name.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::numbers::{Number, whole};
 use crate::names::UnknownName;
-use crate::optimizers::{Base, OptimizerName, RateFactor};
+use crate::optimizers::{BaseName, OptimizerName, RateFactor};
+
+/// Where the weights of a frozen network come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum WeightsSource {
+    /// Random ones, the same every time.
+    Random,
+    /// Those in a file.
+    File(PathBuf),
+}
+
+impl From<String> for WeightsSource {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "random" => Self::Random,
+            path => Self::File(path.into()),
+        }
+    }
+}
+
+impl From<WeightsSource> for String {
+    fn from(weights: WeightsSource) -> Self {
+        weights.to_string()
+    }
+}
+
+impl fmt::Display for WeightsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random => f.pad("random"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// When FOSI estimates the spectrum again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", content = "value", rename_all = "kebab-case")]
+pub enum RefreshSchedule {
+    /// Every T steps.
+    Interval(usize),
+    /// So often that a step costs ρ of the base optimizer's on average: T = ⌈τ₃/(ρτ₁ − τ₂)⌉, with the measured times
+    /// τ₁ of the base's steps, τ₂ of FOSI's and τ₃ of estimations.
+    Overhead(f64),
+}
 
 /// A number for each base optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,23 +81,13 @@ impl PerBase {
     }
 
     /// The number for `base`.
-    pub fn get(&self, base: Base) -> f64 {
+    pub fn get(&self, base: BaseName) -> f64 {
         match base {
-            Base::GradientDescent => self.gd,
-            Base::HeavyBall => self.hb,
-            Base::Nesterov => self.nesterov,
-            Base::Adam => self.adam,
-            Base::AdamW => self.adamw,
-        }
-    }
-
-    fn set(&mut self, base: Base, value: f64) {
-        match base {
-            Base::GradientDescent => self.gd = value,
-            Base::HeavyBall => self.hb = value,
-            Base::Nesterov => self.nesterov = value,
-            Base::Adam => self.adam = value,
-            Base::AdamW => self.adamw = value,
+            BaseName::GradientDescent => self.gd,
+            BaseName::HeavyBall => self.hb,
+            BaseName::Nesterov => self.nesterov,
+            BaseName::Adam => self.adam,
+            BaseName::AdamW => self.adamw,
         }
     }
 }
@@ -63,18 +99,16 @@ pub enum BaseValues {
     /// One number for all.
     All(f64),
     /// Numbers for the base optimizers named; the others keep theirs.
-    Some(Vec<(Base, f64)>),
+    Some(Vec<(BaseName, f64)>),
 }
 
-impl BaseValues {
-    /// Overrides what is given.
-    pub fn apply(&self, values: &mut PerBase) {
+/// Serialised as the entries of a [`PerBase`] that it sets.
+impl Serialize for BaseValues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::All(value) => *values = PerBase::all(*value),
+            Self::All(value) => PerBase::all(*value).serialize(serializer),
             Self::Some(named) => {
-                for &(base, value) in named {
-                    values.set(base, value);
-                }
+                serializer.collect_map(named.iter().map(|(base, value)| (base.to_string(), value)))
             }
         }
     }
@@ -96,11 +130,12 @@ impl FromStr for BaseValues {
             let (name, value) = part.split_once('=').ok_or_else(|| {
                 format!("`{part}` names no optimizer; allowed is hb=0.1,adam=0.001")
             })?;
-            let base = name.trim().parse::<Base>().map_err(|e| e.to_string())?;
+            let base = name.trim().parse::<BaseName>().map_err(|e| e.to_string())?;
             Ok((base, number(value)?))
         };
-        let named: Vec<(Base, f64)> = text.split(',').map(named).collect::<Result<_, String>>()?;
-        let before = |(i, (base, _)): &(usize, &(Base, f64))| {
+        let named: Vec<(BaseName, f64)> =
+            text.split(',').map(named).collect::<Result<_, String>>()?;
+        let before = |(i, (base, _)): &(usize, &(BaseName, f64))| {
             named[..*i].iter().any(|(other, _)| other == base)
         };
         match named.iter().enumerate().find(before) {
@@ -165,7 +200,8 @@ impl Element for RateFactor {
 }
 
 /// A list: separated by commas (`1,2,3`); in TOML an array, or one element.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
 
 impl<T: Element> FromStr for List<T> {

@@ -1,7 +1,6 @@
 //! The paper's Figures 2 and 5 over runs of its tasks.
 
 use super::{Against, epochs_of, panel, validation_of};
-use crate::config::TaskName;
 use crate::plot::{Cell, LineStyle, Sheet};
 use crate::runs::Run;
 use crate::summary::Measure;
@@ -12,17 +11,13 @@ const PANEL: (u32, u32) = (400, 340);
 /// A run a column; above over epochs, below over seconds of training.
 ///
 /// Figure 2 is of the training loss, Figure 5 of the validation metric. `None` where no run has finished an epoch.
+#[must_use]
 pub fn paper_figures(runs: &[Run]) -> Option<[(&'static str, Sheet); 2]> {
     let mut runs: Vec<&Run> = runs.iter().filter(|run| !run.rows.is_empty()).collect();
     if runs.is_empty() {
         return None;
     }
-    let place = |run: &&Run| {
-        TaskName::ALL
-            .iter()
-            .position(|t| *t == run.record.config.task)
-    };
-    runs.sort_by_key(place);
+    runs.sort_by_key(|run| run.record.config.task);
     let loss = |_: &Run| Measure::TrainingLoss;
     Some([
         ("figure2", sheet("Training loss", &runs, loss)),

@@ -16,8 +16,8 @@ use crate::summary::{Measure, Spread};
 const SIZE: (u32, u32) = (1100, 820);
 const HEADER: u32 = 74;
 
-/// Four panels: above the training loss, below the validation accuracy (the loss where the task has none); on the left over epochs, on the right over
-/// seconds of training.
+/// Four panels: above the training loss, below the validation accuracy (the loss where the task has none); on the left
+/// over epochs, on the right over seconds of training.
 ///
 /// Over several seeds lines are medians, and bands reach from the least to the greatest.
 #[derive(Clone, Debug)]

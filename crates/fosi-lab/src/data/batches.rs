@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 /// `limit` of the indices 0 to n − 1 in ascending order, always the same ones; all where there are no more.
+#[must_use]
 pub fn draw(n: usize, limit: usize) -> Vec<u32> {
     let mut indices: Vec<u32> = (0..n as u32).collect();
     if limit < n {
@@ -43,6 +44,7 @@ impl Batches {
     }
 
     /// The indices of the examples in the order of epoch `epoch`.
+    #[must_use]
     pub fn order(&self, epoch: u64) -> Vec<u32> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(epoch);

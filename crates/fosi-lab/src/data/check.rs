@@ -34,6 +34,7 @@ pub enum State {
 }
 
 /// Reads every data set that lies in `directory`, each as its loader finds it, decoding every file.
+#[must_use]
 pub fn check(directory: &Path) -> Vec<Finding> {
     let checks: [(DataName, Check); 5] = [
         (DataName::Mnist, check_mnist),

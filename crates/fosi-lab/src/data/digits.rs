@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{DataError, Dataset, Split};
+use super::{DataError, Dataset, DatasetSplit};
 
 const COMPRESSED: &[u8] = include_bytes!("../../data/digits/digits.csv.gz");
 const DIM: usize = 64;
@@ -21,12 +21,12 @@ const SPLIT_SEED: u64 = 1797;
 ///
 /// # Errors
 /// [`DataError::Embedded`] when the copy inside the program is damaged.
-pub fn digits() -> Result<Split, DataError> {
+pub fn digits() -> Result<DatasetSplit, DataError> {
     let all = parse(&decompress()?)?;
     let mut order: Vec<u32> = (0..all.len() as u32).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
     let (train, validation) = order.split_at(TRAIN.min(order.len()));
-    Ok(Split {
+    Ok(DatasetSplit {
         train: all.subset(train),
         validation: all.subset(validation),
     })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::{AudioError, DataName, ImagesError, TextError};
+use crate::files::join_paths;
 
 /// A data set that cannot be used; the message names the file, what was found and what to do.
 #[derive(Debug, Error)]
@@ -23,7 +24,7 @@ pub enum DataError {
     #[error(
         "missing file {name} (plain or with .gz): looked in {}; \
          give the folder that holds it with --data-dir",
-        list(.looked_in)
+        join_paths(.looked_in)
     )]
     Missing {
         /// The file's name.
@@ -164,12 +165,4 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-pub(super) fn list(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    names.join(" and ")
 }

@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 use super::DataError;
 use crate::files;
 
+/// What to do with a damaged file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damaged {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// Leave it out and count it.
+    Skip,
+}
+
 /// The whole content of a file.
 ///
 /// # Errors
@@ -53,6 +63,23 @@ pub(super) fn first_file(
         }
     }
     Ok(None)
+}
+
+/// What lies in a folder and isn't hidden, in the order of the names.
+///
+/// # Errors
+/// [`DataError::Read`].
+pub(super) fn visible_entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let refused = |source| read_error(folder, source);
+    let mut paths = Vec::new();
+    for entry in folder.read_dir().map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Whether nothing is there, or nothing can be by that name.

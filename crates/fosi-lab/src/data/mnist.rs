@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::first_file;
-use super::{DataError, Dataset, Split, read_images, read_labels};
+use super::{DataError, Dataset, DatasetSplit, read_images, read_labels};
 
 const CLASSES: usize = 10;
 
@@ -15,7 +15,7 @@ const CLASSES: usize = 10;
 ///
 /// # Errors
 /// [`DataError`] with the file's name when one is missing, damaged or doesn't fit the others.
-pub fn mnist(directory: &Path) -> Result<Split, DataError> {
+pub fn mnist(directory: &Path) -> Result<DatasetSplit, DataError> {
     let folders = [directory.to_owned(), directory.join("mnist")];
     let (train_images, train_labels) = (
         find(&folders, "train-images-idx3-ubyte")?,
@@ -34,7 +34,7 @@ pub fn mnist(directory: &Path) -> Result<Split, DataError> {
             expected: size,
         });
     }
-    Ok(Split { train, validation })
+    Ok(DatasetSplit { train, validation })
 }
 
 fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf, DataError> {

@@ -85,8 +85,8 @@ impl CharLstm {
         scores.gather(1, targets).mean().neg()
     }
 
-    /// Goes on for `length` characters after `prompt` (not empty), each drawn with the probability that the model
-    /// gives it; codes above 255 can't be written and are taken as 255.
+    /// Continues `prompt` (not empty) by `length` characters, each drawn with the probability that the model gives it;
+    /// codes above 255 can't be written and are taken as 255.
     pub fn write(&self, prompt: &[u8], length: usize, random: &mut impl Rng) -> Vec<u8> {
         self.characters(prompt, random).take(length).collect()
     }
@@ -121,7 +121,7 @@ impl CharLstm {
         self.scores(codes, &mut [None, None])
     }
 
-    /// Both layers go on from `states`, zeros where there is none, and leave theirs there.
+    /// Both layers start from `states`, zeros where there is none, and leave their last ones there.
     fn scores(&self, codes: Tensor<2, Int>, states: &mut [Option<State>; 2]) -> Tensor<2> {
         let [batch, time] = codes.dims();
         let codes = codes.swap_dims(0, 1).reshape([time * batch]);
@@ -175,7 +175,7 @@ impl Lstm {
     }
 
     /// States after each step, (time·batch)×hidden, for `inputs` already multiplied by the input matrix,
-    /// (time·batch)×4·hidden. Goes on from `state`, zeros where there is none, and leaves the last one there.
+    /// (time·batch)×4·hidden. Starts from `state`, zeros where there is none, and leaves the last one there.
     fn run(&self, inputs: Tensor<2>, time: usize, state: &mut Option<State>) -> Tensor<2> {
         let [rows, width] = inputs.dims();
         let batch = rows / time;

@@ -169,54 +169,58 @@ fn check(
     path: &Path,
     source: Source,
 ) -> Result<(), WeightsError> {
-    let (path, network) = (path.to_owned(), source.network);
     let expected = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
-    let names =
-        |names: Vec<&str>| -> Vec<String> { names.into_iter().map(str::to_owned).collect() };
-
-    let lacking: Vec<&str> = expected
+    let lacking: Vec<String> = expected
         .iter()
-        .map(|tensor| tensor.name.as_str())
-        .filter(|name| !tensors.contains_key(*name))
+        .map(|tensor| tensor.name.clone())
+        .filter(|name| !tensors.contains_key(name))
         .collect();
+    let (path, network) = (path.to_owned(), source.network);
     if !lacking.is_empty() {
         return Err(WeightsError::Lacking {
             path,
             network,
-            names: names(lacking),
+            names: lacking,
         });
     }
     let known = |name: &str| expected.iter().any(|tensor| tensor.name == name);
-    let unexpected: Vec<&str> = tensors
+    let unexpected: Vec<String> = tensors
         .keys()
-        .map(String::as_str)
         .filter(|name| !known(name) && !(source.ignored)(name))
+        .cloned()
         .collect();
     if !unexpected.is_empty() {
         return Err(WeightsError::Unexpected {
             path,
             network,
-            names: names(unexpected),
+            names: unexpected,
         });
     }
-    for tensor in &expected {
-        let found = &tensors[&tensor.name];
-        if found.shape != tensor.shape {
-            return Err(WeightsError::Shape {
-                path,
-                network,
-                name: tensor.name.clone(),
-                expected: tensor.shape.to_vec(),
-                found: found.shape.to_vec(),
-            });
-        }
-        if !found.dtype.is_float() {
-            return Err(WeightsError::Type {
-                path,
-                name: tensor.name.clone(),
-                found: found.dtype.name().to_owned(),
-            });
-        }
+    let mut pairs = expected
+        .iter()
+        .map(|tensor| (tensor, &tensors[&tensor.name]));
+    pairs.try_for_each(|(expected, found)| check_tensor(expected, found, &path, network))
+}
+
+fn check_tensor(
+    expected: &Tensor,
+    found: &Tensor,
+    path: &Path,
+    network: &'static str,
+) -> Result<(), WeightsError> {
+    let (path, name) = (path.to_owned(), expected.name.clone());
+    if found.shape != expected.shape {
+        return Err(WeightsError::Shape {
+            path,
+            network,
+            name,
+            expected: expected.shape.to_vec(),
+            found: found.shape.to_vec(),
+        });
+    }
+    if !found.dtype.is_float() {
+        let found = found.dtype.name().to_owned();
+        return Err(WeightsError::Type { path, name, found });
     }
     Ok(())
 }

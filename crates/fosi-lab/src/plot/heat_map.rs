@@ -2,7 +2,8 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::{
-    ChartBuilder, Color, DrawingArea, DrawingBackend, IntoFont, RGBColor, Rectangle,
+    ChartBuilder, Color, ColorMap, DrawingArea, DrawingBackend, IntoFont, RGBColor, Rectangle,
+    ViridisRGB,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -21,19 +22,6 @@ pub struct ColorScale {
     pub high: f64,
 }
 
-/// Viridis at equal distances, from dark to light.
-const VIRIDIS: [(u8, u8, u8); 9] = [
-    (68, 1, 84),
-    (71, 44, 122),
-    (59, 81, 139),
-    (44, 113, 142),
-    (33, 144, 141),
-    (39, 173, 129),
-    (92, 200, 99),
-    (170, 220, 50),
-    (253, 231, 37),
-];
-
 impl ColorScale {
     /// The colour of a value; not a number is grey.
     pub fn color(&self, value: f64) -> RGBColor {
@@ -41,12 +29,7 @@ impl ColorScale {
         if share.is_nan() {
             return RGBColor(160, 160, 160);
         }
-        let at = (1.0 - share.clamp(0.0, 1.0)) * (VIRIDIS.len() - 1) as f64;
-        let below = (at.floor() as usize).min(VIRIDIS.len() - 2);
-        let (from, to, part) = (VIRIDIS[below], VIRIDIS[below + 1], at - below as f64);
-        let mix =
-            |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
-        RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+        ViridisRGB.get_color(1.0 - share.clamp(0.0, 1.0))
     }
 
     /// Draws the scale as an upright bar with the values beside it and `label` above.
@@ -211,8 +194,9 @@ mod tests {
             low: 1e-2,
             high: 1e2,
         };
-        assert_eq!(scale.color(1e-9), RGBColor(253, 231, 37));
-        assert_eq!(scale.color(1.0), RGBColor(33, 144, 141));
+        assert_eq!(scale.color(1e-9), RGBColor(254, 232, 37));
+        // Half-way between the two colours in the middle.
+        assert_eq!(scale.color(1.0), RGBColor(35, 145, 140));
         assert_eq!(scale.color(f64::INFINITY), RGBColor(68, 1, 84));
         assert_eq!(scale.color(f64::NAN), RGBColor(160, 160, 160));
     }

@@ -19,7 +19,7 @@ pub use output::{to_png, to_svg};
 pub use panel::Panel;
 pub use sheet::{Cell, Sheet};
 
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 
 /// Figures name this family: in SVG the viewer's own, in PNG the embedded Roboto.
 pub const FONT: &str = "sans-serif";
@@ -67,13 +67,13 @@ pub trait Figure {
 }
 
 /// The colour of a base optimizer's family, from the palette of Okabe and Ito, told apart by the colour-blind.
-pub fn color(base: Base) -> RGBColor {
+pub fn color(base: BaseName) -> RGBColor {
     match base {
-        Base::GradientDescent => RGBColor(0, 0, 0),
-        Base::HeavyBall => RGBColor(0, 114, 178),
-        Base::Nesterov => RGBColor(0, 158, 115),
-        Base::Adam => RGBColor(213, 94, 0),
-        Base::AdamW => RGBColor(204, 121, 167),
+        BaseName::GradientDescent => RGBColor(0, 0, 0),
+        BaseName::HeavyBall => RGBColor(0, 114, 178),
+        BaseName::Nesterov => RGBColor(0, 158, 115),
+        BaseName::Adam => RGBColor(213, 94, 0),
+        BaseName::AdamW => RGBColor(204, 121, 167),
     }
 }
 

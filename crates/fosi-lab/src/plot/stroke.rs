@@ -1,7 +1,7 @@
 //! Lines as the strokes that a backend can draw.
 
-/// The strokes of a polyline: dashes of the `pattern`'s first length with gaps of its second, or the whole line; cut where
-/// it turns sharply, since there the bitmap backend's mitred joints shoot far beyond the line.
+/// The strokes of a polyline: dashes of the `pattern`'s first length with gaps of its second, or the whole line; cut
+/// where it turns sharply, since there the bitmap backend's mitred joints shoot far beyond the line.
 pub(super) fn strokes(points: &[(i32, i32)], pattern: Option<[f64; 2]>) -> Vec<Vec<(i32, i32)>> {
     let dashes = match pattern {
         Some(pattern) => dashes(points, pattern),

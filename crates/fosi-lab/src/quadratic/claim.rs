@@ -1,7 +1,7 @@
 //! The paper's statements, checked case by case.
 
 use super::Outcome;
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 
 /// A statement of the paper, checked case by case.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,13 +74,17 @@ pub(super) fn exceptions_csv(claims: &[Claim]) -> String {
 pub(super) fn better_than_bases<'a>(
     functions: impl Iterator<Item = (String, &'a [Outcome])> + Clone,
 ) -> Vec<Claim> {
-    [Base::GradientDescent, Base::HeavyBall, Base::Adam]
-        .map(|base| better_than_base(base, functions.clone()))
-        .into()
+    [
+        BaseName::GradientDescent,
+        BaseName::HeavyBall,
+        BaseName::Adam,
+    ]
+    .map(|base| better_than_base(base, functions.clone()))
+    .into()
 }
 
 fn better_than_base<'a>(
-    base: Base,
+    base: BaseName,
     functions: impl Iterator<Item = (String, &'a [Outcome])>,
 ) -> Claim {
     let (plain, fosi) = (OptimizerName::plain(base), OptimizerName::fosi(base));

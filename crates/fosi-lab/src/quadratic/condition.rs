@@ -2,7 +2,7 @@
 
 use super::report::{curves_panel, log_axis, short, table};
 use super::{Descent, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::plot::{Cell, LineStyle, Sheet};
 
 /// η.
@@ -79,7 +79,7 @@ pub struct Condition {
     pub conditioning: Conditioning,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     2
 }
@@ -92,7 +92,7 @@ pub fn run(pieces: &Pieces) -> Result<Condition, fosi::Error> {
     let f = function();
     let turned = f.turned(0);
     let outcome = |fosi: bool| {
-        let optimizer = OptimizerName::new(Base::GradientDescent, fosi);
+        let optimizer = OptimizerName::new(BaseName::GradientDescent, fosi);
         let descent = Descent {
             largest: LARGEST,
             steps: STEPS,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Quadratic;
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::summary::Spread;
 
 /// How an optimizer is run.
@@ -48,11 +48,13 @@ impl Descent {
 
     /// The paper's learning rate for a base on quadratics with eigenvalues in [μ, L]: 2/(L+μ) for gradient descent,
     /// 2/(√L+√μ)² for the momentum methods, half the best one, and 0.05 for Adam (B.2).
-    pub fn paper_rate(base: Base, (largest, smallest): (f64, f64)) -> f64 {
+    pub fn paper_rate(base: BaseName, (largest, smallest): (f64, f64)) -> f64 {
         match base {
-            Base::GradientDescent => 2.0 / (largest + smallest),
-            Base::HeavyBall | Base::Nesterov => 2.0 / (largest.sqrt() + smallest.sqrt()).powi(2),
-            Base::Adam | Base::AdamW => 0.05,
+            BaseName::GradientDescent => 2.0 / (largest + smallest),
+            BaseName::HeavyBall | BaseName::Nesterov => {
+                2.0 / (largest.sqrt() + smallest.sqrt()).powi(2)
+            }
+            BaseName::Adam | BaseName::AdamW => 0.05,
         }
     }
 
@@ -63,11 +65,11 @@ impl Descent {
     pub fn run(&self, f: &Quadratic) -> Result<Vec<f64>, fosi::Error> {
         let momentum = self.momentum;
         match self.optimizer.base {
-            Base::GradientDescent => self.run_with(f, GradientDescent),
-            Base::HeavyBall => self.run_with(f, HeavyBall::new(momentum)),
-            Base::Nesterov => self.run_with(f, Nesterov::new(momentum)),
-            Base::Adam => self.run_with(f, self.adam()),
-            Base::AdamW => self.run_with(
+            BaseName::GradientDescent => self.run_with(f, GradientDescent),
+            BaseName::HeavyBall => self.run_with(f, HeavyBall::new(momentum)),
+            BaseName::Nesterov => self.run_with(f, Nesterov::new(momentum)),
+            BaseName::Adam => self.run_with(f, self.adam()),
+            BaseName::AdamW => self.run_with(
                 f,
                 AdamW {
                     adam: self.adam(),
@@ -113,7 +115,7 @@ impl Descent {
         }
         // Momentum without damping sums 1/(1−β) gradients: with α = 1−β the Newton step's mean is a whole one.
         let newton_rate = match self.optimizer.base {
-            Base::HeavyBall | Base::Nesterov => 1.0 - self.momentum,
+            BaseName::HeavyBall | BaseName::Nesterov => 1.0 - self.momentum,
             _ => 1.0,
         };
         FosiConfig {
@@ -164,17 +166,17 @@ impl Descent {
 
 /// The optimizers of the paper's experiments on quadratics.
 pub const OPTIMIZERS: [OptimizerName; 6] = [
-    OptimizerName::plain(Base::GradientDescent),
-    OptimizerName::fosi(Base::GradientDescent),
-    OptimizerName::plain(Base::HeavyBall),
-    OptimizerName::fosi(Base::HeavyBall),
-    OptimizerName::plain(Base::Adam),
-    OptimizerName::fosi(Base::Adam),
+    OptimizerName::plain(BaseName::GradientDescent),
+    OptimizerName::fosi(BaseName::GradientDescent),
+    OptimizerName::plain(BaseName::HeavyBall),
+    OptimizerName::fosi(BaseName::HeavyBall),
+    OptimizerName::plain(BaseName::Adam),
+    OptimizerName::fosi(BaseName::Adam),
 ];
 
 /// Whether an optimizer's course depends on the eigenvectors, not on eigenvalues and start alone.
 pub(super) fn sees_axes(optimizer: OptimizerName) -> bool {
-    matches!(optimizer.base, Base::Adam | Base::AdamW)
+    matches!(optimizer.base, BaseName::Adam | BaseName::AdamW)
 }
 
 /// What an optimizer did on one function.

@@ -1,11 +1,11 @@
 //! Figures 7 and 8: the functions f_{b,ζ}, condition number against rotation (B.2.1).
 //!
 //! FOSI-Adam ends lower than Adam by medians over bases, but not in every basis: on 118 functions, ζ from 30 to 84, it
-//! is worse in one at least. There both leave nearly all of f along the ζ/2 smallest eigenvalues, where neither gets on,
-//! since each coordinate's second moment remembers the large gradients that the rotation mixes in: f ends near what it
-//! was along them at the start, moved up or down as the basis has it. So it is in the public implementation's one draw,
-//! where FOSI-Adam is worse on 45 functions: at most 1.44 times, at b = 1.158, ζ = 30, with 0.0077 against Adam's 0.0053
-//! and 0.0068 at the start.
+//! is worse in one at least. There both leave nearly all of f along the ζ/2 smallest eigenvalues, where neither gets
+//! on, since each coordinate's second moment remembers the large gradients that the rotation mixes in: f ends near
+//! what it was along them at the start, moved up or down as the basis has it. So it is in the public implementation's
+//! one draw, where FOSI-Adam is worse on 45 functions: at most 1.44 times, at b = 1.158, ζ = 30, with 0.0077 against
+//! Adam's 0.0053 and 0.0068 at the start.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,7 @@ use super::claim::{better_than_bases, claims_text, exceptions_csv};
 use super::descent::{compare, sees_axes};
 use super::report::{curves_panel, legend, log_axis, short, table};
 use super::{Claim, Descent, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
 /// n of all functions.
@@ -56,7 +56,8 @@ pub fn block(zeta: usize) -> Vec<usize> {
     (0..half).chain(DIMENSION - half..DIMENSION).collect()
 }
 
-/// Up to this ζ all the turned large eigenvalues are among the k = 10 that FOSI takes out, and it ends alike in all bases.
+/// Up to this ζ all the turned large eigenvalues are among the k = 10 that FOSI takes out, and it ends alike in all
+/// bases.
 const SAME_IN_ALL_BASES: usize = 20;
 
 const EXCEPTIONS: &str = "\
@@ -85,7 +86,7 @@ pub struct Grid {
     pub entries: Vec<Entry>,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     (growths().len() * rotations().len()) as u64
 }
@@ -114,10 +115,10 @@ pub fn run_one(b: f64, zeta: usize, bases: u64) -> Result<Entry, fosi::Error> {
     let f = function(b);
     let bases: Vec<Quadratic> = (0..bases).map(|seed| turned(&f, zeta, seed)).collect();
     let outcomes = compare(&bases, f.extremes())?;
-    let rate = Descent::paper_rate(Base::Adam, f.extremes());
+    let rate = Descent::paper_rate(BaseName::Adam, f.extremes());
     let corrected = Descent {
         bias_correction: true,
-        ..Descent::new(OptimizerName::fosi(Base::Adam), rate)
+        ..Descent::new(OptimizerName::fosi(BaseName::Adam), rate)
     };
     let corrected = corrected.run_in(&bases)?;
     let f0 = f.value_at_start();
@@ -223,7 +224,7 @@ impl Grid {
 
     /// What bias correction in the subspace would change, by medians.
     fn corrected_text(&self) -> String {
-        let fosi_adam = OptimizerName::fosi(Base::Adam);
+        let fosi_adam = OptimizerName::fosi(BaseName::Adam);
         let range = |zetas: RangeInclusive<usize>| {
             let own = self.entries.iter().filter(|e| zetas.contains(&e.zeta));
             let ratios =

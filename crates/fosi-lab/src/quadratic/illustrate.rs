@@ -23,7 +23,7 @@ pub struct Illustration {
     pub path: Vec<[f64; 2]>,
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     1
 }

@@ -1,6 +1,7 @@
-//! An experiment piece by piece, so that an interrupted one can go on.
+//! The pieces of an experiment, from which an interrupted one is resumed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -66,8 +67,8 @@ impl<'a> Pieces<'a> {
         Ok(count)
     }
 
-    /// A piece: as it was, where it is done (but for one with numbers that aren't finite, which JSON doesn't have), else
-    /// computed now.
+    /// A piece: as it was, where it is done (but for one with numbers that aren't finite, which JSON doesn't have),
+    /// else computed now.
     pub(super) fn piece<T: Serialize + DeserializeOwned>(
         &self,
         name: String,
@@ -88,6 +89,14 @@ impl<'a> Pieces<'a> {
         };
         (self.tick)();
         Ok(value)
+    }
+}
+
+impl fmt::Debug for Pieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pieces")
+            .field("done", &self.done)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use super::claim::claims_text;
 use super::descent::{median, sees_axes};
 use super::report::{finite, short, table};
 use super::{Claim, Descent, Pieces, Quadratic, Report, grid};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 
 /// b and ζ of the function.
@@ -27,7 +27,7 @@ pub struct Variant {
 
 /// Adam has no scaling: its one FOSI form is both.
 pub const VARIANTS: [Variant; 8] = {
-    const fn variant(base: Base, fosi: bool, unscaled: bool) -> Variant {
+    const fn variant(base: BaseName, fosi: bool, unscaled: bool) -> Variant {
         let optimizer = OptimizerName::new(base, fosi);
         Variant {
             optimizer,
@@ -35,14 +35,14 @@ pub const VARIANTS: [Variant; 8] = {
         }
     }
     [
-        variant(Base::GradientDescent, false, false),
-        variant(Base::GradientDescent, true, true),
-        variant(Base::GradientDescent, true, false),
-        variant(Base::HeavyBall, false, false),
-        variant(Base::HeavyBall, true, true),
-        variant(Base::HeavyBall, true, false),
-        variant(Base::Adam, false, false),
-        variant(Base::Adam, true, false),
+        variant(BaseName::GradientDescent, false, false),
+        variant(BaseName::GradientDescent, true, true),
+        variant(BaseName::GradientDescent, true, false),
+        variant(BaseName::HeavyBall, false, false),
+        variant(BaseName::HeavyBall, true, true),
+        variant(BaseName::HeavyBall, true, false),
+        variant(BaseName::Adam, false, false),
+        variant(BaseName::Adam, true, false),
     ]
 };
 
@@ -96,14 +96,49 @@ pub fn momenta() -> Vec<f64> {
 }
 
 fn with_momentum() -> impl Iterator<Item = Variant> {
-    let own = |v: &Variant| v.optimizer.base != Base::GradientDescent;
+    let own = |v: &Variant| v.optimizer.base != BaseName::GradientDescent;
     VARIANTS.into_iter().filter(own)
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     let fixed = learning_rates().len() * VARIANTS.len();
     (fixed + best_learning_rates().len() * with_momentum().count()) as u64
+}
+
+/// Runs a variant for 200 steps on the function in the bases `turned`, of which one is enough where it sees eigenvalues
+/// alone.
+fn point(
+    turned: &[Quadratic],
+    variant: Variant,
+    learning_rate: f64,
+    momentum: f64,
+) -> Result<Point, fosi::Error> {
+    let bases = if sees_axes(variant.optimizer) {
+        turned
+    } else {
+        &turned[..1]
+    };
+    let descent = Descent {
+        momentum,
+        scale_limit: if variant.unscaled { 1.0 } else { f64::INFINITY },
+        ..Descent::new(variant.optimizer, learning_rate)
+    };
+    let value = |(seed, f): (usize, &Quadratic)| {
+        let seed = seed as u64;
+        Descent { seed, ..descent }.last(f)
+    };
+    let values: Vec<f64> = bases
+        .iter()
+        .enumerate()
+        .map(value)
+        .collect::<Result<_, _>>()?;
+    Ok(Point {
+        momentum,
+        learning_rate,
+        variant,
+        f200: median(&values),
+    })
 }
 
 /// Runs 200 steps for each optimizer, learning rate and momentum; Adam and FOSI-Adam in `bases` random bases.
@@ -115,31 +150,7 @@ pub fn run(bases: u64, pieces: &Pieces) -> Result<Rates, fosi::Error> {
     let turned: Vec<Quadratic> = (0..bases)
         .map(|seed| grid::turned(&f, FUNCTION.1, seed))
         .collect();
-    let last = |variant: Variant, learning_rate: f64, momentum: f64| {
-        let bases = if sees_axes(variant.optimizer) {
-            &turned[..]
-        } else {
-            &turned[..1]
-        };
-        let descent = Descent {
-            momentum,
-            scale_limit: if variant.unscaled { 1.0 } else { f64::INFINITY },
-            ..Descent::new(variant.optimizer, learning_rate)
-        };
-        let values = bases.iter().enumerate().map(|(i, f)| {
-            Descent {
-                seed: i as u64,
-                ..descent
-            }
-            .last(f)
-        });
-        Ok(Point {
-            momentum,
-            learning_rate,
-            variant,
-            f200: median(&values.collect::<Result<Vec<_>, _>>()?),
-        })
-    };
+    let last = |variant, rate, momentum| point(&turned, variant, rate, momentum);
     let pairs = |variants: Vec<Variant>, rates: Vec<f64>| -> Vec<(Variant, f64)> {
         variants
             .into_iter()
@@ -297,7 +308,7 @@ fn lowest(points: &[Point], variant: Variant) -> Option<&Point> {
 
 /// The name with c where there is a choice of it.
 fn legend_name(variant: Variant) -> String {
-    let scaled = variant.optimizer.fosi && variant.optimizer.base != Base::Adam;
+    let scaled = variant.optimizer.fosi && variant.optimizer.base != BaseName::Adam;
     let c = if scaled && !variant.unscaled {
         " (c=∞)"
     } else {

@@ -7,7 +7,7 @@ use super::claim::{better_than_bases, claims_text};
 use super::descent::compare;
 use super::report::{curves_panel, legend, log_axis, short, table};
 use super::{Claim, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::plot::{Cell, Sheet};
 
 /// n of the functions.
@@ -41,7 +41,7 @@ pub fn function(n: usize, lambda1: f64) -> Quadratic {
     Quadratic::new(std::iter::once(lambda1).chain(tail).collect())
 }
 
-/// Ticks of a run.
+/// Number of pieces of a run, each followed by a tick.
 pub fn ticks() -> u64 {
     (DIMENSIONS.len() * LARGEST.len()) as u64
 }
@@ -101,7 +101,7 @@ impl Spectrum {
     pub fn claims(&self) -> Vec<Claim> {
         let outcomes = self.entries.iter().map(|e| (e.name(), &e.outcomes[..]));
         let mut claims = better_than_bases(outcomes);
-        for base in [Base::GradientDescent, Base::HeavyBall] {
+        for base in [BaseName::GradientDescent, BaseName::HeavyBall] {
             let optimizer = OptimizerName::fosi(base);
             let spread = |n: usize| {
                 let own = self.entries.iter().filter(|e| e.n == n);

@@ -1,4 +1,4 @@
-//! A run's checkpoints: all that it needs to go on as if it had never stopped.
+//! A run's checkpoints: all that a resumed run needs to give the same bits as one that never stopped.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ const FORMAT: u64 = 1;
 const KEPT: usize = 2;
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".safetensors";
-const PROGRESS: &str = "progress";
+const HEADER: &str = "progress";
 const HASH: &str = "sha256";
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optimizer";
@@ -27,15 +27,15 @@ const OPTIMIZER: &str = "optimizer";
 /// The state of a run after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// How far it is.
-    pub progress: Progress,
-    /// The optimizer in training.
-    pub trainee: TraineeState,
+    /// How far the run is.
+    pub header: CheckpointHeader,
+    /// Model and optimizer.
+    pub state: TrainerState,
 }
 
 /// A model and its optimizer in the middle of training.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TraineeState {
+pub struct TrainerState {
     /// The model's parameters and buffers.
     pub model: Vec<u8>,
     /// The optimizer's state.
@@ -44,7 +44,7 @@ pub struct TraineeState {
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct CheckpointHeader {
     /// Version of the file.
     pub format: u64,
     /// Checkpoints of the run before this one.
@@ -75,7 +75,7 @@ pub struct Progress {
     pub failures: Vec<Failure>,
 }
 
-impl Progress {
+impl CheckpointHeader {
     /// The version that this program writes and reads.
     pub const FORMAT: u64 = FORMAT;
 }
@@ -87,7 +87,7 @@ impl Checkpoint {
     /// # Errors
     /// [`RunError::Write`]; the older ones then stay.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
-        self.write_to(&folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.progress.number)))?;
+        self.write_to(&folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.header.number)))?;
         let mut files = files(folder);
         files.truncate(files.len().saturating_sub(KEPT));
         for old in files {
@@ -141,11 +141,11 @@ impl Checkpoint {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
-        let progress = serde_json::to_string(&self.progress).map_err(|e| e.to_string())?;
-        let parts = self.trainee.parts();
+        let text = serde_json::to_string(&self.header).map_err(|e| e.to_string())?;
+        let parts = self.state.parts();
         let header = HashMap::from([
-            (HASH.to_owned(), hash(&progress, &parts)),
-            (PROGRESS.to_owned(), progress),
+            (HASH.to_owned(), hash(&text, &parts)),
+            (HEADER.to_owned(), text),
         ]);
         let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
         let views = parts.map(|(name, bytes)| (name, view(bytes)));
@@ -167,27 +167,27 @@ impl Checkpoint {
                 .and_then(|fields| fields.get(name));
             value.ok_or_else(|| format!("it has no field `{name}`"))
         };
-        let progress = field(PROGRESS)?;
+        let text = field(HEADER)?;
         let part = |name: &str| {
             let tensor = file.tensor(name).map_err(|e| e.to_string())?;
             Ok::<_, String>(tensor.data().to_vec())
         };
-        let trainee = TraineeState {
+        let state = TrainerState {
             model: part(MODEL)?,
             optimizer: part(OPTIMIZER)?,
         };
-        if *field(HASH)? != hash(progress, &trainee.parts()) {
+        if *field(HASH)? != hash(text, &state.parts()) {
             return Err("its checksum doesn't fit its content".to_owned());
         }
-        let version: Version = serde_json::from_str(progress).map_err(|e| e.to_string())?;
+        let version: Version = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if version.format != FORMAT {
             let found = version.format;
             return Err(format!(
                 "it is of version {found}, this program reads version {FORMAT}"
             ));
         }
-        let progress = serde_json::from_str(progress).map_err(|e| e.to_string())?;
-        Ok(Self { progress, trainee })
+        let header = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        Ok(Self { header, state })
     }
 }
 
@@ -196,24 +196,21 @@ struct Version {
     format: u64,
 }
 
-impl TraineeState {
+impl TrainerState {
     fn parts(&self) -> [(&'static str, &[u8]); 2] {
         [(MODEL, &self.model), (OPTIMIZER, &self.optimizer)]
     }
 }
 
-/// Over the progress and each part with its name and length.
-fn hash(progress: &str, parts: &[(&str, &[u8])]) -> String {
+/// Over the header and each part with its name and length.
+fn hash(header: &str, parts: &[(&str, &[u8])]) -> String {
     let mut hash = Sha256::new();
-    for (name, bytes) in std::iter::once(&(PROGRESS, progress.as_bytes())).chain(parts) {
+    for (name, bytes) in std::iter::once(&(HEADER, header.as_bytes())).chain(parts) {
         hash.update(name.as_bytes());
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{:x}", hash.finalize())
 }
 
 /// Checkpoints in a folder, the oldest first.
@@ -238,7 +235,7 @@ mod tests {
 
     fn checkpoint(number: u64) -> Checkpoint {
         Checkpoint {
-            progress: Progress {
+            header: CheckpointHeader {
                 format: FORMAT,
                 number,
                 optimizer: "fosi-hb".parse().unwrap(),
@@ -254,7 +251,7 @@ mod tests {
                 refreshes: Vec::new(),
                 failures: Vec::new(),
             },
-            trainee: TraineeState {
+            state: TrainerState {
                 model: (0..=255).collect(),
                 optimizer: vec![7; 100],
             },
@@ -308,7 +305,7 @@ mod tests {
     fn another_version_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let mut other = checkpoint(0);
-        other.progress.format = 9;
+        other.header.format = 9;
         other.write(folder.path()).unwrap();
         let error = Checkpoint::read_newest(folder.path())
             .unwrap_err()

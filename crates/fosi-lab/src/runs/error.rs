@@ -121,7 +121,7 @@ fn remedy(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match source.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => {
-            "; what was written before is whole: make room, and go on with `fosi train --resume RUN` where the run has \
+            "; what was written before is whole: make room, and resume with `fosi train --resume RUN` where the run has \
              checkpoints"
         }
         _ => "",

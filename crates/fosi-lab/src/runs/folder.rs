@@ -12,7 +12,7 @@ use crate::files;
 const METRICS: &str = "metrics.csv";
 const RECORD: &str = "run.json";
 
-/// The folder of a run that is going on.
+/// The folder of a run in progress.
 #[derive(Debug)]
 pub struct RunFolder {
     lock: RunLock,
@@ -64,8 +64,8 @@ impl RunFolder {
         })
     }
 
-    /// As [`create`](Self::create), under the first of `name`, `name-2`, `name-3`, … that is free: runs that start in the
-    /// same second have the same default name.
+    /// As [`create`](Self::create), under the first of `name`, `name-2`, `name-3`, … that is free: runs that start in
+    /// the same second have the same default name.
     ///
     /// # Errors
     /// As [`create`](Self::create), [`RunError::Exists`] left out.
@@ -141,7 +141,8 @@ impl RunFolder {
             .map_err(|error| write_error(&self.path().join(METRICS), error.into()))
     }
 
-    /// Has the system write all rows of `metrics.csv` to the disk, as a checkpoint made after them must find them there.
+    /// Has the system write all rows of `metrics.csv` to the disk, as a checkpoint made after them must find them
+    /// there.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -187,18 +188,12 @@ fn make_folder(path: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Has the system write a folder's entries to the disk; elsewhere than on Unix a folder can't be opened.
 fn sync_folder(path: &Path) -> Result<(), RunError> {
-    let path = match path.as_os_str().is_empty() {
+    let folder = match path.as_os_str().is_empty() {
         true => Path::new("."),
         false => path,
     };
-    match cfg!(unix) {
-        true => File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| write_error(path, source)),
-        false => Ok(()),
-    }
+    files::sync_folder(folder).map_err(|source| write_error(folder, source))
 }
 
 /// Refuses a path that is a file, or leads through one or through a link to nothing.
@@ -240,31 +235,12 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
 /// Bytes that a disk must have room for before anything is computed: an epoch's files of the smallest run.
 const PROBE: usize = 1 << 12;
 
-/// Replaces a file: written beside it, synced, renamed.
+/// Replaces a file at once: see [`files::replace`].
 ///
 /// # Errors
 /// [`RunError::Write`]; the old file then stays as it was.
 pub(crate) fn replace_file(target: &Path, content: &[u8]) -> Result<(), RunError> {
-    let written =
-        fosi::checkpoint::write_atomically(target, content).map_err(|error| match error {
-            fosi::Error::Io { source, .. } => source,
-            other => std::io::Error::other(other),
-        });
-    written
-        .and_then(|()| open_to_all(target))
-        .map_err(|source| write_error(target, source))
-}
-
-/// Temporary files are private to their owner; a run's files are as readable as any other.
-#[cfg(unix)]
-fn open_to_all(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_all(_: &Path) -> std::io::Result<()> {
-    Ok(())
+    files::replace(target, content).map_err(|source| write_error(target, source))
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> RunError {

@@ -13,9 +13,10 @@ const LOCK: &str = "run.lock";
 /// The right to write into a run's folder.
 ///
 /// An advisory lock of the operating system on a file in the folder. The system drops it when the process ends, however
-/// it ends, so that a killed run can be resumed at once. The file itself stays: a file that comes and goes could be locked
-/// by two processes under one name.
+/// it ends, so that a killed run can be resumed at once. The file itself stays: a file that comes and goes could be
+/// locked by two processes under one name.
 #[derive(Debug)]
+#[must_use = "the folder is unlocked when the lock is dropped"]
 pub struct RunLock {
     folder: PathBuf,
     /// Unlocked when it is closed.
@@ -99,7 +100,7 @@ mod tests {
         );
         assert!(error.to_string().contains(&format!("process {id}")));
         drop(lock);
-        RunLock::take(folder.path()).unwrap();
+        drop(RunLock::take(folder.path()).unwrap());
         let missing = RunLock::take(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, RunError::Read { .. }), "{missing}");
     }

@@ -9,7 +9,7 @@ mod metrics;
 mod record;
 mod several;
 
-pub use checkpoint::{Checkpoint, Progress, TraineeState};
+pub use checkpoint::{Checkpoint, CheckpointHeader, TrainerState};
 pub use error::RunError;
 pub use folder::{Run, RunFolder};
 pub(crate) use folder::{check_writable, replace_file};

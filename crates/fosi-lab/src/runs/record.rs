@@ -29,8 +29,7 @@ pub struct RunRecord {
     pub data: DataDescription,
     /// How data and model came about: times, files left out.
     pub notes: Vec<String>,
-    /// The command line, word by word; empty in records of before it was kept.
-    #[serde(default)]
+    /// The command line, word by word.
     pub command: Vec<String>,
     /// The program's parts.
     pub versions: Versions,
@@ -44,7 +43,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The format that this program writes and reads.
-    pub const FORMAT: u64 = 2;
+    pub const FORMAT: u64 = 3;
 
     /// The record of a run that starts now on this machine.
     pub fn start(
@@ -91,8 +90,8 @@ impl RunRecord {
         })
     }
 
-    /// Marks the run as going on again.
-    pub fn go_on(&mut self) {
+    /// Marks the run as running again.
+    pub fn resume(&mut self) {
         self.status = RunStatus::Running;
         self.finished = None;
     }
@@ -143,8 +142,7 @@ pub struct DataDescription {
     pub shape: Vec<usize>,
     /// Number of classes; 0 where there are none.
     pub classes: usize,
-    /// SHA-256 of all examples, in hexadecimal digits; empty in records of before it was kept.
-    #[serde(default)]
+    /// SHA-256 of all examples, in hexadecimal digits.
     pub checksum: String,
 }
 
@@ -185,20 +183,16 @@ impl DataDescription {
 pub struct Versions {
     /// This program.
     pub fosi: String,
-    /// The commit that it was built from, with `-modified` where files differed from it; empty where it was built outside
-    /// its repository, and in records of before it was kept.
-    #[serde(default)]
+    /// The commit that it was built from, with `-modified` where files differed from it; empty where it was built
+    /// outside its repository.
     pub commit: String,
     /// `release`, or `debug` where assertions are on and times mean little.
     pub profile: String,
-    /// Burn; empty in records of before it was kept, as are the following.
-    #[serde(default)]
+    /// Burn.
     pub burn: String,
     /// The compiler.
-    #[serde(default)]
     pub rustc: String,
     /// Instruction sets that the compiler could take for granted.
-    #[serde(default)]
     pub target_features: String,
 }
 
@@ -251,11 +245,9 @@ pub struct RefreshRecord {
     /// changes with them until the next one is due.
     pub interval: Option<u64>,
     /// r: what a product cost in steps; none where the schedule doesn't ask for it, or it isn't known yet.
-    #[serde(default)]
     pub product_cost: Option<f64>,
     /// The measured times from which T follows, and whether it keeps the overhead; none where the schedule measures
     /// none.
-    #[serde(default)]
     pub timing: Option<Timing>,
     /// What came of it.
     pub outcome: RefreshOutcome,
@@ -273,11 +265,9 @@ pub enum RefreshOutcome {
         residuals: Vec<f64>,
         /// Products computed again with another step, because those before weren't symmetric.
         retries: usize,
-        /// The largest asymmetry of an accepted product, relative to the largest α and β; none in older records.
-        #[serde(default)]
+        /// The largest asymmetry of an accepted product, relative to the largest α and β.
         asymmetry: Option<f64>,
         /// Whether the operator had to be moved off an exact tie.
-        #[serde(default)]
         shifted: bool,
         /// Factor s on the base optimizer's direction from here on.
         scale: f64,
@@ -310,7 +300,6 @@ pub struct Failure {
     /// state.
     pub state: Option<String>,
     /// Why there is no such state, where it was looked for.
-    #[serde(default)]
     pub state_error: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Reading several runs, told apart by their names.
+//! Reading several runs under distinct names.
 
 use std::path::{Component, PathBuf};
 

@@ -1,6 +1,7 @@
 //! FOSI against the best of its base's learning rates: a gain that a retuned base also gives is not FOSI's.
 
-use super::{Measure, Reach, Series, Spread, reach_of};
+use super::series::{Reach, Series, reach_of};
+use super::{Measure, Spread};
 use crate::optimizers::OptimizerName;
 
 /// The base at the best of its learning rates, and when an optimizer reached what it reaches there.

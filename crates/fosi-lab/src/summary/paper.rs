@@ -1,11 +1,12 @@
 //! The paper's Tables 1 and 2 over runs of its tasks: how long FOSI takes to what its base reaches.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use strum::IntoEnumIterator;
 
 use super::text::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::TaskName;
-use crate::optimizers::{Base, OptimizerName};
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::runs::Run;
 
 /// Both tables, row by row.
@@ -30,7 +31,6 @@ pub struct TableRow {
     /// The data set.
     pub data: String,
     /// The base optimizer.
-    #[serde(serialize_with = "as_text")]
     pub base: OptimizerName,
     /// What is measured.
     pub measure: &'static str,
@@ -53,7 +53,6 @@ pub struct TableRow {
     /// The paper's ratio of seconds; none where it isn't known here.
     pub paper_ratio: Option<f64>,
     /// The base at the best of several learning rates; none where it ran with one.
-    #[serde(serialize_with = "perhaps_as_text")]
     pub best_base: Option<OptimizerName>,
     /// FOSI's seconds over this base's, to this base's best.
     pub best_base_second_ratio: Option<f64>,
@@ -61,22 +60,8 @@ pub struct TableRow {
     pub best_base_step_ratio: Option<f64>,
 }
 
-fn as_text<S: Serializer>(name: &OptimizerName, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(name)
-}
-
-fn perhaps_as_text<S: Serializer>(
-    name: &Option<OptimizerName>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match name {
-        Some(name) => serializer.collect_str(name),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// FOSI's time over its base's at the base's best validation metric (paper, Table 1).
-fn paper_ratio(task: TaskName, base: Base) -> Option<f64> {
+fn paper_ratio(task: TaskName, base: BaseName) -> Option<f64> {
     let [heavy_ball, adam] = match task {
         TaskName::Ac => [0.48, 0.78],
         TaskName::Lm => [0.77, 0.81],
@@ -85,8 +70,8 @@ fn paper_ratio(task: TaskName, base: Base) -> Option<f64> {
         TaskName::Lr => [0.50, 1.5],
     };
     match base {
-        Base::HeavyBall => Some(heavy_ball),
-        Base::Adam => Some(adam),
+        BaseName::HeavyBall => Some(heavy_ball),
+        BaseName::Adam => Some(adam),
         _ => None,
     }
 }
@@ -105,12 +90,7 @@ impl PaperTables {
     /// Of runs in any order; each run is a row for each base that ran with and without FOSI.
     pub fn of(runs: &[Run]) -> Self {
         let mut ordered: Vec<&Run> = runs.iter().collect();
-        let place = |run: &&Run| {
-            TaskName::ALL
-                .iter()
-                .position(|t| *t == run.record.config.task)
-        };
-        ordered.sort_by_key(place);
+        ordered.sort_by_key(|run| run.record.config.task);
         let table = |number: u8| {
             ordered.iter().flat_map(move |run| {
                 let entries = summarize(std::slice::from_ref(*run));
@@ -176,7 +156,7 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
         _ => Measure::TrainingLoss,
     };
     let find = |name: OptimizerName| entries.iter().find(|entry| entry.optimizer == name);
-    let row = |base: Base| {
+    let row = |base: BaseName| {
         let plain = find(OptimizerName::plain(base))?;
         let fosi = find(OptimizerName::fosi(base))?;
         let standing = &fosi.standings[measure as usize];
@@ -206,7 +186,7 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
             best_base_step_ratio: best.map(|best| best.reach.step_ratio.median),
         })
     };
-    Base::ALL.into_iter().filter_map(row).collect()
+    BaseName::iter().filter_map(row).collect()
 }
 
 impl TableRow {
@@ -234,7 +214,7 @@ impl TableRow {
         let best = self
             .best_base
             .map_or_else(|| "–".to_owned(), |name| format!("`{name}`"));
-        let perhaps = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
+        let or_dash = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
         format!(
             "| {task} ({}) | {base} | {measure} | {:.4} | {} | {} | {ratio} | {} | {} | {best} | {} |\n",
             self.run,
@@ -242,8 +222,8 @@ impl TableRow {
             number(self.base_seconds),
             number(self.fosi_seconds),
             number(self.step_ratio),
-            perhaps(self.paper_ratio),
-            perhaps(self.best_base_second_ratio),
+            or_dash(self.paper_ratio),
+            or_dash(self.best_base_second_ratio),
         )
     }
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::config::{Preset, TaskName, TrainConfig};
-use crate::runs::{DataDescription, Machine, ModelDescription, RunRecord, RunStatus, Versions};
+use crate::runs::{
+    DataDescription, Machine, MetricsRow, ModelDescription, Run, RunRecord, RunStatus, Versions,
+};
 
 pub(super) fn row(
     optimizer: &str,

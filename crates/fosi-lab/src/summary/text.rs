@@ -9,6 +9,7 @@ pub(crate) const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The tables that a run ends with: for each measure the best value and when the base's best was reached, then costs.
+#[must_use]
 pub fn render(entries: &[Entry]) -> String {
     let mut blocks: Vec<String> = Measure::ALL
         .iter()

@@ -5,11 +5,11 @@ use std::io::Cursor;
 use burn::tensor::{Device, Tensor, TensorData};
 use image::{ImageFormat, RgbImage};
 
-use super::bench::other;
 use super::checksum::Checksum;
+use super::features::colour_images;
 use super::{Preparation, Score, Task, TaskError, left_out, placeholder};
 use crate::config::TrainConfig;
-use crate::data::{ColourCounts, ColourSplit, Images, Part};
+use crate::data::{Images, Part};
 use crate::interrupt::Interrupt;
 use crate::models::autoencoder::{Autoencoder, AutoencoderConfig};
 use crate::runs::DataDescription;
@@ -29,8 +29,8 @@ pub(super) struct Autoencoding {
 
 impl Autoencoding {
     pub(super) fn open(config: &TrainConfig, preparation: &Preparation) -> Result<Self, TaskError> {
-        let own = config.clone();
-        let split = preparation.wait("reading the images", move || ColourSplit::open(&own))?;
+        let images = colour_images(config)?;
+        let split = preparation.wait("reading the images", move || images.read())?;
         let counts = [split.train.len(), split.validation.len()];
         let notes = left_out(&split.skipped);
         let task = Self::on(config, split.train, split.validation, counts);
@@ -39,7 +39,7 @@ impl Autoencoding {
 
     /// With made-up images in place of those that are there, which are counted.
     pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
-        let counts = ColourCounts::of(config)?;
+        let counts = colour_images(config)?.count()?;
         let images = |count| placeholder::images(count, counts.size, counts.classes);
         let train = images(placeholder::count(config));
         Ok(Self::on(
@@ -143,7 +143,7 @@ impl Task for Autoencoding {
         let side = self.config.side as u32;
         let mut strip = RgbImage::new(count as u32 * side * ENLARGED, 2 * side * ENLARGED);
         for (row, images) in rows.into_iter().enumerate() {
-            let values: Vec<f32> = images.into_data().try_to_vec().map_err(other)?;
+            let values: Vec<f32> = images.into_data().try_to_vec().map_err(StepError::other)?;
             let plane = (side * side) as usize;
             for (x, y, pixel) in strip.enumerate_pixels_mut() {
                 let (x, y) = (x / ENLARGED, y / ENLARGED);
@@ -161,7 +161,7 @@ impl Task for Autoencoding {
         let mut bytes = Cursor::new(Vec::new());
         strip
             .write_to(&mut bytes, ImageFormat::Png)
-            .map_err(other)?;
+            .map_err(StepError::other)?;
         Ok(Some(Sample {
             name: "reconstructions",
             extension: "png",

@@ -1,4 +1,4 @@
-//! SHA-256 of a task's examples, by which a run's record tells one set of data from another.
+//! SHA-256 of a task's examples, by which a run's record identifies its data.
 
 use sha2::{Digest, Sha256};
 
@@ -65,7 +65,6 @@ impl Checksum {
 
     /// In hexadecimal digits.
     pub(super) fn finish(self) -> String {
-        let hash = self.0.finalize();
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", self.0.finalize())
     }
 }

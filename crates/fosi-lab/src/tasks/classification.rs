@@ -11,7 +11,7 @@ use super::checksum::Checksum;
 use super::features::{self, Features};
 use super::{Preparation, Score, Task, TaskError, placeholder};
 use crate::config::TrainConfig;
-use crate::data::{DataError, DataName, Part, Split, digits, draw, mnist};
+use crate::data::{DataName, DatasetSplit, Part, digits, draw, mnist};
 use crate::models::resnet18::FEATURES;
 use crate::runs::DataDescription;
 
@@ -25,7 +25,7 @@ pub(crate) struct Classifier {
 pub(super) struct Classification {
     name: String,
     data: DataDescription,
-    split: Split,
+    split: DatasetSplit,
     checksum: String,
     notes: Vec<String>,
 }
@@ -36,12 +36,12 @@ impl Classification {
         config: &TrainConfig,
         preparation: &Preparation,
     ) -> Result<Self, TaskError> {
-        let mut split = match (config.data, config.data_dir.clone()) {
-            (DataName::Digits, _) => digits()?,
-            (_, Some(directory)) => {
+        let mut split = match config.data {
+            DataName::Digits => digits()?,
+            _ => {
+                let directory = config.data_directory()?.to_owned();
                 preparation.wait("reading the images", move || mnist(&directory))?
             }
-            (data, None) => return Err(DataError::NoDirectory { data }.into()),
         };
         if let Some(examples) = config.examples {
             split.train = split.train.subset(&draw(split.train.len(), examples));
@@ -75,7 +75,7 @@ impl Classification {
         let (counts, notes) = features::outline(config)?;
         let name = config.data.to_string();
         let vectors = |count| placeholder::vectors(&name, count, FEATURES, counts.classes);
-        let split = Split {
+        let split = DatasetSplit {
             train: vectors(placeholder::count(config)),
             validation: vectors(1),
         };
@@ -87,7 +87,7 @@ impl Classification {
         Ok(Self { notes, ..task })
     }
 
-    fn on(name: String, split: Split, [train, validation]: [usize; 2]) -> Self {
+    fn on(name: String, split: DatasetSplit, [train, validation]: [usize; 2]) -> Self {
         let data = DataDescription {
             name: split.train.name.clone(),
             train,

@@ -11,9 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::checksum::Checksum;
 use super::device::device;
-use super::{Preparation, TaskError, failed, left_out, placeholder};
-use crate::config::{TrainConfig, Weights};
-use crate::data::{ColourCounts, ColourSplit, DataError, Dataset, Images, Split};
+use super::{Preparation, TaskError, left_out, placeholder};
+use crate::config::{TrainConfig, WeightsSource};
+use crate::data::{
+    ColourCounts, ColourImages, ColourSplit, DataError, Dataset, DatasetSplit, Images,
+};
 use crate::models::resnet18::{FEATURES, ResNet18, WEIGHTS_HINT};
 use crate::models::weights::WeightsError;
 use crate::runs::{RunError, check_writable, replace_file};
@@ -36,7 +38,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// Features with their classes, and where they come from.
 pub(super) struct Features {
     /// The features.
-    pub(super) split: Split,
+    pub(super) split: DatasetSplit,
     /// SHA-256 of the weights and of both parts' images.
     pub(super) checksum: String,
     /// How long computing and reading took; files left out.
@@ -55,12 +57,12 @@ pub(super) fn of_cifar10(
     let weights = weights(config)?;
     check_writable(&config.cache)?;
     let mut backbone = Backbone::new(weights, device(config.device))?;
-    let own = config.clone();
+    let images = colour_images(config)?;
     let ColourSplit {
         train,
         validation,
         skipped,
-    } = preparation.wait("reading the images", move || ColourSplit::open(&own))?;
+    } = preparation.wait("reading the images", move || images.read())?;
     let name = config.data.to_string();
     let mut notes = left_out(&skipped);
     let mut checksum = Checksum::default();
@@ -77,7 +79,7 @@ pub(super) fn of_cifar10(
             labels: images.labels,
         })
     };
-    let split = Split {
+    let split = DatasetSplit {
         train: part(train)?,
         validation: part(validation)?,
     };
@@ -91,10 +93,10 @@ pub(super) fn of_cifar10(
 /// How many images there are, and what computing their features takes.
 pub(super) fn outline(config: &TrainConfig) -> Result<(ColourCounts, Vec<String>), TaskError> {
     let weights = weights(config)?;
-    if let Weights::File(path) = weights {
+    if let WeightsSource::File(path) = weights {
         check_file(path)?;
     }
-    let counts = ColourCounts::of(config)?;
+    let counts = colour_images(config)?.count()?;
     let device = device(config.device);
     let model = ResNet18::random(0, &device);
     let images = placeholder::images(BATCH, counts.size, counts.classes);
@@ -109,7 +111,17 @@ pub(super) fn outline(config: &TrainConfig) -> Result<(ColourCounts, Vec<String>
     Ok((counts, vec![note]))
 }
 
-fn weights(config: &TrainConfig) -> Result<&Weights, TaskError> {
+/// The colour images that a run asks for.
+pub(super) fn colour_images(config: &TrainConfig) -> Result<ColourImages, DataError> {
+    Ok(ColourImages {
+        directory: config.data_directory()?.to_owned(),
+        damaged: config.damaged(),
+        train_limit: config.examples,
+        validation_limit: config.eval_examples,
+    })
+}
+
+fn weights(config: &TrainConfig) -> Result<&WeightsSource, TaskError> {
     let hint = WEIGHTS_HINT;
     config.weights.as_ref().ok_or(TaskError::NoWeights { hint })
 }
@@ -129,12 +141,12 @@ fn rows(model: &ResNet18, images: &Images, device: &Device) -> Result<Vec<f32>, 
     let pixels = images.resized(SIDE, SIDE).normalized(MEAN, DEVIATION);
     let pixels = TensorData::new(pixels, [images.len(), 3, SIDE, SIDE]);
     let rows = model.features(Tensor::from_data(pixels, device));
-    rows.into_data().try_to_vec().map_err(failed)
+    rows.into_data().try_to_vec().map_err(TaskError::other)
 }
 
 /// The network, made when it is needed.
 struct Backbone<'a> {
-    weights: &'a Weights,
+    weights: &'a WeightsSource,
     /// Names the weights' bytes.
     key: Vec<u8>,
     device: Device,
@@ -142,10 +154,10 @@ struct Backbone<'a> {
 }
 
 impl<'a> Backbone<'a> {
-    fn new(weights: &'a Weights, device: Device) -> Result<Self, TaskError> {
+    fn new(weights: &'a WeightsSource, device: Device) -> Result<Self, TaskError> {
         let key = match weights {
-            Weights::Random => b"random".to_vec(),
-            Weights::File(path) => {
+            WeightsSource::Random => b"random".to_vec(),
+            WeightsSource::File(path) => {
                 check_file(path)?;
                 let bytes = fs::read(path).map_err(|source| DataError::Read {
                     path: path.clone(),
@@ -210,11 +222,8 @@ impl<'a> Backbone<'a> {
         }
         hash.update(&self.key);
         hash.update(&images.pixels);
-        let name: String = hash.finalize()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("resnet18-{name}.safetensors").into()
+        let digits = format!("{:x}", hash.finalize());
+        format!("resnet18-{}.safetensors", &digits[..32]).into()
     }
 
     /// Goes on from the features of the first images. On an interrupt, and every minute, what there is goes to `part`.
@@ -229,8 +238,8 @@ impl<'a> Backbone<'a> {
         let model = match self.model.take() {
             Some(model) => model,
             None => match self.weights {
-                Weights::Random => ResNet18::random(0, &device),
-                Weights::File(path) => ResNet18::from_file(path, &device)?,
+                WeightsSource::Random => ResNet18::random(0, &device),
+                WeightsSource::File(path) => ResNet18::from_file(path, &device)?,
             },
         };
         let count = images.len();
@@ -306,12 +315,12 @@ impl Stored {
     fn write(&self, path: &Path) -> Result<(), TaskError> {
         let bytes: Vec<u8> = self.rows.iter().flat_map(|x| x.to_le_bytes()).collect();
         let shape = vec![self.rows.len() / FEATURES, FEATURES];
-        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(failed)?;
+        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(TaskError::other)?;
         let header = HashMap::from([
             (SECONDS.to_owned(), format!("{:.2}", self.seconds)),
             (HASH.to_owned(), hash(&bytes)),
         ]);
-        let file = serialize([(TENSOR, view)], Some(header)).map_err(failed)?;
+        let file = serialize([(TENSOR, view)], Some(header)).map_err(TaskError::other)?;
         if let Some(folder) = path.parent() {
             let refused = |source| RunError::Write {
                 path: folder.to_owned(),

@@ -7,9 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::checksum::Checksum;
 use super::{Preparation, Score, Task, TaskError};
 use crate::config::TrainConfig;
-use crate::data::{
-    CHARACTERS, DataError, NonAscii, Part, SequenceBatch, Sequences, draw, text_sequences,
-};
+use crate::data::{CHARACTERS, NonAscii, Part, SequenceBatch, Sequences, draw, text_sequences};
 use crate::interrupt::Interrupt;
 use crate::models::char_lstm::{CharLstm, CharLstmConfig};
 use crate::runs::DataDescription;
@@ -32,9 +30,7 @@ pub(super) struct Language {
 
 impl Language {
     pub(super) fn open(config: &TrainConfig, preparation: &Preparation) -> Result<Self, TaskError> {
-        let Some(place) = config.data_dir.clone() else {
-            return Err(DataError::NoDirectory { data: config.data }.into());
-        };
+        let place = config.data_directory()?.to_owned();
         let non_ascii = match config.skip_damaged {
             true => NonAscii::Replace,
             false => NonAscii::Refuse,
@@ -137,7 +133,7 @@ impl Task for Language {
         128
     }
 
-    /// Text that the model goes on to write, character by character.
+    /// Text that the model writes, character by character.
     fn sample(
         &self,
         model: &CharLstm,

@@ -1,10 +1,12 @@
-//! What a task does before it trains, which takes from moments to hours: it can be watched and interrupted.
+//! Preparing a task, which takes from moments to hours: reading data, computing features. It can be watched and
+//! interrupted.
 
+use std::fmt;
 use std::panic::resume_unwind;
 use std::thread::Builder;
 use std::time::Duration;
 
-use super::{TaskError, failed};
+use super::TaskError;
 use crate::interrupt::Interrupt;
 
 /// Called with the number of pieces of work that were done since the last call.
@@ -18,8 +20,8 @@ pub type MakeProgress<'a> = dyn Fn(&'static str, u64) -> Advance + 'a;
 pub enum Opening {
     /// All: it can be trained.
     Whole,
-    /// What a dry run tells: the model, the number of examples, what a gradient costs. Examples are counted, not read;
-    /// made-up ones stand in their place.
+    /// What a dry run reports: the model, the number of examples, what a gradient costs. Examples are counted, not
+    /// read; made-up ones stand in their place.
     Outline,
 }
 
@@ -27,8 +29,16 @@ pub enum Opening {
 pub struct Preparation<'a> {
     /// Looked at several times a second.
     pub interrupt: &'a Interrupt,
-    /// Is told how it goes on.
+    /// Makes what is called as the work advances.
     pub progress: &'a MakeProgress<'a>,
+}
+
+impl fmt::Debug for Preparation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preparation")
+            .field("interrupt", self.interrupt)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How often the interrupt is looked at.
@@ -63,7 +73,7 @@ impl Preparation<'_> {
     {
         self.check(doing, || "nothing is lost".to_owned())?;
         let thread = Builder::new().name("preparation".to_owned()).spawn(work);
-        let thread = thread.map_err(failed)?;
+        let thread = thread.map_err(TaskError::other)?;
         while !thread.is_finished() {
             self.check(doing, || "nothing is lost".to_owned())?;
             std::thread::sleep(PATIENCE);

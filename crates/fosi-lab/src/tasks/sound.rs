@@ -31,8 +31,8 @@ impl SoundClassification {
         let own = config.clone();
         let split = preparation.wait("reading the lists of clips", move || clips(&own))?;
         let started = Instant::now();
-        let train = decode(&split.train, config.examples, damaged(config), preparation)?;
-        let validation = decode(&split.validation, None, damaged(config), preparation)?;
+        let train = decode(&split.train, config.examples, config.damaged(), preparation)?;
+        let validation = decode(&split.validation, None, config.damaged(), preparation)?;
         let mut notes = vec![format!(
             "{} clips decoded to {} patches in {:.2} s",
             split.train.len() + split.validation.len(),
@@ -94,21 +94,11 @@ impl SoundClassification {
     }
 }
 
-/// What to do with damaged clips.
-fn damaged(config: &TrainConfig) -> Damaged {
-    match config.skip_damaged {
-        true => Damaged::Skip,
-        false => Damaged::Refuse,
-    }
-}
-
 /// The clips of a run, none of them read.
 fn clips(config: &TrainConfig) -> Result<AudioSplit, DataError> {
-    let data = config.data;
-    let directory = config.data_dir.as_deref();
-    let directory = directory.ok_or(DataError::NoDirectory { data })?;
+    let directory = config.data_directory()?;
     match config.data {
-        DataName::Audioset => AudioSetFiles::find(directory)?.read(damaged(config)),
+        DataName::Audioset => AudioSetFiles::find(directory)?.read(config.damaged()),
         _ => fsdd(directory),
     }
 }

@@ -58,8 +58,11 @@ fn settings_that_are_not_allowed() {
             &["unknown base optimizer `hp`", "did you mean `hb`?"],
         ),
         (&["--lr", "fast"], &["`fast` is not a number"]),
-        (&["--clip", "0.9"], &["--clip is 0.9", "at least 1"]),
-        (&["--scale-limit", "nan"], &["--clip is NaN"]),
+        (
+            &["--scale-limit", "0.9"],
+            &["--scale-limit is 0.9", "at least 1"],
+        ),
+        (&["--scale-limit", "nan"], &["--scale-limit is NaN"]),
         (&["--momentum", "1.0"], &["--momentum is 1", "below 1"]),
         (&["--weight-decay", "-1"], &["--weight-decay is -1"]),
         (&["--overhead", "1"], &["--overhead is 1", "above 1"]),
@@ -85,8 +88,8 @@ fn settings_that_are_not_allowed() {
             &["too many eigenpairs"],
         ),
         (
-            &["--clip", "hb=0.5"],
-            &["--clip is 0.5 for hb", "at least 1"],
+            &["--scale-limit", "hb=0.5"],
+            &["--scale-limit is 0.5 for hb", "at least 1"],
         ),
         (
             &["--curvature-floor", "1e-309"],
@@ -182,10 +185,39 @@ fn configuration_files() {
         &arguments,
         &["error: --momentum is 2"],
     );
+    // So is a limit that depends on a flag.
+    fs::write(folder_of_flags.path().join("run.toml"), "k = 9").unwrap();
+    refused_in(
+        folder_of_flags.path(),
+        &["train", "lr", "--config", "run.toml", "--m", "8"],
+        &["error: --m 8"],
+    );
     refused_in(
         folder.path(),
         &["train", "lr", "--config", "none.toml"],
         &["none.toml"],
+    );
+}
+
+#[test]
+fn the_old_spelling_of_the_scale_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("run.toml"), "clip = 2").unwrap();
+    for arguments in [["--clip", "2"], ["--config", "run.toml"]] {
+        let arguments = [&["train", "lr", "--dry-run"], &arguments[..]].concat();
+        let output = fosi(folder.path(), &arguments);
+        let notice = String::from_utf8_lossy(&output.stderr);
+        assert!(notice.starts_with("--clip is now called --scale-limit"));
+        assert_eq!(notice.contains("run.toml"), arguments.contains(&"run.toml"));
+        let settings = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            settings.contains("scale-limit      hb=2,adam=2\n"),
+            "{settings}"
+        );
+    }
+    refused(
+        &["train", "lr", "--clip", "2", "--scale-limit", "3"],
+        &["--clip", "--scale-limit"],
     );
 }
 
@@ -310,7 +342,7 @@ fn help_names_every_option() {
         "interval",
         "overhead",
         "warmup",
-        "clip",
+        "scale-limit",
         "lr",
         "momentum",
         "batch",
@@ -344,19 +376,19 @@ fn options_that_have_no_effect() {
         ("hb,adam", &["--interval", "9"], &fosi),
         ("hb,adam", &["--overhead", "1.5"], &fosi),
         ("hb,adam", &["--warmup", "9"], &fosi),
-        ("hb,adam", &["--clip", "2"], &fosi),
+        ("hb,adam", &["--scale-limit", "2"], &fosi),
         ("hb,adam", &["--scale-limit", "2"], &fosi),
         ("hb,adam", &["--hvp", "f32"], &fosi),
-        ("hb,adam", &["--clip", "hb=2"], &fosi),
+        ("hb,adam", &["--scale-limit", "hb=2"], &fosi),
         (
             "hb,fosi-hb",
-            &["--clip", "adam=2"],
-            &["--clip adam=", "`fosi-adam`"],
+            &["--scale-limit", "adam=2"],
+            &["--scale-limit adam=", "`fosi-adam`"],
         ),
         (
             "fosi-hb,adam",
-            &["--clip", "adam=2"],
-            &["--clip adam=", "`fosi-adam`"],
+            &["--scale-limit", "adam=2"],
+            &["--scale-limit adam=", "`fosi-adam`"],
         ),
         (
             "hb,fosi-hb",
@@ -373,7 +405,11 @@ fn options_that_have_no_effect() {
             &["--lr", "hb=0.1,hb=0.2"],
             &["names hb twice"],
         ),
-        ("fosi-hb", &["--clip", "hb=2,hb=3"], &["names hb twice"]),
+        (
+            "fosi-hb",
+            &["--scale-limit", "hb=2,hb=3"],
+            &["names hb twice"],
+        ),
         (
             "hb,fosi-hb",
             &["--weight-decay", "0.5"],

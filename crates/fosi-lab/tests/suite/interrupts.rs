@@ -17,7 +17,7 @@ use fosi_lab::interrupt::{EXIT_STATUS, Interrupt};
 use fosi_lab::quadratic::Tick;
 use fosi_lab::runs::{Failure, MetricsRow, RefreshRecord, Run, RunStatus};
 use fosi_lab::tasks::{self, Advance, Opening, Preparation, TaskError};
-use fosi_lab::train::{Observer, Start, StepError, StepReport, TrainEvent, Workbench};
+use fosi_lab::train::{Observer, Start, StepError, TrainEvent, Workload};
 
 fn silent(_: &'static str, _: u64) -> Advance {
     Box::new(|_| ())
@@ -27,7 +27,7 @@ fn open(
     config: &TrainConfig,
     opening: Opening,
     interrupt: &Interrupt,
-) -> Result<Box<dyn Workbench>, TaskError> {
+) -> Result<Box<dyn Workload>, TaskError> {
     let progress = &silent;
     tasks::open(
         config,
@@ -56,7 +56,7 @@ impl Observer for Interrupter {
             }
         }
     }
-    fn stepped(&mut self, _: &StepReport) {
+    fn stepped(&mut self, _: f64) {
         assert!(!self.interrupt.requested(), "a step after the interrupt");
     }
     fn epoch(&mut self, _: &MetricsRow) {
@@ -69,6 +69,7 @@ impl Observer for Interrupter {
         panic!("a failure: {failure:?}");
     }
     fn ended(&mut self) {}
+    fn notice(&mut self, _: &str) {}
 }
 
 /// `fosi` with a command line; its exit status.
@@ -175,14 +176,14 @@ fn an_interrupted_refresh_leaves_the_optimizer_as_it_was() {
         let folder = data_of(task);
         let interrupt = Interrupt::new();
         let config = config(task, folder.path());
-        let workbench = open(&config, Opening::Whole, &interrupt).unwrap();
-        let mut trainee = workbench.trainee("fosi-adam".parse().unwrap(), 0).unwrap();
+        let workload = open(&config, Opening::Whole, &interrupt).unwrap();
+        let mut trainer = workload.trainer("fosi-adam".parse().unwrap(), 0).unwrap();
         let batches: [&[u32]; 4] = [&[0, 1], &[2, 3], &[4, 5], &[0, 3]];
-        let first = trainee.train(&batches[..2], &mut |_| ControlFlow::Continue(()));
+        let first = trainer.train(&batches[..2], &mut |_| ControlFlow::Continue(()));
         assert!(first.is_ok(), "{task}: {first:?}");
-        let before = trainee.state().unwrap();
+        let before = trainer.state().unwrap();
         // The first refresh is due after two steps.
-        let outcome = trainee.train(&batches[2..], &mut |event| {
+        let outcome = trainer.train(&batches[2..], &mut |event| {
             match event {
                 TrainEvent::Refreshing => interrupt.request(),
                 other => panic!("{task}: {other:?}"),
@@ -193,8 +194,8 @@ fn an_interrupted_refresh_leaves_the_optimizer_as_it_was() {
             matches!(outcome, Err(StepError::Interrupted)),
             "{task}: {outcome:?}"
         );
-        assert_eq!(trainee.cost().products, 0, "{task}");
-        let after = trainee.state().unwrap();
+        assert_eq!(trainer.cost().products, 0, "{task}");
+        let after = trainer.state().unwrap();
         assert!(after.optimizer == before.optimizer, "{task}: the optimizer");
         assert_eq!(tensors(&after.model), tensors(&before.model), "{task}");
     }

@@ -24,6 +24,7 @@ mod quadratic;
 mod quadratic_adam;
 mod quadratic_command;
 mod run_folder;
+mod structure;
 mod tasks;
 mod text;
 mod training;

@@ -1,4 +1,4 @@
-//! Making batches ahead on other threads.
+//! Making batches ahead on another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,20 +9,13 @@ use std::time::Duration;
 use fosi_lab::data::{Batch, Batches, Dataset, Prefetch};
 
 #[test]
-fn the_order_is_the_same_on_any_number_of_threads() {
-    for threads in [0, 1, 2, 3, 7, 64] {
-        for ahead in [0, 1, 5] {
-            // Later items are done first.
-            let make = |index: usize| {
-                thread::sleep(Duration::from_micros(100 * (7 - index as u64 % 7)));
-                index
-            };
-            let items = Prefetch::new(40, threads, ahead, make).unwrap();
-            assert_eq!(items.len(), 40);
-            assert!(items.eq(0..40), "{threads} threads, {ahead} ahead");
-        }
+fn items_come_in_order() {
+    for ahead in [0, 1, 5] {
+        let items = Prefetch::new(40, ahead, |index| index).unwrap();
+        assert_eq!(items.len(), 40);
+        assert!(items.eq(0..40), "{ahead} ahead");
     }
-    assert_eq!(Prefetch::new(0, 3, 1, |i| i).unwrap().next(), None);
+    assert_eq!(Prefetch::new(0, 1, |i| i).unwrap().next(), None);
 }
 
 #[test]
@@ -37,49 +30,46 @@ fn seeded_batches_are_those_made_in_place() {
     let batches = Batches::new(data.len(), 8, 11);
     let order = batches.order(3);
     let expected: Vec<Batch> = order.chunks(8).map(|batch| data.gather(batch)).collect();
-    for threads in [1, 4] {
-        let (data, order) = (Arc::clone(&data), order.clone());
-        let make = move |index: usize| {
-            let end = order.len().min(8 * index + 8);
-            data.gather(&order[8 * index..end])
-        };
-        let found = Prefetch::new(batches.per_epoch(), threads, 2, make).unwrap();
-        assert!(found.eq(expected.iter().cloned()));
-    }
+    let make = move |index: usize| {
+        let end = order.len().min(8 * index + 8);
+        data.gather(&order[8 * index..end])
+    };
+    let found = Prefetch::new(batches.per_epoch(), 2, make).unwrap();
+    assert!(found.eq(expected));
 }
 
-/// Items really are made by other threads while this one is busy, and no more than allowed.
+/// Items really are made by another thread while this one is busy, and no more than allowed.
 #[test]
 fn no_more_items_are_made_than_may_wait() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
     let (started, first) = mpsc::channel();
     let here = thread::current().id();
-    let mut items = Prefetch::new(1000, 2, 3, move |index| {
+    let mut items = Prefetch::new(1000, 3, move |index| {
         assert_ne!(thread::current().id(), here);
         count.fetch_add(1, Ordering::SeqCst);
         let _ = started.send(index);
     })
     .unwrap();
-    // Each of two threads can have made three that wait and one that doesn't fit.
-    for _ in 0..8 {
+    // The thread can have made three that wait and one that doesn't fit.
+    for _ in 0..4 {
         first.recv_timeout(Duration::from_secs(60)).unwrap();
     }
     assert!(first.recv_timeout(Duration::from_millis(50)).is_err());
-    assert_eq!(made.load(Ordering::SeqCst), 8);
+    assert_eq!(made.load(Ordering::SeqCst), 4);
     items.next();
     first.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(first.recv_timeout(Duration::from_millis(50)).is_err());
     drop(items);
-    assert_eq!(Arc::strong_count(&made), 1, "the threads have ended");
+    assert_eq!(Arc::strong_count(&made), 1, "the thread has ended");
 }
 
 #[test]
 fn errors_are_items_and_panics_come_out_in_their_turn() {
-    let results = Prefetch::new(4, 2, 1, |i| if i == 2 { Err(i) } else { Ok(i) }).unwrap();
+    let results = Prefetch::new(4, 1, |i| if i == 2 { Err(i) } else { Ok(i) }).unwrap();
     assert_eq!(results.collect::<Vec<_>>(), [Ok(0), Ok(1), Err(2), Ok(3)]);
 
-    let mut items = Prefetch::new(9, 3, 2, |index| {
+    let mut items = Prefetch::new(9, 2, |index| {
         assert_ne!(index, 4, "item four");
         index
     })

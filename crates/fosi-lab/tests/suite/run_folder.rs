@@ -104,34 +104,6 @@ fn a_run_reads_back_bit_for_bit() {
     assert_eq!(run.record.status, RunStatus::Running);
 }
 
-/// Records from before a field was kept.
-#[test]
-fn fields_that_came_later_may_be_missing() {
-    let out = tempfile::tempdir().unwrap();
-    let folder = written(out.path());
-    let path = folder.join("run.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let mut remove = |part: &str, field: &str| {
-        let part = json.pointer_mut(part).unwrap().as_object_mut().unwrap();
-        part.remove(field).unwrap();
-    };
-    remove("/config", "curvature_floor");
-    remove("/data", "checksum");
-    remove("", "command");
-    for field in ["burn", "rustc", "target_features", "commit"] {
-        remove("/versions", field);
-    }
-    remove("/refreshes/0", "product_cost");
-    remove("/refreshes/0", "timing");
-    remove("/refreshes/0/outcome/accepted", "asymmetry");
-    remove("/refreshes/0/outcome/accepted", "shifted");
-    remove("/failures/0", "state_error");
-    fs::write(&path, json.to_string()).unwrap();
-    let record = Run::read(&folder).unwrap().record;
-    assert_eq!(record.config, self::record().config);
-}
-
 #[test]
 fn rows_are_in_the_file_before_the_run_is_over() {
     let out = tempfile::tempdir().unwrap();
@@ -160,6 +132,25 @@ fn a_folder_is_made_once() {
         RunFolder::create(out.path(), "r"),
         Err(RunError::Exists { .. })
     ));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_replaced_file_keeps_its_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let out = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(out.path(), "r").unwrap();
+    let path = out.path().join("r/x");
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    folder.write_file("x", b"one").unwrap();
+    // As any other new file, whatever the user's mask is.
+    fs::write(out.path().join("other"), b"").unwrap();
+    let usual = fs::metadata(out.path().join("other")).unwrap();
+    assert_eq!(mode(), usual.permissions().mode() & 0o777);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    folder.write_file("x", b"two").unwrap();
+    assert_eq!(mode(), 0o640);
 }
 
 #[test]
@@ -227,12 +218,12 @@ fn a_damaged_or_missing_record_is_named() {
         assert!(matches!(&error, RunError::Record { .. }), "{error}");
         assert!(error.to_string().contains("run.json"));
     }
-    fs::write(&path, good.replace("\"format\": 2", "\"format\": 3")).unwrap();
+    fs::write(&path, good.replace("\"format\": 3", "\"format\": 2")).unwrap();
     assert!(matches!(
         Run::read(&folder),
         Err(RunError::Format {
-            found: 3,
-            known: 2,
+            found: 2,
+            known: 3,
             ..
         })
     ));
@@ -293,5 +284,5 @@ fn runs_of_one_default_name_are_numbered() {
         Err(RunError::InUse { owner: Some(id), .. }) if id == std::process::id()
     ));
     drop(folders);
-    RunLock::take(&path).unwrap();
+    drop(RunLock::take(&path).unwrap());
 }

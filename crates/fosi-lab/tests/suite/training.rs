@@ -13,7 +13,7 @@ use fosi_lab::data::digits;
 use fosi_lab::interrupt::{EXIT_STATUS, Interrupt};
 use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, RefreshRecord, Run, RunStatus};
 use fosi_lab::tasks::{Opening, TaskError};
-use fosi_lab::train::{Observer, Start, StepReport, Workbench};
+use fosi_lab::train::{Observer, Start, Workload};
 
 /// Counts what it is told, and may interrupt.
 #[derive(Default)]
@@ -32,8 +32,8 @@ struct Recorder {
 impl Observer for Recorder {
     fn started(&mut self, _: &Start) {}
     fn busy(&mut self, _: Option<&'static str>) {}
-    fn stepped(&mut self, report: &StepReport) {
-        assert!(report.loss.is_finite());
+    fn stepped(&mut self, loss: f64) {
+        assert!(loss.is_finite());
         self.steps += 1;
         if let Some((step, interrupt)) = &self.interrupt_at
             && self.steps == *step
@@ -55,6 +55,7 @@ impl Observer for Recorder {
     fn ended(&mut self) {
         self.ended += 1;
     }
+    fn notice(&mut self, _: &str) {}
 }
 
 /// `fosi train lr` on the digits with `arguments`, into `out/run`: exit status and printed text.
@@ -77,7 +78,7 @@ fn train(out: &Path, arguments: &[&str], setup: Setup, recorder: &mut Recorder) 
         None => Interrupt::new(),
     };
     let mut text = Vec::new();
-    let make = |_: &TrainConfig, _: Opening| -> Result<Box<dyn Workbench>, TaskError> {
+    let make = |_: &TrainConfig, _: Opening| -> Result<Box<dyn Workload>, TaskError> {
         let mut model = Softmax::new(digits()?);
         setup(&mut model);
         Ok(Box::new(model))

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::wav::{HIGHEST_RATE, LOWEST_RATE, WavError};
+use super::wav::WavError;
+use crate::files::join_paths;
+
+/// Lowest rate accepted, in samples a second.
+pub(super) const LOWEST_RATE: u32 = 1_000;
+/// Highest rate accepted, in samples a second.
+pub(super) const HIGHEST_RATE: u32 = 384_000;
 
 /// Sound that cannot be used; the message names the file, what was found and what is allowed.
 #[derive(Debug, Error)]
@@ -53,7 +59,7 @@ pub enum AudioError {
     /// None of the places searched holds recordings.
     #[error(
         "no recordings named DIGIT_SPEAKER_INDEX.wav (such as 7_jackson_32.wav) in {}",
-        super::list(looked_in)
+        join_paths(looked_in)
     )]
     NoRecordings {
         /// The folders searched.
@@ -80,7 +86,7 @@ pub enum AudioError {
         purpose: &'static str,
     },
     /// One of AudioSet's lists is missing.
-    #[error("missing file {name}: looked in {}", super::list(looked_in))]
+    #[error("missing file {name}: looked in {}", join_paths(looked_in))]
     MissingList {
         /// The file's name, or the names it may have.
         name: String,
@@ -114,7 +120,7 @@ pub enum AudioError {
     #[error(
         "{}, line {line}: there is no WAV file of clip `{clip}` in {}; \
          fetch it, or skip damaged files",
-        path.display(), super::list(looked_in)
+        path.display(), join_paths(looked_in)
     )]
     NoClip {
         /// The list of clips.

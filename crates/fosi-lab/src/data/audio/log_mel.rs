@@ -1,6 +1,7 @@
 //! Log-mel patches: sound as pictures of 96 frames by 64 bands, as VGGish and YAMNet see it (Hershey et al. 2017).
 
 use std::f64::consts::TAU;
+use std::fmt;
 use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex};
@@ -51,6 +52,12 @@ pub struct LogMel {
 impl Default for LogMel {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for LogMel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogMel").finish_non_exhaustive()
     }
 }
 

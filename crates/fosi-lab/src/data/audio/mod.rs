@@ -10,7 +10,6 @@ mod resample;
 mod table;
 mod wav;
 
-use super::error::list;
 use super::{Damaged, DataError};
 
 pub use audioset::{AudioSetFiles, ClassList};

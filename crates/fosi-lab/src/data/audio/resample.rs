@@ -38,7 +38,8 @@ fn convert(
     to: usize,
 ) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
     // The resampler makes its blocks of the smallest ones whose lengths are in the ratio of the rates. An odd number of
-    // these can have an odd length, whose filter has its centre between samples: the sound would come half a sample late.
+    // these can have an odd length, whose filter has its centre between samples: the sound would come half a sample
+    // late.
     let smallest = (from / gcd(from, to).max(1)).max(1);
     let block = CHUNK.div_ceil(smallest).next_multiple_of(2) * smallest;
     let mut resampler = Fft::<f32>::new(from, to, block, 1, FixedSync::Both)?;

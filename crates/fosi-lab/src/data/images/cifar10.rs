@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, ImageSplit, Images, ImagesError, first_file, read_file};
+use super::error::RECORD;
+use super::{ImageSplit, Images, ImagesError};
+use crate::data::DataError;
+use crate::data::file::{first_file, read_file};
 
 const SIDE: usize = 32;
 const CHANNELS: usize = 3;
-/// Bytes of a record.
-pub(super) const RECORD: usize = 1 + CHANNELS * SIDE * SIDE;
 const TRAIN_FILES: [&str; 5] = [
     "data_batch_1.bin",
     "data_batch_2.bin",
@@ -40,6 +41,9 @@ pub struct CifarFiles {
 }
 
 impl CifarFiles {
+    /// Width and height of an image.
+    pub(super) const SIZE: (usize, usize) = (SIDE, SIDE);
+
     /// The first of `directory` and `directory/cifar-10-batches-bin` that holds one of the files.
     ///
     /// # Errors
@@ -65,6 +69,21 @@ impl CifarFiles {
             .iter()
             .chain([&TEST_FILE])
             .map(|name| self.directory.join(name))
+    }
+
+    /// Training images, by the lengths of their files.
+    ///
+    /// # Errors
+    /// [`DataError`] with the file's name when one is missing or ends inside a record.
+    pub(super) fn count_train(&self) -> Result<usize, DataError> {
+        let mut count = 0;
+        for path in self.paths().take(TRAIN_FILES.len()) {
+            let Ok(metadata) = path.metadata() else {
+                return Err(ImagesError::MissingBatch { path }.into());
+            };
+            count += records(&path, metadata.len() as usize)?;
+        }
+        Ok(count)
     }
 
     /// Reads all six: `data_batch_1.bin` to `data_batch_5.bin` train, `test_batch.bin` tests.
@@ -106,6 +125,18 @@ impl CifarFiles {
     }
 }
 
+/// Records in a file of `length` bytes.
+fn records(path: &Path, length: usize) -> Result<usize, DataError> {
+    match length % RECORD {
+        0 => Ok(length / RECORD),
+        _ => Err(ImagesError::CutRecord {
+            path: path.to_owned(),
+            found: length,
+        }
+        .into()),
+    }
+}
+
 /// Reads one file of records: a byte of label, below 10, then 1,024 bytes each of red, green and blue, row by row.
 ///
 /// # Errors
@@ -123,14 +154,7 @@ pub fn read_cifar10_file(path: &Path) -> Result<Images, DataError> {
             what: "images",
         });
     }
-    if bytes.len() % RECORD != 0 {
-        return Err(ImagesError::CutRecord {
-            path: path.to_owned(),
-            found: bytes.len(),
-        }
-        .into());
-    }
-    let count = bytes.len() / RECORD;
+    let count = records(path, bytes.len())?;
     let mut pixels = Vec::with_capacity(count * (RECORD - 1));
     let mut labels = Vec::with_capacity(count);
     for (index, record) in bytes.chunks_exact(RECORD).enumerate() {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{DataError, ImagesError, read_file};
+use super::ImagesError;
+use crate::data::DataError;
+use crate::data::file::read_file;
 
 /// Most bytes of pixels that one byte of file can stand for: DEFLATE's limit for PNG. JPEG needs at least a bit for
 /// each component's block (so at most 1,024).

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::cifar10::RECORD;
+/// Bytes of a record of CIFAR-10's binary version: a label, and the pixels of three planes.
+pub(super) const RECORD: usize = 1 + 3 * 32 * 32;
 
 /// Images that cannot be used; the message names the file, what was found and what is allowed.
 #[derive(Debug, Error)]

@@ -1,14 +1,15 @@
 //! Class folders: `train/CLASS/IMAGE` and `test/CLASS/IMAGE`, with JPEG and PNG files.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::decode::{Planes, decode};
-use super::{Damaged, DataError, ImageSplit, Images, ImagesError};
+use super::{ImageSplit, Images, ImagesError};
+use crate::data::DataError;
+use crate::data::file::{Damaged, visible_entries};
 
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 const CHANNELS: usize = 3;
@@ -31,11 +32,11 @@ pub fn class_folders(
     size: Option<(usize, usize)>,
     damaged: Damaged,
 ) -> Result<ImageSplit, DataError> {
-    let train = classes(directory, "train")?;
-    let test = classes(directory, "test")?;
-    if train != test {
-        let only = |a: &BTreeSet<OsString>, b: &BTreeSet<OsString>| {
-            let names = a.difference(b);
+    let train = list_classes(directory, "train")?;
+    let test = list_classes(directory, "test")?;
+    if !train.keys().eq(test.keys()) {
+        let only = |a: &Classes, b: &Classes| {
+            let names = a.keys().filter(|name| !b.contains_key(*name));
             names.map(|name| name.to_string_lossy().into()).collect()
         };
         return Err(ImagesError::ClassesDiffer {
@@ -46,14 +47,13 @@ pub fn class_folders(
         .into());
     }
     let mut reader = Reader {
-        classes: train.into_iter().collect(),
         size,
         expected: size,
         damaged,
         skipped: Vec::new(),
     };
-    let train = reader.read(&directory.join("train"))?;
-    let test = reader.read(&directory.join("test"))?;
+    let train = reader.read(&directory.join("train"), &train)?;
+    let test = reader.read(&directory.join("test"), &test)?;
     Ok(ImageSplit {
         train,
         test,
@@ -61,8 +61,14 @@ pub fn class_folders(
     })
 }
 
-/// Names of the folders in `directory/part`.
-fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<OsString>, DataError> {
+/// Names of the classes, which need not be UTF-8, and the files of each, in the order of the names.
+pub(super) type Classes = BTreeMap<OsString, Vec<PathBuf>>;
+
+/// The classes in `directory/part`, one a folder.
+///
+/// # Errors
+/// [`ImagesError::NoPart`], [`ImagesError::ClassCount`]; [`DataError::Read`] with the folder's name.
+pub(super) fn list_classes(directory: &Path, part: &'static str) -> Result<Classes, DataError> {
     let path = directory.join(part);
     if !path.is_dir() {
         return Err(ImagesError::NoPart {
@@ -71,18 +77,20 @@ fn classes(directory: &Path, part: &'static str) -> Result<BTreeSet<OsString>, D
         }
         .into());
     }
-    let folders = entries(&path)?.into_iter().filter(|path| path.is_dir());
-    let names: BTreeSet<OsString> = folders.map(|path| file_name(&path)).collect();
-    match names.len() {
-        1..=MOST_CLASSES => Ok(names),
+    let mut classes = Classes::new();
+    for folder in visible_entries(&path)? {
+        if let Some(name) = folder.file_name().filter(|_| folder.is_dir()) {
+            classes.insert(name.to_owned(), visible_entries(&folder)?);
+        }
+    }
+    match classes.len() {
+        1..=MOST_CLASSES => Ok(classes),
         found => Err(ImagesError::ClassCount { path, found }.into()),
     }
 }
 
 /// Reads both parts, which must have one size.
 struct Reader {
-    /// Names of the classes' folders, which need not be UTF-8.
-    classes: Vec<OsString>,
     /// What to scale to.
     size: Option<(usize, usize)>,
     /// What images must have: `size`, else what the first image had.
@@ -92,13 +100,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, part: &Path) -> Result<Images, DataError> {
+    fn read(&mut self, part: &Path, classes: &Classes) -> Result<Images, DataError> {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for label in 0..self.classes.len() {
-            let folder = part.join(&self.classes[label]);
+        for (label, (name, files)) in classes.iter().enumerate() {
             let before = labels.len();
             let size = self.size;
-            let decoded: Vec<Result<Planes, DataError>> = entries(&folder)?
+            let decoded: Vec<Result<Planes, DataError>> = files
                 .par_iter()
                 .map(|path| decode_named(path, size))
                 .collect();
@@ -109,7 +116,8 @@ impl Reader {
                 }
             }
             if labels.len() == before {
-                return Err(ImagesError::EmptyClass { path: folder }.into());
+                let path = part.join(name);
+                return Err(ImagesError::EmptyClass { path }.into());
             }
         }
         let (width, height) = self.expected.unwrap_or_default();
@@ -119,9 +127,8 @@ impl Reader {
             channels: CHANNELS,
             pixels,
             labels,
-            class_names: self
-                .classes
-                .iter()
+            class_names: classes
+                .keys()
                 .map(|name| name.to_string_lossy().into())
                 .collect(),
         })
@@ -164,25 +171,4 @@ fn decode_named(path: &Path, size: Option<(usize, usize)>) -> Result<Planes, Dat
         }
         .into()),
     }
-}
-
-/// What lies in a folder and isn't hidden, in the order of the names.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let read_error = |source| DataError::Read {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(read_error)? {
-        let path = entry.map_err(read_error)?.path();
-        if !file_name(&path).as_encoded_bytes().starts_with(b".") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn file_name(path: &Path) -> OsString {
-    path.file_name().unwrap_or_default().to_owned()
 }

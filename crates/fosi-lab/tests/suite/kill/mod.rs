@@ -176,7 +176,7 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
     );
     let run = folder.path().join("runs/r");
     let (checkpoint, damaged) = Checkpoint::read_newest(&run).unwrap().unwrap();
-    assert!(damaged.is_empty() && checkpoint.progress.step > 0);
+    assert!(damaged.is_empty() && checkpoint.header.step > 0);
 
     let found = resumed(folder.path());
     assert_eq!(content(&found), content(&left_alone().run));

@@ -1,4 +1,4 @@
-//! Softmax regression with Heavy-Ball by hand: a [`Workbench`] to test the training loop with. The name `fosi-hb`
+//! Softmax regression with Heavy-Ball by hand: a [`Workload`] to test the training loop with. The name `fosi-hb`
 //! stands for three times the learning rate; every second epoch it reports a made-up refresh.
 
 use std::ops::ControlFlow;
@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use fosi::timing::Timing;
 use fosi_lab::config::HvpPrecision;
-use fosi_lab::data::{Part, Split};
+use fosi_lab::data::{DatasetSplit, Part};
 use fosi_lab::optimizers::OptimizerName;
 use fosi_lab::runs::{
-    DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TraineeState,
+    DataDescription, ModelDescription, RefreshOutcome, RefreshRecord, TrainerState,
 };
-use fosi_lab::train::{
-    Cost, Evaluation, GradientCost, StepError, StepReport, TrainEvent, Trainee, Workbench,
-};
+use fosi_lab::train::{Cost, Evaluation, GradientCost, StepError, TrainEvent, Trainer, Workload};
 
 pub struct Softmax {
-    split: Split,
+    split: DatasetSplit,
     dim: usize,
     classes: usize,
     pub rate: f64,
@@ -31,7 +29,7 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    pub fn new(split: Split) -> Self {
+    pub fn new(split: DatasetSplit) -> Self {
         let (dim, classes) = (split.train.dim, split.train.classes);
         Self {
             split,
@@ -46,7 +44,7 @@ impl Softmax {
     }
 }
 
-impl Workbench for Softmax {
+impl Workload for Softmax {
     fn model(&self) -> ModelDescription {
         ModelDescription {
             name: format!(
@@ -76,11 +74,11 @@ impl Workbench for Softmax {
         }))
     }
 
-    fn trainee(
+    fn trainer(
         &self,
         optimizer: OptimizerName,
         seed: u64,
-    ) -> Result<Box<dyn Trainee + '_>, StepError> {
+    ) -> Result<Box<dyn Trainer + '_>, StepError> {
         let n = (self.dim + 1) * self.classes;
         Ok(Box::new(Regression {
             setup: self,
@@ -121,7 +119,7 @@ impl Regression<'_> {
         powers.into_iter().map(|p| p / sum).collect()
     }
 
-    fn step(&mut self, indices: &[u32]) -> (StepReport, Option<RefreshRecord>) {
+    fn step(&mut self, indices: &[u32]) -> (f64, Option<RefreshRecord>) {
         let batch = self.setup.split.train.gather(indices);
         let (dim, row) = (self.setup.dim, self.setup.dim + 1);
         let mut gradient = vec![0.0; self.weights.len()];
@@ -174,11 +172,11 @@ impl Regression<'_> {
         });
         let diverged = self.setup.diverges == Some(self.optimizer) && self.steps == 30;
         let loss = if diverged { f64::NAN } else { loss / size };
-        (StepReport { loss }, refresh)
+        (loss, refresh)
     }
 }
 
-impl Trainee for Regression<'_> {
+impl Trainer for Regression<'_> {
     fn timing(&self) -> Option<Timing> {
         self.setup.timing.filter(|_| self.optimizer.fosi)
     }
@@ -189,12 +187,12 @@ impl Trainee for Regression<'_> {
         told: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError> {
         for batch in batches {
-            let (report, refresh) = self.step(batch);
+            let (loss, refresh) = self.step(batch);
             if let Some(refresh) = refresh {
                 let _ = told(TrainEvent::Refreshing);
                 let _ = told(TrainEvent::Refreshed(Box::new(refresh)));
             }
-            if told(TrainEvent::Stepped(report)).is_break() {
+            if told(TrainEvent::Stepped { loss }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -221,15 +219,15 @@ impl Trainee for Regression<'_> {
         })
     }
 
-    fn state(&self) -> Result<TraineeState, StepError> {
+    fn state(&self) -> Result<TrainerState, StepError> {
         let bytes = |values: &[f64]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        Ok(TraineeState {
+        Ok(TrainerState {
             model: bytes(&self.weights),
             optimizer: bytes(&self.momentum),
         })
     }
 
-    fn restore(&mut self, state: &TraineeState, cost: Cost) -> Result<(), StepError> {
+    fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
         let values = |bytes: &[u8]| {
             let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
             bytes.chunks(8).map(number).collect()

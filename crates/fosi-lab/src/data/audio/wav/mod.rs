@@ -23,16 +23,13 @@ use symphonia_core::errors::Error;
 use symphonia_core::packet::PacketRef;
 use symphonia_core::units::{Duration, Timestamp};
 
+use super::error::{HIGHEST_RATE, LOWEST_RATE};
 use super::{AudioError, DataError};
 use crate::data::file::read_file;
 use container::{Container, Encoding, Format};
 
 pub use error::WavError;
 
-/// Lowest rate accepted, in samples a second.
-pub(super) const LOWEST_RATE: u32 = 1_000;
-/// Highest rate accepted, in samples a second.
-pub(super) const HIGHEST_RATE: u32 = 384_000;
 /// Bytes decoded at once: what they become stays in the cache.
 const PIECE: usize = 1 << 16;
 
@@ -49,8 +46,8 @@ pub struct Sound {
 /// the forms for more than 4 GB, are read too.
 ///
 /// Integers that have fewer bits than are stored fill the upper ones, as the format says. Where the length of the
-/// samples was never written (0, 0xFFFFFFFF, or what SoX and arecord put there), they go on to the end of the file, but for a frame
-/// that isn't whole. Chunks beside `fmt ` and `data` are passed over.
+/// samples was never written (0, 0xFFFFFFFF, or what SoX and arecord put there), they go on to the end of the file,
+/// but for a frame that isn't whole. Chunks beside `fmt ` and `data` are passed over.
 ///
 /// Memory use is bounded by what the file holds, whatever its header claims.
 ///

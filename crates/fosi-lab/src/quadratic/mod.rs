@@ -8,8 +8,9 @@
 //! | [`rates`] | 9 | one function over learning rates and momenta |
 //! | [`illustrate`] | 1 | two dimensions, step by step |
 //!
-//! All of them run the library's own optimizers and Lanczos. Gradient descent, Heavy-Ball and their FOSI forms depend on
-//! eigenvalues and start alone; Adam depends on the eigenvectors as well, so its values are medians over random ones.
+//! All of them run the library's own optimizers and Lanczos. Gradient descent, Heavy-Ball and their FOSI forms depend
+//! on eigenvalues and start alone; Adam depends on the eigenvectors as well, so its values are medians over random
+//! ones.
 
 mod claim;
 pub mod condition;

@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-use super::DataError;
-use super::error::list;
-use super::file::{first_file, read_file};
+use super::TextError;
+use crate::data::DataError;
+use crate::data::file::{first_file, read_file};
 use crate::files::BYTE_ORDER_MARK;
 
 /// Characters of a vocabulary: the ASCII codes 0 to 127.
@@ -15,58 +13,6 @@ pub const CHARACTERS: usize = 128;
 const REPLACEMENT: u8 = b'?';
 /// Of ten characters, how many train.
 const TRAIN_TENTHS: usize = 9;
-
-/// Text that cannot be used; the message names the file, what was found and what is allowed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum TextError {
-    /// No text where one is looked for.
-    #[error(
-        "no text at {}: give a text file, or a folder that holds input.txt",
-        list(looked_in)
-    )]
-    Missing {
-        /// Where it was looked for.
-        looked_in: Vec<PathBuf>,
-    },
-    /// A byte above 127.
-    #[error(
-        "{}: byte {offset} (line {line}) is 0x{byte:02x}, allowed are the ASCII codes 0 to 127; \
-         convert the text, or have other characters replaced with --skip-damaged",
-        path.display()
-    )]
-    NotAscii {
-        /// The file.
-        path: PathBuf,
-        /// The byte's position, from 0.
-        offset: usize,
-        /// Its line, from 1.
-        line: usize,
-        /// The byte.
-        byte: u8,
-    },
-    /// Not one sequence with the character after it.
-    #[error(
-        "{} is too short: its {part} part has {found} characters, one sequence of {length} needs {}",
-        path.display(), length.saturating_add(1)
-    )]
-    TooShort {
-        /// The file.
-        path: PathBuf,
-        /// `training` (the first nine tenths) or `validation` (the last tenth).
-        part: &'static str,
-        /// Its number of characters.
-        found: usize,
-        /// Characters of a sequence.
-        length: usize,
-    },
-    /// Sequences of no character.
-    #[error("a sequence has {given} characters; at least 1 is needed")]
-    Length {
-        /// The length asked for.
-        given: usize,
-    },
-}
 
 /// What to do with characters that aren't ASCII.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,7 +148,8 @@ pub fn find_text(place: &Path) -> Result<PathBuf, DataError> {
     })
 }
 
-/// The ASCII codes of a text file, without the byte-order mark that it may start with, and how many characters were replaced.
+/// The ASCII codes of a text file, without the byte-order mark that it may start with, and how many characters were
+/// replaced.
 ///
 /// # Errors
 /// [`DataError`] with the file's name when it is unreadable or, unless they are to be replaced, holds other bytes.

@@ -1,0 +1,59 @@
+//! `fosi compare`, `fosi table` and `fosi figure`: reports over several runs.
+
+use std::io::Write;
+
+use super::CommandError;
+use super::output::{make_folder, write_figure};
+use crate::cli::{CompareCommand, FigureCommand, TableCommand, TableFormat};
+use crate::curves::paper_figures;
+use crate::runs::read_runs;
+use crate::summary::{PaperTables, render, summarize};
+
+/// `fosi compare`: prints the table over several runs.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read, or when they were trained on different data.
+pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let runs = read_runs(&command.runs)?;
+    let different = runs
+        .iter()
+        .find(|run| !run.record.data.is_same_as(&runs[0].record.data));
+    if let Some(other) = different {
+        return Err(CommandError::DifferentData {
+            first: runs[0].record.name.clone(),
+            first_data: runs[0].record.data.identity(),
+            other: other.record.name.clone(),
+            other_data: other.record.data.identity(),
+        });
+    }
+    writeln!(out, "{}", render(&summarize(&runs)))?;
+    Ok(0)
+}
+
+/// `fosi table`: prints the paper's Tables 1 and 2.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read.
+pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let tables = PaperTables::of(&read_runs(&command.runs)?);
+    match command.format {
+        TableFormat::Markdown => write!(out, "{}", tables.markdown())?,
+        TableFormat::Csv => write!(out, "{}", tables.csv().map_err(std::io::Error::other)?)?,
+    }
+    Ok(0)
+}
+
+/// `fosi figure`: draws the paper's Figures 2 and 5.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read or holds no epoch, or a file can't be written.
+pub fn figure(command: &FigureCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let runs = read_runs(&command.runs)?;
+    let figures = paper_figures(&runs).ok_or(CommandError::NoEpoch)?;
+    make_folder(&command.out)?;
+    for (name, sheet) in &figures {
+        write_figure(&command.out, name, sheet)?;
+    }
+    writeln!(out, "figure2 and figure5 are in {}", command.out.display())?;
+    Ok(0)
+}

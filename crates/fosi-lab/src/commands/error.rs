@@ -1,0 +1,106 @@
+//! Why a command ends without doing its work.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::interrupt;
+use crate::plot::PlotError;
+use crate::runs::RunError;
+use crate::tasks::TaskError;
+use crate::train::StepError;
+
+/// Why a command ended without doing its work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A task's data or model.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A run's folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// What a dry run measures.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// A figure.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// An optimizer on a quadratic.
+    #[error(transparent)]
+    Optimizer(#[from] fosi::Error),
+    /// Runs that say nothing about each other.
+    #[error(
+        "`{first}` was trained on {first_data}, `{other}` on {other_data}: compare runs on the same data"
+    )]
+    DifferentData {
+        /// Name of a run.
+        first: String,
+        /// Its data set.
+        first_data: String,
+        /// Name of another run.
+        other: String,
+        /// Its data set.
+        other_data: String,
+    },
+    /// The data or the model isn't what the run began with.
+    #[error(
+        "the data or the model of {} has changed since it began: give it back its data, or begin another run",
+        run.display()
+    )]
+    ChangedData {
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// The user ended an experiment on quadratics.
+    #[error(
+        "interrupted in {name}: {done} of {ticks} pieces are kept in {}, and the same command goes on there",
+        part.display()
+    )]
+    Interrupted {
+        /// The experiment.
+        name: &'static str,
+        /// Pieces done.
+        done: usize,
+        /// Pieces in all.
+        ticks: u64,
+        /// Where they are kept.
+        part: PathBuf,
+    },
+    /// `--bases` for an experiment that depends on no basis.
+    #[error(
+        "--bases has no effect: it is for spectrum, grid, rates and all, whose Adam sees eigenvectors; leave it out"
+    )]
+    NoBases,
+    /// Nothing to draw.
+    #[error("no run has finished an epoch: there is nothing to draw")]
+    NoEpoch,
+    /// Standard output is closed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl CommandError {
+    /// 2 where what the user gave is at fault, 1 where the machine is.
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            Self::Task(TaskError::Interrupted { .. }) | Self::Interrupted { .. } => {
+                interrupt::EXIT_STATUS
+            }
+            Self::Task(TaskError::Other(_) | TaskError::Folder(RunError::Write { .. })) => 1,
+            Self::Config(_)
+            | Self::Task(_)
+            | Self::DifferentData { .. }
+            | Self::NoBases
+            | Self::NoEpoch
+            | Self::ChangedData { .. } => 2,
+            Self::Run(RunError::Write { .. } | RunError::Lock { .. }) => 1,
+            Self::Run(_) => 2,
+            Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What each command does, from the command line to the exit status.
+
+mod compare;
+mod data;
+mod error;
+mod output;
+mod quadratic;
+mod report;
+mod train;
+
+pub use compare::{compare, figure, table};
+pub use data::data;
+pub use error::CommandError;
+pub use quadratic::{MakeTick, quadratic};
+pub use train::{MakeWorkload, train};

@@ -1,0 +1,140 @@
+//! `fosi quadratic`.
+
+use std::io::Write;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use super::CommandError;
+use super::output::{make_folder, write_figure};
+use crate::cli::{Experiment, QuadraticCommand};
+use crate::interrupt::Interrupt;
+use crate::quadratic::{Pieces, Report, Tick, condition, grid, illustrate, rates, spectrum};
+use crate::runs::replace_file;
+
+/// Answers an experiment's name and its number of ticks with what to call at each.
+pub type MakeTick<'a> = dyn Fn(&'static str, u64) -> Box<Tick<'static>> + 'a;
+
+/// `fosi quadratic`: runs the experiment, writes its data and figures, prints its table.
+///
+/// # Errors
+/// [`CommandError`] when a file can't be written.
+pub fn quadratic(
+    command: &QuadraticCommand,
+    progress: &MakeTick,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<i32, CommandError> {
+    interrupt.heed();
+    let folder = &command.out;
+    let bases = match (command.bases, command.experiment.has_bases()) {
+        (Some(_), false) => return Err(CommandError::NoBases),
+        (given, _) => given.unwrap_or(QuadraticCommand::BASES),
+    };
+    make_folder(folder)?;
+    for (index, study) in studies(command.experiment).iter().enumerate() {
+        let report = run_on_thread(study, bases, folder, progress, interrupt)?;
+        for (name, text) in &report.tables {
+            replace_file(&folder.join(name), text.as_bytes())?;
+        }
+        for (name, figure) in &report.figures {
+            write_figure(folder, name, figure)?;
+        }
+        let gap = if index > 0 { "\n" } else { "" };
+        writeln!(out, "{gap}{}", report.text)?;
+    }
+    writeln!(out, "\nData and figures are in {}", folder.display())?;
+    Ok(0)
+}
+
+/// An experiment.
+struct Study {
+    name: &'static str,
+    /// Its number of pieces.
+    ticks: fn() -> u64,
+    /// Runs it, with so many random bases where it depends on them.
+    run: fn(u64, &Pieces) -> Result<Report, fosi::Error>,
+}
+
+const ILLUSTRATE: Study = Study {
+    name: "illustrate",
+    ticks: illustrate::ticks,
+    run: |_, pieces| Ok(illustrate::run(pieces)?.report()),
+};
+const SPECTRUM: Study = Study {
+    name: "spectrum",
+    ticks: spectrum::ticks,
+    run: |bases, pieces| Ok(spectrum::run(bases, pieces)?.report()),
+};
+const CONDITION: Study = Study {
+    name: "condition",
+    ticks: condition::ticks,
+    run: |_, pieces| Ok(condition::run(pieces)?.report()),
+};
+const GRID: Study = Study {
+    name: "grid",
+    ticks: grid::ticks,
+    run: |bases, pieces| Ok(grid::run(bases, pieces)?.report()),
+};
+const RATES: Study = Study {
+    name: "rates",
+    ticks: rates::ticks,
+    run: |bases, pieces| Ok(rates::run(bases, pieces)?.report()),
+};
+
+fn studies(experiment: Experiment) -> &'static [Study] {
+    match experiment {
+        Experiment::Illustrate => &[ILLUSTRATE],
+        Experiment::Spectrum => &[SPECTRUM],
+        Experiment::Condition => &[CONDITION],
+        Experiment::Grid => &[GRID],
+        Experiment::Rates => &[RATES],
+        Experiment::All => &[ILLUSTRATE, SPECTRUM, CONDITION, GRID, RATES],
+    }
+}
+
+/// Between two writes of pieces, and how often the interrupt is looked at.
+const PIECES_PAUSE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Runs an experiment on a thread of its own, so that an interrupt has effect at once: what is done of it then lies in
+/// the folder, for the next start, and the thread is left behind, for the program to end with.
+fn run_on_thread(
+    study: &Study,
+    bases: u64,
+    folder: &Path,
+    progress: &MakeTick,
+    interrupt: &Interrupt,
+) -> Result<Report, CommandError> {
+    let (name, ticks, run) = (study.name, (study.ticks)(), study.run);
+    let part = folder.join(format!("{name}.part.json"));
+    let tick = progress(name, ticks);
+    let pieces = Arc::new(Pieces::from_file(&part, bases, tick));
+    let own = Arc::clone(&pieces);
+    let thread = Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(bases, &own))?;
+    let mut written = Instant::now();
+    while !thread.is_finished() {
+        let interrupted = interrupt.requested();
+        if interrupted || written.elapsed() >= PIECES_PAUSE {
+            let done = pieces.save(&part, bases)?;
+            written = Instant::now();
+            if interrupted {
+                return Err(CommandError::Interrupted {
+                    name,
+                    done,
+                    ticks,
+                    part,
+                });
+            }
+        }
+        std::thread::sleep(PATIENCE);
+    }
+    let report = thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+    // One too many does no harm.
+    let _ = std::fs::remove_file(&part);
+    Ok(report)
+}

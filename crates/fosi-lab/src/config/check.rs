@@ -1,0 +1,246 @@
+//! Which settings are allowed.
+
+use std::path::{Component, Path};
+
+use fosi::spectrum::SpectrumParams;
+use strum::IntoEnumIterator;
+
+use super::{ConfigError, DeviceName, PerBase, RefreshSchedule, TrainConfig};
+use crate::data::DataName;
+use crate::optimizers::BaseName;
+
+impl TrainConfig {
+    /// Checks what can be checked once the data is there.
+    ///
+    /// # Errors
+    /// [`ConfigError::BatchTooLarge`].
+    pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
+        if self.batch > examples {
+            return Err(ConfigError::BatchTooLarge {
+                batch: self.batch,
+                examples,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks all that needs no data.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let built = match self.device {
+            DeviceName::Cpu => true,
+            DeviceName::Cuda => cfg!(feature = "cuda"),
+            DeviceName::Wgpu => cfg!(feature = "wgpu"),
+        };
+        if !built {
+            return Err(ConfigError::NotBuilt {
+                device: self.device,
+            });
+        }
+        let allowed = self.task.data_sets();
+        if !allowed.contains(&self.data) {
+            let (task, data) = (self.task, self.data);
+            return Err(ConfigError::OtherData {
+                task,
+                data,
+                allowed,
+            });
+        }
+        if let (DataName::Digits, Some(folder)) = (self.data, &self.data_dir) {
+            let folder = folder.clone();
+            return Err(ConfigError::EmbeddedData { folder });
+        }
+        self.check_pairs()?;
+        self.check_counts()?;
+        self.check_rates()?;
+        no_repeats("optimizers", &self.all_optimizers())?;
+        no_repeats("seed", &self.seeds)?;
+        match &self.name {
+            Some(name) if !is_folder_name(name) => Err(ConfigError::Name { name: name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The algorithm's own limits, under the options' names.
+    fn check_pairs(&self) -> Result<(), ConfigError> {
+        let (k, l) = (self.k, self.l);
+        let pairs = k.saturating_add(l);
+        if pairs == 0 {
+            return Err(ConfigError::NoPairs);
+        }
+        let limit = |lanczos_steps| {
+            let params = SpectrumParams {
+                largest: k,
+                smallest: l,
+                lanczos_steps,
+                ..SpectrumParams::default()
+            };
+            match params.validate() {
+                Err(fosi::Error::InvalidSetting { allowed, .. }) => Some(allowed),
+                _ => None,
+            }
+        };
+        if let Some(allowed) = limit(None) {
+            return Err(ConfigError::TooManyPairs { k, l, allowed });
+        }
+        match self.m {
+            Some(m) if m < pairs => Err(ConfigError::TooFewLanczosSteps { m, k, l }),
+            Some(m) => match limit(Some(m)) {
+                Some(allowed) => Err(ConfigError::TooManyLanczosSteps { m, allowed }),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("batch", Some(self.batch)),
+            ("epochs", Some(self.epochs)),
+            ("threads", self.threads),
+            ("checkpoint-every", self.checkpoint_every),
+            ("sequence", Some(self.sequence)),
+            ("examples", self.examples),
+            ("eval-examples", self.eval_examples),
+            (
+                "interval",
+                match self.schedule {
+                    RefreshSchedule::Interval(steps) => Some(steps),
+                    RefreshSchedule::Overhead(_) => None,
+                },
+            ),
+        ];
+        if let Some(&(option, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
+            return Err(ConfigError::Zero { option });
+        }
+        match self.threads.filter(|&threads| threads > MOST_THREADS) {
+            Some(value) => Err(ConfigError::TooMany {
+                option: "threads",
+                value,
+                most: MOST_THREADS,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_rates(&self) -> Result<(), ConfigError> {
+        rate("alpha", self.alpha, AT_LEAST_ZERO, self.alpha >= 0.0)?;
+        let floor = self.curvature_floor;
+        // Its reciprocal must be a number.
+        let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);
+        rate(
+            "curvature-floor",
+            floor,
+            "0, or from 1e-300 to at most 1",
+            allowed,
+        )?;
+        let width = self.width;
+        let allowed = width > 0.0 && width <= 4.0;
+        rate("width", width, "a number above 0, at most 4", allowed)?;
+        if let Some(limit) = self.clip_gradient {
+            rate("clip-gradient", limit, ABOVE_ZERO, limit > 0.0)?;
+        }
+        per_base("lr", &self.lr, ABOVE_ZERO, |lr| lr > 0.0)?;
+        per_base("scale-limit", &self.scale_limit, AT_LEAST_ONE, |limit| {
+            limit >= 1.0
+        })?;
+        let beta = self.momentum;
+        let allowed = (0.0..1.0).contains(&beta);
+        rate(
+            "momentum",
+            beta,
+            "a number of at least 0 and below 1",
+            allowed,
+        )?;
+        let decay = self.weight_decay;
+        rate("weight-decay", decay, AT_LEAST_ZERO, decay >= 0.0)?;
+        match self.schedule {
+            RefreshSchedule::Overhead(rho) => rate(
+                "overhead",
+                rho,
+                "a finite number above 1, such as 1.1",
+                rho > 1.0,
+            ),
+            RefreshSchedule::Interval(_) => Ok(()),
+        }
+    }
+}
+
+/// Far beyond any machine; starting a million of them takes minutes and all memory.
+const MOST_THREADS: usize = 1024;
+
+const AT_LEAST_ZERO: &str = "a finite number of at least 0";
+const ABOVE_ZERO: &str = "a finite number above 0";
+const AT_LEAST_ONE: &str = "a finite number of at least 1";
+
+/// Refuses a number that isn't finite or isn't `within` its range.
+fn rate(
+    option: &'static str,
+    value: f64,
+    allowed: &'static str,
+    within: bool,
+) -> Result<(), ConfigError> {
+    match within && value.is_finite() {
+        true => Ok(()),
+        false => Err(ConfigError::Rate {
+            option,
+            base: None,
+            value,
+            allowed,
+        }),
+    }
+}
+
+/// The same for a number of each base optimizer; the one at fault is named where the others have another number.
+fn per_base(
+    option: &'static str,
+    values: &PerBase,
+    allowed: &'static str,
+    within: fn(f64) -> bool,
+) -> Result<(), ConfigError> {
+    let fault = |base: &BaseName| {
+        let value = values.get(*base);
+        !(within(value) && value.is_finite())
+    };
+    let Some(base) = BaseName::iter().find(fault) else {
+        return Ok(());
+    };
+    let value = values.get(base);
+    let other = |other: BaseName| values.get(other).to_bits() != value.to_bits();
+    Err(ConfigError::Rate {
+        option,
+        base: BaseName::iter().any(other).then_some(base),
+        value,
+        allowed,
+    })
+}
+
+fn no_repeats<T: PartialEq + ToString>(
+    option: &'static str,
+    values: &[T],
+) -> Result<(), ConfigError> {
+    if values.is_empty() {
+        return Err(ConfigError::EmptyList { option });
+    }
+    let repeated = values
+        .iter()
+        .enumerate()
+        .find(|(i, value)| values[..*i].contains(value));
+    match repeated {
+        Some((_, value)) => Err(ConfigError::Repeated {
+            option,
+            value: value.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Bytes of a name that every common file system takes.
+const LONGEST_NAME: usize = 255;
+
+/// One plain component, so that a run can't land outside its folder.
+fn is_folder_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let plain = matches!(components.next(), Some(Component::Normal(_)));
+    let allowed = |letter: char| !matches!(letter, '/' | '\\') && !letter.is_control();
+    plain && components.next().is_none() && name.len() <= LONGEST_NAME && name.chars().all(allowed)
+}

@@ -1,0 +1,149 @@
+//! Settings in layers: defaults below a file below the command line. Each value remembers its layer, so that an error
+//! can name the file that it comes from.
+
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+
+use super::{Algorithm, ConfigError, TaskName, TrainConfig, TrainOptions};
+
+/// A run's settings, merged and checked, and the layer that each comes from.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The settings.
+    pub config: TrainConfig,
+    layers: Figment,
+}
+
+impl Resolved {
+    /// The defaults for `task`, overridden by each of `layers` in turn.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option, the value given, what is allowed, and the file where it comes from one.
+    pub fn new(task: TaskName, layers: &[TrainOptions]) -> Result<Self, ConfigError> {
+        for layer in layers {
+            layer.check().map_err(|error| in_file_of(layer, error))?;
+        }
+        let mut figment = Figment::from(Serialized::defaults(defaults(task, layers)));
+        for layer in layers {
+            figment = figment.merge(layer);
+        }
+        let config: TrainConfig = figment.extract().map_err(unmerged)?;
+        let resolved = Self {
+            config,
+            layers: figment,
+        };
+        let config = &resolved.config;
+        for layer in layers {
+            let checked = layer.check_task(task);
+            checked.map_err(|error| in_file_of(layer, error))?;
+        }
+        config.check().map_err(|error| resolved.with_file(error))?;
+        // The uppermost layer first: what it overrides is not the lower one's fault.
+        for layer in layers.iter().rev() {
+            let checked = layer.check_optimizers(&config.optimizers);
+            checked.map_err(|error| in_file_of(layer, error))?;
+        }
+        Ok(resolved)
+    }
+
+    /// Checks what can be checked once the data is there.
+    ///
+    /// # Errors
+    /// [`ConfigError::BatchTooLarge`].
+    pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
+        let checked = self.config.check_against(examples);
+        checked.map_err(|error| self.with_file(error))
+    }
+
+    /// The error with the file's name, where all settings at fault that aren't defaults stand in a file.
+    fn with_file(&self, error: ConfigError) -> ConfigError {
+        let mut file = None;
+        for option in error.options() {
+            let Some(metadata) = self.layers.find_metadata(&option) else {
+                continue;
+            };
+            match metadata.source.as_ref().and_then(Source::file_path) {
+                Some(path) => file = Some(path.to_owned()),
+                None if metadata.name == COMMAND_LINE => return error,
+                None => {}
+            }
+        }
+        match file {
+            Some(path) => error.in_file(&path),
+            None => error,
+        }
+    }
+}
+
+/// The name of the layer of flags.
+const COMMAND_LINE: &str = "command line";
+
+impl TrainConfig {
+    /// The settings of [`Resolved::new`].
+    ///
+    /// # Errors
+    /// As [`Resolved::new`].
+    pub fn resolve(task: TaskName, layers: &[TrainOptions]) -> Result<Self, ConfigError> {
+        Resolved::new(task, layers).map(|resolved| resolved.config)
+    }
+}
+
+/// The lowest layer, which depends on what the others choose.
+fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
+    fn uppermost<T>(layers: &[TrainOptions], of: impl Fn(&TrainOptions) -> Option<T>) -> Option<T> {
+        layers.iter().rev().find_map(of)
+    }
+    let data = uppermost(layers, |layer| layer.data);
+    let preset = uppermost(layers, |layer| layer.preset).unwrap_or_default();
+    let mut config = TrainConfig::defaults(task, data, preset);
+    if uppermost(layers, |layer| layer.algorithm) == Some(Algorithm::Paper) {
+        config.curvature_floor = 0.0;
+    }
+    config
+}
+
+fn in_file_of(layer: &TrainOptions, error: ConfigError) -> ConfigError {
+    match &layer.file {
+        Some(path) => error.in_file(path),
+        None => error,
+    }
+}
+
+fn unmerged(error: figment::Error) -> ConfigError {
+    ConfigError::Merge {
+        reason: error.to_string(),
+    }
+}
+
+impl Provider for TrainOptions {
+    fn metadata(&self) -> Metadata {
+        match &self.file {
+            Some(path) => Metadata::from("configuration file", path.as_path()),
+            None => Metadata::named(COMMAND_LINE),
+        }
+    }
+
+    /// What the layer gives, under the names of [`TrainConfig`]'s fields.
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut given = match Value::serialize(self)? {
+            Value::Dict(_, dict) => dict,
+            _ => Dict::new(),
+        };
+        given.retain(|_, value| !matches!(value, Value::Empty(..)));
+        if let Some(limit) = given.remove("clip") {
+            given.entry("scale-limit".to_owned()).or_insert(limit);
+        }
+        // A layer that sets one of the two replaces either of the layer below.
+        for by in ["interval", "overhead"] {
+            if let Some(value) = given.remove(by) {
+                let schedule = Dict::from([
+                    ("by".to_owned(), Value::from(by)),
+                    ("value".to_owned(), value),
+                ]);
+                given.insert("schedule".to_owned(), schedule.into());
+            }
+        }
+        Ok(Profile::Default.collect(given))
+    }
+}

@@ -1,0 +1,156 @@
+//! Options that only some tasks or optimizers have, and options that contradict each other.
+
+
+use super::{BaseValues, ConfigError, TaskName, TrainOptions};
+use crate::optimizers::{BaseName, OptimizerName};
+
+/// The optimizers for which an option means something.
+#[derive(Clone, Copy)]
+enum For {
+    /// FOSI around any base.
+    Fosi,
+    /// FOSI around one base.
+    FosiOf(BaseName),
+    /// Any optimizer without FOSI.
+    Plain,
+    /// These bases, plain or inside FOSI.
+    Bases(&'static [BaseName]),
+    /// One base, plain or inside FOSI.
+    Base(BaseName),
+}
+
+impl For {
+    fn includes(self, optimizer: &OptimizerName) -> bool {
+        match self {
+            Self::Fosi => optimizer.fosi,
+            Self::FosiOf(base) => optimizer.fosi && optimizer.base == base,
+            Self::Plain => !optimizer.fosi,
+            Self::Bases(bases) => bases.contains(&optimizer.base),
+            Self::Base(base) => optimizer.base == base,
+        }
+    }
+
+    fn describe(self) -> String {
+        match self {
+            Self::Fosi => "optimizers with FOSI (`fosi-…`)".to_owned(),
+            Self::FosiOf(base) => format!("`fosi-{base}`"),
+            Self::Plain => "optimizers without FOSI".to_owned(),
+            Self::Bases(bases) => {
+                let names: Vec<String> = bases.iter().map(|base| format!("`{base}`")).collect();
+                format!("{}, plain or with FOSI", names.join(" and "))
+            }
+            Self::Base(base) => format!("`{base}`, plain or with FOSI"),
+        }
+    }
+}
+
+impl TrainOptions {
+    /// An error where a layer can't be merged with any other.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if let (Some(interval), Some(overhead)) = (self.interval, self.overhead) {
+            return Err(ConfigError::TwoSchedules { interval, overhead });
+        }
+        // A run's record is JSON, which holds no other text than Unicode.
+        let paths = [
+            ("data-dir", &self.data_dir),
+            ("cache", &self.cache),
+            ("out", &self.out),
+        ];
+        for (option, path) in paths {
+            match path.as_ref().map(|path| (path, path.to_str())) {
+                Some((path, None)) => {
+                    let path = path.clone();
+                    return Err(ConfigError::NotUtf8 { option, path });
+                }
+                Some((_, Some(text))) if text.contains('\0') => {
+                    return Err(ConfigError::NulInPath { option });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An error where an option is given that the task doesn't have.
+    pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
+        use TaskName::{Ac, Ae, Lm, Tl};
+        let options: [(_, _, &[TaskName]); 6] = [
+            ("skip-damaged", self.skip_damaged, &[Ae, Lm, Tl, Ac]),
+            ("width", self.width.is_some(), &[Ae, Lm, Ac]),
+            ("sequence", self.sequence.is_some(), &[Lm]),
+            ("weights", self.weights.is_some(), &[Tl]),
+            ("cache", self.cache.is_some(), &[Tl]),
+            ("hvp-mode", self.hvp_mode.is_some(), &[Ac]),
+        ];
+        let other = options
+            .into_iter()
+            .find(|(_, given, allowed)| *given && !allowed.contains(&task));
+        match other {
+            Some((option, _, allowed)) => Err(ConfigError::OtherTask {
+                option,
+                task,
+                allowed,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// An error where an option is given that none of the run's optimizers has.
+    pub(super) fn check_optimizers(&self, running: &[OptimizerName]) -> Result<(), ConfigError> {
+        let runs = |which: For| running.iter().any(|o| which.includes(o));
+        let mut bound = self.bound_options().into_iter();
+        match bound.find(|(_, which)| !runs(*which)) {
+            Some((given, which)) => Err(ConfigError::NoEffect {
+                given,
+                optimizers: which.describe(),
+                running: running.iter().map(ToString::to_string).collect(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The options given that only some optimizers have, as they would stand on the command line without their values,
+    /// and those optimizers.
+    fn bound_options(&self) -> Vec<(String, For)> {
+        const MOMENTUM: For = For::Bases(&[BaseName::HeavyBall, BaseName::Nesterov]);
+        const DECAY: For = For::Bases(&[BaseName::AdamW]);
+        let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
+        let options = [
+            ("algorithm", self.algorithm.is_some(), For::Fosi),
+            ("k", self.k.is_some(), For::Fosi),
+            ("l", self.l.is_some(), For::Fosi),
+            ("m", self.m.is_some(), For::Fosi),
+            ("alpha", self.alpha.is_some(), For::Fosi),
+            ("curvature-floor", self.curvature_floor.is_some(), For::Fosi),
+            ("interval", self.interval.is_some(), For::Fosi),
+            ("overhead", self.overhead.is_some(), For::Fosi),
+            ("warmup", self.warmup.is_some(), For::Fosi),
+            ("hvp", self.hvp.is_some(), For::Fosi),
+            ("hvp-mode", self.hvp_mode.is_some(), For::Fosi),
+            ("scale-limit", scale_limit.is_some(), For::Fosi),
+            ("lr-grid", self.lr_grid.is_some(), For::Plain),
+            ("momentum", self.momentum.is_some(), MOMENTUM),
+            ("weight-decay", self.weight_decay.is_some(), DECAY),
+        ];
+        let given = options.into_iter().filter(|(_, given, _)| *given);
+        let mut bound: Vec<(String, For)> = given
+            .map(|(option, _, which)| (format!("--{option}"), which))
+            .collect();
+        bound.extend(per_base("scale-limit", scale_limit, For::FosiOf));
+        bound.extend(per_base("lr", self.lr.as_ref(), For::Base));
+        bound
+    }
+}
+
+/// Each base that has a value of its own.
+fn per_base(
+    option: &'static str,
+    values: Option<&BaseValues>,
+    which: fn(BaseName) -> For,
+) -> Vec<(String, For)> {
+    let Some(BaseValues::Some(named)) = values else {
+        return Vec::new();
+    };
+    let bound = |(base, _): &(BaseName, f64)| (format!("--{option} {base}=…"), which(*base));
+    named.iter().map(bound).collect()
+}

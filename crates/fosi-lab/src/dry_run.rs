@@ -1,0 +1,223 @@
+//! The report of `--dry-run`: every setting, and what FOSI takes of memory and time.
+
+use strum::IntoEnumIterator;
+
+use crate::config::{HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig};
+use crate::data::Batches;
+use crate::optimizers::{BaseName, OptimizerName};
+use crate::runs::{DataDescription, ModelDescription};
+use crate::train::GradientCost;
+
+/// The model, its number of parameters and every setting with its value, a line each; and what FOSI takes of memory
+/// and time, where it is among the optimizers.
+#[must_use]
+pub fn describe(
+    config: &TrainConfig,
+    model: &ModelDescription,
+    data: &DataDescription,
+    gradient: Option<GradientCost>,
+) -> String {
+    let steps_per_epoch = Batches::new(data.train, config.batch, 0).per_epoch();
+    let mut lines = vec![
+        ("model", model.name.clone()),
+        ("parameters", model.parameters.to_string()),
+        (
+            "data",
+            format!(
+                "{}: {} training, {} validation examples",
+                data.name, data.train, data.validation
+            ),
+        ),
+    ];
+    lines.extend(task_lines(config));
+    lines.extend(training_lines(config, steps_per_epoch));
+    lines.extend(fosi_lines(config, model.parameters, steps_per_epoch));
+    lines.extend(other_lines(config));
+    if let Some(gradient) = gradient {
+        lines.extend(cost_lines(config, model.parameters, gradient));
+    }
+    let line = |(name, value): (&str, String)| format!("{name:16} {value}\n");
+    lines.into_iter().map(line).collect()
+}
+
+fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static str, String)> {
+    vec![
+        ("optimizers", join(&config.optimizers)),
+        ("seed", join(&config.seeds)),
+        (
+            "epochs",
+            format!("{} of {steps_per_epoch} steps", config.epochs),
+        ),
+        ("batch", config.batch.to_string()),
+        ("lr", per_base(config, &config.lr)),
+        (
+            "lr-grid",
+            match config.lr_grid.as_slice() {
+                [] => "none".to_owned(),
+                factors => join(factors),
+            },
+        ),
+        (
+            "clip-gradient",
+            or_none(config.clip_gradient.map(|limit| limit.to_string())),
+        ),
+        ("momentum", format!("{} (hb, nesterov)", config.momentum)),
+        ("weight-decay", format!("{} (adamw)", config.weight_decay)),
+    ]
+}
+
+fn fosi_lines(
+    config: &TrainConfig,
+    parameters: usize,
+    steps_per_epoch: usize,
+) -> Vec<(&'static str, String)> {
+    let schedule = match config.schedule {
+        RefreshSchedule::Interval(steps) => ("interval", format!("{steps} steps")),
+        RefreshSchedule::Overhead(factor) => (
+            "overhead",
+            format!("{factor}; the interval follows from measured times"),
+        ),
+    };
+    vec![
+        ("algorithm", config.algorithm.to_string()),
+        ("k", config.k.to_string()),
+        ("l", config.l.to_string()),
+        ("m", config.lanczos_steps(parameters).to_string()),
+        ("alpha", config.alpha.to_string()),
+        ("curvature-floor", config.curvature_floor.to_string()),
+        schedule,
+        (
+            "warmup",
+            format!("{} steps", config.warmup_steps(steps_per_epoch)),
+        ),
+        ("scale-limit", per_base(config, &config.scale_limit)),
+        ("hvp", config.hvp.to_string()),
+        ("hvp-mode", config.hvp_mode.to_string()),
+    ]
+}
+
+/// Vectors of n numbers in f32 (§3.7 of the paper), and the time of a refresh's gradients, beside which the rest of it
+/// is short.
+fn cost_lines(
+    config: &TrainConfig,
+    n: usize,
+    gradient: GradientCost,
+) -> Vec<(&'static str, String)> {
+    let m = config.products(n);
+    let kept = (config.k + config.l).min(n);
+    let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
+    // One at the parameters, and one per product for forward differences, two for central ones.
+    let gradients = match gradient.precision {
+        HvpPrecision::F64 => m + 1,
+        HvpPrecision::F32 => 2 * m + 1,
+    };
+    let seconds = gradients as f64 * gradient.seconds;
+    vec![
+        (
+            "memory",
+            format!(
+                "(k+l)n: {} kept for {kept} eigenvectors; mn: {} for {m} Lanczos vectors while estimating",
+                bytes(kept),
+                bytes(m)
+            ),
+        ),
+        (
+            "refresh",
+            format!(
+                "about {seconds:.2} s: {gradients} gradients in {} of {:.3} s, timed on {} of {} examples",
+                gradient.precision, gradient.seconds, gradient.examples, config.batch
+            ),
+        ),
+    ]
+}
+
+fn other_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
+    let threads = config.threads.map(|n| n.to_string());
+    let data_dir = config
+        .data_dir
+        .as_ref()
+        .map(|dir| dir.display().to_string());
+    vec![
+        ("device", config.device.to_string()),
+        ("preset", config.preset.to_string()),
+        ("examples", or_all(config.examples)),
+        ("eval-examples", or_all(config.eval_examples)),
+        ("skip-damaged", config.skip_damaged.to_string()),
+        (
+            "checkpoint-every",
+            or_none(config.checkpoint_every.map(|n| format!("{n} steps"))),
+        ),
+        (
+            "threads",
+            threads.unwrap_or_else(|| "one a core".to_owned()),
+        ),
+        ("data-dir", or_none(data_dir)),
+        ("out", config.out.display().to_string()),
+        (
+            "name",
+            config
+                .name
+                .clone()
+                .unwrap_or_else(|| "task, data set and time".to_owned()),
+        ),
+    ]
+}
+
+/// The settings that only this task has.
+fn task_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
+    let width = ("width", config.width.to_string());
+    match config.task {
+        TaskName::Lr => Vec::new(),
+        TaskName::Ae | TaskName::Ac => vec![width],
+        TaskName::Lm => vec![width, ("sequence", config.sequence.to_string())],
+        TaskName::Tl => vec![
+            (
+                "weights",
+                or_none(config.weights.as_ref().map(ToString::to_string)),
+            ),
+            ("cache", config.cache.display().to_string()),
+        ],
+    }
+}
+
+/// The values of the base optimizers that run.
+fn per_base(config: &TrainConfig, values: &PerBase) -> String {
+    let runs = |base: &BaseName| {
+        config
+            .optimizers
+            .iter()
+            .any(|o: &OptimizerName| o.base == *base)
+    };
+    let shown = BaseName::iter().filter(runs);
+    join(
+        &shown
+            .map(|base| format!("{base}={}", values.get(base)))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Bytes in the unit that leaves one to three digits before the point.
+fn size(bytes: f64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let power = (0..units.len() - 1).find(|&power| bytes < 1000_f64.powi(power as i32 + 1));
+    let power = power.unwrap_or(units.len() - 1);
+    let decimals = usize::from(power > 0);
+    format!(
+        "{:.decimals$} {}",
+        bytes / 1000_f64.powi(power as i32),
+        units[power]
+    )
+}
+
+fn or_none(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "none".to_owned())
+}
+
+fn or_all(count: Option<usize>) -> String {
+    count.map_or_else(|| "all".to_owned(), |count| count.to_string())
+}
+
+fn join<T: ToString>(values: &[T]) -> String {
+    let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    texts.join(",")
+}

@@ -1,0 +1,128 @@
+//! How each optimizer of one or more runs did.
+
+use super::best_base::{BestBase, best_base};
+use super::series::{Reach, Series, base_of, reach_of, series};
+use super::{Measure, Refusals, Spread};
+use crate::optimizers::OptimizerName;
+use crate::runs::{MetricsRow, Run};
+
+/// How one optimizer did, over its seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The run's name.
+    pub run: String,
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Whether it was stopped before the end with any seed.
+    pub stopped: bool,
+    /// Its refreshes that were refused; none where none was.
+    pub refusals: Option<Refusals>,
+    /// Per measure of [`Measure::ALL`].
+    pub standings: [Standing; 3],
+    /// What it cost to the end.
+    pub totals: Totals,
+}
+
+impl Entry {
+    /// Whether the measure at `index` of [`Measure::ALL`] has a value.
+    pub(super) fn has(&self, index: usize) -> bool {
+        !self.standings[index].best.median.is_nan()
+    }
+}
+
+/// How one optimizer did by one measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The best value.
+    pub best: Spread,
+    /// Epoch of the best value, the first one if there are several.
+    pub epoch: Spread,
+    /// When it reached the base's best; `None` where the base didn't run with the same seed.
+    pub reach: Option<Reach>,
+    /// The same for its base at the best of several learning rates; `None` where it ran with one.
+    pub best_base: Option<BestBase>,
+}
+
+/// What an optimizer cost to its last epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Totals {
+    /// Steps.
+    pub steps: Spread,
+    /// Training seconds, refreshes included.
+    pub seconds: Spread,
+    /// Seconds an epoch.
+    pub epoch_seconds: Spread,
+    /// Seconds in refreshes.
+    pub refresh_seconds: Spread,
+    /// Gradients.
+    pub gradients: Spread,
+    /// Hessian-vector products.
+    pub products: Spread,
+}
+
+/// One entry for each run and optimizer, in the order in which they ran.
+///
+/// An optimizer's base is looked for in its own run and then, for comparisons over several runs, in the others; always
+/// with the same seed.
+#[must_use]
+pub fn summarize(runs: &[Run]) -> Vec<Entry> {
+    let all = series(runs);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut seen: Vec<(usize, OptimizerName)> = Vec::new();
+    for first in &all {
+        let key = (first.run, first.optimizer);
+        if seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        let group: Vec<&Series> = all.iter().filter(|s| (s.run, s.optimizer) == key).collect();
+        entries.push(entry(&group, &all, &runs[first.run]));
+    }
+    entries
+}
+
+fn entry(group: &[&Series], all: &[Series], run: &Run) -> Entry {
+    let failures = &run.record.failures;
+    Entry {
+        run: group[0].name.to_owned(),
+        optimizer: group[0].optimizer,
+        seeds: group.len(),
+        stopped: failures
+            .iter()
+            .any(|failure| failure.optimizer == group[0].optimizer),
+        refusals: Refusals::of(group[0].optimizer, &run.record),
+        standings: Measure::ALL.map(|measure| standing(measure, group, all)),
+        totals: totals(group),
+    }
+}
+
+fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
+    let bests: Vec<(&MetricsRow, f64)> =
+        group.iter().filter_map(|s| measure.best(&s.rows)).collect();
+    let reached = group.iter().filter_map(|series| {
+        let base = base_of(series, all)?;
+        Some((*series, measure.best(&base.rows)?))
+    });
+    Standing {
+        best: Spread::of(bests.iter().map(|(_, value)| *value)),
+        epoch: Spread::of(bests.iter().map(|(row, _)| row.epoch as f64)),
+        reach: reach_of(measure, reached),
+        best_base: best_base(measure, group, all),
+    }
+}
+
+fn totals(group: &[&Series]) -> Totals {
+    let last = |value: fn(&MetricsRow) -> f64| {
+        Spread::of(group.iter().filter_map(|s| s.rows.last()).map(value))
+    };
+    Totals {
+        steps: last(|row| row.step as f64),
+        seconds: last(|row| row.train_seconds),
+        epoch_seconds: last(|row| row.train_seconds / row.epoch as f64),
+        refresh_seconds: last(|row| row.refresh_seconds),
+        gradients: last(|row| row.gradients as f64),
+        products: last(|row| row.products as f64),
+    }
+}

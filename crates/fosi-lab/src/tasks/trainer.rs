@@ -1,0 +1,282 @@
+//! A task's model in training, with FOSI around a base, through Burn.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use burn_store::{ModuleSnapshot, SafetensorsStore};
+use fosi::timing::Timing;
+use fosi::{Interventions, Space};
+use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt};
+
+use super::Task;
+use crate::data::{Part, Prefetch};
+use crate::interrupt::Interrupt;
+use crate::optimizers::OptimizerName;
+use crate::runs::{RefreshOutcome, RefreshRecord, TrainerState};
+use crate::train::{Cost, Evaluation, Sample, StepError, TrainEvent, Trainer};
+
+/// Batches kept ready by the thread that makes them.
+const BATCHES_AHEAD: usize = 2;
+
+/// FOSI around a base that the command line names.
+pub(super) type Optimizer<S> = FosiOptimizer<Box<dyn fosi::base::Base<S>>, S>;
+
+/// A task's model in training.
+pub(super) struct BurnTrainer<T: Task, S: Space> {
+    pub(super) task: Arc<T>,
+    pub(super) name: OptimizerName,
+    pub(super) seed: u64,
+    pub(super) learning_rate: f64,
+    /// Examples of each part that are evaluated, at most.
+    pub(super) evaluated: usize,
+    pub(super) model: T::Model,
+    pub(super) optimizer: Optimizer<S>,
+    pub(super) device: Device,
+    pub(super) cost: Cost,
+    pub(super) interrupt: Interrupt,
+    /// Whether the run writes checkpoints, which an interrupted refresh must leave no trace in.
+    pub(super) checkpoints: bool,
+}
+
+impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
+    fn step(&mut self, batch: &T::Batch) -> Result<f64, StepError> {
+        let task = Arc::clone(&self.task);
+        let loss = |model: &T::Model| task.loss(model, batch);
+        let done = self
+            .optimizer
+            .step(self.learning_rate, &mut self.model, &loss)
+            .map_err(step_error)?;
+        self.cost.gradients += 1;
+        Ok(done.loss)
+    }
+
+    /// An interrupt ends the estimation after the current gradient; the optimizer is then as before.
+    fn refresh(&mut self, batch: &T::Batch) -> Result<RefreshRecord, StepError> {
+        let step = self.optimizer.fosi().steps();
+        let before = match self.checkpoints {
+            true => Some(self.optimizer.fosi().to_bytes().map_err(StepError::other)?),
+            false => None,
+        };
+        let (task, interrupt) = (&self.task, &self.interrupt);
+        let loss = |model: &T::Model| match interrupt.requested() {
+            true => not_finite(model),
+            false => task.curvature_loss(model, batch),
+        };
+        let attempt = self.optimizer.refresh(&self.model, &loss);
+        if self.interrupt.requested() {
+            if let Some(before) = before {
+                self.optimizer
+                    .fosi_mut()
+                    .restore(&before)
+                    .map_err(StepError::other)?;
+            }
+            return Err(StepError::Interrupted);
+        }
+        Ok(self.record(step, attempt.map_err(StepError::other)?))
+    }
+
+    fn record(&mut self, step: u64, attempt: RefreshAttempt) -> RefreshRecord {
+        self.cost.products += attempt.products;
+        self.cost.refresh_seconds += attempt.seconds;
+        let outcome = match attempt.result {
+            Ok(refresh) => RefreshOutcome::Accepted {
+                eigenvalues: refresh.eigenvalues,
+                residuals: refresh.residuals,
+                retries: refresh.info.retries,
+                asymmetry: Some(refresh.info.asymmetry),
+                shifted: refresh.info.shifted,
+                scale: refresh.scale,
+            },
+            Err(error) => RefreshOutcome::Refused {
+                reason: refusal(error),
+            },
+        };
+        RefreshRecord {
+            optimizer: self.name,
+            seed: self.seed,
+            step,
+            products: attempt.products,
+            seconds: attempt.seconds,
+            interval: self.optimizer.fosi().interval(),
+            product_cost: self.optimizer.fosi().product_cost(),
+            timing: self.optimizer.fosi().timing(),
+            outcome,
+        }
+    }
+}
+
+impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
+    fn train(
+        &mut self,
+        batches: &[&[u32]],
+        on_event: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StepError> {
+        let (task, device) = (Arc::clone(&self.task), self.device.clone());
+        let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
+        let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
+        let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make);
+        for batch in made.map_err(StepError::other)? {
+            if self.optimizer.due() {
+                let _ = on_event(TrainEvent::Refreshing);
+                let refresh = self.refresh(&batch)?;
+                let _ = on_event(TrainEvent::Refreshed(Box::new(refresh)));
+            }
+            let loss = self.step(&batch)?;
+            if on_event(TrainEvent::Stepped { loss }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
+        let model = self.model.valid();
+        let device = self.device.clone().without_autodiff();
+        let examples = self.task.data().examples(part).min(self.evaluated);
+        let indices: Vec<u32> = (0..examples as u32).collect();
+        let (mut loss, mut right) = (0.0, None);
+        for indices in indices.chunks(self.task.evaluation_batch()) {
+            if self.interrupt.requested() {
+                return Err(StepError::Interrupted);
+            }
+            let share = indices.len() as f64 / examples as f64;
+            let batch = self.task.batch(part, indices, &device);
+            let score = self.task.score(&model, &batch);
+            loss += scalar(score.loss)? * share;
+            if let Some(accuracy) = score.accuracy {
+                *right.get_or_insert(0.0) += scalar(accuracy)? * share;
+            }
+        }
+        Ok(Evaluation {
+            loss,
+            accuracy: right,
+        })
+    }
+
+    fn sample(&mut self) -> Result<Option<Sample>, StepError> {
+        let device = self.device.clone().without_autodiff();
+        self.task
+            .sample(&self.model.valid(), &device, &self.interrupt)
+    }
+
+    fn state(&self) -> Result<TrainerState, StepError> {
+        let parameters: Vec<f32> = self
+            .optimizer
+            .layout()
+            .parameters(&self.model)
+            .map_err(StepError::other)?;
+        if let Some(entry) = parameters.iter().find(|entry| !entry.is_finite()) {
+            return Err(StepError::NotFinite {
+                what: "a parameter",
+                value: f64::from(*entry),
+            });
+        }
+        let mut store = SafetensorsStore::from_bytes(None);
+        // Visitors see batch norm's running statistics without their last update; `valid` takes that in first.
+        self.model
+            .valid()
+            .save_into(&mut store)
+            .map_err(StepError::other)?;
+        Ok(TrainerState {
+            model: store.get_bytes().map_err(StepError::other)?,
+            optimizer: self.optimizer.fosi().to_bytes().map_err(StepError::other)?,
+        })
+    }
+
+    fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
+        let mut store = SafetensorsStore::from_bytes(Some(state.model.clone()));
+        self.model.load_from(&mut store).map_err(StepError::other)?;
+        let fosi = self.optimizer.fosi_mut();
+        fosi.restore(&state.optimizer).map_err(StepError::other)?;
+        self.cost = cost;
+        Ok(())
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    fn timing(&self) -> Option<Timing> {
+        self.optimizer.fosi().timing()
+    }
+
+    fn interventions(&self) -> Interventions {
+        self.optimizer.fosi().interventions()
+    }
+}
+
+/// A loss that is not a number and depends on the module: the one way for a loss to end an estimation.
+fn not_finite(module: &impl Module) -> Tensor<1> {
+    struct First(Option<Tensor<1>>);
+    impl ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.0.is_none() && param.is_require_grad() {
+                self.0 = Some(param.val().sum() * f64::NAN);
+            }
+        }
+    }
+    let mut first = First(None);
+    module.visit(&mut first);
+    let nothing = || Tensor::from_floats([f32::NAN], &Device::flex().autodiff());
+    first.0.unwrap_or_else(nothing)
+}
+
+/// Why a refresh was refused. The core's own message says that an older spectrum stays, which there need not be.
+fn refusal(error: fosi::Error) -> String {
+    match error {
+        fosi::Error::Refresh { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The core's advice is for those who write a training loop; the program's users have options.
+fn step_error(error: OptimizerError) -> StepError {
+    match error {
+        OptimizerError::Fosi(fosi::Error::NonFiniteGradient { .. }) => StepError::Gradient {
+            what: "isn't finite".to_owned(),
+        },
+        OptimizerError::Fosi(fosi::Error::GradientOverflow { norm, limit, .. }) => {
+            StepError::Gradient {
+                what: format!("has norm {norm:.2e}, and the base can square at most {limit:.2e}"),
+            }
+        }
+        OptimizerError::Fosi(fosi::Error::StepOverflow { norm, limit, .. }) => {
+            StepError::Gradient {
+                what: format!(
+                    "would make a step of {norm:.2e}, and at most {limit:.2e} is allowed"
+                ),
+            }
+        }
+        OptimizerError::Fosi(fosi::Error::Spoiled { .. }) => StepError::Gradient {
+            what: "made a step to parameters or state that are infinite or NaN".to_owned(),
+        },
+        error => StepError::other(error),
+    }
+}
+
+fn scalar(tensor: Tensor<1>) -> Result<f64, StepError> {
+    tensor.try_into_scalar::<f64>().map_err(StepError::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_options_of_the_program() {
+        let step = 7;
+        let (norm, limit) = (1e30, 1e19);
+        for error in [
+            fosi::Error::NonFiniteGradient { step },
+            fosi::Error::GradientOverflow { step, norm, limit },
+            fosi::Error::StepOverflow { step, norm, limit },
+            fosi::Error::Spoiled { step },
+        ] {
+            let message = step_error(error.into()).to_string();
+            assert!(message.contains("--lr"), "{message}");
+            assert!(!message.contains("skip"), "{message}");
+        }
+    }
+}

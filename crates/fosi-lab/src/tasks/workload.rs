@@ -1,0 +1,243 @@
+//! A task with the settings of a run, trained through Burn.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
+use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
+use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
+
+use super::device::device;
+use super::trainer::{BurnTrainer, Optimizer};
+use super::{Opening, Task, TaskError, placeholder};
+use crate::config::{Algorithm, DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::data::{Batches, Part};
+use crate::interrupt::Interrupt;
+use crate::optimizers::{BaseName, OptimizerName};
+use crate::runs::{DataDescription, ModelDescription};
+use crate::train::{Cost, GradientCost, StepError, Trainer, Workload};
+
+/// Seconds that a gradient is timed for, at least, where the batch is large enough.
+const TIMED: f64 = 0.3;
+
+/// A task with the settings of a run.
+pub(super) struct BurnWorkload<T> {
+    task: Arc<T>,
+    config: TrainConfig,
+    data: DataDescription,
+    parameters: usize,
+    interrupt: Interrupt,
+}
+
+impl<T: Task> BurnWorkload<T> {
+    pub(super) fn new(
+        task: T,
+        config: &TrainConfig,
+        opening: Opening,
+        interrupt: Interrupt,
+    ) -> Result<Self, TaskError> {
+        let model = task.init(0, &device(config.device).autodiff());
+        let layout = FlatLayout::of(&model).map_err(TaskError::other)?;
+        let mut data = task.data();
+        if opening == Opening::Whole {
+            data.checksum = task.checksum();
+        }
+        Ok(Self {
+            task: Arc::new(task),
+            config: config.clone(),
+            data,
+            parameters: layout.len(),
+            interrupt,
+        })
+    }
+
+    /// The precision in which products are taken.
+    fn precision(&self, device: &Device) -> Precision {
+        match self.config.hvp {
+            HvpPrecision::F64 if Precision::F64.supported_by(device) => Precision::F64,
+            _ => Precision::F32,
+        }
+    }
+
+    fn make_trainer<S: ModuleSpace + 'static>(
+        &self,
+        name: OptimizerName,
+        seed: u64,
+        new: impl FnOnce(&T::Model, FosiConfig) -> Result<Optimizer<S>, OptimizerError>,
+    ) -> Result<Box<dyn Trainer>, StepError> {
+        let device = device(self.config.device);
+        device.seed(seed);
+        let device = device.autodiff();
+        let model = self.task.init(seed, &device);
+        let optimizer = new(&model, self.fosi_config(name, seed)).map_err(StepError::other)?;
+        let optimizer = match self.config.hvp {
+            // Its default, or f32 where the device has no f64.
+            HvpPrecision::F64 => optimizer,
+            HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
+        };
+        Ok(Box::new(BurnTrainer {
+            task: Arc::clone(&self.task),
+            name,
+            seed,
+            learning_rate: self.config.lr.get(name.base) * name.rate.get(),
+            evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
+            model,
+            optimizer,
+            device,
+            cost: Cost::default(),
+            interrupt: self.interrupt.clone(),
+            checkpoints: self.config.checkpoint_every.is_some(),
+        }))
+    }
+
+    fn base<S: Space>(&self, base: BaseName) -> Box<dyn fosi::base::Base<S>> {
+        let momentum = self.config.momentum;
+        match base {
+            BaseName::GradientDescent => Box::new(GradientDescent),
+            BaseName::HeavyBall => Box::new(HeavyBall::new(momentum)),
+            BaseName::Nesterov => Box::new(Nesterov::new(momentum)),
+            BaseName::Adam => Box::new(Adam::default()),
+            BaseName::AdamW => Box::new(AdamW {
+                weight_decay: self.config.weight_decay,
+                ..AdamW::default()
+            }),
+        }
+    }
+
+    fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
+        let config = &self.config;
+        let steps_per_epoch = Batches::new(self.data.train, config.batch, 0).per_epoch();
+        let warmup = config.warmup_steps(steps_per_epoch) as u64;
+        let schedule = match (name.fosi, config.schedule) {
+            (false, _) => Schedule::Never,
+            (true, RefreshSchedule::Interval(steps)) => Schedule::Every {
+                warmup,
+                interval: steps as u64,
+            },
+            (true, RefreshSchedule::Overhead(overhead)) => Schedule::Overhead {
+                warmup,
+                overhead,
+                product_cost: None,
+            },
+        };
+        FosiConfig {
+            largest: config.k,
+            smallest: config.l,
+            lanczos_steps: config.m,
+            newton_rate: Rate::Constant(config.alpha),
+            scale_limit: config.scale_limit.get(name.base),
+            curvature_floor: config.curvature_floor,
+            safeguards: config.algorithm == Algorithm::Guarded,
+            clipping: config.clip_gradient.map_or(Clipping::None, Clipping::Value),
+            schedule,
+            seed,
+            ..FosiConfig::default()
+        }
+    }
+}
+
+impl<T: Task> Workload for BurnWorkload<T> {
+    fn model(&self) -> ModelDescription {
+        ModelDescription {
+            name: self.task.name(),
+            parameters: self.parameters,
+        }
+    }
+
+    fn data(&self) -> DataDescription {
+        self.data.clone()
+    }
+
+    fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
+        if !self.config.has_fosi() {
+            return Ok(None);
+        }
+        let device = device(self.config.device).autodiff();
+        let precision = self.precision(&device);
+        let replica =
+            Replica::new(&self.task.init(0, &device), precision).map_err(StepError::other)?;
+        let parameters = replica.parameters().map_err(StepError::other)?;
+        let batch = self.config.batch.min(self.data.train);
+        let most = batch
+            .min(self.task.data().train)
+            .min(placeholder::count(&self.config));
+        let mut examples = most.min(2);
+        loop {
+            let indices: Vec<u32> = (0..examples as u32).collect();
+            let examples_of = self.task.batch(Part::Train, &indices, &device);
+            let loss = |model: &T::Model| self.task.curvature_loss(model, &examples_of);
+            let started = Instant::now();
+            replica
+                .value_and_gradient(&parameters, &loss)
+                .map_err(StepError::other)?;
+            let seconds = started.elapsed().as_secs_f64();
+            if examples == most || seconds >= TIMED {
+                return Ok(Some(GradientCost {
+                    precision: match precision {
+                        Precision::F64 => HvpPrecision::F64,
+                        Precision::F32 => HvpPrecision::F32,
+                    },
+                    seconds: seconds * batch as f64 / examples as f64,
+                    examples,
+                }));
+            }
+            // As many as the time allows, if it grows with their number.
+            let growth = (TIMED / seconds.max(1e-9)).clamp(2.0, 16.0);
+            examples = most.min((examples as f64 * growth) as usize);
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let device = device(self.config.device).autodiff();
+        let double = Precision::F64.supported_by(&device);
+        let mut notes = self.task.notes();
+        notes.extend(precision_note(&self.config, double));
+        notes
+    }
+
+    fn trainer(
+        &self,
+        optimizer: OptimizerName,
+        seed: u64,
+    ) -> Result<Box<dyn Trainer + '_>, StepError> {
+        let base = optimizer.base;
+        match self.config.device {
+            DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, config| {
+                FosiOptimizer::new(model, self.base(base), config)
+            }),
+            DeviceName::Cuda | DeviceName::Wgpu => {
+                self.make_trainer(optimizer, seed, |model, config| {
+                    FosiOptimizer::on_device(model, self.base(base), config)
+                })
+            }
+        }
+    }
+}
+
+/// A note, where products are taken in another precision than the settings ask for.
+fn precision_note(config: &TrainConfig, double: bool) -> Option<String> {
+    let falls_back = config.has_fosi() && config.hvp == HvpPrecision::F64 && !double;
+    falls_back.then(|| {
+        let device = config.device;
+        format!("Hessian-vector products are taken in f32: {device} doesn't compute in f64")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Preset, TaskName};
+
+    #[test]
+    fn another_precision_than_asked_for_is_told() {
+        let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
+        assert_eq!(precision_note(&config, true), None);
+        assert!(precision_note(&config, false).unwrap().contains("f32"));
+        let asked = TrainConfig {
+            hvp: HvpPrecision::F32,
+            ..config
+        };
+        assert_eq!(precision_note(&asked, false), None);
+    }
+}

@@ -1,0 +1,13 @@
+//! Training every optimizer of a run in turn: epochs, evaluation, time, failures, interruption.
+
+mod log;
+mod observer;
+mod run;
+mod training;
+mod workload;
+
+pub use observer::{Observer, Start};
+pub use run::{resume, run};
+pub use workload::{
+    Cost, Evaluation, GradientCost, Sample, StepError, TrainEvent, Trainer, Workload,
+};
