@@ -5,7 +5,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::{Algorithm, ConfigError, TaskName, TrainConfig, TrainOptions};
+use super::{Algorithm, ConfigError, Preset, RefreshSchedule, TaskName, TrainConfig, TrainOptions};
 
 /// A run's settings, merged and checked, and the layer that each comes from.
 #[derive(Clone, Debug)]
@@ -97,8 +97,12 @@ fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     let data = uppermost(layers, |layer| layer.data);
     let preset = uppermost(layers, |layer| layer.preset).unwrap_or_default();
     let mut config = TrainConfig::defaults(task, data, preset);
-    if uppermost(layers, |layer| layer.algorithm) == Some(Algorithm::Paper) {
+    let asked = uppermost(layers, |layer| layer.algorithm);
+    if asked == Some(Algorithm::Paper) && preset == Preset::Small {
+        // The paper's preset has these, and the W of each of its tasks.
         config.curvature_floor = 0.0;
+        config.schedule = RefreshSchedule::Interval(800);
+        config.warmup = None;
     }
     config
 }

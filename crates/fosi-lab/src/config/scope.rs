@@ -1,6 +1,5 @@
 //! Options that only some tasks or optimizers have, and options that contradict each other.
 
-
 use super::{BaseValues, ConfigError, TaskName, TrainOptions};
 use crate::optimizers::{BaseName, OptimizerName};
 

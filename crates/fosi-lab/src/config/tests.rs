@@ -39,6 +39,22 @@ fn mnist_defaults_are_the_papers() {
 }
 
 #[test]
+fn the_papers_algorithm_has_its_schedule_with_any_preset() {
+    let ae = |toml: &str| TrainConfig::resolve(TaskName::Ae, &[layer(toml)]).unwrap();
+    let paper = ae("algorithm = 'paper'");
+    assert_eq!((paper.k, paper.l, paper.alpha), (10, 0, 0.01));
+    assert_eq!(paper.schedule, RefreshSchedule::Interval(800));
+    assert_eq!((paper.warmup, paper.curvature_floor), (None, 0.0));
+    assert_eq!(ae("").schedule, RefreshSchedule::Overhead(1.1));
+    let given = ae("algorithm = 'paper'\noverhead = 1.2\nwarmup = 7");
+    assert_eq!(given.schedule, RefreshSchedule::Overhead(1.2));
+    assert_eq!(given.warmup, Some(7));
+    // The paper's own W of this task.
+    let whole = ae("algorithm = 'paper'\npreset = 'paper'");
+    assert_eq!(whole.warmup, Some(800));
+}
+
+#[test]
 fn lanczos_steps_follow_the_papers_rule() {
     let config = resolve("").unwrap();
     assert_eq!(config.lanczos_steps(7850), 40);
