@@ -19,7 +19,7 @@ pub type MakeWorkload<'a> =
     dyn Fn(&TrainConfig, Opening) -> Result<Box<dyn Workload>, TaskError> + 'a;
 
 /// `fosi train`: checks everything, trains, writes the run's folder, prints the table. The exit status: 0; 1 when no
-/// optimizer came to the end; [`interrupt::EXIT_STATUS`] after Ctrl-C.
+/// optimizer came to the end; [`EXIT_STATUS`](crate::interrupt::EXIT_STATUS) after Ctrl-C.
 ///
 /// # Errors
 /// [`CommandError`]; bad input is found before anything is written.
