@@ -12,6 +12,7 @@ mod safeguards;
 mod schedule;
 mod spectrum;
 mod step;
+mod structure;
 mod sums;
 mod theory;
 mod timing;
