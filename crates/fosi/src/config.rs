@@ -105,7 +105,8 @@ impl FosiConfig {
     }
 
     /// The paper's Algorithms 1 and 2 with its defaults: k = 10, ℓ = 0, α = 0.01, c = 3, T = 800, W one epoch, u = 1/|λ̂|, and no
-    /// [safeguards](Self::safeguards). Where one of them would have acted, [`Refresh`] and [`StepReport`] say so.
+    /// [safeguards](Self::safeguards). Where one of them would have acted, [`Refresh`](crate::Refresh) and
+    /// [`StepReport`](crate::StepReport) say so.
     pub fn paper(steps_per_epoch: u64) -> Self {
         Self {
             curvature_floor: 0.0,

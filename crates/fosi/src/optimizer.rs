@@ -191,12 +191,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.timer.interval()
     }
 
-    /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under [`Schedule::Overhead`].
+    /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under [`Schedule::Overhead`](crate::Schedule::Overhead).
     pub fn product_cost(&self) -> Option<f64> {
         self.timer.product_cost()
     }
 
-    /// The measured costs and the T that follows; `None` unless [`Schedule::Overhead`] measures them.
+    /// The measured costs and the T that follows; `None` unless [`Schedule::Overhead`](crate::Schedule::Overhead) measures them.
     pub fn timing(&self) -> Option<Timing> {
         self.timer.timing()
     }
