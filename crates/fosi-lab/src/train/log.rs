@@ -86,17 +86,25 @@ fn interventions_note(
     if parts.is_empty() {
         return None;
     }
-    let consequence = match algorithm {
-        Algorithm::Guarded => {
-            "such directions are left to the base, and after such growth its rate isn't scaled"
-        }
-        Algorithm::Paper => {
-            "--algorithm guarded would have left such directions, or the unscaled rate, to the base"
-        }
+    let (directions, rate) = match algorithm {
+        Algorithm::Guarded => (
+            "such directions are left to the base",
+            "from there on the base's rate isn't scaled",
+        ),
+        Algorithm::Paper => (
+            "--algorithm guarded would have left such directions to the base",
+            "--algorithm guarded wouldn't have scaled the base's rate from there on",
+        ),
     };
+    let consequences = [
+        (unresolved > 0 || overshot > 0).then_some(directions),
+        grew.map(|_| rate),
+    ];
+    let consequences: Vec<&str> = consequences.into_iter().flatten().collect();
     Some(format!(
-        "{optimizer}, seed {seed}: {}; {consequence}",
-        parts.join(", ")
+        "{optimizer}, seed {seed}: {}; {}",
+        parts.join(", "),
+        consequences.join("; ")
     ))
 }
 
