@@ -1,7 +1,7 @@
-//! Reading files that users name, which may be anything, and replacing files at once, which a crash must not spoil.
+//! Reading files that users name, which may be anything.
 
 use std::fs::{self, File};
-use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::io::{Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 
 /// What some editors and spreadsheets put before a text in UTF-8.
@@ -81,36 +81,6 @@ fn text(bytes: Vec<u8>) -> Result<String> {
 pub(crate) fn join_paths(paths: &[PathBuf]) -> String {
     let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
     names.join(" and ")
-}
-
-/// Replaces a file: written beside it, synced, renamed, the folder synced. A new file is as readable as any other that
-/// the user makes; one that is replaced keeps its permissions.
-///
-/// `tempfile` removes the new file wherever one of these steps fails (`atomic-write-file` 0.3 leaves it behind where
-/// the last ones do).
-///
-/// # Errors
-/// The system's; the old file then stays as it was.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system takes off what the user's mask says.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(content)?;
-    if let Ok(old) = path.metadata() {
-        file.as_file().set_permissions(old.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)
 }
 
 /// Has the system write a folder's entries to the disk; elsewhere than on Unix a folder can't be opened.

@@ -235,12 +235,12 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
 /// Bytes that a disk must have room for before anything is computed: an epoch's files of the smallest run.
 const PROBE: usize = 1 << 12;
 
-/// Replaces a file at once: see [`files::replace`].
+/// Replaces a file at once: see [`fosi::checkpoint::replace`].
 ///
 /// # Errors
 /// [`RunError::Write`]; the old file then stays as it was.
 pub(crate) fn replace_file(target: &Path, content: &[u8]) -> Result<(), RunError> {
-    files::replace(target, content).map_err(|source| write_error(target, source))
+    fosi::checkpoint::replace(target, content).map_err(|source| write_error(target, source))
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> RunError {

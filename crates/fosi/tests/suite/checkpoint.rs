@@ -273,6 +273,22 @@ proptest! {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_is_as_readable_as_the_users_other_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("state"), folder.path().join("other"));
+    std::fs::write(&other, "").unwrap();
+    let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (optimizer, _) = saved();
+    optimizer.save(&path).unwrap();
+    assert_eq!(mode(&path), mode(&other));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    optimizer.save(&path).unwrap();
+    assert_eq!(mode(&path), 0o640);
+}
+
 #[test]
 fn saving_replaces_whole_files_and_failing_leaves_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
