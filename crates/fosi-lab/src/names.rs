@@ -48,6 +48,41 @@ fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
+/// An enum whose variants are named in lower case, with hyphens, where they are typed, printed and stored. `$kind` is
+/// what [`UnknownName`] calls them.
+macro_rules! named {
+    ($kind:literal, $(#[$attribute:meta])* pub enum $name:ident { $($variants:tt)* }) => {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            strum::Display,
+            strum::EnumString,
+            strum::VariantNames,
+            serde::Serialize,
+            serde::Deserialize,
+        )]
+        #[serde(rename_all = "kebab-case")]
+        #[strum(
+            serialize_all = "kebab-case",
+            parse_err_ty = $crate::names::UnknownName,
+            parse_err_fn = $name::unknown
+        )]
+        $(#[$attribute])*
+        pub enum $name { $($variants)* }
+
+        impl $name {
+            fn unknown(given: &str) -> $crate::names::UnknownName {
+                let known = <Self as strum::VariantNames>::VARIANTS;
+                $crate::names::UnknownName::new($kind, given, known)
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 #[cfg(test)]
 mod tests {
     use super::*;
