@@ -1,7 +1,7 @@
 //! FOSI's settings.
 
 use crate::error::{Error, require};
-use crate::growing::NonExhaustive;
+use crate::non_exhaustive::NonExhaustive;
 use crate::schedule::{Rate, Schedule};
 use crate::spectrum::SpectrumParams;
 

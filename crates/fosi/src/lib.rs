@@ -80,10 +80,10 @@ mod config;
 mod elementwise;
 pub mod error;
 mod float;
-mod growing;
 pub mod lanczos;
 pub mod minimize;
 mod momentum;
+mod non_exhaustive;
 pub mod operator;
 mod optimizer;
 mod report;
@@ -99,9 +99,9 @@ mod update_rule;
 
 pub use config::{Clipping, FosiConfig};
 pub use error::Error;
-#[doc(hidden)]
-pub use growing::NonExhaustive;
 pub use minimize::minimize;
+#[doc(hidden)]
+pub use non_exhaustive::NonExhaustive;
 pub use optimizer::Fosi;
 pub use report::{Refresh, StepReport};
 pub use safeguard::Interventions;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::{BoxError, Error, require};
-use crate::growing::NonExhaustive;
+use crate::non_exhaustive::NonExhaustive;
 use crate::operator::{Counted, DifferenceQuotient, HostGradient, SymmetricOperator};
 use crate::optimizer::Fosi;
 use crate::report::Refresh;

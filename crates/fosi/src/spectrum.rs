@@ -6,8 +6,8 @@ use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
 use crate::float::times_power_of_two;
-use crate::growing::NonExhaustive;
 use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos};
+use crate::non_exhaustive::NonExhaustive;
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
 use crate::space::Space;

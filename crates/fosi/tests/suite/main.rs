@@ -12,7 +12,6 @@ mod safeguards;
 mod schedule;
 mod spectrum;
 mod step;
-mod structure;
 mod sums;
 mod theory;
 mod timing;
