@@ -62,7 +62,6 @@ macro_rules! named {
             strum::EnumString,
             strum::VariantNames,
             serde::Serialize,
-            serde::Deserialize,
         )]
         #[serde(rename_all = "kebab-case")]
         #[strum(
@@ -77,6 +76,14 @@ macro_rules! named {
             fn unknown(given: &str) -> $crate::names::UnknownName {
                 let known = <Self as strum::VariantNames>::VARIANTS;
                 $crate::names::UnknownName::new($kind, given, known)
+            }
+        }
+
+        // As on the command line, with the nearest name.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                name.parse().map_err(serde::de::Error::custom)
             }
         }
     };

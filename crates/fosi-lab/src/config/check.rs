@@ -123,7 +123,9 @@ impl TrainConfig {
     }
 
     fn check_rates(&self) -> Result<(), ConfigError> {
-        rate("alpha", self.alpha, AT_LEAST_ZERO, self.alpha >= 0.0)?;
+        let alpha = self.alpha;
+        let allowed = alpha == 0.0 || in_f32(alpha);
+        rate("alpha", alpha, "0, or from 1.2e-38 to 3.4e38", allowed)?;
         let floor = self.curvature_floor;
         // Its reciprocal must be a number.
         let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);
@@ -139,7 +141,7 @@ impl TrainConfig {
         if let Some(limit) = self.clip_gradient {
             rate("clip-gradient", limit, ABOVE_ZERO, limit > 0.0)?;
         }
-        per_base("lr", &self.lr, ABOVE_ZERO, |lr| lr > 0.0)?;
+        per_base("lr", &self.lr, "from 1.2e-38 to 3.4e38", in_f32)?;
         per_base("scale-limit", &self.scale_limit, AT_LEAST_ONE, |limit| {
             limit >= 1.0
         })?;
@@ -171,6 +173,11 @@ const MOST_THREADS: usize = 1024;
 const AT_LEAST_ZERO: &str = "a finite number of at least 0";
 const ABOVE_ZERO: &str = "a finite number above 0";
 const AT_LEAST_ONE: &str = "a finite number of at least 1";
+
+/// Whether the precision in which models are trained has the number, positive and with all its digits.
+fn in_f32(value: f64) -> bool {
+    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&value)
+}
 
 /// Refuses a number that isn't finite or isn't `within` its range.
 fn rate(

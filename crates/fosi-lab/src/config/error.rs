@@ -157,7 +157,7 @@ pub enum ConfigError {
         most: usize,
     },
     /// A number outside its range, infinite or not a number.
-    #[error("--{option} is {value}{}: allowed is {allowed}", of_base(.base))]
+    #[error("--{option} is {}{}: allowed is {allowed}", short(*.value), of_base(.base))]
     Rate {
         /// The option.
         option: &'static str,
@@ -267,6 +267,14 @@ impl ConfigError {
             path: path.to_owned(),
             source: Box::new(self),
         }
+    }
+}
+
+/// A number as people write it: 1e39 and not forty digits.
+fn short(value: f64) -> String {
+    match value == 0.0 || (1e-5..1e16).contains(&value.abs()) {
+        true => value.to_string(),
+        false => format!("{value:e}"),
     }
 }
 

@@ -52,6 +52,10 @@ impl<'de> Deserialize<'de> for Whole {
                 let refused = |_| E::invalid_value(Unexpected::Signed(value), &self);
                 value.try_into().map(Whole).map_err(refused)
             }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+                let refused = |_| E::invalid_value(Unexpected::Unsigned(value), &self);
+                value.try_into().map(Whole).map_err(refused)
+            }
         }
         deserializer.deserialize_any(Value)
     }
@@ -70,6 +74,12 @@ impl<'de> Deserialize<'de> for Number {
                 f.write_str(NUMBER)
             }
             fn visit_i64<E: Error>(self, value: i64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_i128<E: Error>(self, value: i128) -> Result<Number, E> {
                 Ok(Number(value as f64))
             }
             fn visit_f64<E: Error>(self, value: f64) -> Result<Number, E> {

@@ -1,8 +1,10 @@
 //! What a user may set, by flag or in a file: the same names in both.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
@@ -202,9 +204,10 @@ impl TrainOptions {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+        // Values of any kind: what is wrong with a known key's value is said below, by what the option allows.
+        let keys: BTreeMap<String, IgnoredAny> = toml::from_str(&text).map_err(syntax)?;
         let names = Self::names();
-        if let Some(key) = table.keys().find(|key| !names.contains(key)) {
+        if let Some(key) = keys.keys().find(|key| !names.contains(key)) {
             return Err(ConfigError::UnknownKey {
                 path: path.to_owned(),
                 name: UnknownName::new("key", key, &names),

@@ -184,6 +184,12 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("threads = 0", "--threads is 0"),
         ("threads = 1025", "--threads is 1025: at most 1024"),
         ("lr = { adam = -1 }", "--lr is -1 for adam"),
+        (
+            "lr = 1e39",
+            "--lr is 1e39: allowed is from 1.2e-38 to 3.4e38",
+        ),
+        ("lr = { hb = 1e-50 }", "--lr is 1e-50 for hb"),
+        ("alpha = 1e39", "--alpha is 1e39"),
         ("optimizers = []", "--optimizers is an empty list"),
         ("optimizers = 'hb,hb'", "--optimizers names hb twice"),
         ("seeds = [1, 1]", "--seed names 1 twice"),
@@ -251,9 +257,29 @@ fn names_in_files_are_checked_with_the_nearest_known() {
     assert!(wrong("data_dir = 'x'").contains("did you mean `data-dir`?"));
     assert!(wrong("optimizers = ['fosi-hp']").contains("did you mean `fosi-hb`?"));
     assert!(wrong("lr = { adm = 1 }").contains("did you mean `adam`?"));
+    assert!(wrong("device = 'cdua'").contains("unknown device `cdua` (did you mean `cuda`?)"));
     assert!(wrong("epochs = -3").contains("line 1"));
+    for huge in [
+        "99999999999999999999",
+        "0x1_0000_0000_0000_0000",
+        "-9223372036854775809",
+    ] {
+        let message = wrong(&format!("k = {huge}"));
+        assert!(
+            message.contains("expected a whole number of at least 0"),
+            "{message}"
+        );
+    }
     assert!(wrong("epochs = ").contains("line 1"));
     assert!(wrong("lr-grid = [0]").contains("no factor"));
+}
+
+#[test]
+fn numbers_beyond_64_bits_with_a_sign_are_numbers() {
+    let options: TrainOptions =
+        toml::from_str("lr = 99999999999999999999\nseed = [18446744073709551615]\n").unwrap();
+    assert_eq!(options.lr, Some(BaseValues::All(1e20)));
+    assert_eq!(options.seed, Some(List(vec![u64::MAX])));
 }
 
 #[test]

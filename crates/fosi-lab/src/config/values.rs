@@ -160,6 +160,12 @@ impl<'de> Deserialize<'de> for BaseValues {
             fn visit_i64<E: Error>(self, value: i64) -> Result<BaseValues, E> {
                 Ok(BaseValues::All(value as f64))
             }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<BaseValues, E> {
+                Ok(BaseValues::All(value as f64))
+            }
+            fn visit_i128<E: Error>(self, value: i128) -> Result<BaseValues, E> {
+                Ok(BaseValues::All(value as f64))
+            }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BaseValues, A::Error> {
                 let mut named = Vec::new();
                 while let Some((name, Number(value))) = map.next_entry::<String, _>()? {
@@ -231,6 +237,12 @@ impl<'de, T: Element> Deserialize<'de> for List<T> {
             fn visit_i64<E: Error>(self, value: i64) -> Result<List<T>, E> {
                 self.visit_str(&value.to_string())
             }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<List<T>, E> {
+                self.visit_str(&value.to_string())
+            }
+            fn visit_i128<E: Error>(self, value: i128) -> Result<List<T>, E> {
+                self.visit_str(&value.to_string())
+            }
             fn visit_f64<E: Error>(self, value: f64) -> Result<List<T>, E> {
                 self.visit_str(&value.to_string())
             }
@@ -262,6 +274,12 @@ impl<'de> Deserialize<'de> for Text {
                 Ok(Text(text.to_owned()))
             }
             fn visit_i64<E: Error>(self, value: i64) -> Result<Text, E> {
+                Ok(Text(value.to_string()))
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Text, E> {
+                Ok(Text(value.to_string()))
+            }
+            fn visit_i128<E: Error>(self, value: i128) -> Result<Text, E> {
                 Ok(Text(value.to_string()))
             }
             fn visit_f64<E: Error>(self, value: f64) -> Result<Text, E> {
