@@ -85,6 +85,38 @@ pub enum Error {
     /// Lanczos failed outside an optimizer.
     #[error(transparent)]
     Lanczos(#[from] LanczosError),
+    /// A minimisation can't start where the function or its gradient is infinite or NaN.
+    #[error(
+        "at the start f is {value:e} and ‖∇f‖ is {gradient_norm:e}: both must be finite; start elsewhere"
+    )]
+    NonFiniteStart {
+        /// f.
+        value: f64,
+        /// ‖∇f‖.
+        gradient_norm: f64,
+    },
+    /// Two evaluations at one point differ: the function draws random numbers, or changes its data.
+    #[error(
+        "two evaluations of the function at the start gave {first:e} and {second:e}: it must be the same function at every call \
+         (one batch, a fixed seed)"
+    )]
+    NotDeterministic {
+        /// The first value.
+        first: f64,
+        /// The second value.
+        second: f64,
+    },
+    /// The gradient that was given isn't the function's.
+    #[error(
+        "the gradient at the start is not the function's: along a random direction it has the slope {given:e}, and f changes by \
+         {found:e} per unit; check the gradient, or turn `check_gradient` off"
+    )]
+    WrongGradient {
+        /// vᵀ∇f with the gradient that was given.
+        given: f64,
+        /// (f(x + hv) − f(x − hv))/2h.
+        found: f64,
+    },
     /// The user's own code failed.
     #[error("{0}")]
     User(#[source] BoxError),

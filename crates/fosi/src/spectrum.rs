@@ -211,6 +211,33 @@ pub(crate) fn estimate_with<S: Space>(
     params: &SpectrumParams,
     workspace: &mut Workspace<S>,
 ) -> Result<Spectrum<S>, LanczosError> {
+    estimate_chosen(space, operator, params, workspace, |ritz| {
+        let m = ritz.values.len();
+        let largest = params.largest.min(m);
+        let smallest = params.smallest.min(m - largest);
+        (m - largest..m).rev().chain(0..smallest).collect()
+    })
+}
+
+/// What is known of all Ritz pairs of a run, in ascending order of θ.
+pub(crate) struct RitzValues<'a> {
+    /// θ.
+    pub(crate) values: &'a [f64],
+    /// Bounds on the residual norms.
+    pub(crate) residuals: &'a [f64],
+    /// See [`Spectrum::noise`].
+    pub(crate) noise: f64,
+}
+
+/// As [`estimate_with`], with those pairs that `choose` names by their indices. `Spectrum::largest` then counts those of positive
+/// θ at the start of the list.
+pub(crate) fn estimate_chosen<S: Space>(
+    space: &S,
+    operator: &mut impl SymmetricOperator<S>,
+    params: &SpectrumParams,
+    workspace: &mut Workspace<S>,
+    choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
+) -> Result<Spectrum<S>, LanczosError> {
     let lanczos_params = LanczosParams {
         steps: params.steps(space.dim()),
         probe_steps: params.probe_steps(space.dim()),
@@ -218,33 +245,30 @@ pub(crate) fn estimate_with<S: Space>(
     };
     let projected = lanczos(space, operator, &lanczos_params, workspace)?;
     let ritz = RitzPairs::of(&projected)?;
-    let m = ritz.values.len();
-    let largest = params.largest.min(m);
-    let smallest = params.smallest.min(m - largest);
-    let chosen: Vec<usize> = (m - largest..m).rev().chain(0..smallest).collect();
-    let columns: Vec<Vec<f64>> = chosen
-        .iter()
-        .map(|&i| ritz.vectors.col_as_slice(i).to_vec())
-        .collect();
-    let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
     let in_units = |value: f64| times_power_of_two(value, projected.exponent);
     let values: Vec<f64> = ritz.values.iter().map(|&value| in_units(value)).collect();
+    let residual = |i| in_units(ritz.residual(i, &projected));
+    let residuals: Vec<f64> = (0..values.len()).map(residual).collect();
     let rounding = ROUNDINGS * space.epsilon() * max_abs(&values);
+    let noise = projected.info.noise.max(rounding);
+    let chosen = choose(&RitzValues {
+        values: &values,
+        residuals: &residuals,
+        noise,
+    });
+    let column = |&i: &usize| ritz.vectors.col_as_slice(i).to_vec();
+    let columns: Vec<Vec<f64>> = chosen.iter().map(column).collect();
+    let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
     let spectrum = Spectrum {
         eigenvalues: chosen.iter().map(|&i| values[i]).collect(),
-        residuals: chosen
-            .iter()
-            .map(|&i| in_units(ritz.residual(i, &projected)))
-            .collect(),
-        largest,
+        residuals: chosen.iter().map(|&i| residuals[i]).collect(),
+        largest: params.largest.min(chosen.len()),
         basis,
         gram_inverse: inverse(&gram, columns.len()),
         maximum: values.last().copied().unwrap_or(0.0),
         minimum: values.first().copied().unwrap_or(0.0),
-        missed: ritz
-            .missed(&projected)
-            .map(|i| values[i] + in_units(ritz.residual(i, &projected))),
-        noise: projected.info.noise.max(rounding),
+        missed: ritz.missed(&projected).map(|i| values[i] + residuals[i]),
+        noise,
         info: projected.info,
     };
     if spectrum.info.shifted {

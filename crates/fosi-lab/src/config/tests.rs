@@ -156,7 +156,7 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("k = 3\nl = 2\nm = 4", "at least 5 are needed"),
         (
             "alpha = -0.1",
-            "--alpha is -0.1: allowed is a finite number of at least 0",
+            "--alpha is -0.1: allowed is 0, or from 1.2e-38 to 3.4e38",
         ),
         ("alpha = nan", "--alpha is NaN"),
         ("lr = -0.1", "--lr is -0.1"),

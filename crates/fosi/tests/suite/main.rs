@@ -5,6 +5,7 @@ mod battery;
 mod checkpoint;
 mod configurations;
 mod minimize;
+mod minimize_with;
 mod momentum;
 mod numerics;
 mod paper;

@@ -1,426 +1,404 @@
-//! `minimize`: why it stops, what it counts, and that FOSI needs fewer steps than its base.
+//! `minimize`: minima that are known, estimations that pay, honest answers, and bad input.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use fosi::base::{Adam, Base, GradientDescent, HeavyBall, Nesterov};
-use fosi::minimize::{Minimum, Objective, Options, Status, minimize};
-use fosi::{Error, FosiConfig, Host, Rate, Schedule};
+use fosi::error::BoxError;
+use fosi::minimize::{Count, Curvature, Objective, Options, Status, minimize};
+use fosi::{Error, Host};
 
-/// (Σ λᵢxᵢ²)/2 with its counts of calls.
-#[derive(Default)]
-struct Counts {
-    values: Cell<u64>,
-    products: Cell<u64>,
+/// The extended Rosenbrock function.
+fn rosenbrock(x: &[f64], g: &mut [f64]) -> Result<f64, BoxError> {
+    let mut value = 0.0;
+    for (x, g) in x.chunks_exact(2).zip(g.chunks_exact_mut(2)) {
+        let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+        (g[0], g[1]) = (-2.0 * a - 400.0 * x[0] * b, 200.0 * b);
+        value += a * a + 100.0 * b * b;
+    }
+    Ok(value)
 }
 
-const CURVATURE: [f64; 8] = [1000.0, 300.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0];
+/// Eigenvalues with ten outliers above a bulk from 1 to 1000.
+fn eigenvalues(n: usize) -> Vec<f64> {
+    let bulk = |i: usize| 1.0 + 999.0 * (i as f64 / n as f64);
+    let of = |i: usize| {
+        if i < 10 {
+            1e5 * (1.0 + i as f64)
+        } else {
+            bulk(i)
+        }
+    };
+    (0..n).map(of).collect()
+}
 
-fn quadratic(counts: &Counts) -> Objective<'_> {
-    Objective::new(8, |x: &[f64], g: &mut [f64]| {
-        counts.values.set(counts.values.get() + 1);
+/// Σλᵢxᵢ²/2 with its products.
+fn quadratic(lambda: &[f64]) -> Objective<'_> {
+    Objective::new(lambda.len(), |x: &[f64], g: &mut [f64]| {
         let mut value = 0.0;
-        for i in 0..8 {
-            g[i] = CURVATURE[i] * x[i];
+        for i in 0..x.len() {
+            g[i] = lambda[i] * x[i];
             value += 0.5 * g[i] * x[i];
         }
         Ok(value)
     })
-}
-
-fn with_product(counts: &Counts) -> Objective<'_> {
-    quadratic(counts).with_product(|_x, v, out| {
-        counts.products.set(counts.products.get() + 1);
-        for i in 0..8 {
-            out[i] = CURVATURE[i] * v[i];
+    .with_product(|_, v, out| {
+        for i in 0..v.len() {
+            out[i] = lambda[i] * v[i];
         }
         Ok(())
     })
 }
 
-fn config() -> FosiConfig {
-    FosiConfig {
-        largest: 2,
-        newton_rate: Rate::Constant(0.5),
-        schedule: Schedule::Every {
-            warmup: 2,
-            interval: 10,
-        },
-        ..FosiConfig::default()
-    }
-}
-
-fn run(objective: Objective<'_>, config: FosiConfig, options: Options<'_>) -> Minimum {
-    minimize(
-        objective,
-        &[1.0; 8],
-        HeavyBall::new(0.5),
-        1e-3,
-        config,
-        options,
-    )
-    .unwrap()
-}
-
 #[test]
-fn every_status_has_its_cause() {
-    let counts = Counts::default();
-    let few = || Options {
-        max_steps: 7,
-        ..Options::default()
-    };
-    let minimum = run(
-        quadratic(&counts),
-        config(),
-        Options {
-            max_steps: 9000,
-            ..few()
-        },
-    );
-    assert!(
-        matches!(minimum.status, Status::GradientNorm),
-        "{minimum:?}"
-    );
-    assert!(minimum.gradient_norm <= 1e-6 && minimum.steps < 9000);
-    let minimum = run(quadratic(&counts), config(), few());
-    assert!(
-        matches!(minimum.status, Status::MaxSteps) && minimum.steps == 7,
-        "{minimum:?}"
-    );
-    let none = Options {
-        max_time: Some(Duration::ZERO),
-        ..few()
-    };
-    let minimum = run(quadratic(&counts), config(), none);
-    assert!(matches!(minimum.status, Status::MaxTime) && minimum.steps == 0);
-    assert_eq!(
-        (minimum.gradients, minimum.value),
-        (1, 0.5 * CURVATURE.iter().sum::<f64>())
-    );
-    let stopping = Options {
-        callback: Some(Box::new(|at| {
-            if at.step == 3 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })),
-        ..few()
-    };
-    let minimum = run(quadratic(&counts), config(), stopping);
-    assert!(matches!(minimum.status, Status::Callback) && minimum.steps == 3);
-    let far = minimize(
-        quadratic(&counts),
-        &[1.0; 8],
-        GradientDescent,
-        10.0,
-        FosiConfig::base_only(),
-        Options::default(),
-    );
-    let far = far.unwrap();
-    assert!(matches!(far.status, Status::NonFinite), "{far:?}");
-    // The best point is the start, and it is finite.
-    assert!(far.parameters == [1.0; 8] && far.value.is_finite());
-    let failing = Objective::new(8, |_x: &[f64], _g: &mut [f64]| Err("out of domain".into()));
-    let minimum = run(failing, config(), few());
-    assert!(
-        matches!(&minimum.status, Status::Failed(Error::User(e)) if e.to_string() == "out of domain")
-    );
-    let rate = Rate::scheduled(|t| if t == 4 { f64::NAN } else { 1e-3 });
-    let minimum = minimize(
-        quadratic(&counts),
-        &[1.0; 8],
-        HeavyBall::new(0.5),
-        rate,
-        config(),
-        few(),
-    )
-    .unwrap();
-    assert!(
-        matches!(minimum.status, Status::Failed(Error::InvalidSetting { .. }))
-            && minimum.steps == 4
-    );
-}
-
-#[test]
-fn impossible_calls_are_errors_before_anything_is_computed() {
-    let counts = Counts::default();
-    let tolerance = Options {
-        gradient_norm: f64::NAN,
-        ..Options::default()
-    };
-    let call = |start: &[f64], rate: f64, options| {
-        minimize(
-            quadratic(&counts),
-            start,
-            HeavyBall::new(0.5),
-            rate,
-            config(),
-            options,
-        )
-        .unwrap_err()
-    };
-    assert!(matches!(
-        call(&[1.0; 8], 0.1, tolerance),
-        Error::InvalidSetting { .. }
-    ));
-    assert!(matches!(
-        call(&[1.0; 8], -0.1, Options::default()),
-        Error::InvalidSetting { .. }
-    ));
-    let error = call(&[1.0; 7], 0.1, Options::default());
-    assert!(
-        matches!(
-            error,
-            Error::DimensionMismatch {
-                expected: 8,
-                found: 7,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert_eq!(counts.values.get(), 0);
-}
-
-#[test]
-fn counts_are_exact() {
-    let options = || Options {
-        max_steps: 35,
-        gradient_norm: 0.0,
-        ..Options::default()
-    };
-    let counts = Counts::default();
-    let exact = run(with_product(&counts), config(), options());
-    assert_eq!(
-        (exact.gradients, exact.products),
-        (counts.values.get(), counts.products.get())
-    );
-    // A gradient for each step and one at the end; refreshes at 2, 12, 22 and 32 of m = min(4k, n) products each.
-    assert_eq!(
-        (exact.gradients, exact.products, exact.steps),
-        (36, 4 * 8, 35)
-    );
-    let steps: Vec<u64> = exact.refreshes.iter().map(|r| r.step).collect();
-    assert_eq!(steps, [2, 12, 22, 32]);
-    let counts = Counts::default();
-    let quotients = run(quadratic(&counts), config(), options());
-    assert_eq!(
-        (quotients.gradients, counts.products.get()),
-        (counts.values.get(), 0)
-    );
-    let reported: usize = quotients.refreshes.iter().map(|r| r.info.products).sum();
-    assert_eq!(quotients.products, reported as u64);
-    assert_eq!(quotients.gradients, 36 + quotients.products + 4);
-    // Both ways see the same curvature, to the quotient's accuracy.
-    for (a, b) in exact.refreshes[0]
-        .eigenvalues
-        .iter()
-        .zip(&quotients.refreshes[0].eigenvalues)
-    {
-        assert!((a - b).abs() < 1e-5 * a, "{a} {b}");
-    }
-}
-
-#[test]
-fn failed_refreshes_are_kept_and_the_run_goes_on() {
-    let counts = Counts::default();
-    let calls = Cell::new(0);
-    let objective = quadratic(&counts).with_product(|_x, v, out| {
-        calls.set(calls.get() + 1);
-        for i in 0..8 {
-            out[i] = if calls.get() == 9 {
-                f64::NAN
-            } else {
-                CURVATURE[i] * v[i]
-            };
-        }
-        if calls.get() == 10 {
-            Err("no product".into())
-        } else {
-            Ok(())
-        }
-    });
-    let minimum = run(
-        objective,
-        config(),
-        Options {
-            max_steps: 35,
-            gradient_norm: 0.0,
-            ..Options::default()
-        },
-    );
-    assert!(matches!(minimum.status, Status::MaxSteps));
-    assert_eq!(
-        (minimum.refreshes.len(), minimum.failed_refreshes.len()),
-        (2, 2)
-    );
-    assert_eq!(minimum.products, calls.get());
-    let message = minimum.failed_refreshes[1].to_string();
-    assert!(
-        message.contains("step 22") && message.contains("no product"),
-        "{message}"
-    );
-}
-
-#[test]
-fn the_callback_sees_each_step_and_refresh() {
-    let counts = Counts::default();
-    let mut seen = Vec::new();
-    let options = Options {
-        max_steps: 25,
-        gradient_norm: 0.0,
-        callback: Some(Box::new(|at| {
-            assert_eq!(at.parameters.len(), 8);
-            assert!(at.value > 0.0 && at.gradient_norm > 0.0);
-            seen.push((at.step, at.refresh.map(|r| r.step)));
-            ControlFlow::Continue(())
-        })),
-        ..Options::default()
-    };
-    run(with_product(&counts), config(), options);
-    let expected: Vec<_> = (0..25)
-        .map(|t| (t, [2, 12, 22].contains(&t).then_some(t)))
-        .collect();
-    assert_eq!(seen, expected);
-}
-
-/// Steps until ‖∇f‖ ≤ 1e-6, of the base alone and with FOSI.
-fn steps<B: Base<Host<f64>>>(
-    objective: impl Fn() -> Objective<'static>,
-    start: &[f64],
-    base: impl Fn() -> B,
-    [base_rate, fosi_rate]: [f64; 2],
-    config: FosiConfig,
-) -> (u64, u64) {
-    let steps = |rate: f64, config| {
-        let options = Options {
-            max_steps: 200_000,
-            ..Options::default()
-        };
-        let minimum = minimize(objective(), start, base(), rate, config, options).unwrap();
+fn rosenbrocks_minimum_is_found_without_a_rate() {
+    for n in [2, 100] {
+        let start: Vec<f64> = [-1.2, 1.0].repeat(n / 2);
+        let minimum = minimize(Objective::new(n, rosenbrock), &start, Options::default()).unwrap();
         assert!(
             matches!(minimum.status, Status::GradientNorm),
             "{minimum:?}"
         );
-        minimum.steps
-    };
-    (
-        steps(base_rate, FosiConfig::base_only()),
-        steps(fosi_rate, config),
-    )
-}
-
-#[test]
-fn ill_conditioned_quadratics_take_far_fewer_steps() {
-    // Three eigenvalues stand out from sixty within [1, 2]; the base's rate suits the largest.
-    let eigenvalue = |i: usize| {
-        if i < 3 {
-            2000.0 / (i + 1) as f64
-        } else {
-            1.0 + i as f64 / 63.0
-        }
-    };
-    let objective = || {
-        Objective::new(63, move |x: &[f64], g: &mut [f64]| {
-            let mut value = 0.0;
-            for (i, (x, g)) in x.iter().zip(g).enumerate() {
-                *g = eigenvalue(i) * x;
-                value += 0.5 * *g * x;
-            }
-            Ok(value)
-        })
-    };
-    let config = |scale_limit| FosiConfig {
-        largest: 3,
-        scale_limit,
-        strong_convexity: Some(1.0),
-        ..FosiConfig::quadratic()
-    };
-    let start = vec![1.0; 63];
-    for (base, fosi) in [
-        steps(
-            objective,
-            &start,
-            || GradientDescent,
-            [9e-4; 2],
-            config(3.0),
-        ),
-        steps(
-            objective,
-            &start,
-            || HeavyBall::new(0.5),
-            [9e-4; 2],
-            config(3.0),
-        ),
-        steps(
-            objective,
-            &start,
-            || Nesterov::new(0.5),
-            [6e-4; 2],
-            config(3.0),
-        ),
-    ] {
-        assert!(14 * fosi <= 5 * base, "{fosi} instead of {base}");
+        assert!(
+            minimum
+                .best
+                .parameters
+                .iter()
+                .all(|x| (x - 1.0).abs() < 1e-5)
+        );
+        assert_eq!(minimum.curvature, Curvature::NotExamined);
+        assert_eq!(minimum.cost, minimum.gradients);
     }
-    // Without the limit, the scale is the whole ratio of the condition numbers. k = 4 leaves L₂ = 2.
-    let all = FosiConfig {
-        largest: 4,
-        ..config(f64::INFINITY)
+}
+
+/// The metric of the outliers leaves a problem of the bulk's condition number.
+#[test]
+fn a_spectrum_saves_more_than_it_costs_where_outliers_rule() {
+    let lambda = eigenvalues(20_000);
+    let cost = |first_estimation, eigenpairs| {
+        let options = Options {
+            gradient_norm: 0.0,
+            relative_gradient_norm: 1e-6,
+            first_estimation,
+            eigenpairs,
+            lanczos_steps: 40,
+            ..Options::default()
+        };
+        let start = vec![1.0; lambda.len()];
+        let minimum = minimize(quadratic(&lambda), &start, options).unwrap();
+        assert!(
+            matches!(minimum.status, Status::GradientNorm),
+            "{minimum:?}"
+        );
+        assert_eq!(minimum.cost, minimum.gradients + minimum.products);
+        minimum.cost
     };
-    let (base, fosi) = steps(objective, &start, || GradientDescent, [9e-4; 2], all);
-    assert!(100 * fosi <= base, "{fosi} instead of {base}");
+    let plain = cost(u64::MAX, Count::Fixed(20));
+    for eigenpairs in [Count::Fixed(20), Count::Resolved(50)] {
+        let with_spectrum = cost(20, eigenpairs);
+        assert!(2 * with_spectrum < plain, "{with_spectrum} of {plain}");
+    }
+}
+
+/// Of the products only differences of gradients are given; what they take is counted as gradients.
+#[test]
+fn difference_quotients_serve_where_there_is_no_product() {
+    let lambda = eigenvalues(500);
+    let gradient = |x: &[f64], g: &mut [f64]| {
+        g.iter_mut()
+            .zip(x)
+            .zip(&lambda)
+            .for_each(|((g, x), l)| *g = l * x);
+        Ok(0.5 * g.iter().zip(x).map(|(g, x)| g * x).sum::<f64>())
+    };
+    let options = Options {
+        gradient_norm: 1e-3,
+        first_estimation: 20,
+        ..Options::default()
+    };
+    let minimum = minimize(Objective::new(500, gradient), &[1.0; 500], options).unwrap();
+    assert!(
+        matches!(minimum.status, Status::GradientNorm),
+        "{minimum:?}"
+    );
+    assert_eq!(minimum.cost, minimum.gradients);
+    assert!(minimum.products >= 100 && minimum.gradients > minimum.products);
+    let largest = minimum.estimations[0].largest;
+    assert!((largest / 1e6 - 1.0).abs() < 1e-4, "{largest}");
 }
 
 #[test]
-fn rosenbrocks_valley_takes_fewer_steps() {
-    let objective = || {
-        Objective::new(2, |x: &[f64], g: &mut [f64]| {
-            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-            g[0] = -2.0 * a - 400.0 * x[0] * b;
-            g[1] = 200.0 * b;
-            Ok(a * a + 100.0 * b * b)
+fn vectors_in_single_precision_serve_too() {
+    let space = Host::<f32>::new(2);
+    let f = Objective::in_space(space, |x: &[f32], g: &mut [f32]| {
+        (g[0], g[1]) = (100.0 * x[0], x[1] - 1.0);
+        Ok(f64::from(
+            50.0 * x[0] * x[0] + 0.5 * (x[1] - 1.0) * (x[1] - 1.0),
+        ))
+    });
+    let options = Options {
+        gradient_norm: 1e-4,
+        ..Options::default()
+    };
+    let minimum = minimize(f, &[1.0, 5.0], options).unwrap();
+    assert!(
+        matches!(minimum.status, Status::GradientNorm),
+        "{minimum:?}"
+    );
+    assert!((minimum.best.parameters[1] - 1.0).abs() < 1e-3);
+}
+
+fn double_well(x: &[f64], g: &mut [f64]) -> Result<f64, BoxError> {
+    (g[0], g[1]) = (x[0], x[1].powi(3) - x[1]);
+    Ok(0.5 * x[0] * x[0] + x[1].powi(4) / 4.0 - x[1] * x[1] / 2.0)
+}
+
+#[test]
+fn a_saddle_is_not_called_a_minimum_and_is_left() {
+    let saddle = minimize(
+        Objective::new(2, double_well),
+        &[1.0, 0.0],
+        Options::default(),
+    )
+    .unwrap();
+    assert!(matches!(saddle.status, Status::GradientNorm));
+    assert_eq!(saddle.curvature, Curvature::NotExamined);
+    assert_eq!(saddle.best.value, 0.0);
+    let options = Options {
+        check_minimum: true,
+        ..Options::default()
+    };
+    let minimum = minimize(Objective::new(2, double_well), &[1.0, 0.0], options).unwrap();
+    assert!((minimum.best.value + 0.25).abs() < 1e-10, "{minimum:?}");
+    let Curvature::NoneNegative { smallest } = minimum.curvature else {
+        panic!("{minimum:?}");
+    };
+    // At (0, ±1) the Hessian is diag(1, 2).
+    assert!((smallest - 1.0).abs() < 1e-4, "{smallest}");
+    assert_eq!(minimum.estimations[0].smallest.round(), -1.0);
+    assert!(minimum.products > 0 && minimum.cost < minimum.gradients + minimum.products);
+}
+
+#[test]
+fn a_maximum_along_a_line_is_left_by_the_line_search() {
+    let f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = x[0].powi(3) - x[0];
+        Ok(x[0].powi(4) / 4.0 - x[0] * x[0] / 2.0)
+    });
+    let minimum = minimize(f, &[1.2], Options::default()).unwrap();
+    assert!(
+        (minimum.best.parameters[0] - 1.0).abs() < 1e-6,
+        "{minimum:?}"
+    );
+}
+
+#[test]
+fn values_that_are_not_finite_are_stepped_back_from() {
+    let f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = 1.0 - 1.0 / x[0];
+        Ok(x[0] - x[0].ln())
+    });
+    let minimum = minimize(f, &[0.01], Options::default()).unwrap();
+    assert!(
+        (minimum.best.parameters[0] - 1.0).abs() < 1e-5,
+        "{minimum:?}"
+    );
+}
+
+#[test]
+fn time_is_looked_at_within_an_estimation() {
+    let lambda = eigenvalues(200);
+    let slow = Objective::new(200, |x: &[f64], g: &mut [f64]| {
+        g.iter_mut()
+            .zip(x)
+            .zip(&lambda)
+            .for_each(|((g, x), l)| *g = l * x);
+        Ok(0.5 * g.iter().zip(x).map(|(g, x)| g * x).sum::<f64>())
+    })
+    .with_product(|_, v, out| {
+        std::thread::sleep(Duration::from_millis(50));
+        out.iter_mut()
+            .zip(v)
+            .zip(&lambda)
+            .for_each(|((out, v), l)| *out = l * v);
+        Ok(())
+    });
+    let options = Options {
+        first_estimation: 1,
+        max_time: Some(Duration::from_millis(100)),
+        ..Options::default()
+    };
+    let started = Instant::now();
+    let minimum = minimize(slow, &[1.0; 200], options).unwrap();
+    assert!(matches!(minimum.status, Status::MaxTime), "{minimum:?}");
+    assert!(minimum.products < 10);
+    // A hundred products take five seconds.
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn each_stop_is_named() {
+    let run = |options: Options<'_>| {
+        let minimum = minimize(Objective::new(2, rosenbrock), &[-1.2, 1.0], options).unwrap();
+        minimum.status
+    };
+    let cost = run(Options {
+        max_cost: 5,
+        ..Options::default()
+    });
+    assert!(matches!(cost, Status::MaxCost));
+    let steps = run(Options {
+        max_steps: 2,
+        ..Options::default()
+    });
+    assert!(matches!(steps, Status::MaxSteps));
+    let relative = run(Options {
+        gradient_norm: 0.0,
+        relative_gradient_norm: 1e-3,
+        ..Options::default()
+    });
+    assert!(matches!(relative, Status::GradientNorm));
+    let change = run(Options {
+        value_change: 0.5,
+        ..Options::default()
+    });
+    assert!(matches!(change, Status::ValueChange));
+    let exhausted = run(Options {
+        gradient_norm: 0.0,
+        ..Options::default()
+    });
+    assert!(
+        matches!(exhausted, Status::Stalled | Status::GradientNorm),
+        "{exhausted}"
+    );
+    let callback = run(Options {
+        callback: Some(Box::new(|at| match at.step {
+            3 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })),
+        ..Options::default()
+    });
+    assert!(matches!(callback, Status::Callback));
+    let falling = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = -1.0;
+        Ok(if x[0] > 1e6 { f64::NEG_INFINITY } else { -x[0] })
+    });
+    let unbounded = minimize(falling, &[0.0], Options::default()).unwrap();
+    assert!(
+        matches!(unbounded.status, Status::Unbounded),
+        "{unbounded:?}"
+    );
+}
+
+#[test]
+fn a_function_that_fails_ends_the_run_with_what_was_found() {
+    let calls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&calls);
+    let f = Objective::new(2, move |x: &[f64], g: &mut [f64]| {
+        count.set(count.get() + 1);
+        match count.get() > 20 {
+            true => Err("the sensor is gone".into()),
+            false => rosenbrock(x, g),
+        }
+    });
+    let minimum = minimize(f, &[-1.2, 1.0], Options::default()).unwrap();
+    let Status::Failed(error) = &minimum.status else {
+        panic!("{minimum:?}");
+    };
+    assert!(error.to_string().contains("the sensor is gone"));
+    assert!(minimum.best.value < 24.2);
+}
+
+#[test]
+fn equal_calls_give_equal_bits() {
+    let lambda = eigenvalues(3000);
+    let run = || {
+        let options = Options {
+            first_estimation: 20,
+            max_cost: 300,
+            ..Options::default()
+        };
+        let minimum = minimize(quadratic(&lambda), &vec![1.0; 3000], options).unwrap();
+        let bits: Vec<u64> = minimum
+            .last
+            .parameters
+            .iter()
+            .map(|x| x.to_bits())
+            .collect();
+        (minimum.cost, minimum.last.value.to_bits(), bits)
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn bad_input_is_refused_with_its_numbers() {
+    let refused = |f: Objective<'_>, start: &[f64], options: Options<'_>| {
+        minimize(f, start, options).expect_err("must be refused")
+    };
+    let message = |error: Error| error.to_string();
+    let error = refused(Objective::new(2, rosenbrock), &[1.0], Options::default());
+    assert!(matches!(
+        error,
+        Error::DimensionMismatch {
+            expected: 2,
+            found: 1,
+            ..
+        }
+    ));
+    let error = refused(Objective::new(0, rosenbrock), &[], Options::default());
+    assert!(message(error).contains("at least 1"));
+    let error = refused(
+        Objective::new(2, rosenbrock),
+        &[f64::NAN, 1.0],
+        Options::default(),
+    );
+    assert!(matches!(error, Error::NonFiniteStart { .. }), "{error}");
+    let options = Options {
+        gradient_norm: f64::NAN,
+        ..Options::default()
+    };
+    let error = refused(Objective::new(2, rosenbrock), &[0.0; 2], options);
+    assert!(message(error).contains("gradient_norm"));
+    let calls = Cell::new(0.0);
+    let noisy = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        calls.set(calls.get() + 1.0);
+        g[0] = 2.0 * x[0];
+        Ok(x[0] * x[0] + 0.01 * calls.get())
+    });
+    let error = refused(noisy, &[1.0], Options::default());
+    assert!(matches!(error, Error::NotDeterministic { .. }), "{error}");
+}
+
+#[test]
+fn a_wrong_gradient_is_found_and_a_right_one_is_not() {
+    let wrong = |factor: f64| {
+        Objective::new(3, move |x: &[f64], g: &mut [f64]| {
+            let scale = [1.0, 1.0, factor];
+            for i in 0..3 {
+                g[i] = scale[i] * (i + 1) as f64 * x[i];
+            }
+            Ok(0.5 * (x[0] * x[0] + 2.0 * x[1] * x[1] + 3.0 * x[2] * x[2]))
         })
     };
-    let config = || FosiConfig {
-        largest: 1,
-        newton_rate: Rate::Constant(0.5),
-        schedule: Schedule::Every {
-            warmup: 0,
-            interval: 1,
-        },
-        ..FosiConfig::default()
+    for factor in [-1.0, 0.0, 2.0] {
+        let error = minimize(wrong(factor), &[1.0, 2.0, 3.0], Options::default()).unwrap_err();
+        assert!(
+            matches!(error, Error::WrongGradient { .. }),
+            "{factor}: {error}"
+        );
+    }
+    for start in [1e-6, 1.0, 1e6] {
+        minimize(
+            wrong(1.0),
+            &[start, -start, 2.0 * start],
+            Options::default(),
+        )
+        .unwrap();
+    }
+    let unchecked = Options {
+        check_gradient: false,
+        ..Options::default()
     };
-    // The base's rate is bound by λ₁ ≈ 1000. The Newton step takes that direction, and the rest bears a larger rate.
-    let start = [-1.2, 1.0];
-    let (base, fosi) = steps(
-        objective,
-        &start,
-        || HeavyBall::new(0.5),
-        [2e-3, 2e-2],
-        config(),
-    );
-    assert!(2 * fosi <= base, "Heavy-Ball: {fosi} instead of {base}");
-    let (base, fosi) = steps(
-        objective,
-        &start,
-        || GradientDescent,
-        [1e-3, 1e-2],
-        config(),
-    );
-    assert!(
-        2 * fosi <= base,
-        "gradient descent: {fosi} instead of {base}"
-    );
-    let (base, fosi) = steps(
-        objective,
-        &start,
-        || Nesterov::new(0.5),
-        [1e-3, 1e-2],
-        config(),
-    );
-    assert!(2 * fosi <= base, "Nesterov: {fosi} instead of {base}");
-    let (base, fosi) = steps(objective, &start, Adam::default, [1e-2; 2], config());
-    assert!(fosi <= base, "Adam: {fosi} instead of {base}");
+    assert!(minimize(wrong(2.0), &[1.0; 3], unchecked).is_ok());
 }

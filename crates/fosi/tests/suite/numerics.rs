@@ -8,7 +8,8 @@ use fosi::base::{
 };
 use fosi::error::LanczosError;
 use fosi::lanczos::{LanczosParams, Workspace, lanczos};
-use fosi::minimize::{Objective, Options, Status, minimize};
+use fosi::minimize::Objective;
+use fosi::minimize::with_base::{Options, Status, minimize_with};
 use fosi::operator::{
     self, DenseMatrix, DifferenceQuotient, HostGradient, Mean, StepSizes, SymmetricOperator,
 };
@@ -79,7 +80,7 @@ fn a_large_parameter_leaves_the_others_curvature_as_it_is() {
     let found = estimate(&space, &mut hessian, &params(3)).unwrap();
     assert!(!found.info.shifted);
     agree(&found.eigenvalues, &expected[..3], 1e-5);
-    // Through `minimize`, as users meet it.
+    // Through `minimize_with`, as users meet it.
     let objective = Objective::new(6, |x: &[f64], g: &mut [f64]| {
         steep_cosh(x, g)?;
         let cosh = (1..6).map(|i| ((1.0 + i as f64 / 10.0) * x[i]).cosh());
@@ -89,7 +90,7 @@ fn a_large_parameter_leaves_the_others_curvature_as_it_is() {
         largest: 3,
         ..FosiConfig::quadratic()
     };
-    let minimum = minimize(
+    let minimum = minimize_with(
         objective,
         &x,
         GradientDescent,
@@ -221,7 +222,7 @@ fn a_steep_slope_hides_no_curvature() {
         };
         let x = [0.5; 20];
         let objective = Objective::new(20, steep(slope));
-        let minimum = minimize(objective, &x, GradientDescent, 0.01, config, options).unwrap();
+        let minimum = minimize_with(objective, &x, GradientDescent, 0.01, config, options).unwrap();
         assert!(
             minimum.failed_refreshes.is_empty(),
             "{slope:e}: {:?}",
@@ -503,7 +504,7 @@ fn a_tiny_gradient_is_no_convergence() {
         max_steps: 40,
         ..Options::default()
     };
-    let minimum = minimize(
+    let minimum = minimize_with(
         objective,
         &[1.0, 1.0],
         GradientDescent,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::objective::Objective;
 use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::{BoxError, Error, require};
@@ -13,48 +14,7 @@ use crate::report::Refresh;
 use crate::schedule::Rate;
 use crate::space::{Host, Space};
 
-type Evaluate<'a> = Box<dyn FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a>;
 type Product<'a> = Box<dyn FnMut(&[f64], &[f64], &mut [f64]) -> Result<(), BoxError> + 'a>;
-
-/// A function of n variables with its gradient and, where there is one, its Hessian-vector product.
-pub struct Objective<'a> {
-    dim: usize,
-    evaluate: Evaluate<'a>,
-    product: Option<Product<'a>>,
-}
-
-impl std::fmt::Debug for Objective<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Objective")
-            .field("dim", &self.dim)
-            .field("has_product", &self.product.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a> Objective<'a> {
-    /// The function that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded difference quotients of
-    /// the gradient: see [`DifferenceQuotient`].
-    pub fn new(
-        dim: usize,
-        evaluate: impl FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a,
-    ) -> Self {
-        Self {
-            dim,
-            evaluate: Box::new(evaluate),
-            product: None,
-        }
-    }
-
-    /// With exact products: writes H(x)·v, given x and v.
-    pub fn with_product(
-        mut self,
-        product: impl FnMut(&[f64], &[f64], &mut [f64]) -> Result<(), BoxError> + 'a,
-    ) -> Self {
-        self.product = Some(Box::new(product));
-        self
-    }
-}
 
 /// When to stop.
 pub struct Options<'a> {
@@ -176,7 +136,7 @@ pub struct Minimum {
 /// Failures along the way end the run with a [`Status`], and what was found is returned.
 ///
 /// ```
-/// use fosi::{FosiConfig, base::GradientDescent, minimize::{Objective, Options, Status, minimize}};
+/// use fosi::{FosiConfig, base::GradientDescent, minimize::{Objective, with_base::{Options, Status, minimize_with}}};
 ///
 /// // f(x) = (100x₀² + x₁²)/2 with its exact Hessian product.
 /// let f = Objective::new(2, |x: &[f64], g: &mut [f64]| {
@@ -188,14 +148,14 @@ pub struct Minimum {
 ///     Ok(())
 /// });
 /// let config = FosiConfig { largest: 1, ..FosiConfig::quadratic() };
-/// let minimum = minimize(f, &[1.0, 1.0], GradientDescent, 0.3, config, Options::default())?;
+/// let minimum = minimize_with(f, &[1.0, 1.0], GradientDescent, 0.3, config, Options::default())?;
 /// assert!(matches!(minimum.status, Status::GradientNorm));
 /// # Ok::<(), fosi::Error>(())
 /// ```
 ///
 /// # Errors
 /// [`Error::InvalidSetting`] or [`Error::DimensionMismatch`] before anything is computed.
-pub fn minimize<B: Base<Host<f64>>>(
+pub fn minimize_with<B: Base<Host<f64>>>(
     objective: Objective<'_>,
     start: &[f64],
     base: B,
@@ -205,14 +165,19 @@ pub fn minimize<B: Base<Host<f64>>>(
 ) -> Result<Minimum, Error> {
     let tolerance = options.gradient_norm;
     require(tolerance >= 0.0, "gradient_norm", tolerance, "at least 0")?;
-    if start.len() != objective.dim {
+    if start.len() != objective.space.dim() {
         return Err(Error::DimensionMismatch {
             what: "the start",
-            expected: objective.dim,
+            expected: objective.space.dim(),
             found: start.len(),
         });
     }
-    let optimizer = Fosi::new(Host::new(objective.dim), base, learning_rate, config)?;
+    let optimizer = Fosi::new(
+        Host::new(objective.space.dim()),
+        base,
+        learning_rate,
+        config,
+    )?;
     let mut run = Run {
         objective,
         options,

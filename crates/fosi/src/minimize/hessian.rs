@@ -1,0 +1,255 @@
+//! The Hessian of an [`Objective`] at a point, and what its products cost.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::time::Instant;
+
+use super::objective::Objective;
+use crate::error::BoxError;
+use crate::operator::{Counted, DifferenceQuotient, GradientOracle, SymmetricOperator};
+use crate::space::Space;
+
+/// What the products of an estimation took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ProductCost {
+    /// Gradients of difference quotients.
+    pub(super) gradients: u64,
+    /// Hessian-vector products.
+    pub(super) products: u64,
+    /// Whether the deadline passed before the last of them.
+    pub(super) late: bool,
+}
+
+/// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than f64. After the
+/// deadline every product fails.
+pub(super) fn with_hessian<S: Space + Clone, R>(
+    objective: &mut Objective<'_, S>,
+    x: &S::Vector,
+    deadline: Option<Instant>,
+    with: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> R,
+) -> (R, ProductCost) {
+    let space = objective.space.clone();
+    let mut cost = ProductCost::default();
+    let mut late = false;
+    let result = match &mut objective.product {
+        Some(product) => {
+            let mut exact = Counted::new(Exact { x, product });
+            let watched = &mut Watched::new(&mut exact, deadline, &mut late);
+            let result = with(&space, watched);
+            cost.products = exact.products;
+            result
+        }
+        None => {
+            let oracle = SpaceGradient::new(&space, x, |x, g| (objective.evaluate)(x, g).map(drop));
+            let quotient = match space.epsilon() < DOUBLE {
+                true => DifferenceQuotient::new(oracle),
+                false => DifferenceQuotient::central(oracle),
+            };
+            let mut counted = Counted::new(quotient);
+            let watched = &mut Watched::new(&mut counted, deadline, &mut late);
+            let result = with(&space, watched);
+            cost.products = counted.products;
+            cost.gradients = counted.operator.gradients();
+            result
+        }
+    };
+    cost.late = late;
+    (result, cost)
+}
+
+/// An operator whose products fail after a deadline.
+struct Watched<'a, S: Space> {
+    operator: &'a mut dyn SymmetricOperator<S>,
+    deadline: Option<Instant>,
+    late: &'a mut bool,
+}
+
+/// What a product is refused with after the deadline; the caller sees the flag instead.
+#[derive(Debug, thiserror::Error)]
+#[error("the time is used up")]
+struct Late;
+
+impl<'a, S: Space> Watched<'a, S> {
+    fn new(
+        operator: &'a mut dyn SymmetricOperator<S>,
+        deadline: Option<Instant>,
+        late: &'a mut bool,
+    ) -> Self {
+        Self {
+            operator,
+            deadline,
+            late,
+        }
+    }
+
+    fn check(&mut self) -> Result<(), BoxError> {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            *self.late = true;
+            return Err(Late.into());
+        }
+        Ok(())
+    }
+}
+
+impl<S: Space> SymmetricOperator<S> for Watched<'_, S> {
+    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
+        self.check()?;
+        self.operator.apply(v, out)
+    }
+    fn dim(&self) -> Option<usize> {
+        self.operator.dim()
+    }
+    fn noise(&self) -> f64 {
+        self.operator.noise()
+    }
+    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.check()?;
+        self.operator.retry(v, out)
+    }
+    fn shift(&mut self) -> Result<bool, BoxError> {
+        self.operator.shift()
+    }
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.check()?;
+        self.operator.apply_before_shift(v, out)
+    }
+    fn tolerance(&self) -> f64 {
+        self.operator.tolerance()
+    }
+}
+
+/// Roundoffs below this are double precision's.
+const DOUBLE: f64 = 1e-12;
+
+/// The user's exact product at x.
+struct Exact<'a, S: Space, P: ?Sized> {
+    x: &'a S::Vector,
+    product: &'a mut Box<P>,
+}
+
+impl<S, P> SymmetricOperator<S> for Exact<'_, S, P>
+where
+    S: Space,
+    P: FnMut(&S::Vector, &S::Vector, &mut S::Vector) -> Result<(), BoxError> + ?Sized,
+{
+    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
+        (self.product)(self.x, v, out)
+    }
+}
+
+/// The gradient near a point of any space. All coordinates form one group, of the unit max{1, ‖θ‖∞}.
+struct SpaceGradient<'a, S: Space, F> {
+    space: &'a S,
+    gradient: F,
+    point: S::Owned,
+    /// θ, where `point` is θ + ζ.
+    before_shift: Option<S::Owned>,
+    at_point: S::Owned,
+    moved: S::Owned,
+    unit: [f64; 1],
+}
+
+impl<'a, S: Space, F> SpaceGradient<'a, S, F>
+where
+    F: FnMut(&S::Vector, &mut S::Vector) -> Result<(), BoxError>,
+{
+    fn new(space: &'a S, point: &S::Vector, gradient: F) -> Self {
+        let mut copy = space.zeros();
+        space.axpby(1.0, point, 0.0, copy.borrow_mut());
+        Self {
+            space,
+            gradient,
+            point: copy,
+            before_shift: None,
+            at_point: space.zeros(),
+            moved: space.zeros(),
+            unit: [space.max_abs(point).max(1.0)],
+        }
+    }
+
+    /// out ← ∇f(θ + εv).
+    fn gradient_at(
+        &mut self,
+        epsilon: f64,
+        v: &S::Vector,
+        out: &mut S::Vector,
+    ) -> Result<(), BoxError> {
+        let moved = self.moved.borrow_mut();
+        self.space.axpby(1.0, self.point.borrow(), 0.0, moved);
+        self.space.axpby(epsilon, v, 1.0, moved);
+        (self.gradient)(self.moved.borrow(), out)
+    }
+}
+
+impl<S: Space, F> GradientOracle for SpaceGradient<'_, S, F>
+where
+    F: FnMut(&S::Vector, &mut S::Vector) -> Result<(), BoxError>,
+{
+    type Space = S;
+
+    fn space(&self) -> &S {
+        self.space
+    }
+
+    fn units(&self) -> &[f64] {
+        &self.unit
+    }
+
+    fn roundoff(&self) -> f64 {
+        self.space.epsilon()
+    }
+
+    fn start(&mut self) -> Result<f64, BoxError> {
+        (self.gradient)(self.point.borrow(), self.at_point.borrow_mut())?;
+        Ok(self.space.norm(self.at_point.borrow()))
+    }
+
+    fn forward(
+        &mut self,
+        epsilon: f64,
+        v: &S::Vector,
+        out: &mut S::Vector,
+    ) -> Result<(), BoxError> {
+        let epsilon = epsilon * self.unit[0];
+        self.gradient_at(epsilon, v, out)?;
+        let inverse = 1.0 / epsilon;
+        self.space
+            .axpby(-inverse, self.at_point.borrow(), inverse, out);
+        Ok(())
+    }
+
+    fn central(
+        &mut self,
+        epsilon: f64,
+        v: &S::Vector,
+        out: &mut S::Vector,
+    ) -> Result<(), BoxError> {
+        let epsilon = epsilon * self.unit[0];
+        let mut behind = std::mem::replace(&mut self.at_point, self.space.zeros());
+        self.gradient_at(-epsilon, v, behind.borrow_mut())?;
+        self.gradient_at(epsilon, v, out)?;
+        let inverse = 0.5 / epsilon;
+        self.space.axpby(-inverse, behind.borrow(), inverse, out);
+        self.at_point = behind;
+        Ok(())
+    }
+
+    fn shift(&mut self, seed: u64, size: f64) {
+        let zeta = self.space.normal(seed);
+        let size = size * self.unit[0] / (self.space.dim() as f64).sqrt();
+        let mut shifted = self.space.zeros();
+        self.space
+            .axpby(1.0, self.point.borrow(), 0.0, shifted.borrow_mut());
+        self.space
+            .axpby(size, zeta.borrow(), 1.0, shifted.borrow_mut());
+        self.before_shift = Some(std::mem::replace(&mut self.point, shifted));
+    }
+
+    fn exchange_shifted(&mut self) {
+        if let Some(before) = &mut self.before_shift {
+            std::mem::swap(before, &mut self.point);
+        }
+    }
+}

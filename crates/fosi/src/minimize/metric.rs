@@ -1,0 +1,82 @@
+//! The initial inverse metric of L-BFGS: Newton's in the span of the estimated eigenvectors, a multiple of the identity elsewhere.
+
+use crate::space::Space;
+use crate::spectrum::Spectrum;
+
+/// H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ); without a spectrum H₀ = γI.
+pub(super) struct SpectralMetric<S: Space> {
+    basis: Option<S::Basis>,
+    /// 1/|λ|, one for each eigenvector.
+    inverse: Vec<f64>,
+    /// γ.
+    scale: f64,
+    coefficients: Vec<f64>,
+    other: Vec<f64>,
+    /// Whether γ was measured since the spectrum changed.
+    measured: bool,
+}
+
+impl<S: Space> SpectralMetric<S> {
+    pub(super) fn identity() -> Self {
+        Self {
+            basis: None,
+            inverse: Vec::new(),
+            scale: 1.0,
+            coefficients: Vec::new(),
+            other: Vec::new(),
+            measured: false,
+        }
+    }
+
+    /// Takes over the eigenpairs. |λ| counts as at least `floor`·max|λ|. γ stays until [`measure`](Self::measure) sees a pair.
+    pub(super) fn set_spectrum(&mut self, spectrum: Spectrum<S>, floor: f64) {
+        let curvature = spectrum.damped_curvature(floor);
+        self.inverse = curvature.iter().map(|x| 1.0 / x).collect();
+        self.coefficients = vec![0.0; self.inverse.len()];
+        self.other = self.coefficients.clone();
+        self.basis = (!self.inverse.is_empty()).then_some(spectrum.basis);
+    }
+
+    /// The number of eigenvectors.
+    pub(super) fn len(&self) -> usize {
+        self.inverse.len()
+    }
+
+    pub(super) fn is_measured(&self) -> bool {
+        self.measured
+    }
+
+    /// γ = s⊥ᵀy⊥/y⊥ᵀy⊥ with s⊥ = s − VVᵀs and y⊥ alike, where s⊥ᵀy⊥ > 0; otherwise γ stays.
+    pub(super) fn measure(&mut self, space: &S, step: &S::Vector, change: &S::Vector) {
+        let (mut sy, mut yy) = (space.dot(step, change), space.dot(change, change));
+        if let Some(basis) = &self.basis {
+            // By differences: where nearly all of s or y lies in the span of V, what is left is rounding.
+            let whole = (sy.abs(), yy);
+            space.project(basis, step, &mut self.coefficients);
+            space.project(basis, change, &mut self.other);
+            let inside = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            sy -= inside(&self.coefficients, &self.other);
+            yy -= inside(&self.other, &self.other);
+            let rounding = 100.0 * space.epsilon();
+            if yy <= rounding * whole.1 || sy.abs() <= rounding * whole.0 {
+                return;
+            }
+        }
+        let scale = sy / yy;
+        if sy > 0.0 && yy > 0.0 && scale.is_finite() && scale > 0.0 {
+            self.scale = scale;
+            self.measured = true;
+        }
+    }
+
+    /// q ← H₀q: two passes over V.
+    pub(super) fn apply(&mut self, space: &S, q: &mut S::Vector) {
+        if let Some(basis) = &self.basis {
+            space.project(basis, q, &mut self.coefficients);
+            let terms = self.coefficients.iter_mut().zip(&self.inverse);
+            terms.for_each(|(c, inverse)| *c *= 1.0 - inverse / self.scale);
+            space.subtract(basis, &self.coefficients, q);
+        }
+        space.subtract_scaled(&[], &[], self.scale, q);
+    }
+}

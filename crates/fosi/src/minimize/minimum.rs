@@ -1,0 +1,167 @@
+//! What a minimisation found.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::space::{Host, Space};
+
+/// Why a minimisation stopped.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Status {
+    /// ‖∇f‖ is small enough.
+    GradientNorm,
+    /// The last step changed f by less than the share asked for.
+    ValueChange,
+    /// No step along −H∇f or −∇f lowers f: what is left of the gradient is beyond the precision of f.
+    Stalled,
+    /// The cost allowed is used up.
+    MaxCost,
+    /// The number of steps is used up.
+    MaxSteps,
+    /// The time is used up.
+    MaxTime,
+    /// The callback asked for it.
+    Callback,
+    /// f falls without bound: its value is −∞.
+    Unbounded,
+    /// The function failed.
+    Failed(Arc<Error>),
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::GradientNorm => f.write_str("the gradient is short enough"),
+            Self::ValueChange => f.write_str("the value has stopped changing"),
+            Self::Stalled => f.write_str(
+                "no step lowers the value any more: what is left of the gradient is beyond the value's precision",
+            ),
+            Self::MaxCost => f.write_str("the cost allowed is used up"),
+            Self::MaxSteps => f.write_str("the number of steps is used up"),
+            Self::MaxTime => f.write_str("the time is used up"),
+            Self::Callback => f.write_str("the callback asked for it"),
+            Self::Unbounded => f.write_str("the function falls without bound"),
+            Self::Failed(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// What is known of the curvature at the last point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Curvature {
+    /// No spectrum was estimated there.
+    NotExamined,
+    /// The smallest Ritz value found is not negative, but for what the estimation does not resolve.
+    NoneNegative {
+        /// The smallest Ritz value, an upper bound on the smallest eigenvalue.
+        smallest: f64,
+    },
+    /// There is a direction of negative curvature: the point is no minimum.
+    Negative {
+        /// The smallest Ritz value.
+        smallest: f64,
+    },
+}
+
+/// One estimation of the spectrum.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Estimation {
+    /// Steps taken before it.
+    pub step: u64,
+    /// Units of cost before it.
+    pub cost: u64,
+    /// The eigenvalues that the metric took, by descending |λ̂|.
+    pub eigenvalues: Vec<f64>,
+    /// The largest Ritz value of all.
+    pub largest: f64,
+    /// The smallest Ritz value of all.
+    pub smallest: f64,
+    /// Hessian-vector products.
+    pub products: u64,
+    /// Gradients that they took; 0 for exact products.
+    pub gradients: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// A point with its value and the norm of its gradient.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Evaluated<V> {
+    /// x.
+    pub parameters: V,
+    /// f(x).
+    pub value: f64,
+    /// ‖∇f(x)‖.
+    pub gradient_norm: f64,
+}
+
+/// The result of a minimisation and what it cost.
+#[non_exhaustive]
+pub struct Minimum<S: Space = Host<f64>> {
+    /// The point with the lowest value seen.
+    pub best: Evaluated<S::Owned>,
+    /// The last point.
+    pub last: Evaluated<S::Owned>,
+    /// Why the run stopped.
+    pub status: Status,
+    /// What is known of the curvature at the last point.
+    pub curvature: Curvature,
+    /// Steps taken.
+    pub steps: u64,
+    /// Gradients computed, those of difference quotients included.
+    pub gradients: u64,
+    /// Hessian-vector products computed.
+    pub products: u64,
+    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` and `check_minimum` are not in it.
+    pub cost: u64,
+    /// The estimations, in order.
+    pub estimations: Vec<Estimation>,
+    /// Estimations that failed; the run went on with the metric before.
+    pub failed_estimations: Vec<Arc<Error>>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+impl<S: Space> Clone for Minimum<S>
+where
+    S::Owned: Clone,
+{
+    fn clone(&self) -> Self {
+        Self {
+            best: self.best.clone(),
+            last: self.last.clone(),
+            status: self.status.clone(),
+            curvature: self.curvature,
+            steps: self.steps,
+            gradients: self.gradients,
+            products: self.products,
+            cost: self.cost,
+            estimations: self.estimations.clone(),
+            failed_estimations: self.failed_estimations.clone(),
+            seconds: self.seconds,
+        }
+    }
+}
+
+/// Without the points' entries, of which there may be millions.
+impl<S: Space> std::fmt::Debug for Minimum<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minimum")
+            .field("value", &self.best.value)
+            .field("gradient_norm", &self.best.gradient_norm)
+            .field("status", &self.status)
+            .field("curvature", &self.curvature)
+            .field("steps", &self.steps)
+            .field("gradients", &self.gradients)
+            .field("products", &self.products)
+            .field("cost", &self.cost)
+            .field("estimations", &self.estimations.len())
+            .field("failed_estimations", &self.failed_estimations)
+            .field("seconds", &self.seconds)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! The function to minimise.
+
+use crate::error::BoxError;
+use crate::space::{Host, Space};
+
+type Evaluate<'a, V> = Box<dyn FnMut(&V, &mut V) -> Result<f64, BoxError> + 'a>;
+type Product<'a, V> = Box<dyn FnMut(&V, &V, &mut V) -> Result<(), BoxError> + 'a>;
+
+/// A function on the space `S` with its gradient and, where there is one, its Hessian-vector product.
+pub struct Objective<'a, S: Space = Host<f64>> {
+    pub(super) space: S,
+    pub(super) evaluate: Evaluate<'a, S::Vector>,
+    pub(super) product: Option<Product<'a, S::Vector>>,
+}
+
+impl<S: Space> std::fmt::Debug for Objective<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objective")
+            .field("dim", &self.space.dim())
+            .field("has_product", &self.product.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Objective<'a> {
+    /// The function of `dim` variables in f64 that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded difference
+    /// quotients of the gradient: see [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
+    pub fn new(
+        dim: usize,
+        evaluate: impl FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a,
+    ) -> Self {
+        Self::in_space(Host::new(dim), evaluate)
+    }
+}
+
+impl<'a, S: Space> Objective<'a, S> {
+    /// The function on any space: vectors in f32, or on a device.
+    pub fn in_space(
+        space: S,
+        evaluate: impl FnMut(&S::Vector, &mut S::Vector) -> Result<f64, BoxError> + 'a,
+    ) -> Self {
+        Self {
+            space,
+            evaluate: Box::new(evaluate),
+            product: None,
+        }
+    }
+
+    /// With exact products: writes H(x)·v, given x and v.
+    pub fn with_product(
+        mut self,
+        product: impl FnMut(&S::Vector, &S::Vector, &mut S::Vector) -> Result<(), BoxError> + 'a,
+    ) -> Self {
+        self.product = Some(Box::new(product));
+        self
+    }
+
+    /// The space of x.
+    pub fn space(&self) -> &S {
+        &self.space
+    }
+
+    /// Whether there are exact products.
+    pub fn has_product(&self) -> bool {
+        self.product.is_some()
+    }
+}
