@@ -235,7 +235,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
         let (parameters, gradient) = (space.zeros(), space.zeros());
-        let mut fosi = Fosi::new(space, base, 0.0, config)?;
+        let mut fosi = Fosi::new(space, base, config)?;
         fosi.set_signature(signature(&layout));
         Ok(Self {
             fosi,
@@ -277,7 +277,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<TrainStep, OptimizerError> {
         // Before the refresh: a rate that is refused must not cost an estimation.
-        self.fosi.set_learning_rate(learning_rate)?;
+        self.fosi.check_learning_rate(learning_rate)?;
         let refresh = match self.due() {
             true => Some(self.refresh(module, loss)?),
             false => None,
@@ -305,10 +305,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let (gradient, parameters) = (&mut self.gradient, &mut self.parameters);
         space.read_gradient(layout, module, gradients, gradient)?;
         self.master_weights = space.update_master_weights(layout, module, parameters)?;
-        self.fosi.set_learning_rate(learning_rate)?;
-        let report = self
-            .fosi
-            .step(parameters.borrow_mut(), (*gradient).borrow())?;
+        let report =
+            self.fosi
+                .step(learning_rate, parameters.borrow_mut(), (*gradient).borrow())?;
         let space = self.fosi.space();
         *module = space.set_parameters(layout, module, (*parameters).borrow())?;
         Ok(report)

@@ -23,9 +23,9 @@ use fosi::{Error, Host, Space};
 ///
 /// let device = Device::flex();
 /// let config = FosiConfig { schedule: Schedule::Never, ..FosiConfig::default() };
-/// let mut optimizer = Fosi::new(TensorSpace::new(2, &device), HeavyBall::new(0.9), 0.5, config)?;
+/// let mut optimizer = Fosi::new(TensorSpace::new(2, &device), HeavyBall::new(0.9), config)?;
 /// let mut theta = Tensor::<1>::from_data([1.0, 2.0], &device);
-/// optimizer.step(&mut theta, &Tensor::<1>::from_data([1.0, 1.0], &device))?;
+/// optimizer.step(0.5, &mut theta, &Tensor::<1>::from_data([1.0, 1.0], &device))?;
 /// assert_eq!(theta.try_into_vec_as::<f32>().unwrap(), [0.5, 1.5]);
 /// # Ok::<(), fosi::Error>(())
 /// ```
