@@ -12,8 +12,10 @@ use fosi::base::{Base, BaseStep, Momentum, UpdateRule, split_step};
 use fosi::scaling::Extremes;
 use fosi::split::{Moved, Split};
 
+use crate::error::BridgeError;
 use crate::fingerprint::Fingerprint;
-use crate::{BridgeError, FlatLayout, ModuleSpace};
+use crate::flat::FlatLayout;
+use crate::module_space::ModuleSpace;
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
 ///
@@ -33,10 +35,10 @@ use crate::{BridgeError, FlatLayout, ModuleSpace};
 /// `AdamWConfig` it is part of d_b, and its share in the subspace is projected out. Put the decay into the loss, or use
 /// the native `AdamW`, where that matters.
 ///
-/// A checkpoint is refused where the optimizer that made it moves parameters otherwise than this one: another rule, other
-/// settings, other clipping, the learning rate apart. To go on with other settings, load the checkpoint with the old ones;
-/// then put a base in its place, through [`Fosi::base_mut`](fosi::Fosi::base_mut), whose optimizer has taken over the old
-/// one's record (`optimizer().to_record()`, `load_record`).
+/// A checkpoint is refused where the optimizer that made it moves parameters otherwise than this one: another rule,
+/// other settings, other clipping, the learning rate apart. To go on with other settings, load the checkpoint with the
+/// old ones; then put a base in its place, through [`Fosi::base_mut`](fosi::Fosi::base_mut), whose optimizer has taken
+/// over the old one's record (`optimizer().to_record()`, `load_record`).
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -135,16 +137,15 @@ impl<M: Module> BurnBase<M> {
         gradient: &S::Vector,
     ) -> Result<S::Owned, Error> {
         let (space, layout) = (at.space, &self.layout);
-        let module = space.set_parameters(layout, &self.carrier, parameters);
+        let module = layout.set_parameters(&self.carrier, parameters);
         let module = module.map_err(user)?;
-        let gradients = space
-            .to_gradients(layout, &module, gradient)
-            .map_err(user)?;
+        let gradients = layout.to_gradients(&module, gradient).map_err(user)?;
         let before = self.optimizer.clone();
         let module = self.optimizer.step(at.learning_rate, module, gradients);
         let mut moved = space.zeros();
-        let moved = match space.read_parameters(layout, &module, &mut moved) {
-            Ok(()) if space.max_abs(moved.borrow()).is_finite() => Ok(moved),
+        let vector: &mut S::Vector = moved.borrow_mut();
+        let moved = match layout.read_parameters(&module, vector) {
+            Ok(()) if space.max_abs(vector).is_finite() => Ok(moved),
             Ok(()) => Err(Error::User(
                 "the wrapped optimizer's step is not finite; lower the learning rate or clip the gradient".into(),
             )),

@@ -1,4 +1,4 @@
-//! What can go wrong between a Burn module and the flat vectors of the optimizer.
+//! What can go wrong between a Burn module and the flat vectors of the optimizer, and in the optimizer itself.
 
 /// The errors of this crate's bridge to Burn. An operation that returns one has left the module as it was.
 #[derive(Debug, thiserror::Error)]
@@ -98,4 +98,16 @@ pub enum BridgeError {
     /// The device failed to give a tensor's values.
     #[error("reading a tensor from its device failed: {0}")]
     Read(#[from] burn::tensor::TensorReadError),
+}
+
+/// The errors of [`FosiOptimizer`](crate::FosiOptimizer).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptimizerError {
+    /// Between the module and the flat vectors.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// In the optimizer itself.
+    #[error(transparent)]
+    Fosi(#[from] fosi::Error),
 }

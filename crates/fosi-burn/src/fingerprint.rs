@@ -4,13 +4,15 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{BridgeError, FlatLayout};
+use crate::error::BridgeError;
+use crate::flat::FlatLayout;
 
 /// Where an optimizer without state moves small parameters in a few steps with fixed gradients.
 ///
-/// Burn's records hold neither the kind of optimizer nor its settings: those of Adam and AdamW can't be told apart. What
-/// an optimizer does tells more. Each trainable parameter is replaced by a small tensor of the same rank, id and path, so
-/// that the groups of a [`ModuleOptimizer`] count too. The steps are taken on the CPU whatever the module's device.
+/// Burn's records hold neither the kind of optimizer nor its settings: those of Adam and AdamW can't be told apart.
+/// What an optimizer does tells more. Each trainable parameter is replaced by a small tensor of the same rank, id and
+/// path, so that the groups of a [`ModuleOptimizer`] count too. The steps are taken on the CPU whatever the module's
+/// device.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fingerprint(Vec<f32>);
 
@@ -41,7 +43,7 @@ impl Fingerprint {
         for step in 0..STEPS {
             let entry = |i| MAGNITUDES[(i + step) % MAGNITUDES.len()] * sample(i, step);
             let gradient: Vec<f32> = (0..layout.len()).map(entry).collect();
-            let gradients = layout.to_gradients(&module, &gradient)?;
+            let gradients = layout.to_gradients(&module, &gradient[..])?;
             module = optimizer.step(RATE, module, gradients);
         }
         Ok(Self(layout.parameters(&module)?))

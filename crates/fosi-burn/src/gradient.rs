@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
-use crate::{BridgeError, FlatLayout};
+use crate::error::BridgeError;
+use crate::flat::FlatLayout;
 
 /// The loss at `module` and its gradient, one tensor a parameter, as Burn's optimizers take it.
 ///

@@ -1,5 +1,12 @@
 //! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
 //! and a drop-in optimizer.
+//!
+//! [`FosiOptimizer`] takes a training step. [`FlatLayout`] turns a module's parameters and gradients into flat vectors
+//! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
+//! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
+//!
+//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint` ← `replica`,
+//! `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`.
 
 mod burn_base;
 mod error;
@@ -10,14 +17,17 @@ mod module_space;
 mod optimizer;
 mod precision;
 mod replica;
+mod report;
+mod tensor_gradient;
 mod tensor_space;
 
 pub use burn_base::BurnBase;
-pub use error::BridgeError;
-pub use flat::{FlatLayout, Slot};
+pub use error::{BridgeError, OptimizerError};
+pub use flat::{FlatLayout, FlatVector, Slot};
 pub use gradient::{backward, value_and_gradient};
 pub use module_space::ModuleSpace;
-pub use optimizer::{FosiOptimizer, OptimizerError, RefreshAttempt, TrainStep};
+pub use optimizer::FosiOptimizer;
 pub use precision::{Precision, float_dtype, like_module};
 pub use replica::Replica;
+pub use report::{RefreshAttempt, TrainStep};
 pub use tensor_space::{TensorBasis, TensorSpace};

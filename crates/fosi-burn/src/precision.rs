@@ -16,8 +16,8 @@ pub enum Precision {
 impl Precision {
     /// Whether `device` computes in this precision.
     ///
-    /// A device may hold numbers in f64 and still take their functions in f32, as GPUs do through Vulkan: differences at
-    /// steps of 1e-9 would be noise. So a few functions are tried.
+    /// A device may hold numbers in f64 and still take their functions in f32, as GPUs do through Vulkan: differences
+    /// at steps of 1e-9 would be noise. So a few functions are tried.
     pub fn supported_by(self, device: &Device) -> bool {
         match self {
             Self::F32 => true,

@@ -6,9 +6,10 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::error::BridgeError;
+use crate::flat::FlatLayout;
 use crate::gradient::backward_in;
-use crate::precision::is_plain_float;
-use crate::{BridgeError, FlatLayout, Precision};
+use crate::precision::{Precision, is_plain_float};
 
 /// A copy of a module whose loss can be evaluated at any parameters without touching the module.
 ///
@@ -95,8 +96,11 @@ impl<M: Module> Replica<M> {
     ///
     /// None that a replica can have: its layout is its own.
     pub fn parameter_tensor(&self, device: &Device) -> Result<Tensor<1>, BridgeError> {
-        let dtype = self.precision.dtype();
-        self.layout.parameter_tensor(&self.template, device, dtype)
+        let dtype = DType::from(self.precision.dtype());
+        let mut parameters = Tensor::zeros([self.layout.len()], (device, dtype));
+        self.layout
+            .read_parameters(&self.template, &mut parameters)?;
+        Ok(parameters)
     }
 
     /// The precision in which the replica computes.
@@ -142,11 +146,13 @@ impl<M: Module> Replica<M> {
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<Tensor<1>, BridgeError> {
         let fresh = self.state.fresh(&self.template);
-        let module = self.layout.set_parameter_tensor(&fresh, parameters)?;
+        let module = self.layout.set_parameters(&fresh, parameters)?;
         let (_, gradients) = self.backward(&module, loss)?;
-        let (device, dtype) = (parameters.device(), self.precision.dtype());
+        // Of which device and float type are taken, and no memory.
+        let mut gradient = parameters.clone().cast(self.precision.dtype());
         self.layout
-            .gradient_tensor(&module, gradients, &device, dtype)
+            .read_gradient(&module, gradients, &mut gradient)?;
+        Ok(gradient)
     }
 
     fn backward(

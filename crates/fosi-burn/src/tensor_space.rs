@@ -11,10 +11,10 @@ use fosi::{Error, Host, Space};
 /// ℝⁿ in `f32` tensors of n entries on one device.
 ///
 /// Vectors and bases stay on the device: what crosses to the host are the few numbers of a reduction, a handful of
-/// synchronisations a step. Whole vectors cross only in [`export`](Space::export) and its kin, for checkpoints, and
-/// the other way in [`normal`](Space::normal), whose vector is the same as [`Host`]'s, once a refresh. Sums are the
-/// device's own, in `f32`; where a sum of products over- or underflows there, it is taken again from vectors scaled by their
-/// largest entry.
+/// synchronisations a step. Whole vectors cross only in [`export`](Space::export) and its kin, for checkpoints, and the
+/// other way in [`normal`](Space::normal), whose vector is the same as [`Host`]'s, once a refresh. Sums are the
+/// device's own, in `f32`; where a sum of products over- or underflows there, it is taken again from vectors scaled by
+/// their largest entry.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -23,9 +23,9 @@ use fosi::{Error, Host, Space};
 ///
 /// let device = Device::flex();
 /// let config = FosiConfig { schedule: Schedule::Never, ..FosiConfig::default() };
-/// let mut optimizer = Fosi::new(TensorSpace::new(2, &device), HeavyBall::new(0.9), 0.5, config)?;
+/// let mut optimizer = Fosi::new(TensorSpace::new(2, &device), HeavyBall::new(0.9), config)?;
 /// let mut theta = Tensor::<1>::from_data([1.0, 2.0], &device);
-/// optimizer.step(&mut theta, &Tensor::<1>::from_data([1.0, 1.0], &device))?;
+/// optimizer.step(0.5, &mut theta, &Tensor::<1>::from_data([1.0, 1.0], &device))?;
 /// assert_eq!(theta.try_into_vec_as::<f32>().unwrap(), [0.5, 1.5]);
 /// # Ok::<(), fosi::Error>(())
 /// ```

@@ -72,6 +72,9 @@ fn memory(c: &mut Criterion) {
     group.finish();
 }
 
+/// η, of which no time depends.
+const LEARNING_RATE: f64 = 1e-3;
+
 /// FOSI with a spectrum of k pairs, ready to step.
 fn ready<B: Base<Host<f32>>>(
     base: B,
@@ -90,7 +93,7 @@ fn ready<B: Base<Host<f32>>>(
         ..FosiConfig::default()
     };
     let space = Host::new(n).with_storage(storage);
-    let mut optimizer = Fosi::new(space, base, 1e-3, config).expect("settings that are allowed");
+    let mut optimizer = Fosi::new(space, base, config).expect("settings that are allowed");
     optimizer.refresh(&mut diagonal()).expect("a spectrum");
     optimizer
 }
@@ -115,11 +118,10 @@ fn plain<B: Base<Host<f32>>>(
     base: B,
     n: usize,
 ) {
-    let mut optimizer =
-        Fosi::new(Host::new(n), base, 1e-3, FosiConfig::base_only()).expect("settings");
+    let mut optimizer = Fosi::new(Host::new(n), base, FosiConfig::base_only()).expect("settings");
     let (mut x, g) = (numbers(n), numbers(n));
     group.bench_with_input(BenchmarkId::new(name, n), &n, |bencher, _| {
-        bencher.iter(|| optimizer.step(&mut x, &g).expect("a step"));
+        bencher.iter(|| optimizer.step(LEARNING_RATE, &mut x, &g).expect("a step"));
     });
 }
 
@@ -135,7 +137,7 @@ fn steps_of<B: Base<Host<f32>> + Clone>(c: &mut Criterion, name: &str, base: B) 
                 let (mut x, g) = (numbers(n), numbers(n));
                 let id = BenchmarkId::new(format!("fosi-{name}-{precision}-k{k}"), n);
                 group.bench_with_input(id, &n, |bencher, _| {
-                    bencher.iter(|| optimizer.step(&mut x, &g).expect("a step"));
+                    bencher.iter(|| optimizer.step(LEARNING_RATE, &mut x, &g).expect("a step"));
                 });
             }
         }

@@ -13,13 +13,13 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 fn step(base: impl Base<Host<f32>>, n: usize) -> Result<f64, fosi::Error> {
-    let mut optimizer = Fosi::new(Host::new(n), base, 1e-3, FosiConfig::base_only())?;
+    let mut optimizer = Fosi::new(Host::new(n), base, FosiConfig::base_only())?;
     let mut x: Vec<f32> = (0..n).map(|i| (0.37 * i as f32).sin()).collect();
     let gradient = x.clone();
     let mut times = Vec::new();
     for _ in 0..STEPS {
         let started = Instant::now();
-        optimizer.step(&mut x, &gradient)?;
+        optimizer.step(1e-3, &mut x, &gradient)?;
         times.push(started.elapsed().as_secs_f64());
     }
     Ok(median(times))
@@ -32,7 +32,7 @@ fn estimation(n: usize, repeated: bool) -> Result<f64, fosi::Error> {
         lanczos_steps: Some(40),
         ..FosiConfig::default()
     };
-    let mut optimizer = Fosi::new(Host::<f32>::new(n), GradientDescent, 1e-3, config)?;
+    let mut optimizer = Fosi::new(Host::<f32>::new(n), GradientDescent, config)?;
     let diagonal: Vec<f32> = (1..=n).map(|i| 1.0 / i as f32).collect();
     let mut refresh = || -> Result<Duration, fosi::Error> {
         let mut products = Duration::ZERO;

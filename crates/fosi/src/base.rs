@@ -204,8 +204,8 @@ impl<S: Space, E: Elementwise> Base<S> for E {
 /// let adaptive = true;
 /// let base: Box<dyn Base<Host<f32>>> =
 ///     if adaptive { Box::new(Adam::default()) } else { Box::new(HeavyBall::new(0.9)) };
-/// let mut optimizer = Fosi::new(Host::new(2), base, 0.01, FosiConfig::default())?;
-/// optimizer.step(&mut vec![1.0, -2.0], &[0.5, 1.0])?;
+/// let mut optimizer = Fosi::new(Host::new(2), base, FosiConfig::default())?;
+/// optimizer.step(0.01, &mut vec![1.0, -2.0], &[0.5, 1.0])?;
 /// # Ok::<(), fosi::Error>(())
 /// ```
 impl<S: Space> Base<S> for Box<dyn Base<S>> {

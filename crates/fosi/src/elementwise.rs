@@ -63,9 +63,9 @@ scalar_elements!(f64);
 ///     }
 /// }
 ///
-/// let mut optimizer = fosi::Fosi::new(fosi::Host::<f64>::new(2), SoftSign, 0.1, fosi::FosiConfig::default())?;
+/// let mut optimizer = fosi::Fosi::new(fosi::Host::<f64>::new(2), SoftSign, fosi::FosiConfig::default())?;
 /// # let mut parameters = vec![1.0, -2.0];
-/// optimizer.step(&mut parameters, &[0.5, 1.0])?;
+/// optimizer.step(0.1, &mut parameters, &[0.5, 1.0])?;
 /// # Ok::<(), fosi::Error>(())
 /// ```
 pub trait Elementwise: UpdateRule + Sync {
@@ -110,6 +110,6 @@ pub trait Elementwise: UpdateRule + Sync {
 ///     }
 /// }
 ///
-/// let _ = fosi::Fosi::new(fosi::Host::<f64>::new(2), Five, 0.1, fosi::FosiConfig::default());
+/// let _ = fosi::Fosi::new(fosi::Host::<f64>::new(2), Five, fosi::FosiConfig::default());
 /// ```
 pub const MAX_STATE: usize = 4;

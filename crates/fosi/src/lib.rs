@@ -61,7 +61,7 @@
 //! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
 //! | u, ε | `curvature` = 1/u, `curvature_floor` | `spectrum.rs` |
-//! | α, η | `newton_rate`, `learning_rate` | `schedule.rs` ([`Rate`]) |
+//! | α, η | `newton_rate` ([`Rate`]), `learning_rate` | `schedule.rs`, `optimizer/step.rs` |
 //! | §3.6: s, c | `scale`, `scale_limit` | `scaling.rs` |
 //! | γ | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
 //! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |

@@ -25,7 +25,7 @@ use crate::timing::{Clock, StepTimer, Timing};
 ///
 /// // f(x) = (50x₀² + x₁²)/2
 /// let config = FosiConfig { largest: 1, ..FosiConfig::quadratic() };
-/// let mut optimizer = Fosi::new(Host::<f64>::new(2), HeavyBall::new(0.5), 0.02, config)?;
+/// let mut optimizer = Fosi::new(Host::<f64>::new(2), HeavyBall::new(0.5), config)?;
 /// let mut x = vec![1.0, 1.0];
 /// for _ in 0..200 {
 ///     if optimizer.due() {
@@ -36,7 +36,7 @@ use crate::timing::{Clock, StepTimer, Timing};
 ///         optimizer.refresh(&mut hessian)?;
 ///     }
 ///     let gradient = [50.0 * x[0], x[1]];
-///     optimizer.step(&mut x, &gradient)?;
+///     optimizer.step(0.02, &mut x, &gradient)?;
 /// }
 /// assert!(x[0].abs() < 1e-6 && x[1].abs() < 1e-3);
 /// # Ok::<(), fosi::Error>(())
@@ -44,7 +44,6 @@ use crate::timing::{Clock, StepTimer, Timing};
 pub struct Fosi<S: Space, B> {
     pub(crate) space: S,
     pub(crate) base: B,
-    pub(crate) learning_rate: Rate,
     pub(crate) config: FosiConfig,
     /// The base's state vectors.
     pub(crate) state: Vec<S::Owned>,
@@ -103,20 +102,13 @@ pub(crate) struct Progress {
 const RETRY: u64 = 100;
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// FOSI around `base`, at step 0, with learning rate η (a number or a [`Rate`]).
+    /// FOSI around `base`, at step 0. The learning rate η is given at each [step](Self::step).
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for a setting outside its range.
-    pub fn new(
-        space: S,
-        base: B,
-        learning_rate: impl Into<Rate>,
-        config: FosiConfig,
-    ) -> Result<Self, Error> {
-        let learning_rate = learning_rate.into();
+    pub fn new(space: S, base: B, config: FosiConfig) -> Result<Self, Error> {
         config.validate()?;
         base.validate(&space.limits())?;
-        learning_rate.checked("learning_rate (η)", 0)?;
         let state = (0..base.state_len()).map(|_| space.zeros()).collect();
         let scratch = space.zeros();
         let params = config.spectrum_params(0);
@@ -125,7 +117,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(Self {
             space,
             base,
-            learning_rate,
             config,
             state,
             subspace: None,
@@ -204,17 +195,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Measures costs with another clock from here on.
     pub fn set_clock(&mut self, clock: Clock) {
         self.timer.set_clock(clock);
-    }
-
-    /// Changes η from the next step on.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSetting`] for a negative or non-finite rate.
-    pub fn set_learning_rate(&mut self, learning_rate: impl Into<Rate>) -> Result<(), Error> {
-        let learning_rate = learning_rate.into();
-        learning_rate.checked("learning_rate (η)", self.progress.step)?;
-        self.learning_rate = learning_rate;
-        Ok(())
     }
 
     /// Changes α from the next step on.

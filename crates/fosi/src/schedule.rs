@@ -171,10 +171,15 @@ impl Rate {
     /// The value at a step, refused unless it is finite and at least 0.
     pub(crate) fn checked(&self, name: &'static str, step: u64) -> Result<f64, Error> {
         let value = self.at(step);
-        let allowed = value >= 0.0 && value.is_finite();
-        require(allowed, name, value, "at least 0 and finite")?;
+        check_rate(name, value)?;
         Ok(value)
     }
+}
+
+/// Refuses a rate unless it is finite and at least 0.
+pub(crate) fn check_rate(name: &'static str, value: f64) -> Result<(), Error> {
+    let allowed = value >= 0.0 && value.is_finite();
+    require(allowed, name, value, "at least 0 and finite")
 }
 
 impl From<f64> for Rate {

@@ -37,7 +37,7 @@ fn trained(of: &Perceptron, network: &Network, steps: usize) -> Network {
             *theta -= 0.05 * *m;
         }
     }
-    layout.set_parameters(network, &theta).unwrap()
+    layout.set_parameters(network, &theta[..]).unwrap()
 }
 
 /// What an estimation by differences of Burn's gradients gave, and the exact Hessian's at the same point.

@@ -50,7 +50,7 @@ fn round_trip_keeps_everything_else() {
     let network = Network::new(&device);
     let layout = FlatLayout::of(&network).unwrap();
     let values: Vec<f32> = entries(TRAINABLE, 77).iter().map(|&x| x as f32).collect();
-    let moved = layout.set_parameters(&network, &values).unwrap();
+    let moved = layout.set_parameters(&network, &values[..]).unwrap();
 
     assert_eq!(layout.parameters::<f32>(&moved).unwrap(), values);
     assert_eq!(FlatLayout::of(&moved).unwrap(), layout);
@@ -62,9 +62,8 @@ fn round_trip_keeps_everything_else() {
     assert_eq!(moved.input.weight.val().dtype(), DType::F32);
     // A frozen module that is unfrozen later must train again, so the configured state has to survive as well.
     assert!(moved.valid().train().input.weight.is_require_grad());
-    let back = layout
-        .set_parameters(&moved, &layout.parameters::<f32>(&network).unwrap())
-        .unwrap();
+    let values: Vec<f32> = layout.parameters(&network).unwrap();
+    let back = layout.set_parameters(&moved, &values[..]).unwrap();
     assert_eq!(bits(&back), bits(&network));
 }
 
@@ -115,7 +114,7 @@ fn gradients_go_both_ways() {
     let network = Network::new(&device());
     let layout = FlatLayout::of(&network).unwrap();
     let flat: Vec<f32> = entries(TRAINABLE, 5).iter().map(|&x| x as f32).collect();
-    let gradients = layout.to_gradients(&network, &flat).unwrap();
+    let gradients = layout.to_gradients(&network, &flat[..]).unwrap();
     assert_eq!(gradients.len(), layout.slots().len());
     assert_eq!(layout.gradient::<f32>(&network, gradients).unwrap(), flat);
 }
@@ -132,7 +131,7 @@ fn tied_weights_take_one_slot_and_stay_tied() {
         .iter()
         .map(|&x| x as f32)
         .collect();
-    let tied = layout.set_parameters(&tied, &theta).unwrap();
+    let tied = layout.set_parameters(&tied, &theta[..]).unwrap();
     assert_eq!(
         tied.decoder.val().into_data(),
         tied.encoder.val().into_data()
@@ -146,7 +145,7 @@ fn tied_weights_take_one_slot_and_stay_tied() {
         let shifted = |h: f32| {
             let mut theta = theta.clone();
             theta[i] += h;
-            let moved = layout.set_parameters(&tied, &theta).unwrap();
+            let moved = layout.set_parameters(&tied, &theta[..]).unwrap();
             moved.loss(&x).into_scalar::<f64>()
         };
         let difference = (shifted(1e-2) - shifted(-1e-2)) / 2e-2;
@@ -166,7 +165,7 @@ fn refuses_what_does_not_fit() {
     let layout = FlatLayout::of(&network).unwrap();
     let short = [0.0f32; TRAINABLE - 1];
 
-    let error = layout.set_parameters(&network, &short).unwrap_err();
+    let error = layout.set_parameters(&network, &short[..]).unwrap_err();
     assert!(matches!(
         error,
         BridgeError::LengthMismatch {
@@ -176,7 +175,7 @@ fn refuses_what_does_not_fit() {
         }
     ));
     assert!(matches!(
-        layout.to_gradients(&network, &short),
+        layout.to_gradients(&network, &short[..]),
         Err(BridgeError::LengthMismatch { .. })
     ));
 
@@ -186,7 +185,7 @@ fn refuses_what_does_not_fit() {
     assert!(error.to_string().contains("output.weight"), "{error}");
     assert!(
         layout
-            .set_parameters(&frozen, &[0.0f32; TRAINABLE])
+            .set_parameters(&frozen, &[0.0f32; TRAINABLE][..])
             .is_err()
     );
     assert!(

@@ -231,7 +231,7 @@ fn check_outside<S: Optimize>() {
     let mut edited = module.flat::<f32>();
     (edited[2], edited[3], edited[7]) = (-4.0, 1.0, 0.5);
     let layout = FlatLayout::of(&module).unwrap();
-    module = layout.set_parameters(&module, &edited).unwrap();
+    module = layout.set_parameters(&module, &edited[..]).unwrap();
     let after = step(&mut optimizer, &mut module);
     let gradient = {
         let (_, gradients) = backward(&module, |w| w.linear(0)).unwrap();
@@ -295,7 +295,7 @@ fn check_resumed<S: Optimize, B: Base<S>>(name: &str, new: impl Fn(&Weights) -> 
     let resumed = make().load_file(&module_at);
     let layout = FlatLayout::of(&resumed).unwrap();
     let mut resumed = layout
-        .set_parameters(&resumed, &resumed.flat::<f32>())
+        .set_parameters(&resumed, &resumed.flat::<f32>()[..])
         .unwrap();
     let mut second = S::optimizer(&resumed, new(&resumed));
     second.load(&at).unwrap();
@@ -422,7 +422,7 @@ fn an_f64_module_is_trained_in_f64() {
     let module = || {
         let module = Weights::new(1.0, double, double, &device());
         let layout = FlatLayout::of(&module).unwrap();
-        layout.set_parameters(&module, &[start; LEN]).unwrap()
+        layout.set_parameters(&module, &[start; LEN][..]).unwrap()
     };
     let exact = start * (1.0f64 - 1e-10).powi(1000);
     let mut trained = module();

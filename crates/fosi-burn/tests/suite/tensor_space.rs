@@ -295,22 +295,17 @@ fn flat_tensors_are_the_flat_vectors() {
     let layout = FlatLayout::of(&network).unwrap();
     let theta: Vec<f32> = layout.parameters(&network).unwrap();
     let on = device.clone().without_autodiff();
-    let flat = layout
-        .parameter_tensor(&network, &on, Precision::F32.dtype())
-        .unwrap();
+    let mut flat = Tensor::<1>::zeros([layout.len()], &on);
+    layout.read_parameters(&network, &mut flat).unwrap();
     assert_eq!(read(&flat), theta);
 
     let doubled = layout
-        .set_parameter_tensor(&network, &flat.mul_scalar(2.0))
+        .set_parameters(&network, &flat.mul_scalar(2.0))
         .unwrap();
     let expected: Vec<f32> = theta.iter().map(|x| 2.0 * x).collect();
     assert_eq!(layout.parameters::<f32>(&doubled).unwrap(), expected);
     assert!(doubled.input.weight.is_require_grad() && !doubled.frozen.weight.is_require_grad());
-    assert!(
-        layout
-            .set_parameter_tensor(&network, &tensor(&[1.0; 3]))
-            .is_err()
-    );
+    assert!(layout.set_parameters(&network, &tensor(&[1.0; 3])).is_err());
 
     // Gradients there and back, with a block of zeros for what the loss doesn't reach.
     let batch = Batch::new(24, &device);
@@ -322,7 +317,7 @@ fn flat_tensors_are_the_flat_vectors() {
     let found = replica.gradient_tensor(&theta, &loss).unwrap();
     assert_eq!(found.clone().try_into_vec_as::<f64>().unwrap(), gradient);
     let module = replica.at(&replica.parameters().unwrap()).unwrap();
-    let gradients = layout.tensor_to_gradients(&module, &found).unwrap();
+    let gradients = layout.to_gradients(&module, &found).unwrap();
     assert_eq!(
         layout.gradient::<f64>(&module, gradients).unwrap(),
         gradient

@@ -1,11 +1,13 @@
 //! `FosiOptimizer` around a network with batch norm, a frozen layer and a layer that the loss doesn't reach.
 
+use std::cell::Cell;
+
 use crate::common::{Batch, Network, TRAINABLE, bits, device, every, generator};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
 use fosi::FosiConfig;
-use fosi::base::{Adam, HeavyBall};
+use fosi::base::{Adam, AdamW, HeavyBall};
 use fosi_burn::{FosiOptimizer, OptimizerError};
 
 /// The frozen layer's weights.
@@ -51,6 +53,29 @@ fn training_lowers_the_loss_and_moves_what_it_should() {
     let moved = network.unreached.weight.val().inner() - unreached;
     let moved = moved.abs().max().into_scalar::<f32>();
     assert!(moved < 1e-5, "{moved}");
+}
+
+#[test]
+fn a_refused_learning_rate_costs_no_estimation() {
+    let device = device();
+    let batch = Batch::new(24, &device);
+    let mut network = Network::new(&device);
+    let new = || FosiOptimizer::new(&network, AdamW::default(), every(0, 4)).unwrap();
+    let mut optimizer = new();
+    let untouched = new().to_bytes().unwrap();
+    let evaluations = Cell::new(0);
+    let loss = |network: &Network| {
+        evaluations.set(evaluations.get() + 1);
+        network.loss(&batch)
+    };
+    assert!(optimizer.due());
+    // The last one is no number of the vectors' precision.
+    for rate in [-0.1, f64::NAN, f64::INFINITY, 1e39] {
+        let error = optimizer.step(rate, &mut network, &loss).unwrap_err();
+        assert!(error.to_string().contains("learning_rate"), "{error}");
+    }
+    assert_eq!(evaluations.get(), 0);
+    assert_eq!(optimizer.to_bytes().unwrap(), untouched);
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Descent {
         base: B,
     ) -> Result<Vec<f64>, fosi::Error> {
         let space = Host::new(f.dim());
-        let mut optimizer = Fosi::new(space, base, self.learning_rate, self.config())?;
+        let mut optimizer = Fosi::new(space, base, self.config())?;
         if optimizer.due() {
             optimizer.refresh(&mut &*f)?;
         }
@@ -149,7 +149,7 @@ impl Descent {
         let mut gradient = vec![0.0; f.dim()];
         let mut values = vec![f.gradient(&theta, &mut gradient)];
         for _ in 0..self.steps {
-            match optimizer.step(&mut theta, &gradient) {
+            match optimizer.step(self.learning_rate, &mut theta, &gradient) {
                 Ok(_) => values.push(f.gradient(&theta, &mut gradient)),
                 Err(
                     fosi::Error::NonFiniteGradient { .. }

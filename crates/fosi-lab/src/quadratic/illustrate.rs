@@ -63,7 +63,7 @@ fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
         },
         ..FosiConfig::default()
     };
-    let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, LEARNING_RATE, config)?;
+    let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, config)?;
     let mut operator =
         fosi::operator::from_fn(|v: &[f64], out: &mut [f64]| out.copy_from_slice(&product(v)));
     optimizer.refresh(&mut operator)?;
@@ -71,7 +71,7 @@ fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
     let mut path = vec![theta];
     for _ in 0..STEPS {
         let gradient = product(&theta);
-        optimizer.step(&mut theta, &gradient)?;
+        optimizer.step(LEARNING_RATE, &mut theta, &gradient)?;
         path.push(theta);
     }
     Ok(path)

@@ -220,7 +220,7 @@ pub fn small_optimizer() -> Fosi<Host<f32>, HeavyBall> {
         largest: 2,
         ..FosiConfig::quadratic()
     };
-    Fosi::new(Host::new(6), HeavyBall::new(0.9), 0.1, config).expect("settings that are allowed")
+    Fosi::new(Host::new(6), HeavyBall::new(0.9), config).expect("settings that are allowed")
 }
 
 /// An optimizer's state; where it is refused, nothing may have changed.

@@ -133,7 +133,8 @@ pub struct Minimum {
 
 /// Minimises `objective` from `start` with FOSI around `base`.
 ///
-/// Failures along the way end the run with a [`Status`], and what was found is returned.
+/// The learning rate is a number or a [`Rate`]: a schedule gives that of each step. Failures along the way end the run
+/// with a [`Status`], and what was found is returned.
 ///
 /// ```
 /// use fosi::{FosiConfig, base::GradientDescent, minimize::{Objective, with_base::{Options, Status, minimize_with}}};
@@ -172,15 +173,13 @@ pub fn minimize_with<B: Base<Host<f64>>>(
             found: start.len(),
         });
     }
-    let optimizer = Fosi::new(
-        Host::new(objective.space.dim()),
-        base,
-        learning_rate,
-        config,
-    )?;
+    let optimizer = Fosi::new(Host::new(objective.space.dim()), base, config)?;
+    let learning_rate = learning_rate.into();
+    optimizer.check_learning_rate(learning_rate.at(0))?;
     let mut run = Run {
         objective,
         options,
+        learning_rate,
         optimizer,
         started: Instant::now(),
         best: Minimum {
@@ -206,6 +205,7 @@ pub fn minimize_with<B: Base<Host<f64>>>(
 struct Run<'a, B> {
     objective: Objective<'a>,
     options: Options<'a>,
+    learning_rate: Rate,
     optimizer: Fosi<Host<f64>, B>,
     started: Instant,
     best: Minimum,
@@ -245,7 +245,8 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
             {
                 return Status::Callback;
             }
-            if let Err(error) = self.optimizer.step(x, &gradient) {
+            let learning_rate = self.learning_rate.at(self.optimizer.steps());
+            if let Err(error) = self.optimizer.step(learning_rate, x, &gradient) {
                 return Status::Failed(error);
             }
         }

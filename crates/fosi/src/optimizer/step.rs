@@ -8,6 +8,7 @@ use crate::error::{Error, require};
 use crate::float::FloatLimits;
 use crate::momentum::Momentum;
 use crate::report::StepReport;
+use crate::schedule::check_rate;
 use crate::space::Space;
 use crate::split::Split;
 use crate::subspace::{Lengths, NewtonStep, Plan};
@@ -15,18 +16,20 @@ use crate::subspace::{Lengths, NewtonStep, Plan};
 use super::Fosi;
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// Takes one step from `parameters` with the gradient there.
+    /// Takes one step from `parameters` with the learning rate η and the gradient there.
     ///
     /// θ ← θ − s·d_b + V(s·e − α u⊙c̄), the base's direction d_b taken in the complement of V; before the first
     /// refresh, bit for bit the base's own step.
     ///
     /// # Errors
-    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`], [`Error::StepOverflow`], or
-    /// [`Error::InvalidSetting`] where a rate's schedule gives a negative or non-finite value, or the base has been given an
-    /// impossible setting: parameters and optimizer are then as before. [`Error::Spoiled`] where parameters or state came out
-    /// infinite or NaN, and from then on until [`restore`](Self::restore) or [`load`](Self::load).
+    /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`],
+    /// [`Error::StepOverflow`], or [`Error::InvalidSetting`] where [η](Self::check_learning_rate) or α is negative or
+    /// not finite, or the base has been given an impossible setting: parameters and optimizer are then as before.
+    /// [`Error::Spoiled`] where parameters or state came out infinite or NaN, and from then on until
+    /// [`restore`](Self::restore) or [`load`](Self::load).
     pub fn step(
         &mut self,
+        learning_rate: f64,
         parameters: &mut S::Vector,
         gradient: &S::Vector,
     ) -> Result<StepReport, Error> {
@@ -36,16 +39,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let limits = self.space.limits();
         self.base.validate(&limits)?;
         let step = self.progress.step;
-        let learning_rate = self.learning_rate.checked("learning_rate (η)", step)?;
+        self.check_learning_rate(learning_rate)?;
         let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
-        let decay = learning_rate * self.base.weight_decay();
-        for (setting, value) in [
-            ("learning_rate (η)", learning_rate),
-            ("η·weight_decay", decay),
-        ] {
-            let allowed = "at most the largest number of the vectors' precision";
-            require(value <= limits.max, setting, value, allowed)?;
-        }
         let norm = self.project_gradient(gradient)?;
         self.refuse_overflow(norm)?;
         let gradient_scale = match self.config.clipping {
@@ -68,7 +63,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         reach.check(step, &limits)?;
         let mut split = Split {
             gradient_scale,
-            decay,
+            decay: self.decay(learning_rate),
             scale: plan.scale,
             norm_unit: reach.unit(),
             ..Split::NONE
@@ -109,6 +104,29 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             overshot: plan.overshot,
             grew: plan.grew,
         })
+    }
+
+    /// Whether [`step`](Self::step) takes the learning rate η; nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] where η is negative or not finite, or where η or η·`weight_decay` is no number of the
+    /// vectors' precision.
+    pub fn check_learning_rate(&self, learning_rate: f64) -> Result<(), Error> {
+        check_rate("learning_rate (η)", learning_rate)?;
+        let limits = self.space.limits();
+        for (setting, value) in [
+            ("learning_rate (η)", learning_rate),
+            ("η·weight_decay", self.decay(learning_rate)),
+        ] {
+            let allowed = "at most the largest number of the vectors' precision";
+            require(value <= limits.max, setting, value, allowed)?;
+        }
+        Ok(())
+    }
+
+    /// By what share decoupled weight decay shortens the parameters.
+    fn decay(&self, learning_rate: f64) -> f64 {
+        learning_rate * self.base.weight_decay()
     }
 
     /// What the step does along V, for the gradient whose projection is known; nothing but scratch memory changes.

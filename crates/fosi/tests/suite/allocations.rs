@@ -28,7 +28,7 @@ fn allocations_under<T: Scalar, B: Base<Host<T>>>(
         clipping,
         ..FosiConfig::default()
     };
-    let mut optimizer = Fosi::new(Host::<T>::new(n), base, 0.01, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<T>::new(n), base, config).unwrap();
     let mut hessian = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
         for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
             *out = v.scale(1.0 / (i + 1) as f64);
@@ -40,7 +40,7 @@ fn allocations_under<T: Scalar, B: Base<Host<T>>>(
     let mut steps = |count: usize| {
         for _ in 0..count {
             assert!(!optimizer.due());
-            optimizer.step(&mut x, &gradient).unwrap();
+            optimizer.step(0.01, &mut x, &gradient).unwrap();
         }
     };
     steps(2);
@@ -116,16 +116,11 @@ fn estimations(hessian: &mut impl SymmetricOperator<Host<f32>>) {
         lanczos_steps: Some(m as usize),
         ..FosiConfig::default()
     };
-    let mut optimizer = Fosi::new(
-        Host::<f32>::new(n as usize),
-        HeavyBall::default(),
-        0.01,
-        config,
-    )
-    .unwrap();
+    let mut optimizer =
+        Fosi::new(Host::<f32>::new(n as usize), HeavyBall::default(), config).unwrap();
     // The eigensolver keeps some megabytes from its first use on, whatever n.
     let config = optimizer.config().clone();
-    let mut small = Fosi::new(Host::<f32>::new(1000), HeavyBall::default(), 0.01, config).unwrap();
+    let mut small = Fosi::new(Host::<f32>::new(1000), HeavyBall::default(), config).unwrap();
     small.refresh(hessian).unwrap();
     let mut refresh = || measure(|| drop(optimizer.refresh(hessian).unwrap()));
     let (first, second, third) = (refresh(), refresh(), refresh());

@@ -294,10 +294,19 @@ fn start<T: Scalar>(n: usize) -> Vec<T> {
 
 /// Refreshes where it is due.
 fn advance<T: Scalar, B: Base<Host<T>>>(optimizer: &mut Fosi<Host<T>, B>, x: &mut [T], g: &[T]) {
+    advance_at(RATE, optimizer, x, g);
+}
+
+fn advance_at<T: Scalar, B: Base<Host<T>>>(
+    rate: f64,
+    optimizer: &mut Fosi<Host<T>, B>,
+    x: &mut [T],
+    g: &[T],
+) {
     if optimizer.due() {
         optimizer.refresh(&mut hessian()).unwrap();
     }
-    optimizer.step(x, g).unwrap();
+    optimizer.step(rate, x, g).unwrap();
 }
 
 /// An optimizer that has taken ten steps, two refreshes among them where it is wrapped.
@@ -306,7 +315,7 @@ fn running<T: Scalar, B: Base<Host<T>>>(
     config: FosiConfig,
     n: usize,
 ) -> (Fosi<Host<T>, B>, Vec<T>) {
-    let mut optimizer = Fosi::new(Host::new(n), base, RATE, config).unwrap();
+    let mut optimizer = Fosi::new(Host::new(n), base, config).unwrap();
     let mut x = start(n);
     for _ in 0..10 {
         let g = gradient(&x);
@@ -328,13 +337,13 @@ mod checks {
         wrapped: bool,
     ) {
         for n in [1, 5, 5000] {
-            let mut optimizer = Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap();
+            let mut optimizer = Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
             let mut x = start::<T>(n);
             let mut y = x.clone();
             let (mut m, mut v) = (vec![T::ZERO; n], vec![T::ZERO; n]);
             for t in 1..=20 {
                 let g = gradient(&x);
-                optimizer.step(&mut x, &g).unwrap();
+                optimizer.step(RATE, &mut x, &g).unwrap();
                 T::plain_step(rule, t, RATE, &mut m, &mut v, &g, &mut y);
                 assert!(x == y, "{rule:?}, n = {n}, step {t}");
             }
@@ -347,8 +356,8 @@ mod checks {
         wrapped: bool,
     ) {
         let mut flat = operator::from_fn::<Host<T>, _>(|_: &[T], out: &mut [T]| out.fill(T::ZERO));
-        let mut optimizer = Fosi::new(Host::new(9), make(), RATE, config(wrapped)).unwrap();
-        let mut plain = Fosi::new(Host::new(9), make(), RATE, config(false)).unwrap();
+        let mut optimizer = Fosi::new(Host::new(9), make(), config(wrapped)).unwrap();
+        let mut plain = Fosi::new(Host::new(9), make(), config(false)).unwrap();
         let (mut x, mut expected) = (start::<T>(9), start::<T>(9));
         for step in 0..10 {
             if optimizer.due() {
@@ -356,8 +365,8 @@ mod checks {
                 assert_eq!((refresh.eigenvalues, refresh.scale), (vec![0.0; 3], 1.0));
             }
             let g = gradient(&x);
-            optimizer.step(&mut x, &g).unwrap();
-            plain.step(&mut expected, &g).unwrap();
+            optimizer.step(RATE, &mut x, &g).unwrap();
+            plain.step(RATE, &mut expected, &g).unwrap();
             assert_eq!(x, expected, "{rule:?} {step}");
         }
     }
@@ -369,7 +378,7 @@ mod checks {
     ) {
         let n = 12;
         let zero = vec![T::ZERO; n];
-        let mut optimizer = Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap();
+        let mut optimizer = Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
         let mut x = start::<T>(n);
         let mut expected = x.clone();
         // Through the refresh at step 3: a zero Newton step too.
@@ -424,7 +433,7 @@ mod checks {
                 optimizer.refresh(&mut hessian()).unwrap();
             }
             let overflows = rule.squares() && T::MAX < 1e100 && scale > 1e19;
-            match optimizer.step(&mut x, &g) {
+            match optimizer.step(RATE, &mut x, &g) {
                 Ok(_) => assert!(!overflows && finite(&x), "{rule:?}, {wrapped}, {scale:e}"),
                 Err(error) => {
                     assert!(
@@ -450,9 +459,9 @@ mod checks {
                 );
             }
             // A first step of that scale: the bias correction has no 0/0.
-            let mut first = Fosi::new(Host::new(12), make(), RATE, config(wrapped)).unwrap();
+            let mut first = Fosi::new(Host::new(12), make(), config(wrapped)).unwrap();
             let mut x = start::<T>(12);
-            assert_eq!(first.step(&mut x, &g).is_ok(), !overflows);
+            assert_eq!(first.step(RATE, &mut x, &g).is_ok(), !overflows);
             assert!(finite(&x), "{rule:?}, {wrapped}, {scale:e}");
         }
     }
@@ -475,7 +484,7 @@ mod checks {
                     let (saved, bytes) = (x.clone(), optimizer.to_bytes().unwrap());
                     let mut g = gradient(&x);
                     g[at] = T::store(bad);
-                    let error = optimizer.step(&mut x, &g).unwrap_err();
+                    let error = optimizer.step(RATE, &mut x, &g).unwrap_err();
                     assert!(
                         matches!(error, Error::NonFiniteGradient { step: 10 }),
                         "{error}"
@@ -510,7 +519,7 @@ mod checks {
             } else {
                 &mut long[..parameters]
             };
-            let error = optimizer.step(x, &start::<T>(gradient)).unwrap_err();
+            let error = optimizer.step(RATE, x, &start::<T>(gradient)).unwrap_err();
             assert!(
                 matches!(error, Error::DimensionMismatch { expected: 6, .. }),
                 "{error}"
@@ -550,7 +559,7 @@ mod checks {
         wrapped: bool,
     ) {
         let n = 40;
-        let fresh = || Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap();
+        let fresh = || Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
         let go = |optimizer: &mut Fosi<Host<T>, B>, x: &mut Vec<T>, steps: usize| {
             for _ in 0..steps {
                 let g = gradient(x);
@@ -582,14 +591,14 @@ mod checks {
             newton_rate: Rate::scheduled(rate),
             ..config(wrapped)
         };
-        let mut optimizer = Fosi::new(Host::new(n), make(), Rate::scheduled(rate), config).unwrap();
+        let mut optimizer = Fosi::new(Host::new(n), make(), config).unwrap();
         let mut x = start::<T>(n);
         let mut y = x.clone();
         let (mut m, mut v) = (vec![T::ZERO; n], vec![T::ZERO; n]);
         for t in 0..30 {
             let before = x.clone();
             let g = gradient(&x);
-            advance(&mut optimizer, &mut x, &g);
+            advance_at(rate(t as u64), &mut optimizer, &mut x, &g);
             T::plain_step(rule, t + 1, rate(t as u64), &mut m, &mut v, &g, &mut y);
             assert_eq!(
                 x == before,
@@ -609,32 +618,29 @@ mod checks {
         wrapped: bool,
     ) {
         for bad in [f64::NAN, f64::INFINITY, -0.1] {
-            let rate = move |t: u64| if t == 10 { bad } else { RATE };
             for learning in [true, false] {
                 let (mut optimizer, mut x) = running::<T, B>(make(), config(wrapped), 12);
                 let result = if learning {
-                    optimizer.set_learning_rate(Rate::scheduled(rate))
+                    optimizer.check_learning_rate(bad)
                 } else {
-                    optimizer.set_newton_rate(Rate::scheduled(rate))
+                    optimizer.set_newton_rate(Rate::scheduled(move |_| bad))
                 };
                 assert!(matches!(result, Err(Error::InvalidSetting { .. })));
-                // Past the setter: a schedule that goes wrong later.
+                // Past the check: a rate that goes wrong later.
                 let later = move |t: u64| if t == 11 { bad } else { RATE };
-                if learning {
-                    optimizer.set_learning_rate(Rate::scheduled(later)).unwrap();
-                } else {
+                let learning_rate = if learning { bad } else { RATE };
+                if !learning {
                     optimizer.set_newton_rate(Rate::scheduled(later)).unwrap();
                 }
                 let g = gradient(&x);
                 advance(&mut optimizer, &mut x, &g);
                 let (saved, bytes) = (x.clone(), optimizer.to_bytes().unwrap());
-                let error = optimizer.step(&mut x, &g).unwrap_err();
+                let error = optimizer.step(learning_rate, &mut x, &g).unwrap_err();
                 assert!(matches!(error, Error::InvalidSetting { .. }), "{error}");
                 assert!(
                     x == saved && optimizer.to_bytes().unwrap() == bytes,
                     "{rule:?}"
                 );
-                optimizer.set_learning_rate(RATE).unwrap();
                 optimizer.set_newton_rate(RATE).unwrap();
                 advance(&mut optimizer, &mut x, &g);
                 assert!(x != saved);
@@ -653,8 +659,8 @@ mod checks {
                 clipping,
                 ..config(wrapped)
             };
-            let mut clipped = Fosi::new(Host::new(n), make(), RATE, with).unwrap();
-            let mut plain = Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap();
+            let mut clipped = Fosi::new(Host::new(n), make(), with).unwrap();
+            let mut plain = Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
             let mut x = start::<T>(n);
             let mut y = x.clone();
             for _ in 0..12 {
@@ -669,7 +675,7 @@ mod checks {
                     if clipped.due() {
                         clipped.refresh(&mut hessian()).unwrap();
                     }
-                    clipped.step(&mut x, &g).unwrap()
+                    clipped.step(RATE, &mut x, &g).unwrap()
                 };
                 assert!((report.gradient_norm - norm).abs() < 1e-6 * norm);
                 advance(&mut plain, &mut y, &by_hand);
@@ -700,8 +706,8 @@ mod checks {
                 .collect()
         };
         let (mut whole, mut sliced) = (
-            Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap(),
-            Fosi::new(Host::new(n), make(), RATE, config(wrapped)).unwrap(),
+            Fosi::new(Host::new(n), make(), config(wrapped)).unwrap(),
+            Fosi::new(Host::new(n), make(), config(wrapped)).unwrap(),
         );
         let mut x = start::<T>(n);
         let mut y = x.clone();
@@ -718,7 +724,7 @@ mod checks {
                     .refresh(&mut operator::Mean::new(Host::new(n), parts).unwrap())
                     .unwrap();
             }
-            sliced.step(&mut y, &g).unwrap();
+            sliced.step(RATE, &mut y, &g).unwrap();
         }
         assert_eq!(whole.steps(), sliced.steps());
         for (x, y) in x.iter().zip(&y) {
@@ -739,26 +745,24 @@ fn weight_decay_agrees_with_steps_by_hand() {
         weight_decay: 0.1,
         ..AdamW::default()
     };
-    let mut optimizer =
-        Fosi::new(Host::<f64>::new(1), adamw, 0.1, FosiConfig::base_only()).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(1), adamw, FosiConfig::base_only()).unwrap();
     let mut x = [2.0];
-    optimizer.step(&mut x, &[0.5]).unwrap();
+    optimizer.step(0.1, &mut x, &[0.5]).unwrap();
     assert!((x[0] - 1.880000002).abs() < 1e-12, "{x:?}");
-    optimizer.step(&mut x, &[0.5]).unwrap();
+    optimizer.step(0.1, &mut x, &[0.5]).unwrap();
     assert!((x[0] - 1.761200003980).abs() < 1e-11, "{x:?}");
     // Coupled: the loss has λθ²/2 in it, so the gradient is 0.5 + 0.1θ. Heavy-Ball: m = 0.7, θ = 1.93;
     // m = 0.63 + 0.693 = 1.323, θ = 1.7977.
     let mut optimizer = Fosi::new(
         Host::<f64>::new(1),
         HeavyBall::new(0.9),
-        0.1,
         FosiConfig::base_only(),
     )
     .unwrap();
     let mut x = [2.0];
     for expected in [1.93, 1.7977] {
         let g = [0.5 + 0.1 * x[0]];
-        optimizer.step(&mut x, &g).unwrap();
+        optimizer.step(0.1, &mut x, &g).unwrap();
         assert!((x[0] - expected).abs() < 1e-14, "{x:?}");
     }
 }
@@ -778,7 +782,7 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
             safeguards: false,
             ..FosiConfig::quadratic()
         };
-        let mut optimizer = Fosi::new(Host::<f64>::new(1), base, 0.1, config).unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(1), base, config).unwrap();
         let mut hessian = operator::from_fn(|v: &[f64], out: &mut [f64]| out[0] = 2.0 * v[0]);
         optimizer.refresh(&mut hessian).unwrap();
         optimizer
@@ -788,14 +792,14 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
         let mut x = [1.0];
         for expected in expected {
             let g = [2.0 * x[0]];
-            optimizer.step(&mut x, &g).unwrap();
+            optimizer.step(0.1, &mut x, &g).unwrap();
             assert!((x[0] - expected).abs() < 1e-14, "{corrected}: {x:?}");
         }
     }
     let states = [true, false].map(|corrected| {
         let mut optimizer = start(corrected);
         for g in [2.0, -1.0, 0.5] {
-            optimizer.step(&mut [1.0], &[g]).unwrap();
+            optimizer.step(0.1, &mut [1.0], &[g]).unwrap();
         }
         optimizer.to_bytes().unwrap()
     });
@@ -830,21 +834,20 @@ fn decoupled_weight_decay_is_never_projected() {
     optimizer.refresh(&mut hessian()).unwrap();
     let (before, bytes) = (x.clone(), optimizer.to_bytes().unwrap());
     let g = gradient(&x);
-    optimizer.step(&mut x, &g).unwrap();
+    optimizer.step(RATE, &mut x, &g).unwrap();
     let mut bare = Fosi::new(
         Host::new(12),
         AdamW {
             weight_decay: 0.0,
             ..AdamW::default()
         },
-        RATE,
         config(true),
     )
     .unwrap();
     bare.restore(&bytes).unwrap();
     bare.set_newton_rate(0.0).unwrap();
     let mut y = before.clone();
-    bare.step(&mut y, &g).unwrap();
+    bare.step(RATE, &mut y, &g).unwrap();
     for ((x, y), before) in x.iter().zip(&y).zip(&before) {
         assert!((x - (y - RATE * 0.5 * before)).abs() < 1e-15);
     }
@@ -905,7 +908,9 @@ proptest! {
             scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, safeguards: seed % 2 == 0, schedule, clipping, seed,
             ..FosiConfig::default()
         };
-        let made = Fosi::new(Host::<f32>::new(n), HeavyBall::new(momentum / 2.0), tame(rate), config);
+        let rate = tame(rate);
+        let made = Fosi::new(Host::<f32>::new(n), HeavyBall::new(momentum / 2.0), config)
+            .and_then(|optimizer| optimizer.check_learning_rate(rate).map(|()| optimizer));
         let mut optimizer = match made {
             Ok(optimizer) => optimizer,
             Err(error) => {
@@ -916,7 +921,7 @@ proptest! {
         let mut x = start::<f32>(n);
         for _ in 0..30 {
             let g = gradient(&x);
-            advance(&mut optimizer, &mut x, &g);
+            advance_at(rate, &mut optimizer, &mut x, &g);
         }
         prop_assert!(finite(&x), "{x:?}");
     }

@@ -23,7 +23,7 @@ fn config() -> FosiConfig {
 }
 
 fn fresh<B: Base<Host<f32>>>(base: B) -> Fosi<Host<f32>, B> {
-    Fosi::new(Host::new(N), base, 0.01, config()).unwrap()
+    Fosi::new(Host::new(N), base, config()).unwrap()
 }
 
 fn advance<B: Base<Host<f32>>>(optimizer: &mut Fosi<Host<f32>, B>, x: &mut [f32], steps: usize) {
@@ -37,7 +37,7 @@ fn advance<B: Base<Host<f32>>>(optimizer: &mut Fosi<Host<f32>, B>, x: &mut [f32]
             optimizer.refresh(&mut hessian).unwrap();
         }
         let gradient: Vec<f32> = (0..N).map(|i| (i + 1) as f32 * x[i]).collect();
-        optimizer.step(x, &gradient).unwrap();
+        optimizer.step(0.01, x, &gradient).unwrap();
     }
 }
 
@@ -100,7 +100,7 @@ fn files_of_another_optimizer_are_refused_with_the_difference() {
         error.contains("adam") && error.contains("heavy-ball"),
         "{error}"
     );
-    let mut larger = Fosi::new(Host::<f32>::new(N + 1), Adam::default(), 0.01, config()).unwrap();
+    let mut larger = Fosi::new(Host::<f32>::new(N + 1), Adam::default(), config()).unwrap();
     let error = refused(&mut larger, &bytes);
     assert!(
         error.contains("6 parameters") && error.contains('7'),
@@ -109,11 +109,11 @@ fn files_of_another_optimizer_are_refused_with_the_difference() {
     let mut signed = fresh(Adam::default());
     signed.set_signature("another model");
     assert!(refused(&mut signed, &bytes).contains("another model"));
-    let mut double = Fosi::new(Host::<f64>::new(N), Adam::default(), 0.01, config()).unwrap();
+    let mut double = Fosi::new(Host::<f64>::new(N), Adam::default(), config()).unwrap();
     let error = double.restore(&bytes).unwrap_err().to_string();
     assert!(error.contains("F32") && error.contains("F64"), "{error}");
     let space = Host::<f32>::new(N).with_storage(Storage::Bf16);
-    let mut half = Fosi::new(space, Adam::default(), 0.01, config()).unwrap();
+    let mut half = Fosi::new(space, Adam::default(), config()).unwrap();
     assert!(refused(&mut half, &bytes).contains("BF16"));
 }
 
@@ -345,7 +345,7 @@ fn a_full_disk_leaves_the_old_file() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         return;
     };
-    let optimizer = Fosi::new(Host::<f64>::new(5000), HeavyBall::default(), 0.1, config()).unwrap();
+    let optimizer = Fosi::new(Host::<f64>::new(5000), HeavyBall::default(), config()).unwrap();
     assert!(matches!(optimizer.save(full), Err(Error::Io { .. })));
 }
 
@@ -360,7 +360,7 @@ fn settings_stay_the_optimizers_own() {
         schedule,
         ..config()
     };
-    let mut other = Fosi::new(Host::<f32>::new(N), Adam::default(), 0.5, config).unwrap();
+    let mut other = Fosi::new(Host::<f32>::new(N), Adam::default(), config).unwrap();
     other.restore(&bytes).unwrap();
     assert_eq!((other.interval(), other.steps()), (Some(77), 3));
 }

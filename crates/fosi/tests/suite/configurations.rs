@@ -85,7 +85,7 @@ fn train<B: Base<Host<f32>>>(
     config: FosiConfig,
 ) -> Result<Vec<f32>, Error> {
     let space = Host::new(n).with_storage(storage);
-    let mut optimizer = Fosi::new(space, base, learning_rate, config)?;
+    let mut optimizer = Fosi::new(space, base, config)?;
     let mut hessian = operator::from_fn(|v: &[f32], out: &mut [f32]| {
         for ((out, v), curvature) in out.iter_mut().zip(v).zip(CURVATURES) {
             *out = curvature as f32 * v;
@@ -101,7 +101,7 @@ fn train<B: Base<Host<f32>>>(
             .zip(CURVATURES)
             .map(|(x, c)| c as f32 * x)
             .collect();
-        optimizer.step(&mut x, &gradient)?;
+        optimizer.step(learning_rate, &mut x, &gradient)?;
     }
     Ok(x)
 }

@@ -233,8 +233,7 @@ fn a_flat_loss_gives_the_base_all_momentum_back() {
         largest: K,
         ..FosiConfig::quadratic()
     };
-    let mut optimizer =
-        Fosi::new(Host::<f64>::new(N), HeavyBall::new(BETA), 0.001, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(N), HeavyBall::new(BETA), config).unwrap();
     let problem = Rotating { speed: 0.0 };
     let dense = problem.hessian(0, &[]);
     let entries = (0..N * N).map(|i| dense[(i / N, i % N)]).collect();
@@ -253,7 +252,7 @@ fn a_flat_loss_gives_the_base_all_momentum_back() {
         for (momentum, g) in momentum.iter_mut().zip(&g) {
             *momentum = BETA * *momentum + g;
         }
-        optimizer.step(&mut x, &g).unwrap();
+        optimizer.step(0.001, &mut x, &g).unwrap();
         if flat {
             for i in 0..N {
                 let expected = before[i] - 0.001 * momentum[i];

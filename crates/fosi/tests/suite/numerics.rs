@@ -411,13 +411,7 @@ fn steps_are_the_same_at_every_scale() {
             ..FosiConfig::quadratic()
         };
         let mut x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let mut optimizer = Fosi::new(
-            Host::<f64>::new(6),
-            HeavyBall::new(0.5),
-            0.05 / scale,
-            config,
-        )
-        .unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(6), HeavyBall::new(0.5), config).unwrap();
         for _ in 0..60 {
             if optimizer.due() {
                 let entries = (1..=6).map(|i| scale * f64::from(i * i)).collect();
@@ -427,7 +421,7 @@ fn steps_are_the_same_at_every_scale() {
                 .zip(x)
                 .map(|(i, x)| scale * f64::from(i * i) * x)
                 .collect();
-            optimizer.step(&mut x, &gradient).unwrap();
+            optimizer.step(0.05 / scale, &mut x, &gradient).unwrap();
         }
         x
     };
@@ -473,12 +467,12 @@ fn a_gradient_whose_square_overflows_can_be_clipped() {
             largest: 1,
             ..FosiConfig::quadratic()
         };
-        let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, 0.5, config).unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, config).unwrap();
         let mut x = [1.0, 2.0];
         if base {
             optimizer.refresh(&mut diagonal(vec![4.0, 1.0])).unwrap();
         }
-        let report = optimizer.step(&mut x, &[0.0, 2e154]).unwrap();
+        let report = optimizer.step(0.5, &mut x, &[0.0, 2e154]).unwrap();
         assert!((report.gradient_norm / 2e154 - 1.0).abs() < 1e-12);
         // The clipped gradient is (0, 1).
         let moved = 0.5 * report.scale;
@@ -531,11 +525,11 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
             curvature_floor: floor,
             ..FosiConfig::quadratic()
         };
-        let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, 0.1, config).unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, config).unwrap();
         let refresh = optimizer.refresh(&mut diagonal(vec![1.0, 0.0])).unwrap();
         assert_eq!(refresh.resolved, [true, false]);
         let mut x = [1.0, 1.0];
-        let report = optimizer.step(&mut x, &[1.0, 0.5]).unwrap();
+        let report = optimizer.step(0.1, &mut x, &[1.0, 0.5]).unwrap();
         assert_eq!(report.released, 1);
         // Newton along x₀, the base along x₁.
         let expected = 1.0 - 0.05 * report.scale;
@@ -548,7 +542,7 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
         curvature_floor: 1e-309,
         ..FosiConfig::default()
     };
-    let error = Fosi::new(Host::<f64>::new(2), GradientDescent, 0.1, config)
+    let error = Fosi::new(Host::<f64>::new(2), GradientDescent, config)
         .err()
         .unwrap();
     assert!(error.to_string().contains("curvature_floor"), "{error}");
@@ -557,11 +551,11 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
         largest: 2,
         ..FosiConfig::paper(0)
     };
-    let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, 0.1, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, config).unwrap();
     optimizer.refresh(&mut diagonal(vec![1.0, 0.0])).unwrap();
     let before = optimizer.to_bytes().unwrap();
     let mut x = [1.0, 1.0];
-    let result = optimizer.step(&mut x, &[1.0, 0.5]);
+    let result = optimizer.step(0.1, &mut x, &[1.0, 0.5]);
     match result {
         Err(Error::StepOverflow { step: 0, .. }) => {
             assert_eq!((x, optimizer.to_bytes().unwrap()), ([1.0, 1.0], before));
@@ -578,20 +572,15 @@ fn settings_are_checked_in_the_vectors_precision() {
         epsilon: 1e-46,
         ..Adam::default()
     };
-    assert!(Fosi::new(Host::<f64>::new(2), adam, 0.1, FosiConfig::default()).is_ok());
-    let error = Fosi::new(Host::<f32>::new(2), adam, 0.1, FosiConfig::default())
+    assert!(Fosi::new(Host::<f64>::new(2), adam, FosiConfig::default()).is_ok());
+    let error = Fosi::new(Host::<f32>::new(2), adam, FosiConfig::default())
         .err()
         .unwrap();
     assert!(error.to_string().contains("epsilon is 0.000"), "{error}");
-    let mut optimizer = Fosi::new(
-        Host::<f32>::new(2),
-        Adam::default(),
-        0.1,
-        FosiConfig::default(),
-    )
-    .unwrap();
+    let mut optimizer =
+        Fosi::new(Host::<f32>::new(2), Adam::default(), FosiConfig::default()).unwrap();
     let mut x = [1.0, 1.0];
-    optimizer.step(&mut x, &[0.5, 0.0]).unwrap();
+    optimizer.step(0.1, &mut x, &[0.5, 0.0]).unwrap();
     let (before, bytes) = (x, optimizer.to_bytes().unwrap());
     for spoil in [
         (|adam: &mut Adam| adam.beta1 = f64::NAN) as fn(&mut Adam),
@@ -600,32 +589,26 @@ fn settings_are_checked_in_the_vectors_precision() {
     ] {
         let kept = *optimizer.base();
         spoil(optimizer.base_mut());
-        let error = optimizer.step(&mut x, &[0.5, 0.0]).unwrap_err();
+        let error = optimizer.step(0.1, &mut x, &[0.5, 0.0]).unwrap_err();
         assert!(matches!(error, Error::InvalidSetting { .. }), "{error}");
         *optimizer.base_mut() = kept;
         assert_eq!((x, optimizer.to_bytes().unwrap()), (before, bytes.clone()));
     }
-    optimizer.step(&mut x, &[0.5, 0.0]).unwrap();
+    optimizer.step(0.1, &mut x, &[0.5, 0.0]).unwrap();
 }
 
 #[test]
 fn rates_that_are_infinite_in_the_vectors_precision_are_refused() {
-    let make = |rate: f64| {
-        Fosi::new(
-            Host::<f32>::new(1),
-            GradientDescent,
-            rate,
-            FosiConfig::default(),
-        )
-    };
-    let mut optimizer = make(1e39).unwrap();
+    let space = Host::<f32>::new(1);
+    let mut optimizer = Fosi::new(space, GradientDescent, FosiConfig::default()).unwrap();
     let mut x = [1.0];
-    let error = optimizer.step(&mut x, &[1e-30]).unwrap_err();
+    assert!(optimizer.check_learning_rate(1e39).is_err());
+    let error = optimizer.step(1e39, &mut x, &[1e-30]).unwrap_err();
     assert!(
         matches!(error, Error::InvalidSetting { .. }) && x == [1.0],
         "{error}"
     );
-    assert!(make(1e37).unwrap().step(&mut x, &[1e-30]).is_ok());
+    assert!(optimizer.step(1e37, &mut x, &[1e-30]).is_ok());
 }
 
 #[test]
@@ -633,7 +616,6 @@ fn momentum_that_would_overflow_is_refused_before_it_does() {
     let mut optimizer = Fosi::new(
         Host::<f32>::new(2),
         HeavyBall::new(0.9),
-        1e-3,
         FosiConfig::default(),
     )
     .unwrap();
@@ -642,7 +624,7 @@ fn momentum_that_would_overflow_is_refused_before_it_does() {
     let error = loop {
         let bytes = optimizer.to_bytes().unwrap();
         let before = x;
-        match optimizer.step(&mut x, &[1e37, -1e37]) {
+        match optimizer.step(1e-3, &mut x, &[1e37, -1e37]) {
             Ok(_) => taken += 1,
             Err(error) => {
                 assert_eq!((x, optimizer.to_bytes().unwrap()), (before, bytes));
@@ -656,15 +638,14 @@ fn momentum_that_would_overflow_is_refused_before_it_does() {
         "{taken}: {error}"
     );
     // A shorter gradient is taken again.
-    optimizer.step(&mut x, &[1.0, 1.0]).unwrap();
+    optimizer.step(1e-3, &mut x, &[1.0, 1.0]).unwrap();
     let mut first = Fosi::new(
         Host::<f32>::new(1),
         HeavyBall::new(0.9),
-        1e-3,
         FosiConfig::default(),
     )
     .unwrap();
-    assert!(first.step(&mut [0.0], &[1e38]).is_err());
+    assert!(first.step(1e-3, &mut [0.0], &[1e38]).is_err());
 }
 
 /// d = 1/(g − 1), which is infinite at g = 1; or, with a state that keeps 1/(g − 1) and a direction of g.
@@ -733,24 +714,24 @@ fn a_step_that_spoils_parameters_or_state_says_so_until_a_checkpoint_is_loaded()
             largest: 1,
             ..FosiConfig::quadratic()
         };
-        let mut optimizer = Fosi::new(Host::<f64>::new(3), make(), 0.1, config).unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(3), make(), config).unwrap();
         let mut x = [1.0; 3];
         if with_basis {
             optimizer
                 .refresh(&mut diagonal(vec![4.0, 1.0, 1.0]))
                 .unwrap();
         }
-        optimizer.step(&mut x, &[0.5, 0.25, 3.0]).unwrap();
+        optimizer.step(0.1, &mut x, &[0.5, 0.25, 3.0]).unwrap();
         let (saved, bytes) = (x, optimizer.to_bytes().unwrap());
         let name = optimizer.base().name();
-        let error = optimizer.step(&mut x, &[0.0, 1.0, 0.5]).unwrap_err();
+        let error = optimizer.step(0.1, &mut x, &[0.0, 1.0, 0.5]).unwrap_err();
         assert!(
             matches!(error, Error::Spoiled { step: 2 }),
             "{name}: {error}"
         );
         // Whatever is asked, until the state is another.
         assert!(matches!(
-            optimizer.step(&mut x, &[0.0; 3]),
+            optimizer.step(0.1, &mut x, &[0.0; 3]),
             Err(Error::Spoiled { step: 2 })
         ));
         assert!(matches!(
@@ -764,7 +745,7 @@ fn a_step_that_spoils_parameters_or_state_says_so_until_a_checkpoint_is_loaded()
         ));
         x = saved;
         optimizer.restore(&bytes).unwrap();
-        optimizer.step(&mut x, &[0.5, 0.25, 3.0]).unwrap();
+        optimizer.step(0.1, &mut x, &[0.5, 0.25, 3.0]).unwrap();
         assert!(x.iter().all(|x| x.is_finite()));
     }
     for with_basis in [false, true] {
@@ -784,7 +765,7 @@ fn parameters_that_overflow_are_noticed_in_every_pass() {
             largest: 1,
             ..FosiConfig::quadratic()
         };
-        let mut optimizer = Fosi::new(Host::<f32>::new(n), base, 1e36, config).unwrap();
+        let mut optimizer = Fosi::new(Host::<f32>::new(n), base, config).unwrap();
         if with_basis {
             let mut entries = vec![0.5; n];
             entries[7] = 1e3;
@@ -796,7 +777,7 @@ fn parameters_that_overflow_are_noticed_in_every_pass() {
             let mut g = vec![0.0; n];
             g[at] = gradient;
             let bytes = optimizer.to_bytes().unwrap();
-            let result = optimizer.step(&mut x, &g);
+            let result = optimizer.step(1e36, &mut x, &g);
             assert!(
                 matches!(result, Err(Error::Spoiled { .. })),
                 "{at}: {result:?} {}",
@@ -846,8 +827,7 @@ fn operators_of_another_dimension_are_refused_before_the_first_product() {
         &estimate(&space, &mut quotient, &params(2)).unwrap_err(),
         4
     ));
-    let mut optimizer =
-        Fosi::new(space.clone(), GradientDescent, 0.1, FosiConfig::default()).unwrap();
+    let mut optimizer = Fosi::new(space.clone(), GradientDescent, FosiConfig::default()).unwrap();
     assert!(mismatch(&optimizer.refresh(&mut quotient).unwrap_err(), 4));
     assert!(mismatch(&optimizer.refresh(&mut three()).unwrap_err(), 3));
     assert_eq!(calls.get(), 0);

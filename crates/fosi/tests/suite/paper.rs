@@ -55,7 +55,7 @@ struct Path {
 
 fn run<B: Base<Host<f64>>>(base: B, rate: f64) -> Path {
     let config = FosiConfig::paper(EPOCH);
-    let mut optimizer = Fosi::new(Host::<f64>::new(N), base, rate, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(N), base, config).unwrap();
     let mut path = Path {
         x: start(),
         values: Vec::new(),
@@ -68,7 +68,7 @@ fn run<B: Base<Host<f64>>>(base: B, rate: f64) -> Path {
             path.spectra.push((first, last, refresh.scale));
         }
         let g = gradient(&path.x);
-        optimizer.step(&mut path.x, &g).unwrap();
+        optimizer.step(rate, &mut path.x, &g).unwrap();
         if [100, 400, 1000, 1699].contains(&t) {
             path.values.push(value(&path.x));
         }
@@ -326,8 +326,7 @@ fn solved(gram_inverse: &[f64], p: &[f64]) -> Vec<f64> {
 #[test]
 fn a_plain_loop_gives_the_same_bits() {
     fn check<B: Base<Host<f64>>>(rule: Rule, base: B, by_hand: B, rate: f64) {
-        let mut optimizer =
-            Fosi::new(Host::<f64>::new(N), base, rate, FosiConfig::paper(EPOCH)).unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(N), base, FosiConfig::paper(EPOCH)).unwrap();
         let mut plain = Loop {
             rule,
             rate,
@@ -352,7 +351,7 @@ fn a_plain_loop_gives_the_same_bits() {
                 refreshes += 1;
             }
             let g = gradient(&x);
-            optimizer.step(&mut x, &g).unwrap();
+            optimizer.step(rate, &mut x, &g).unwrap();
             plain.step(t as i32 + 1);
             assert!(x == plain.x, "{} at step {t}", optimizer.base().name());
         }

@@ -43,7 +43,7 @@ fn run<B: Base<Host<f64>>>(
 ) -> Outcome {
     let mut x = problem.start();
     let mut g = vec![0.0; x.len()];
-    let mut optimizer = Fosi::new(Host::<f64>::new(x.len()), base, rate, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(x.len()), base, config).unwrap();
     let mut last = Vec::new();
     let mut outcome = Outcome {
         value: f64::NAN,
@@ -59,7 +59,7 @@ fn run<B: Base<Host<f64>>>(
             optimizer.refresh(&mut hessian).unwrap();
         }
         problem.gradient(step, &x, &mut g);
-        match optimizer.step(&mut x, &g) {
+        match optimizer.step(rate, &mut x, &g) {
             Ok(report) => {
                 outcome.overshot += report.overshot;
                 outcome.grew |= report.grew;

@@ -13,11 +13,13 @@ fn optimizer(schedule: Schedule) -> Optimizer {
         schedule,
         ..FosiConfig::default()
     };
-    Fosi::new(Host::new(3), HeavyBall::new(0.5), 0.01, config).unwrap()
+    Fosi::new(Host::new(3), HeavyBall::new(0.5), config).unwrap()
 }
 
 fn step(optimizer: &mut Optimizer) {
-    optimizer.step(&mut [1.0; 3], &[1.0, 2.0, 3.0]).unwrap();
+    optimizer
+        .step(0.01, &mut [1.0; 3], &[1.0, 2.0, 3.0])
+        .unwrap();
 }
 
 fn refresh(optimizer: &mut Optimizer, size: f64) -> Result<fosi::Refresh, Error> {
@@ -176,7 +178,7 @@ fn impossible_schedules_are_refused() {
             schedule,
             ..FosiConfig::default()
         };
-        let error = Fosi::new(Host::<f64>::new(3), HeavyBall::new(0.5), 0.1, config).err();
+        let error = Fosi::new(Host::<f64>::new(3), HeavyBall::new(0.5), config).err();
         assert!(
             matches!(error, Some(Error::InvalidSetting { .. })),
             "{schedule:?}"

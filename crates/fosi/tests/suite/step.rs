@@ -154,7 +154,7 @@ fn columns<T: Scalar, B: Base<Host<T>>>(optimizer: &Fosi<Host<T>, B>) -> Vec<Vec
 /// Steps with three refreshes; the largest deviation from the reference, relative to the largest move.
 fn deviation<T: Scalar, B: Base<Host<T>>>(rule: Rule, base: B, storage: Storage, n: usize) -> f64 {
     let space = Host::<T>::new(n).with_storage(storage);
-    let mut optimizer = Fosi::new(space, base, 0.05, config(4, 2)).unwrap();
+    let mut optimizer = Fosi::new(space, base, config(4, 2)).unwrap();
     let zeros = vec![0.0; n];
     let mut reference = Reference {
         rule,
@@ -170,7 +170,7 @@ fn deviation<T: Scalar, B: Base<Host<T>>>(rule: Rule, base: B, storage: Storage,
             count += 1;
         }
         let g: Vec<T> = gradient(n, step);
-        optimizer.step(&mut x, &g).unwrap();
+        optimizer.step(0.05, &mut x, &g).unwrap();
         let curvature = optimizer.spectrum().map(|s| s.damped_curvature(1e-6));
         let u = curvature.map(|c| c.iter().map(|c| 1.0 / c).collect::<Vec<f64>>());
         let g: Vec<f64> = g.iter().map(|g| g.load()).collect();
@@ -249,7 +249,7 @@ fn run<T: Scalar, B: Base<Host<T>>>(
     config: FosiConfig,
     n: usize,
 ) -> (Vec<[f64; 4]>, Vec<T>) {
-    let mut optimizer = Fosi::new(Host::<T>::new(n), base, 0.05, config).unwrap();
+    let mut optimizer = Fosi::new(Host::<T>::new(n), base, config).unwrap();
     let mut x: Vec<T> = gradient(n, 77);
     let mut count = 0;
     let mut reports = Vec::new();
@@ -258,7 +258,7 @@ fn run<T: Scalar, B: Base<Host<T>>>(
             refresh(&mut optimizer, count);
             count += 1;
         }
-        let r = optimizer.step(&mut x, &gradient(n, step)).unwrap();
+        let r = optimizer.step(0.05, &mut x, &gradient(n, step)).unwrap();
         reports.push([r.gradient_norm, r.scale, r.newton_norm, r.base_norm]);
     }
     (reports, x)
@@ -304,15 +304,16 @@ fn the_fused_step_is_the_generic_one() {
 fn reported_lengths_are_those_of_the_move() {
     // Gradient descent: d₁ ⊥ d₂, so the move's length is √(‖d₁‖² + ‖d₂‖²).
     let n = 300;
-    let mut optimizer =
-        Fosi::new(Host::<f64>::new(n), GradientDescent, 0.05, config(4, 2)).unwrap();
+    let mut optimizer = Fosi::new(Host::<f64>::new(n), GradientDescent, config(4, 2)).unwrap();
     let mut x = vec![0.0; n];
     for step in 0..12 {
         if optimizer.due() {
             refresh(&mut optimizer, 0);
         }
         let before = x.clone();
-        let report = optimizer.step(&mut x, &gradient::<f64>(n, step)).unwrap();
+        let report = optimizer
+            .step(0.05, &mut x, &gradient::<f64>(n, step))
+            .unwrap();
         let moved: f64 = x.iter().zip(&before).map(|(a, b)| (a - b).powi(2)).sum();
         let parts = report.newton_norm.hypot(report.base_norm);
         assert!((moved.sqrt() - parts).abs() < 1e-12, "{report:?}");
@@ -381,13 +382,13 @@ fn leak<T: Scalar, B: Base<Host<T>>>(
         scale_limit: 1.0,
         ..config(6, 0)
     };
-    let mut optimizer = Fosi::new(space, base, 1.0, config).unwrap();
+    let mut optimizer = Fosi::new(space, base, config).unwrap();
     let mut x = vec![T::ZERO; n];
     refresh(&mut optimizer, 0);
     let g: Vec<T> = (0..n)
         .map(|i| T::store(if i < 6 { 1000.0 } else { 0.01 }))
         .collect();
-    let norm = optimizer.step(&mut x, &g).unwrap().gradient_norm;
+    let norm = optimizer.step(1.0, &mut x, &g).unwrap().gradient_norm;
     let g2 = complement(optimizer.base(), x);
     let g2: Vec<f64> = g2.iter().map(|g| g.load()).collect();
     let inside: f64 = columns(&optimizer)

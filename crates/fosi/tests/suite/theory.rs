@@ -109,25 +109,24 @@ fn config(n: usize, k: usize, l: usize, alpha: f64) -> FosiConfig {
     }
 }
 
-fn refreshed<B: Base<Host<f64>>>(
-    f: &Quadratic,
-    base: B,
-    eta: f64,
-    config: FosiConfig,
-) -> Optimizer<B> {
-    let mut optimizer = Fosi::new(Host::new(f.dim()), base, eta, config).unwrap();
+fn refreshed<B: Base<Host<f64>>>(f: &Quadratic, base: B, config: FosiConfig) -> Optimizer<B> {
+    let mut optimizer = Fosi::new(Host::new(f.dim()), base, config).unwrap();
     optimizer.refresh(&mut f.operator()).unwrap();
     optimizer
 }
 
 /// What an optimizer without memory subtracts for each unit gradient: the columns of P⁻¹.
-fn preconditioner<B: Base<Host<f64>>>(optimizer: &mut Optimizer<B>, n: usize) -> Mat<f64> {
+fn preconditioner<B: Base<Host<f64>>>(
+    optimizer: &mut Optimizer<B>,
+    eta: f64,
+    n: usize,
+) -> Mat<f64> {
     let mut inverse = Mat::zeros(n, n);
     for j in 0..n {
         let mut gradient = vec![0.0; n];
         gradient[j] = 1.0;
         let mut theta = vec![0.0; n];
-        optimizer.step(&mut theta, &gradient).unwrap();
+        optimizer.step(eta, &mut theta, &gradient).unwrap();
         (0..n).for_each(|i| inverse[(i, j)] = -theta[i]);
     }
     inverse
@@ -210,8 +209,8 @@ proptest! {
         let newton = |i, j| f.extreme(k, l).iter().map(|&c| alpha / eigenvalues[c] * f.q[(i, c)] * f.q[(j, c)]).sum::<f64>();
         let expected = &outside * &scaled + Mat::from_fn(n, n, newton);
 
-        let mut optimizer = refreshed(&f, Diagonal(diagonal), eta, config(n, k, l, alpha));
-        let inverse = preconditioner(&mut optimizer, n);
+        let mut optimizer = refreshed(&f, Diagonal(diagonal), config(n, k, l, alpha));
+        let inverse = preconditioner(&mut optimizer, eta, n);
         let size = expected.norm_max();
         prop_assert!((&inverse - &expected).norm_max() < 1e-8 * size);
         prop_assert!((&inverse - inverse.transpose()).norm_max() < 1e-8 * size);
@@ -237,14 +236,14 @@ proptest! {
         let n = eigenvalues.len();
         let f = Quadratic::new(&eigenvalues, seed);
         let projector = f.projector(k, l);
-        let mut optimizer = refreshed(&f, Adam::default(), 0.05, config(n, k, l, alpha));
+        let mut optimizer = refreshed(&f, Adam::default(), config(n, k, l, alpha));
         let mut theta = random_vector(n, seed);
         // c̄ of the Newton step along each eigenvector, by Adam's first moment's own recursion.
         let mut average = vec![0.0; k + l];
         for step in 1..=5 {
             let gradient = f.gradient(&theta);
             let before = theta.clone();
-            let report = optimizer.step(&mut theta, &gradient).unwrap();
+            let report = optimizer.step(0.05, &mut theta, &gradient).unwrap();
             let d = subtract(&theta, &before);
             let d1 = product(&projector, &d);
             let d2 = subtract(&d, &d1);
@@ -277,8 +276,8 @@ proptest! {
         let alpha = 0.3 * (1.0 - beta);
         let eta = 0.5 / eigenvalues[0];
         let start = random_vector(n, seed);
-        let mut optimizer = refreshed(&f, HeavyBall::new(beta), eta, config(n, k, l, alpha));
-        let mut base = Fosi::new(Host::<f64>::new(n), HeavyBall::new(beta), eta, FosiConfig::base_only()).unwrap();
+        let mut optimizer = refreshed(&f, HeavyBall::new(beta), config(n, k, l, alpha));
+        let mut base = Fosi::new(Host::<f64>::new(n), HeavyBall::new(beta), FosiConfig::base_only()).unwrap();
         let (mut whole, mut second) = (start.clone(), start.clone());
         // Newton with momentum in eigencoordinates: m ← βm + y, y ← y − αm.
         let mut first: Vec<f64> = f.extreme(k, l).iter().map(|&c| (0..n).map(|i| f.q[(i, c)] * start[i]).sum()).collect();
@@ -287,9 +286,9 @@ proptest! {
             let split = f.value(&whole) - 0.5 * dot(&whole, &product(&h1, &whole)) - 0.5 * dot(&whole, &product(&h2, &whole));
             prop_assert!(split.abs() < 1e-9 * (1.0 + f.value(&whole)));
             let gradient = f.gradient(&whole);
-            optimizer.step(&mut whole, &gradient).unwrap();
+            optimizer.step(eta, &mut whole, &gradient).unwrap();
             let gradient = product(&h2, &second);
-            base.step(&mut second, &gradient).unwrap();
+            base.step(eta, &mut second, &gradient).unwrap();
             for (y, m) in first.iter_mut().zip(&mut momentum) {
                 *m = beta * *m + *y;
                 *y -= alpha * *m;
@@ -315,8 +314,8 @@ proptest! {
         let lowest = next / condition;
         let highest = last * condition;
         let effective = |alpha: f64| {
-            let mut optimizer = refreshed(&f, GradientDescent, eta, config(n, k, l, alpha));
-            let inverse = preconditioner(&mut optimizer, n);
+            let mut optimizer = refreshed(&f, GradientDescent, config(n, k, l, alpha));
+            let inverse = preconditioner(&mut optimizer, eta, n);
             condition_number(&effective_eigenvalues(&f, &inverse))
         };
         let between = |low: f64, high: f64| low * (high / low).powf(share);
@@ -345,10 +344,10 @@ proptest! {
         let distance = |theta: &[f64]| dot(theta, theta);
         let start = random_vector(n, seed);
         let mut theta = start.clone();
-        let mut optimizer = refreshed(&f, GradientDescent, eta, config(n, k, 0, 1.0));
+        let mut optimizer = refreshed(&f, GradientDescent, config(n, k, 0, 1.0));
         for t in 1..=100 {
             let gradient = f.gradient(&theta);
-            optimizer.step(&mut theta, &gradient).unwrap();
+            optimizer.step(eta, &mut theta, &gradient).unwrap();
             let bound = distance(&start) / (2.0 * eta * t as f64);
             prop_assert!(f.value(&theta) <= bound * (1.0 + 1e-9), "step {t}: {} above {bound}", f.value(&theta));
         }
@@ -412,11 +411,9 @@ fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
     let mut values = vec![0.0; STEPS];
     for seed in 0..SEEDS {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let falling = move |factor: f64| {
-            Rate::scheduled(move |t| factor * size * (t as f64 + 1.0).powf(-beta))
-        };
+        let falling = move |t: u64| size * (t as f64 + 1.0).powf(-beta);
         let config = FosiConfig {
-            newton_rate: falling(1.0),
+            newton_rate: Rate::scheduled(falling),
             schedule: Schedule::Every {
                 warmup: 0,
                 interval: 500,
@@ -424,13 +421,7 @@ fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
             seed,
             ..config(n, 2, 0, 1.0)
         };
-        let mut optimizer = Fosi::new(
-            Host::<f64>::new(n),
-            GradientDescent,
-            falling(weight),
-            config,
-        )
-        .unwrap();
+        let mut optimizer = Fosi::new(Host::<f64>::new(n), GradientDescent, config).unwrap();
         let mut theta: Vec<f64> = random_vector(n, seed).iter().map(|x| 3.0 * x).collect();
         for step in 0..STEPS {
             if optimizer.due() {
@@ -443,7 +434,8 @@ fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
                 .iter()
                 .map(|g| g + random.random_range(-NOISE..NOISE))
                 .collect();
-            optimizer.step(&mut theta, &noisy).unwrap();
+            let learning_rate = weight * falling(step as u64);
+            optimizer.step(learning_rate, &mut theta, &noisy).unwrap();
         }
     }
     let sums = squares.iter().scan(0.0, |sum, square| {

@@ -21,7 +21,7 @@ fn optimizer(schedule: Schedule) -> Optimizer {
         schedule,
         ..FosiConfig::default()
     };
-    Fosi::new(Host::new(N), HeavyBall::new(0.5), 1e-3, config).unwrap()
+    Fosi::new(Host::new(N), HeavyBall::new(0.5), config).unwrap()
 }
 
 fn measured(warmup: u64, overhead: f64) -> Schedule {
@@ -126,7 +126,7 @@ impl<F: Fn(Event) -> f64> Training<F> {
         *count += 1;
         self.time.pass((self.cost)(event));
         self.optimizer
-            .step(&mut self.parameters, &gradient)
+            .step(1e-3, &mut self.parameters, &gradient)
             .unwrap();
     }
 

@@ -1,0 +1,251 @@
+//! The order of a module's trainable parameters in a flat vector, and whether a module fits it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+use crate::error::BridgeError;
+
+/// One trainable parameter's place in the flat vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Path of the parameter in the module, for instance `layers.0.weight`.
+    pub path: String,
+    /// Burn's identity of the parameter; it survives `save_file` and `load_file`.
+    pub id: ParamId,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+    /// Position of its first entry in the flat vector; its entries follow in row-major order.
+    pub offset: usize,
+    /// Further parameters of the module have this id too (tied weights).
+    pub tied: bool,
+}
+
+impl Slot {
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The parameter has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot's place in the flat vector.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// The order in which a module's trainable parameters stand in the flat vector.
+///
+/// It holds every float parameter that requires a gradient, in the module's own visiting order (the order
+/// of its fields); buffers, running statistics and frozen parameters are left out. Parameters with the same
+/// id (tied weights: a clone of a [`Param`]) take one slot and stay tied in [`set_parameters`](Self::set_parameters).
+///
+/// ```
+/// use burn::{nn::LinearConfig, tensor::Device};
+/// use fosi_burn::FlatLayout;
+///
+/// let linear = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
+/// let layout = FlatLayout::of(&linear)?;
+/// assert_eq!(layout.len(), 8);
+/// assert_eq!(layout.slots()[1].path, "bias");
+///
+/// let theta: Vec<f32> = layout.parameters(&linear)?;
+/// let doubled: Vec<f32> = theta.iter().map(|x| 2.0 * x).collect();
+/// let linear = layout.set_parameters(&linear, &doubled[..])?;
+/// assert_eq!(layout.parameters::<f32>(&linear)?, doubled);
+/// # Ok::<(), fosi_burn::BridgeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatLayout {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+impl FlatLayout {
+    /// The layout of `module`.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::NothingToTrain`] without a trainable parameter, [`BridgeError::ConflictingShapes`]
+    /// where one id stands for two shapes.
+    pub fn of<M: Module>(module: &M) -> Result<Self, BridgeError> {
+        let mut visitor = LayoutVisitor::default();
+        module.visit(&mut visitor);
+        if let Some(error) = visitor.conflict {
+            return Err(error);
+        }
+        if visitor.slots.is_empty() {
+            return Err(BridgeError::NothingToTrain);
+        }
+        Ok(Self {
+            slots: visitor.slots,
+            len: visitor.len,
+        })
+    }
+
+    /// Number of trainable parameters n, the length of every flat vector.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// There is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The parameters in the order of the flat vector.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Does `module` have exactly these trainable parameters?
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::LayoutMismatch`] names the first that differs.
+    pub fn check(&self, module: &impl Module) -> Result<(), BridgeError> {
+        let mut visitor = Check(Cursor::new(self));
+        module.visit(&mut visitor);
+        visitor.0.finish()
+    }
+
+    pub(super) fn check_len(&self, what: &'static str, found: usize) -> Result<(), BridgeError> {
+        if found == self.len {
+            return Ok(());
+        }
+        Err(BridgeError::LengthMismatch {
+            what,
+            expected: self.len,
+            found,
+        })
+    }
+
+    /// Paths and shapes of all parameters, by which a checkpoint of another architecture is refused.
+    pub(crate) fn signature(&self) -> String {
+        let slot = |slot: &Slot| format!("{} {:?}", slot.path, slot.shape);
+        let slots: Vec<String> = self.slots.iter().map(slot).collect();
+        slots.join(", ")
+    }
+}
+
+#[derive(Default)]
+struct LayoutVisitor {
+    path: Vec<String>,
+    slots: Vec<Slot>,
+    slot_of: HashMap<ParamId, usize>,
+    len: usize,
+    conflict: Option<BridgeError>,
+}
+
+impl ModuleVisitor for LayoutVisitor {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let (path, shape) = (self.path.join("."), param.shape().to_vec());
+        if let Some(&slot) = self.slot_of.get(&param.id) {
+            let slot = &mut self.slots[slot];
+            slot.tied = true;
+            if slot.shape != shape {
+                self.conflict = Some(BridgeError::ConflictingShapes {
+                    first: slot.path.clone(),
+                    second: path,
+                });
+            }
+            return;
+        }
+        self.slot_of.insert(param.id, self.slots.len());
+        let slot = Slot {
+            path,
+            id: param.id,
+            shape,
+            offset: self.len,
+            tied: false,
+        };
+        self.len += slot.len();
+        self.slots.push(slot);
+    }
+}
+
+/// Follows a module's visit along a layout and notes the first difference.
+pub(super) struct Cursor<'a> {
+    layout: &'a FlatLayout,
+    next: usize,
+    mismatch: Option<BridgeError>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(layout: &'a FlatLayout) -> Self {
+        Self {
+            layout,
+            next: 0,
+            mismatch: None,
+        }
+    }
+
+    /// The slot that `param` fills; `None` for a parameter that isn't trained and for one already seen.
+    pub(super) fn slot<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<&'a Slot> {
+        if !param.is_require_grad() || self.mismatch.is_some() {
+            return None;
+        }
+        let index = self.next;
+        let expected = self.layout.slots.get(index);
+        match expected {
+            Some(slot) if slot.id == param.id => {
+                if slot.shape != *param.shape() {
+                    self.mismatch = mismatch(&slot.path, "its shape has changed");
+                    return None;
+                }
+                self.next += 1;
+                Some(slot)
+            }
+            _ => {
+                let seen = &self.layout.slots[..index];
+                if !seen.iter().any(|slot| slot.tied && slot.id == param.id) {
+                    let path = expected.map_or("the end of the module", |slot| &slot.path);
+                    self.mismatch = mismatch(path, "another parameter stands there");
+                }
+                None
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), BridgeError> {
+        let missing = self.layout.slots.get(self.next);
+        let error = self.mismatch.or_else(|| {
+            missing.and_then(|slot| {
+                mismatch(&slot.path, "it is missing or does not require a gradient")
+            })
+        });
+        error.map_or(Ok(()), Err)
+    }
+}
+
+fn mismatch(path: &str, reason: &'static str) -> Option<BridgeError> {
+    Some(BridgeError::LayoutMismatch {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+struct Check<'a>(Cursor<'a>);
+
+impl ModuleVisitor for Check<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.slot(param);
+    }
+}

@@ -1,0 +1,205 @@
+//! Flat vectors, on the host or on a device: blocks of them as a module's tensors, and tensors in them as blocks.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Element, ElementEq, FloatDType, Tensor, TensorData, Transaction};
+
+use crate::error::BridgeError;
+
+/// A vector of all trainable parameters, or of a gradient, in the order of a [`FlatLayout`](crate::FlatLayout).
+///
+/// It is a slice on the host (`[f32]` or `[f64]`) or a `Tensor<1>` on any device, whose entries the host then never
+/// sees. What is read into it is converted to its float type. (Its methods are this crate's own and may change.)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no flat vector",
+    note = "a `Vec` or an array is given as a slice: `&values[..]`"
+)]
+pub trait FlatVector {
+    /// Number of entries.
+    #[doc(hidden)]
+    fn entries(&self) -> usize;
+
+    /// The entries in `range` as a tensor with the shape, float type, device and autodiff context of `like`.
+    #[doc(hidden)]
+    fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D>;
+
+    /// Takes the values of `blocks`, which are in order and don't overlap; entries between them become 0.
+    #[doc(hidden)]
+    fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError>;
+
+    /// Takes the values of `blocks` but where an entry, rounded to a block's float type, is the block's value already.
+    /// Returns whether any block has a narrower type than the vector.
+    #[doc(hidden)]
+    fn assign_unless_rounded(&mut self, blocks: Vec<Block>) -> Result<bool, BridgeError>;
+}
+
+/// Values for a part of a flat vector.
+#[derive(Debug)]
+pub struct Block {
+    /// Its place.
+    pub range: Range<usize>,
+    /// As many entries.
+    pub values: Tensor<1>,
+}
+
+impl<E: Element> FlatVector for [E] {
+    fn entries(&self) -> usize {
+        self.len()
+    }
+
+    fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
+        let data = TensorData::new(self[range].to_vec(), like.shape());
+        Tensor::from_data(data, (&like.device(), like.dtype()))
+    }
+
+    fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError> {
+        let zero = E::from_elem(0);
+        let mut end = 0;
+        read(blocks, |range, data| {
+            self[end..range.start].fill(zero);
+            end = range.end;
+            let data = cast::<E>(data)?;
+            self[range].copy_from_slice(entries(&data)?);
+            Ok(())
+        })?;
+        self[end..].fill(zero);
+        Ok(())
+    }
+
+    fn assign_unless_rounded(&mut self, blocks: Vec<Block>) -> Result<bool, BridgeError> {
+        let narrower = |block: &Block| rounds(block.values.dtype(), E::dtype());
+        let any = blocks.iter().any(narrower);
+        read(blocks, |range, data| {
+            let dtype = data.dtype();
+            let data = cast::<E>(data)?;
+            let (own, values) = (&mut self[range], entries(&data)?);
+            if !rounds(dtype, E::dtype()) {
+                own.copy_from_slice(values);
+                return Ok(());
+            }
+            // Rounded as `block` rounds.
+            let rounded = TensorData::new(own.to_vec(), [own.len()]).try_cast(dtype);
+            let rounded = cast::<E>(rounded.map_err(|error| BridgeError::Read(error.into()))?)?;
+            for ((own, value), rounded) in own.iter_mut().zip(values).zip(entries(&rounded)?) {
+                if !ElementEq::eq(value, rounded) {
+                    *own = *value;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(any)
+    }
+}
+
+impl FlatVector for Tensor<1> {
+    fn entries(&self) -> usize {
+        self.dims()[0]
+    }
+
+    fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
+        let block = self.clone().slice([range]).reshape(like.shape());
+        let block = block
+            .to_device(&like.device())
+            .cast(FloatDType::from(like.dtype()));
+        match like.gradient_checkpointing_strategy() {
+            Some(strategy) => block
+                .autodiff()
+                .with_gradient_checkpointing_strategy(strategy),
+            None => block,
+        }
+    }
+
+    fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError> {
+        let device = self.device().without_autodiff();
+        let dtype = FloatDType::from(self.dtype());
+        let zeros = |len: usize| Tensor::zeros([len], (&device, dtype.into()));
+        let mut end = 0;
+        // No empty ones: not every device takes them.
+        let mut parts = Vec::with_capacity(blocks.len());
+        for Block { range, values } in blocks {
+            if end < range.start {
+                parts.push(zeros(range.start - end));
+            }
+            if !range.is_empty() {
+                parts.push(values.to_device(&device).cast(dtype));
+            }
+            end = range.end;
+        }
+        if end < self.entries() {
+            parts.push(zeros(self.entries() - end));
+        }
+        *self = match parts.is_empty() {
+            true => zeros(0),
+            false => Tensor::cat(parts, 0),
+        };
+        Ok(())
+    }
+
+    fn assign_unless_rounded(&mut self, mut blocks: Vec<Block>) -> Result<bool, BridgeError> {
+        let wide = self.dtype();
+        let mut any = false;
+        for block in &mut blocks {
+            let narrow = block.values.dtype();
+            if !rounds(narrow, wide) {
+                continue;
+            }
+            any = true;
+            if block.range.is_empty() {
+                continue;
+            }
+            let values = block.values.clone();
+            let own = self.clone().slice([block.range.clone()]);
+            let own = own.to_device(&values.device());
+            let rounded = own.clone().cast(FloatDType::from(narrow));
+            let changed = rounded.not_equal(values.clone());
+            block.values = own.mask_where(changed, values.cast(FloatDType::from(wide)));
+        }
+        self.assign(blocks)?;
+        Ok(any)
+    }
+}
+
+/// Whether numbers of type `wide` lose digits in `narrow`.
+fn rounds(narrow: DType, wide: DType) -> bool {
+    narrow.size() < wide.size()
+}
+
+/// Entries that are read in one transaction: an asynchronous device is waited for a few times, and the copies that Burn
+/// makes of shared tensors on a CPU stay in cache.
+const TOGETHER: usize = 1 << 18;
+
+/// Hands the entries of each block to `take`, with their place.
+fn read(
+    blocks: Vec<Block>,
+    mut take: impl FnMut(Range<usize>, TensorData) -> Result<(), BridgeError>,
+) -> Result<(), BridgeError> {
+    let mut blocks = blocks.into_iter().peekable();
+    while let Some(Block { range, values }) = blocks.next() {
+        let mut entries = range.len();
+        let mut ranges = vec![range];
+        let mut transaction = Transaction::default().register(values);
+        while let Some(Block { range, values }) =
+            blocks.next_if(|block| entries + block.range.len() <= TOGETHER)
+        {
+            entries += range.len();
+            ranges.push(range);
+            transaction = transaction.register(values);
+        }
+        let values = transaction.try_execute();
+        let values = values.map_err(|error| BridgeError::Read(error.into()))?;
+        for (range, data) in ranges.into_iter().zip(values) {
+            take(range, data)?;
+        }
+    }
+    Ok(())
+}
+
+fn cast<E: Element>(data: TensorData) -> Result<TensorData, BridgeError> {
+    let data = data.try_cast_as::<E>();
+    data.map_err(|error| BridgeError::Read(error.into()))
+}
+
+fn entries<E: Element>(data: &TensorData) -> Result<&[E], BridgeError> {
+    let values = data.as_slice::<E>();
+    values.map_err(|error| BridgeError::Read(error.into()))
+}

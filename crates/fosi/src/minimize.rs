@@ -1,0 +1,32 @@
+//! Minimising a function given with its gradient: without a learning rate ([`minimize()`]), or with FOSI around a base optimizer
+//! ([`with_base`]).
+//!
+//! [`minimize()`] is L-BFGS with a line search on top of the *spectral metric* H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): the eigenpairs (V, Λ)
+//! that FOSI estimates with Lanczos take the place of the multiple of the identity from which L-BFGS starts.
+//!
+//! | What | Where |
+//! |---|---|
+//! | the function and its products | [`Objective`], `hessian.rs` |
+//! | H₀ and γ | `metric.rs` |
+//! | the two-loop recursion | `lbfgs.rs` |
+//! | the line search | `line_search.rs` |
+//! | when to estimate, which pairs to take | `estimation.rs`, [`Count`] |
+//! | the loop | `solver.rs` |
+
+mod checks;
+mod estimation;
+mod hessian;
+mod lbfgs;
+mod line_search;
+mod metric;
+mod minimum;
+mod objective;
+mod options;
+mod solver;
+pub mod with_base;
+
+pub use estimation::Count;
+pub use minimum::{Curvature, Estimation, Evaluated, Minimum, Status};
+pub use objective::Objective;
+pub use options::{Callback, Iterate, Options};
+pub use solver::minimize;
