@@ -86,7 +86,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// differences in f32. Parameters in f64 are rounded to f32 at every step, of which a warning is logged.
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
     pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
         warn_of_rounding(module);
@@ -116,7 +116,7 @@ impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
     /// ```
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
     pub fn in_double_precision(
         module: &impl Module,
         base: B,
@@ -166,7 +166,7 @@ impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
     /// ```
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`] or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
     pub fn on_device(
         module: &impl Module,
         base: B,
