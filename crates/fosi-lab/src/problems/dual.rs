@@ -17,14 +17,6 @@ impl Dual {
         }
     }
 
-    /// f of this number, given f and f′ at its value.
-    pub fn chain(self, f: f64, slope: f64) -> Self {
-        Self {
-            value: f,
-            tangent: slope * self.tangent,
-        }
-    }
-
     pub fn recip(self) -> Self {
         let inverse = self.value.recip();
         self.chain(inverse, -inverse * inverse)
@@ -100,7 +92,8 @@ pub(super) trait Scalar:
     fn value(self) -> f64;
     /// 0 of a plain number.
     fn tangent(self) -> f64;
-    fn tanh(self) -> Self;
+    /// f of this number, given f and f′ at its value.
+    fn chain(self, f: f64, slope: f64) -> Self;
 }
 
 impl Scalar for f64 {
@@ -118,8 +111,8 @@ impl Scalar for f64 {
         0.0
     }
 
-    fn tanh(self) -> Self {
-        self.tanh()
+    fn chain(self, f: f64, _slope: f64) -> Self {
+        f
     }
 }
 
@@ -138,8 +131,10 @@ impl Scalar for Dual {
         self.tangent
     }
 
-    fn tanh(self) -> Self {
-        let t = self.value.tanh();
-        self.chain(t, 1.0 - t * t)
+    fn chain(self, f: f64, slope: f64) -> Self {
+        Self {
+            value: f,
+            tangent: slope * self.tangent,
+        }
     }
 }

@@ -35,6 +35,19 @@ impl Batch {
         1 + self.orders.iter().sum::<usize>()
     }
 
+    /// For each input with derivatives the channel of the first, and the highest order.
+    pub fn derivatives(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut channel = 1;
+        let place = move |&order: &usize| {
+            channel += order;
+            (channel - order, order)
+        };
+        self.orders
+            .iter()
+            .map(place)
+            .filter(|(_, order)| *order > 0)
+    }
+
     /// The inputs as the first layer sees them: channel by channel, coordinates, unit vectors, zeros.
     pub fn jets<S: Scalar>(&self) -> Planes {
         let (points, rows) = (self.len(), self.len() * self.channels());

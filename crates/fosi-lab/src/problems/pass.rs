@@ -3,6 +3,7 @@
 use super::dual::Scalar;
 use super::network::{Batch, Network, Parameters};
 use super::planes::{Planes, product_tangent, product_value};
+use super::tanh::tanh;
 
 /// The memory of a pass.
 ///
@@ -130,20 +131,28 @@ fn slopes<S: Scalar>(t: S) -> [S; 3] {
 fn activate<S: Scalar>(z: &Planes, a: &mut Planes, batch: &Batch) {
     let points = batch.len();
     for start in (0..z.value.len()).step_by(z.rows) {
-        for value in start..start + points {
-            let t = z.get::<S>(value).tanh();
-            a.set(value, t);
-            let [slope, second, _] = slopes(t);
-            let mut index = value;
-            for &order in &batch.orders {
-                if order > 0 {
-                    index += points;
-                    let z1 = z.get::<S>(index);
-                    a.set(index, slope * z1);
-                    if order > 1 {
-                        index += points;
-                        a.set(index, second * z1 * z1 + slope * z.get::<S>(index));
-                    }
+        let z = z.lane(start, z.rows);
+        let (mut t, mut derivatives) = a.lane_mut(start, a.rows).split_at(points);
+        tanh(&z.value[..points], t.value);
+        if S::DUAL {
+            for p in 0..points {
+                let value = t.value[p];
+                t.set(p, z.get::<S>(p).chain(value, 1.0 - value * value));
+            }
+        }
+        for (channel, order) in batch.derivatives() {
+            let z1 = z.part(channel * points, points);
+            let mut a1 = derivatives.part((channel - 1) * points, points);
+            for p in 0..points {
+                let [slope, ..] = slopes::<S>(t.get(p));
+                a1.set(p, slope * z1.get::<S>(p));
+            }
+            if order > 1 {
+                let z2 = z.part((channel + 1) * points, points);
+                let mut a2 = derivatives.part(channel * points, points);
+                for p in 0..points {
+                    let ([slope, second, _], z1) = (slopes::<S>(t.get(p)), z1.get::<S>(p));
+                    a2.set(p, second * z1 * z1 + slope * z2.get::<S>(p));
                 }
             }
         }
@@ -160,28 +169,38 @@ fn deactivate<S: Scalar>(
 ) {
     let points = batch.len();
     for start in (0..z.value.len()).step_by(z.rows) {
-        for value in start..start + points {
-            let [slope, second, third] = slopes(a.get::<S>(value));
-            let mut bar = slope * a_bar.get::<S>(value);
-            let mut index = value;
-            for &order in &batch.orders {
-                if order > 0 {
-                    index += points;
-                    let (z1, bar1) = (z.get::<S>(index), a_bar.get::<S>(index));
-                    bar = bar + second * z1 * bar1;
-                    let mut z1_bar = slope * bar1;
-                    if order > 1 {
-                        let (z2, bar2) =
-                            (z.get::<S>(index + points), a_bar.get::<S>(index + points));
-                        bar = bar + (third * z1 * z1 + second * z2) * bar2;
-                        z1_bar = z1_bar + second * z1 * bar2 * 2.0;
-                        z_bar.set(index + points, slope * bar2);
-                    }
-                    z_bar.set(index, z1_bar);
-                    index += (order - 1) * points;
+        let (z, t) = (z.lane(start, z.rows), a.lane(start, points));
+        let bar = a_bar.lane(start, z.value.len());
+        let (mut value, mut derivatives) = z_bar.lane_mut(start, z.value.len()).split_at(points);
+        let bar0 = bar.part(0, points);
+        for p in 0..points {
+            let [slope, ..] = slopes::<S>(t.get(p));
+            value.set(p, slope * bar0.get::<S>(p));
+        }
+        for (channel, order) in batch.derivatives() {
+            let at = channel * points;
+            let (z1, bar1) = (z.part(at, points), bar.part(at, points));
+            let mut first = derivatives.part(at - points, points);
+            for p in 0..points {
+                let ([slope, second, _], bar1) = (slopes::<S>(t.get(p)), bar1.get::<S>(p));
+                value.set(p, value.get::<S>(p) + second * z1.get::<S>(p) * bar1);
+                first.set(p, slope * bar1);
+            }
+            if order > 1 {
+                let (z2, bar2) = (z.part(at + points, points), bar.part(at + points, points));
+                for p in 0..points {
+                    let ([_, second, third], z1) = (slopes::<S>(t.get(p)), z1.get::<S>(p));
+                    let bar2 = bar2.get::<S>(p);
+                    let by_value = third * z1 * z1 + second * z2.get::<S>(p);
+                    value.set(p, value.get::<S>(p) + by_value * bar2);
+                    first.set(p, first.get::<S>(p) + second * z1 * bar2 * 2.0);
+                }
+                let mut second = derivatives.part(at, points);
+                for p in 0..points {
+                    let [slope, ..] = slopes::<S>(t.get(p));
+                    second.set(p, slope * bar2.get::<S>(p));
                 }
             }
-            z_bar.set(value, bar);
         }
     }
 }

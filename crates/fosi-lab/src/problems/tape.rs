@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::dual::Dual;
+use super::dual::{Dual, Scalar};
 
 /// One operation: where its operands are, and the derivatives by them. Without a second operand the derivative is 0.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ pub(super) const DEFINITIONS: [Definition; 14] = [
         summary: "the same with 12 coefficients",
         residuals: watson,
         start: || vec![0.0; 12],
-        minima: &[4.722_38e-10],
+        minima: &[4.722_381_104_7e-10],
     },
     Definition {
         name: "mgh:extended-rosenbrock",

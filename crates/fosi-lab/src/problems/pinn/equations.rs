@@ -10,7 +10,7 @@ const WIDTHS: &[usize] = &[2, 32, 32, 32, 1];
 pub(in super::super) static EQUATIONS: [Equation; 7] = [
     Equation {
         name: "poisson1d",
-        summary: "−u'' = f on (0, 1), u = sin πx + ½ sin 4πx; network 1-32-32-1",
+        summary: "−u'' = f on (0, 1), u = sin πx + ½ sin 6πx; network 1-32-32-1",
         widths: &[1, 32, 32, 1],
         conditions: &[
             Condition {
@@ -26,12 +26,12 @@ pub(in super::super) static EQUATIONS: [Equation; 7] = [
                 points: || vec![vec![0.0, 1.0]],
             },
         ],
-        solution: Some(|x| (PI * x[0]).sin() + 0.5 * (4.0 * PI * x[0]).sin()),
+        solution: Some(|x| (PI * x[0]).sin() + 0.5 * (6.0 * PI * x[0]).sin()),
         domain: &[UNIT],
     },
     Equation {
         name: "poisson2d",
-        summary: "−Δu = f on the unit square, u = sin πx sin πy; network 2-32-32-32-1",
+        summary: "−Δu = f on the unit square, u = sin πx sin πy + ½ sin 3πx sin 3πy; network 2-32-32-32-1",
         widths: WIDTHS,
         conditions: POISSON_2D,
         solution: Some(poisson2d),
@@ -163,7 +163,7 @@ const CONVECTION_SPEED: f64 = 30.0;
 
 const POISSON_2D: &[Condition] = &[
     Condition {
-        residual: |x, u| u[2] + u[4] + 2.0 * PI * PI * poisson2d(x),
+        residual: |x, u| u[2] + u[4] + poisson2d_source(x),
         orders: &[2, 2],
         joined: 1,
         points: || points::inside(&[UNIT, UNIT], 400),
@@ -177,24 +177,33 @@ const POISSON_2D: &[Condition] = &[
 ];
 
 fn poisson1d_source(x: f64) -> f64 {
-    PI * PI * ((PI * x).sin() + 8.0 * (4.0 * PI * x).sin())
+    PI * PI * ((PI * x).sin() + 18.0 * (6.0 * PI * x).sin())
+}
+
+/// sin kπx sin kπy.
+fn wave(k: f64, x: &[f64]) -> f64 {
+    (k * PI * x[0]).sin() * (k * PI * x[1]).sin()
 }
 
 fn poisson2d(x: &[f64]) -> f64 {
-    (PI * x[0]).sin() * (PI * x[1]).sin()
+    wave(1.0, x) + 0.5 * wave(3.0, x)
+}
+
+fn poisson2d_source(x: &[f64]) -> f64 {
+    2.0 * PI * PI * (wave(1.0, x) + 4.5 * wave(3.0, x))
 }
 
 fn helmholtz(x: &[f64]) -> f64 {
     (PI * x[0]).sin() * (4.0 * PI * x[1]).sin()
 }
 
-/// The transformation of Cole and Hopf, with the heat kernel integrated by the trapezoidal rule, which for functions like
-/// this converges faster than any power of the step.
+/// The transformation of Cole and Hopf, with the heat kernel integrated by the trapezoidal rule, which for such
+/// functions converges faster than any power of the step.
 fn burgers(x: &[f64]) -> f64 {
     let (x, t) = (x[0], x[1]);
     let width = (4.0 * BURGERS_VISCOSITY * t).sqrt();
     let (mut above, mut below) = (0.0, 0.0);
-    for i in -400..=400 {
+    for i in -500..=500 {
         let z = f64::from(i) / 50.0;
         let y = x - width * z;
         // exp(1 − …) keeps the largest weight at 1.

@@ -15,8 +15,8 @@ use super::planes::Planes;
 use super::tape::{Tape, Var};
 use super::{Function, Problem};
 
-/// What has to vanish: given the coordinates of a point and the jet there: u, then for each input the derivatives by it.
-/// Where a condition joins two points, the jet of the second follows, and the coordinates are the first's.
+/// What has to vanish: given the coordinates of a point and the jet there, u and then for each input the derivatives
+/// by it. Where a condition joins two points, the jet of the second follows, and the coordinates are the first's.
 type Residual = for<'t> fn(&[f64], &[Var<'t>]) -> Var<'t>;
 
 /// A condition and where it holds.
@@ -133,5 +133,65 @@ impl Head for MeanSquare {
             }
         }
         sum / count as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The jet of `u` at `x`, by differences of fourth order.
+    fn jet(u: fn(&[f64]) -> f64, x: &[f64], orders: &[usize], step: f64) -> Vec<f64> {
+        let mut jet = vec![u(x)];
+        for (axis, &order) in orders.iter().enumerate() {
+            let at = |steps: f64| {
+                let mut x = x.to_vec();
+                x[axis] += steps * step;
+                u(&x)
+            };
+            let (near, far) = ([at(1.0), at(-1.0)], [at(2.0), at(-2.0)]);
+            let first = (8.0 * (near[0] - near[1]) - (far[0] - far[1])) / (12.0 * step);
+            let second = 16.0 * (near[0] + near[1]) - (far[0] + far[1]) - 30.0 * jet[0];
+            jet.extend(&[first, second / (12.0 * step * step)][..order]);
+        }
+        jet
+    }
+
+    #[test]
+    fn solutions_solve_their_equations() {
+        for equation in &EQUATIONS {
+            let Some(solution) = equation.solution else {
+                continue;
+            };
+            // Burgers' solution has a layer of width 0.01.
+            let step = if equation.name == "burgers" {
+                1e-4
+            } else {
+                1e-3
+            };
+            for condition in equation.conditions {
+                let (batch, _) = condition.term();
+                let count = batch.len() / condition.joined;
+                for first in 0..count {
+                    let points = (first..batch.len()).step_by(count);
+                    let of_point = |p| jet(solution, &batch.point(p), condition.orders, step);
+                    let jets: Vec<f64> = points.flat_map(of_point).collect();
+                    let tape = Tape::default();
+                    let jet = jets.iter().map(|&u| tape.variable(Dual::constant(u)));
+                    let jet: Vec<Var<'_>> = jet.collect();
+                    let residual = (condition.residual)(&batch.point(first), &jet);
+                    let size = jets.iter().fold(1.0, |size: f64, u| size.max(u.abs()));
+                    let share = residual.value().value.abs() / size;
+                    let at = batch.point(first);
+                    // There is no time before 0, so near it no differences.
+                    let early = at.len() > 1 && at[1] < 2.0 * step && condition.orders[1] > 0;
+                    assert!(
+                        share < 1e-5 || early,
+                        "{}: {share} at {at:?}",
+                        equation.name
+                    );
+                }
+            }
+        }
     }
 }
