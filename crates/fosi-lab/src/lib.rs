@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`names`], `files`, [`interrupt`] | names and files that users give, Ctrl-C |
 //! | [`data`], [`models`], [`optimizers`] | what is trained, and by what |
+//! | [`problems`] | functions to minimise in full |
 //! | [`config`] | the settings of a run |
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
@@ -27,6 +28,7 @@ pub mod models;
 pub mod names;
 pub mod optimizers;
 pub mod plot;
+pub mod problems;
 pub mod progress;
 pub mod quadratic;
 pub mod runs;

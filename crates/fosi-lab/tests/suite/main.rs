@@ -20,6 +20,7 @@ mod log_mel;
 mod models;
 mod mutations;
 mod prefetch;
+mod problems;
 mod quadratic;
 mod quadratic_adam;
 mod quadratic_command;

@@ -30,13 +30,14 @@ const LIBRARY: [&str; 22] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 18] = [
+const PROGRAM: [&str; 19] = [
     "names",
     "files",
     "interrupt",
     "data",
     "models",
     "optimizers",
+    "problems",
     "config",
     "runs",
     "train",

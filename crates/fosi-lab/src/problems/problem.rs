@@ -1,0 +1,125 @@
+//! A function to minimise, with its start and what is known about its minimum.
+
+use std::fmt;
+
+use fosi::minimize::Objective;
+
+use super::Function;
+
+/// A relative gap at which a problem with a known minimum counts as solved.
+const TOLERANCE: f64 = 1e-8;
+
+/// A function to minimise.
+///
+/// What is known of it is in its fields; [`Problem::function`] gives the function for callers of their own,
+/// [`Problem::objective`] for [`fosi::minimize`].
+pub struct Problem {
+    /// The name by which [`named`](super::named) finds it.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub summary: &'static str,
+    /// n.
+    pub dim: usize,
+    /// The values of f at the known local minima, the lowest first; empty where none is known. The figures of Moré,
+    /// Garbow and Hillstrom's set are theirs (ACM TOMS 7, 1981), refined to double precision.
+    pub minima: Vec<f64>,
+    /// Whether f ≥ 0 everywhere.
+    pub nonnegative: bool,
+    /// The relative gap (f − f*)/(f₀ − f*) at which the problem counts as solved: 1e-8 as a rule.
+    pub tolerance: f64,
+    start: Box<dyn Fn(u64) -> Vec<f64> + Send + Sync>,
+    function: Box<dyn Fn() -> Box<dyn Function> + Send + Sync>,
+    relative_error: Option<Box<dyn Fn(&[f64]) -> f64 + Send + Sync>>,
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Problem")
+            .field("name", &self.name)
+            .field("dim", &self.dim)
+            .field("minima", &self.minima)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Problem {
+    /// A nonnegative function without a known minimum, from 0.
+    pub(super) fn new(
+        name: &'static str,
+        summary: &'static str,
+        dim: usize,
+        function: impl Fn() -> Box<dyn Function> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            dim,
+            minima: Vec::new(),
+            nonnegative: true,
+            tolerance: TOLERANCE,
+            start: Box::new(move |_| vec![0.0; dim]),
+            function: Box::new(function),
+            relative_error: None,
+        }
+    }
+
+    /// Starting at what `start` gives for a seed.
+    pub(super) fn starting_at(
+        mut self,
+        start: impl Fn(u64) -> Vec<f64> + Send + Sync + 'static,
+    ) -> Self {
+        self.start = Box::new(start);
+        self
+    }
+
+    pub(super) fn with_minima(mut self, minima: Vec<f64>) -> Self {
+        self.minima = minima;
+        self
+    }
+
+    pub(super) fn with_error(
+        mut self,
+        relative_error: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        self.relative_error = Some(Box::new(relative_error));
+        self
+    }
+
+    /// The start. Where the function has a start of its own, it is the same for every seed.
+    pub fn start(&self, seed: u64) -> Vec<f64> {
+        (self.start)(seed)
+    }
+
+    /// The function, with memory of its own.
+    pub fn function(&self) -> Box<dyn Function> {
+        (self.function)()
+    }
+
+    /// The function and its exact products for [`fosi::minimize`].
+    pub fn objective(&self) -> Objective<'static> {
+        let (mut gradient, mut product) = (self.function(), self.function());
+        Objective::new(self.dim, move |x, g| Ok(gradient.gradient(x, g))).with_product(
+            move |x, v, out| {
+                product.product(x, v, out);
+                Ok(())
+            },
+        )
+    }
+
+    /// Whether `value` counts as solved after a start at `start_value`: f − f* ≤ ε(f₀ − f*) for a known minimum f*.
+    /// `None` where none is known: such problems are judged by the value that a budget buys.
+    pub fn solved(&self, start_value: f64, value: f64) -> Option<bool> {
+        let near = |minimum: &f64| value - minimum <= self.tolerance * (start_value - minimum);
+        let (lowest, others) = self.minima.split_first()?;
+        let at_other = |minimum: &f64| {
+            near(minimum) && minimum - value <= self.tolerance * (start_value - minimum)
+        };
+        Some(near(lowest) || others.iter().any(at_other))
+    }
+
+    /// For a physics-informed network with a known solution: ‖u − u*‖/‖u*‖ on a grid, of the network with the
+    /// parameters `x`.
+    pub fn relative_error(&self, x: &[f64]) -> Option<f64> {
+        Some(self.relative_error.as_ref()?(x))
+    }
+}
