@@ -197,7 +197,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// The version of Burn that `Cargo.toml` asks for, to the digit.
+    /// The version of Burn in `Cargo.lock`.
     const BURN: &str = "0.22.1";
 
     /// Of this program.

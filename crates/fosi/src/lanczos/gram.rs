@@ -34,7 +34,7 @@ impl Gram {
     }
 
     /// x ← L⁻¹x.
-    pub fn forward(&self, x: &mut [f64]) {
+    pub(crate) fn forward(&self, x: &mut [f64]) {
         for (i, row) in self.factor.iter().enumerate().take(x.len()) {
             let known: f64 = row[..i].iter().zip(&*x).map(|(l, x)| l * x).sum();
             x[i] = (x[i] - known) / row[i];
@@ -42,7 +42,7 @@ impl Gram {
     }
 
     /// x ← L⁻ᵀx.
-    pub fn backward(&self, x: &mut [f64]) {
+    pub(crate) fn backward(&self, x: &mut [f64]) {
         for (i, row) in self.factor.iter().enumerate().take(x.len()).rev() {
             let (left, right) = x.split_at_mut(i);
             right[0] /= row[i];
@@ -53,7 +53,7 @@ impl Gram {
     }
 
     /// x ← G⁻¹x.
-    pub fn solve(&self, x: &mut [f64]) {
+    pub(crate) fn solve(&self, x: &mut [f64]) {
         self.forward(x);
         self.backward(x);
     }

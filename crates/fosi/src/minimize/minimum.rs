@@ -112,9 +112,9 @@ pub struct Minimum<S: Space = Host<f64>> {
     pub curvature: Curvature,
     /// Steps taken.
     pub steps: u64,
-    /// Gradients computed, those of difference quotients included.
+    /// Gradients computed, those of difference quotients included, those of `check_gradient` and `check_minimum` not.
     pub gradients: u64,
-    /// Hessian-vector products computed.
+    /// Hessian-vector products computed; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
     pub products: u64,
     /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` and `check_minimum` are not in it.
     pub cost: u64,
