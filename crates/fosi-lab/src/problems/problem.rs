@@ -20,8 +20,9 @@ pub struct Problem {
     pub summary: &'static str,
     /// n.
     pub dim: usize,
-    /// The values of f at the known local minima, the lowest first; empty where none is known. The figures of Moré,
-    /// Garbow and Hillstrom's set are theirs (ACM TOMS 7, 1981), refined to double precision.
+    /// The values of f at the known local minima, the lowest first, or the bound that it comes near where there is no
+    /// minimum; empty where nothing is known. The figures of Moré, Garbow and Hillstrom's set are theirs (ACM TOMS 7,
+    /// 1981), refined to double precision.
     pub minima: Vec<f64>,
     /// Whether f ≥ 0 everywhere.
     pub nonnegative: bool,
