@@ -9,6 +9,9 @@ use super::Function;
 /// A relative gap at which a problem with a known minimum counts as solved.
 const TOLERANCE: f64 = 1e-8;
 
+/// ‖u − u*‖/‖u*‖ of the network with given parameters.
+type RelativeError = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
+
 /// A function to minimise.
 ///
 /// What is known of it is in its fields; [`Problem::function`] gives the function for callers of their own,
@@ -30,7 +33,7 @@ pub struct Problem {
     pub tolerance: f64,
     start: Box<dyn Fn(u64) -> Vec<f64> + Send + Sync>,
     function: Box<dyn Fn() -> Box<dyn Function> + Send + Sync>,
-    relative_error: Option<Box<dyn Fn(&[f64]) -> f64 + Send + Sync>>,
+    relative_error: Option<RelativeError>,
 }
 
 impl fmt::Debug for Problem {
