@@ -9,13 +9,13 @@ use super::Function;
 /// A relative gap at which a problem with a known minimum counts as solved.
 const TOLERANCE: f64 = 1e-8;
 
-/// ‖u − u*‖/‖u*‖ of the network with given parameters.
-type RelativeError = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
+/// A number that says something about a network with the parameters given.
+type OfParameters = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
 
 /// A function to minimise.
 ///
 /// What is known of it is in its fields; [`Problem::function`] gives the function for callers of their own,
-/// [`Problem::objective`] for [`fosi::minimize`].
+/// [`Problem::objective`] for [`fosi::minimize::minimize`].
 pub struct Problem {
     /// The name by which [`named`](super::named) finds it.
     pub name: &'static str,
@@ -33,7 +33,7 @@ pub struct Problem {
     pub tolerance: f64,
     start: Box<dyn Fn(u64) -> Vec<f64> + Send + Sync>,
     function: Box<dyn Fn() -> Box<dyn Function> + Send + Sync>,
-    relative_error: Option<RelativeError>,
+    relative_error: Option<OfParameters>,
 }
 
 impl fmt::Debug for Problem {
@@ -99,7 +99,7 @@ impl Problem {
         (self.function)()
     }
 
-    /// The function and its exact products for [`fosi::minimize`].
+    /// The function and its exact products for [`fosi::minimize::minimize`].
     pub fn objective(&self) -> Objective<'static> {
         let (mut gradient, mut product) = (self.function(), self.function());
         Objective::new(self.dim, move |x, g| Ok(gradient.gradient(x, g))).with_product(
