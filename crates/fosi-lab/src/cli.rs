@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
+use crate::solve::Solver;
 
 /// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
 ///
@@ -47,6 +48,8 @@ pub enum Command {
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
+    /// Minimise a function in full, without a learning rate, and compare solvers; without a problem: list the problems
+    Solve(SolveCommand),
 }
 
 /// `fosi train`.
@@ -173,6 +176,40 @@ impl Experiment {
     pub fn has_bases(self) -> bool {
         !matches!(self, Self::Condition | Self::Illustrate)
     }
+}
+
+/// `fosi solve`.
+#[derive(Clone, Debug, Args)]
+pub struct SolveCommand {
+    /// Problem, such as poisson1d, kernel-ridge or mgh:watson; without one all are listed
+    pub problem: Option<String>,
+    /// Solvers: fosi (L-BFGS on the estimated spectrum), lbfgs (without it)
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "fosi,lbfgs",
+        value_name = "LIST"
+    )]
+    pub solvers: Vec<Solver>,
+    /// Seeds of the starts
+    #[arg(
+        long,
+        visible_alias = "seeds",
+        value_delimiter = ',',
+        default_value = "0",
+        value_name = "LIST",
+        id = "seed"
+    )]
+    pub seeds: Vec<u64>,
+    /// Gradients and Hessian-vector products of a run, at most
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub budget: u64,
+    /// Pairs of L-BFGS
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub memory: usize,
+    /// Folder for curves and figure; files of the same names are replaced
+    #[arg(long, value_name = "DIR", default_value = "solve")]
+    pub out: PathBuf,
 }
 
 #[cfg(test)]

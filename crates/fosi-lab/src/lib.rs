@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
 
 #![warn(missing_debug_implementations)]
@@ -32,6 +32,7 @@ pub mod problems;
 pub mod progress;
 pub mod quadratic;
 pub mod runs;
+pub mod solve;
 pub mod summary;
 pub mod tasks;
 pub mod train;

@@ -38,6 +38,11 @@ fn main() {
                 &mut stdout(),
             )
         }
+        Command::Solve(command) => {
+            let interrupt =
+                listen("ending; the runs made so far are reported. Ctrl-C again ends at once");
+            commands::solve(&command, &say, &interrupt, &mut stdout())
+        }
     };
     exit(outcome.unwrap_or_else(|error| match &error {
         CommandError::Output(closed) if closed.kind() == ErrorKind::BrokenPipe => BROKEN_PIPE,

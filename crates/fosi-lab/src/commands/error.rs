@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::interrupt;
 use crate::plot::PlotError;
+use crate::problems::ProblemError;
 use crate::runs::RunError;
 use crate::tasks::TaskError;
 use crate::train::StepError;
@@ -30,7 +31,10 @@ pub enum CommandError {
     /// A figure.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// An optimizer on a quadratic.
+    /// A problem to minimise.
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
+    /// An optimizer on a quadratic, or a solver on a problem.
     #[error(transparent)]
     Optimizer(#[from] fosi::Error),
     /// Runs that say nothing about each other.
@@ -94,6 +98,7 @@ impl CommandError {
             Self::Task(TaskError::Other(_) | TaskError::Folder(RunError::Write { .. })) => 1,
             Self::Config(_)
             | Self::Task(_)
+            | Self::Problem(_)
             | Self::DifferentData { .. }
             | Self::NoBases
             | Self::NoEpoch

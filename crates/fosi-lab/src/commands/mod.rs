@@ -6,10 +6,12 @@ mod error;
 mod output;
 mod quadratic;
 mod report;
+mod solve;
 mod train;
 
 pub use compare::{compare, figure, table};
 pub use data::data;
 pub use error::CommandError;
 pub use quadratic::{MakeTick, quadratic};
+pub use solve::solve;
 pub use train::{MakeWorkload, train};

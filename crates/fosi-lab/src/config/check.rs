@@ -221,7 +221,8 @@ fn per_base(
     })
 }
 
-fn no_repeats<T: PartialEq + ToString>(
+/// Refuses an empty list, and one that names something twice.
+pub(crate) fn no_repeats<T: PartialEq + ToString>(
     option: &'static str,
     values: &[T],
 ) -> Result<(), ConfigError> {

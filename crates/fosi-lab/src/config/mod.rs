@@ -14,6 +14,7 @@ mod scope;
 mod settings;
 mod values;
 
+pub(crate) use check::no_repeats;
 pub use error::ConfigError;
 pub use layers::Resolved;
 pub use names::{Algorithm, DeviceName, HvpMode, HvpPrecision, Preset, TaskName};

@@ -49,9 +49,12 @@ fn settings_that_are_not_allowed() {
             &["--m 7", "at least 8"],
         ),
         (&["--k", "-1"], &["-1", "--k"]),
-        (&["--alpha", "-0.01"], &["--alpha is -0.01", "at least 0"]),
+        (
+            &["--alpha", "-0.01"],
+            &["--alpha is -0.01", "0, or from 1.2e-38"],
+        ),
         (&["--alpha", "nan"], &["--alpha is NaN"]),
-        (&["--lr", "0"], &["--lr is 0", "above 0"]),
+        (&["--lr", "0"], &["--lr is 0", "from 1.2e-38"]),
         (&["--lr", "hb=inf"], &["--lr is inf for hb"]),
         (
             &["--lr", "hp=0.1"],

@@ -30,7 +30,7 @@ const LIBRARY: [&str; 22] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 19] = [
+const PROGRAM: [&str; 20] = [
     "names",
     "files",
     "interrupt",
@@ -47,6 +47,7 @@ const PROGRAM: [&str; 19] = [
     "summary",
     "curves",
     "quadratic",
+    "solve",
     "progress",
     "cli",
     "commands",
