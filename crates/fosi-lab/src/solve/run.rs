@@ -14,7 +14,7 @@ named! {
     /// What minimises.
     #[derive(strum::EnumIter)]
     pub enum Solver {
-        /// L-BFGS on top of the spectral metric: [`fosi::minimize`].
+        /// L-BFGS on top of the spectral metric: [`fosi::minimize()`].
         Fosi,
         /// The same without estimations: plain L-BFGS with the same line search.
         Lbfgs,
