@@ -4,10 +4,10 @@
 //! with Lanczos; in the space that they span it takes a scaled Newton step, and in the orthogonal complement the
 //! base optimizer goes on as before, facing a better-conditioned problem.
 //!
-//! There are two ways in. [`minimize()`] minimises a function given with its gradient:
+//! There are two ways in. [`minimize()`] minimises a function given with its gradient, without a learning rate:
 //!
 //! ```
-//! use fosi::{FosiConfig, Rate, Schedule, base::HeavyBall, minimize::{Objective, Options, minimize}};
+//! use fosi::minimize::{Objective, Options, minimize};
 //!
 //! // Rosenbrock's valley.
 //! let rosenbrock = Objective::new(2, |x: &[f64], g: &mut [f64]| {
@@ -16,11 +16,8 @@
 //!     g[1] = 200.0 * b;
 //!     Ok(a * a + 100.0 * b * b)
 //! });
-//! let schedule = Schedule::Every { warmup: 0, interval: 1 };
-//! let config = FosiConfig { largest: 1, newton_rate: Rate::Constant(0.5), schedule, ..FosiConfig::default() };
-//! let options = Options { max_steps: 2000, ..Options::default() };
-//! let minimum = minimize(rosenbrock, &[-1.2, 1.0], HeavyBall::new(0.5), 2e-2, config, options)?;
-//! assert!((minimum.parameters[0] - 1.0).abs() < 1e-4, "{minimum:?}");
+//! let minimum = minimize(rosenbrock, &[-1.2, 1.0], Options::default())?;
+//! assert!((minimum.best.parameters[0] - 1.0).abs() < 1e-6, "{minimum:?}");
 //! # Ok::<(), fosi::Error>(())
 //! ```
 //!

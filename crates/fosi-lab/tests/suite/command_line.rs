@@ -96,7 +96,7 @@ fn settings_that_are_not_allowed() {
         ),
         (
             &["--curvature-floor", "1e-309"],
-            &["--curvature-floor is 0.000", "at most 1"],
+            &["--curvature-floor is 1e-309", "at most 1"],
         ),
         (&["--curvature-floor", "1.5"], &["--curvature-floor is 1.5"]),
         (&["--seed", "abc"], &["`abc` is not a whole number"]),
