@@ -36,11 +36,12 @@ impl<S: Space> Pairs<S> {
 
     /// Two vectors for the next pair: those of the oldest one, where it has to make room.
     pub(super) fn memory_for_next(&mut self, space: &S) -> (S::Owned, S::Owned) {
-        let full = self.pairs.len() == self.memory;
-        match self.pairs.pop_front().filter(|_| full) {
-            Some(oldest) => (oldest.step, oldest.change),
-            None => (space.zeros(), space.zeros()),
+        if self.pairs.len() == self.memory
+            && let Some(oldest) = self.pairs.pop_front()
+        {
+            return (oldest.step, oldest.change);
         }
+        (space.zeros(), space.zeros())
     }
 
     /// Takes in a pair of positive curvature, sᵀy > 0.
@@ -72,6 +73,56 @@ impl<S: Space> Pairs<S> {
         for (pair, a) in self.pairs.iter().zip(self.coefficients.iter().rev()) {
             let b = pair.reciprocal * space.dot(pair.change.borrow(), q);
             space.axpby(a - b, pair.step.borrow(), 1.0, q);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Host;
+
+    /// Hq by the dense formula H₊ = (I − ρsyᵀ)H(I − ρysᵀ) + ρssᵀ, from H₀ = 0.5·I, newest pair last.
+    fn dense(pairs: &[([f64; 3], [f64; 3])], q: [f64; 3]) -> Vec<f64> {
+        let dot = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let Some(((s, y), before)) = pairs.split_last() else {
+            return q.iter().map(|q| 0.5 * q).collect();
+        };
+        let reciprocal = 1.0 / dot(s, y);
+        let along = reciprocal * dot(s, &q);
+        let inner = dense(before, std::array::from_fn(|i| q[i] - along * y[i]));
+        let back = reciprocal * inner.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
+        (0..3).map(|i| inner[i] + (along - back) * s[i]).collect()
+    }
+
+    #[test]
+    fn the_recursion_is_the_bfgs_update_with_the_newest_pairs() {
+        let space = Host::<f64>::new(3);
+        let given = [
+            ([1.0, 0.2, 0.0], [3.0, 0.5, 0.1]),
+            ([0.1, 1.0, -0.3], [0.2, 2.0, 0.4]),
+            ([0.3, -0.2, 1.0], [0.5, 0.1, 1.5]),
+            ([-0.5, 0.4, 0.6], [-1.0, 0.7, 1.2]),
+        ];
+        let q = [1.0, -2.0, 0.7];
+        for memory in 0..=5 {
+            let mut pairs = Pairs::<Host<f64>>::new(memory);
+            for (s, y) in &given {
+                let (mut step, mut change) = pairs.memory_for_next(&space);
+                step.copy_from_slice(s);
+                change.copy_from_slice(y);
+                let curvature = space.dot(s, y);
+                pairs.push(step, change, curvature);
+            }
+            let mut found = q;
+            pairs.apply(&space, &mut found, |q| q.iter_mut().for_each(|q| *q *= 0.5));
+            let kept = &given[given.len() - memory.min(given.len())..];
+            for (found, expected) in found.iter().zip(dense(kept, q)) {
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{memory}: {found} {expected}"
+                );
+            }
         }
     }
 }
