@@ -113,12 +113,12 @@ impl Problem {
     /// Whether `value` counts as solved after a start at `start_value`: f − f* ≤ ε(f₀ − f*) for a known minimum f*.
     /// `None` where none is known: such problems are judged by the value that a budget buys.
     pub fn solved(&self, start_value: f64, value: f64) -> Option<bool> {
-        let near = |minimum: &f64| value - minimum <= self.tolerance * (start_value - minimum);
+        let reaches = |minimum: &f64| value - minimum <= self.tolerance * (start_value - minimum);
         let (lowest, others) = self.minima.split_first()?;
         let at_other = |minimum: &f64| {
-            near(minimum) && minimum - value <= self.tolerance * (start_value - minimum)
+            reaches(minimum) && minimum - value <= self.tolerance * (start_value - minimum)
         };
-        Some(near(lowest) || others.iter().any(at_other))
+        Some(reaches(lowest) || others.iter().any(at_other))
     }
 
     /// For a physics-informed network with a known solution: ‖u − u*‖/‖u*‖ on a grid, of the network with the

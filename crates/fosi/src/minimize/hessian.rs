@@ -15,12 +15,15 @@ pub(super) struct ProductCost {
     pub(super) gradients: u64,
     /// Hessian-vector products.
     pub(super) products: u64,
-    /// Whether the deadline passed before the last of them.
-    pub(super) late: bool,
 }
 
-/// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than f64. After the
-/// deadline every product fails.
+/// What evaluations are refused with after the deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("the time is used up")]
+pub(super) struct Late;
+
+/// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than f64.
+/// After the deadline every product, and every gradient of a quotient, fails with [`Late`].
 pub(super) fn with_hessian<S: Space + Clone, R>(
     objective: &mut Objective<'_, S>,
     x: &S::Vector,
@@ -28,111 +31,48 @@ pub(super) fn with_hessian<S: Space + Clone, R>(
     with: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> R,
 ) -> (R, ProductCost) {
     let space = objective.space.clone();
-    let mut cost = ProductCost::default();
-    let mut late = false;
-    let result = match &mut objective.product {
-        Some(product) => {
-            let mut exact = Counted::new(Exact { x, product });
-            let watched = &mut Watched::new(&mut exact, deadline, &mut late);
-            let result = with(&space, watched);
-            cost.products = exact.products;
-            result
-        }
-        None => {
-            let oracle = SpaceGradient::new(&space, x, |x, g| (objective.evaluate)(x, g).map(drop));
-            let quotient = match space.epsilon() < DOUBLE {
-                true => DifferenceQuotient::new(oracle),
-                false => DifferenceQuotient::central(oracle),
-            };
-            let mut counted = Counted::new(quotient);
-            let watched = &mut Watched::new(&mut counted, deadline, &mut late);
-            let result = with(&space, watched);
-            cost.products = counted.products;
-            cost.gradients = counted.operator.gradients();
-            result
-        }
+    let in_time = || match deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(BoxError::from(Late)),
+        _ => Ok(()),
     };
-    cost.late = late;
+    let mut cost = ProductCost::default();
+    if let Some(product) = &mut objective.product {
+        let product = |x: &S::Vector, v: &S::Vector, out: &mut S::Vector| {
+            in_time()?;
+            cost.products += 1;
+            product(x, v, out)
+        };
+        let result = with(&space, &mut Exact { x, product });
+        return (result, cost);
+    }
+    let gradient = |x: &S::Vector, g: &mut S::Vector| {
+        in_time()?;
+        cost.gradients += 1;
+        (objective.evaluate)(x, g).map(drop)
+    };
+    let oracle = SpaceGradient::new(&space, x, gradient);
+    let mut quotient = Counted::new(match space.epsilon() < DOUBLE {
+        true => DifferenceQuotient::new(oracle),
+        false => DifferenceQuotient::central(oracle),
+    });
+    let result = with(&space, &mut quotient);
+    cost.products = quotient.products;
     (result, cost)
-}
-
-/// An operator whose products fail after a deadline.
-struct Watched<'a, S: Space> {
-    operator: &'a mut dyn SymmetricOperator<S>,
-    deadline: Option<Instant>,
-    late: &'a mut bool,
-}
-
-/// What a product is refused with after the deadline; the caller sees the flag instead.
-#[derive(Debug, thiserror::Error)]
-#[error("the time is used up")]
-struct Late;
-
-impl<'a, S: Space> Watched<'a, S> {
-    fn new(
-        operator: &'a mut dyn SymmetricOperator<S>,
-        deadline: Option<Instant>,
-        late: &'a mut bool,
-    ) -> Self {
-        Self {
-            operator,
-            deadline,
-            late,
-        }
-    }
-
-    fn check(&mut self) -> Result<(), BoxError> {
-        if self
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
-            *self.late = true;
-            return Err(Late.into());
-        }
-        Ok(())
-    }
-}
-
-impl<S: Space> SymmetricOperator<S> for Watched<'_, S> {
-    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
-        self.check()?;
-        self.operator.apply(v, out)
-    }
-    fn dim(&self) -> Option<usize> {
-        self.operator.dim()
-    }
-    fn noise(&self) -> f64 {
-        self.operator.noise()
-    }
-    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
-        self.check()?;
-        self.operator.retry(v, out)
-    }
-    fn shift(&mut self) -> Result<bool, BoxError> {
-        self.operator.shift()
-    }
-    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
-        self.check()?;
-        self.operator.apply_before_shift(v, out)
-    }
-    fn tolerance(&self) -> f64 {
-        self.operator.tolerance()
-    }
 }
 
 /// Roundoffs below this are double precision's.
 const DOUBLE: f64 = 1e-12;
 
 /// The user's exact product at x.
-struct Exact<'a, S: Space, P: ?Sized> {
-    x: &'a S::Vector,
-    product: &'a mut Box<P>,
+pub(super) struct Exact<'a, S: Space, P> {
+    pub(super) x: &'a S::Vector,
+    pub(super) product: P,
 }
 
 impl<S, P> SymmetricOperator<S> for Exact<'_, S, P>
 where
     S: Space,
-    P: FnMut(&S::Vector, &S::Vector, &mut S::Vector) -> Result<(), BoxError> + ?Sized,
+    P: FnMut(&S::Vector, &S::Vector, &mut S::Vector) -> Result<(), BoxError>,
 {
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
         (self.product)(self.x, v, out)

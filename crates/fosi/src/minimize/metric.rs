@@ -12,7 +12,7 @@ pub(super) struct SpectralMetric<S: Space> {
     scale: f64,
     coefficients: Vec<f64>,
     other: Vec<f64>,
-    /// Whether γ was measured since the spectrum changed.
+    /// Whether γ has been measured.
     measured: bool,
 }
 
@@ -46,9 +46,15 @@ impl<S: Space> SpectralMetric<S> {
         self.measured
     }
 
-    /// γ = s⊥ᵀy⊥/y⊥ᵀy⊥ with s⊥ = s − VVᵀs and y⊥ alike, where s⊥ᵀy⊥ > 0; otherwise γ stays.
-    pub(super) fn measure(&mut self, space: &S, step: &S::Vector, change: &S::Vector) {
-        let (mut sy, mut yy) = (space.dot(step, change), space.dot(change, change));
+    /// γ = s⊥ᵀy⊥/y⊥ᵀy⊥ with s⊥ = s − VVᵀs and y⊥ alike, where s⊥ᵀy⊥ > 0; otherwise γ stays. `curvature` is sᵀy.
+    pub(super) fn measure(
+        &mut self,
+        space: &S,
+        step: &S::Vector,
+        change: &S::Vector,
+        curvature: f64,
+    ) {
+        let (mut sy, mut yy) = (curvature, space.dot(change, change));
         if let Some(basis) = &self.basis {
             // By differences: where nearly all of s or y lies in the span of V, what is left is rounding.
             let whole = (sy.abs(), yy);

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::checks::check_start;
 use super::estimation::Progress;
-use super::hessian::{ProductCost, with_hessian};
+use super::hessian::{Late, ProductCost, with_hessian};
 use super::lbfgs::Pairs;
 use super::line_search::{Found, Trial, search};
 use super::metric::SpectralMetric;
 use super::minimum::{Curvature, Estimation, Evaluated, Minimum, Status};
 use super::objective::Objective;
 use super::options::{Iterate, Options};
-use crate::error::{Error, require};
+use crate::error::{Error, LanczosError, require};
 use crate::lanczos::Workspace;
 use crate::space::Space;
 use crate::spectrum::{RitzValues, Spectrum, SpectrumParams, estimate_chosen};
@@ -365,7 +365,7 @@ impl<'a, S: Space + Clone> Run<'a, S> {
         space.axpby(-1.0, self.trial_gradient.borrow(), 1.0, y);
         let curvature = space.dot(s, y);
         if curvature > space.epsilon() * space.norm(s) * space.norm(y) {
-            self.metric.measure(space, s, y);
+            self.metric.measure(space, s, y, curvature);
             self.pairs.push(step, change, curvature);
         }
     }
@@ -425,15 +425,11 @@ impl<'a, S: Space + Clone> Run<'a, S> {
         let ProductCost {
             gradients,
             products,
-            late,
         } = taken;
         if counted {
             self.gradients += gradients;
             self.products += products;
             self.cost += if gradients > 0 { gradients } else { products };
-        }
-        if late {
-            return Err(Status::MaxTime);
         }
         match result {
             Ok(spectrum) => {
@@ -448,6 +444,9 @@ impl<'a, S: Space + Clone> Run<'a, S> {
                     seconds: started.elapsed().as_secs_f64(),
                 });
                 Ok(Some(spectrum))
+            }
+            Err(LanczosError::Operator { source, .. }) if source.is::<Late>() => {
+                Err(Status::MaxTime)
             }
             Err(source) => {
                 self.failed_estimations.push(Arc::new(Error::Refresh {

@@ -3,18 +3,17 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::hessian::Exact;
 use super::objective::Objective;
 use crate::base::Base;
 use crate::config::FosiConfig;
-use crate::error::{BoxError, Error, require};
+use crate::error::{Error, require};
 use crate::non_exhaustive::NonExhaustive;
-use crate::operator::{Counted, DifferenceQuotient, HostGradient, SymmetricOperator};
+use crate::operator::{Counted, DifferenceQuotient, HostGradient};
 use crate::optimizer::Fosi;
 use crate::report::Refresh;
 use crate::schedule::Rate;
 use crate::space::{Host, Space};
-
-type Product<'a> = Box<dyn FnMut(&[f64], &[f64], &mut [f64]) -> Result<(), BoxError> + 'a>;
 
 /// When to stop.
 pub struct Options<'a> {
@@ -270,11 +269,7 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
     fn refresh(&mut self, x: &[f64]) -> bool {
         let result = match &mut self.objective.product {
             Some(product) => {
-                let mut exact = Exact {
-                    x,
-                    product,
-                    products: 0,
-                };
+                let mut exact = Counted::new(Exact { x, product });
                 let result = self.optimizer.refresh(&mut exact);
                 self.best.products += exact.products;
                 result
@@ -298,19 +293,5 @@ impl<B: Base<Host<f64>>> Run<'_, B> {
             }
         }
         true
-    }
-}
-
-/// The user's exact product at x.
-struct Exact<'a, 'b> {
-    x: &'a [f64],
-    product: &'a mut Product<'b>,
-    products: u64,
-}
-
-impl SymmetricOperator<Host<f64>> for Exact<'_, '_> {
-    fn apply(&mut self, v: &[f64], out: &mut [f64]) -> Result<(), BoxError> {
-        self.products += 1;
-        (self.product)(self.x, v, out)
     }
 }
