@@ -63,6 +63,10 @@ pub trait Base<S: Space>: UpdateRule {
         gradient: &mut S::Vector,
     ) -> Result<(), Error>;
 
+    /// Whether the direction is a linear combination of past gradients, so that η has the unit of 1/λ: see [`Elementwise::LINEAR`].
+    fn is_linear(&self) -> bool {
+        false
+    }
     /// Whether the state holds squares of gradients: see [`Elementwise::SQUARES`].
     fn squares(&self) -> bool {
         false
@@ -173,6 +177,9 @@ impl<S: Space, E: Elementwise> Base<S> for E {
         at.space.axpby(-1.0, moved.borrow(), 0.0, gradient);
         Ok(())
     }
+    fn is_linear(&self) -> bool {
+        E::LINEAR
+    }
     fn squares(&self) -> bool {
         E::SQUARES
     }
@@ -219,6 +226,9 @@ impl<S: Space> Base<S> for Box<dyn Base<S>> {
         gradient: &mut S::Vector,
     ) -> Result<(), Error> {
         (**self).direction(at, parameters, gradient)
+    }
+    fn is_linear(&self) -> bool {
+        (**self).is_linear()
     }
     fn squares(&self) -> bool {
         (**self).squares()

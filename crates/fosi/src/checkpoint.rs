@@ -1,26 +1,35 @@
 //! The optimizer's whole state, to bytes and back.
 //!
-//! The format is safetensors, with a JSON header that carries a version and a checksum over everything. A file is
-//! written beside its final place, synced and renamed, so that a crash leaves the old one or the new one.
+//! The format (`checkpoint/container.rs`) is safetensors, with a JSON header that carries a version and a checksum over everything. A
+//! file (`checkpoint/files.rs`) is written beside its final place, synced and renamed, so that a crash leaves the old one or the new
+//! one.
+
+mod container;
+mod files;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use container::{deserialize, serialize, take};
+pub use files::{read, replace, write_atomically};
 
 use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
 use crate::safeguard::Monitor;
-use crate::space::{Array, ElementType, Space};
+use crate::space::{Array, Space};
 use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
 pub const VERSION: u32 = 2;
+
+/// What a file holds, where its header doesn't say.
+const KIND: &str = "an optimizer's state";
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,10 +68,6 @@ const PAIR_ARRAYS: [&str; 5] = [
     "momentum",
     "gram_inverse",
 ];
-
-/// The metadata entry with the checksum, of [`CHECKSUM`] hexadecimal digits, and the header.
-const METADATA: &str = "fosi";
-const CHECKSUM: usize = 8;
 
 fn state_name(index: usize) -> String {
     format!("state.{index}")
@@ -143,7 +148,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// As [`restore`](Self::restore).
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
-        let (header, mut arrays) = deserialize(bytes)?;
+        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
         self.fits(&header)?;
         let master_weights = match arrays.remove(MASTER_WEIGHTS) {
             Some(array) => Some(self.space.import(&array)?),
@@ -269,176 +274,4 @@ fn resumed(saved: Progress) -> Result<Progress, Error> {
         return Err(Error::Checkpoint(message));
     }
     Ok(saved)
-}
-
-/// The bytes of a file.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| io_error(path, source))
-}
-
-/// Replaces a file by `bytes`: see [`replace`].
-///
-/// # Errors
-/// [`Error::Io`]; an older file of that name is then untouched.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, bytes).map_err(|source| io_error(path, source))
-}
-
-/// Replaces a file by `bytes`: written beside it, synced, renamed, the folder synced. A new file is as readable as any
-/// other that the user makes; one that is replaced keeps its permissions.
-///
-/// `tempfile` removes the new file wherever one of these steps fails (`atomic-write-file` 0.3 leaves it behind where
-/// the last ones do).
-///
-/// # Errors
-/// The system's; an older file of that name is then untouched.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system takes off what the user's mask says.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    if let Ok(old) = path.metadata() {
-        file.as_file().set_permissions(old.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself must survive a crash; elsewhere a folder can't be opened.
-    #[cfg(unix)]
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
-fn io_error(path: &Path, source: std::io::Error) -> Error {
-    Error::Io {
-        path: path.to_path_buf(),
-        source,
-    }
-}
-
-fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error> {
-    let missing = || Error::Checkpoint(format!("it lacks the array {name:?}"));
-    arrays.remove(name).ok_or_else(missing)
-}
-
-/// The file format's name of an element type.
-fn dtype(element: ElementType) -> Dtype {
-    match element {
-        ElementType::F32 => Dtype::F32,
-        ElementType::F64 => Dtype::F64,
-        ElementType::BF16 => Dtype::BF16,
-        ElementType::U8 => Dtype::U8,
-    }
-}
-
-/// The element type of a file's array; `None` for one that no space stores.
-fn element(dtype: Dtype) -> Option<ElementType> {
-    const ALL: [ElementType; 4] = [
-        ElementType::F32,
-        ElementType::F64,
-        ElementType::BF16,
-        ElementType::U8,
-    ];
-    ALL.into_iter()
-        .find(|element| self::dtype(*element) == dtype)
-}
-
-/// CRC-32 over header and arrays, their types and shapes included.
-fn checksum<'a>(
-    header: &str,
-    arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
-) -> String {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(header.as_bytes());
-    for (name, dtype, shape, bytes) in arrays {
-        hasher.update(format!("{name} {dtype:?} {shape:?}").as_bytes());
-        hasher.update(bytes);
-    }
-    format!("{:08x}", hasher.finalize())
-}
-
-fn serialize(header: &Header, arrays: &[(String, Array)]) -> Result<Vec<u8>, Error> {
-    let damaged = |error: &dyn std::fmt::Display| Error::Checkpoint(error.to_string());
-    let header = serde_json::to_string(header).map_err(|e| damaged(&e))?;
-    let mut sorted: Vec<_> = arrays.iter().map(|(name, a)| (name.as_str(), a)).collect();
-    sorted.sort_by_key(|(name, _)| *name);
-    let sum = checksum(
-        &header,
-        sorted
-            .iter()
-            .map(|(name, a)| (*name, dtype(a.element), &a.shape[..], &a.bytes[..])),
-    );
-    // One entry: the order of several would change from run to run, and equal states must give equal bytes.
-    let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
-    let views: Result<Vec<_>, _> = sorted
-        .iter()
-        .map(|(name, a)| {
-            Ok((
-                *name,
-                TensorView::new(dtype(a.element), a.shape.to_vec(), &a.bytes)?,
-            ))
-        })
-        .collect();
-    let views = views.map_err(|e: safetensors::SafeTensorError| damaged(&e))?;
-    safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
-}
-
-fn deserialize(bytes: &[u8]) -> Result<(Header, HashMap<String, Array>), Error> {
-    let damaged =
-        |error: &dyn std::fmt::Display| Error::Checkpoint(format!("it is damaged: {error}"));
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
-    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
-    let metadata = metadata.metadata().as_ref();
-    let entry = metadata.and_then(|m| m.get(METADATA));
-    let Some((sum, header)) = entry.and_then(|entry| entry.split_at_checked(CHECKSUM)) else {
-        return Err(Error::Checkpoint(
-            "it was not written by this library".into(),
-        ));
-    };
-    let mut views = file.tensors();
-    views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(
-        header,
-        views
-            .iter()
-            .map(|(name, v)| (name.as_str(), v.dtype(), v.shape(), v.data())),
-    );
-    if found != sum {
-        return Err(damaged(&format!("its checksum is {found}, not {sum}")));
-    }
-    let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;
-    let version = value.get("version").and_then(serde_json::Value::as_u64);
-    if version != Some(u64::from(VERSION)) {
-        let found = version.map_or("none".into(), |v| v.to_string());
-        let message =
-            format!("its format is version {found}, and this library reads version {VERSION}");
-        return Err(Error::Checkpoint(message));
-    }
-    let header: Header = serde_json::from_value(value).map_err(|e| damaged(&e))?;
-    let mut arrays = HashMap::new();
-    for (name, view) in views {
-        let &[rows, dim] = view.shape() else {
-            return Err(damaged(&format!("array {name:?} is not a list of vectors")));
-        };
-        let unknown = || damaged(&format!("array {name:?} holds {:?}", view.dtype()));
-        let array = Array {
-            element: element(view.dtype()).ok_or_else(unknown)?,
-            shape: [rows, dim],
-            bytes: view.data().to_vec(),
-        };
-        arrays.insert(name, array);
-    }
-    Ok((header, arrays))
 }

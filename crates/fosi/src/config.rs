@@ -43,7 +43,9 @@ pub struct FosiConfig {
     pub smallest: usize,
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
-    /// α: rate of the Newton step, 1 for an exact one; default 0.01.
+    /// α: rate of the Newton step, 1 for an exact one; default 0.01. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball,
+    /// c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β) Newton steps. α = 1 is then Heavy-Ball at
+    /// the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step in the long run.
     pub newton_rate: Rate,
     /// c ≥ 1: limit of the factor on the base's learning rate, ∞ allowed; default 3.
     pub scale_limit: f64,

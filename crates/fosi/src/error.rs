@@ -117,6 +117,12 @@ pub enum Error {
         /// (f(x + hv) − f(x − hv))/2h.
         found: f64,
     },
+    /// The learning rate was to be 1/λ_k, and no estimation has found a positive λ_k.
+    #[error(
+        "the learning rate was to follow from the spectrum, but no estimation has found a positive λ_k at the start: give a \
+         learning rate"
+    )]
+    NoPositiveCurvature,
     /// The user's own code failed.
     #[error("{0}")]
     User(#[source] BoxError),

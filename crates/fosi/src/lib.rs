@@ -66,7 +66,7 @@
 //!
 //! Modules import those above them only: `error`, `float`, `scaling`, `momentum`, `update_rule`, `elementwise`, `split` ←
 //! [`space`] ← [`operator`], [`mod@base`], `schedule` ← [`mod@lanczos`] ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
-//! ← `optimizer` ← [`checkpoint`], [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the paper has none.
+//! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the paper has none.
 //!
 //! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
 //! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).

@@ -11,22 +11,29 @@
 //! | the two-loop recursion | `lbfgs.rs` |
 //! | the line search | `line_search.rs` |
 //! | when to estimate, which pairs to take | `estimation.rs`, [`Count`] |
-//! | the loop | `solver.rs` |
+//! | the loop | [`Minimizer`], `descent.rs` |
+//! | the curvature along the way | `curvature.rs` |
+//! | when to stop | `stopping.rs` |
+//! | saving and resuming | `saved.rs` |
 
 mod checks;
+mod curvature;
+mod descent;
 mod estimation;
 mod hessian;
 mod lbfgs;
 mod line_search;
 mod metric;
+mod minimizer;
 mod minimum;
 mod objective;
 mod options;
-mod solver;
+mod saved;
+mod stopping;
 pub mod with_base;
 
 pub use estimation::Count;
-pub use minimum::{Curvature, Estimation, Evaluated, Minimum, Status};
+pub use minimizer::{Minimizer, minimize};
+pub use minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
 pub use objective::Objective;
-pub use options::{Callback, Iterate, Options};
-pub use solver::minimize;
+pub use options::Options;

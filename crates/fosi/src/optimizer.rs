@@ -208,6 +208,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(())
     }
 
+    /// Changes k and ℓ from the next refresh on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] where they do not fit the [Lanczos steps](FosiConfig::lanczos_steps); nothing has changed then.
+    pub fn set_eigenpairs(&mut self, largest: usize, smallest: usize) -> Result<(), Error> {
+        let config = FosiConfig {
+            largest,
+            smallest,
+            ..self.config.clone()
+        };
+        config.validate()?;
+        self.config = config;
+        let products = self.config.spectrum_params(0).products(self.space.dim());
+        self.timer
+            .set_lanczos_steps(&self.config.schedule, products);
+        Ok(())
+    }
+
     /// Says what the parameters are, a model's layers say; a checkpoint with another signature is refused.
     pub fn set_signature(&mut self, signature: impl Into<String>) {
         self.signature = signature.into();

@@ -162,6 +162,14 @@ impl StepTimer {
         }
     }
 
+    /// Another number m of products per refresh, from the next one on.
+    pub(crate) fn set_lanczos_steps(&mut self, schedule: &Schedule, steps: usize) {
+        match &mut self.basis {
+            Basis::Measured { lanczos_steps, .. } => *lanczos_steps = steps,
+            Basis::Given { interval, .. } => *interval = schedule.fixed_interval(steps),
+        }
+    }
+
     pub(crate) fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
         self.last = None;

@@ -1,9 +1,8 @@
 //! The runs of a study.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use fosi::minimize::{Minimum, Options, minimize};
+use fosi::minimize::{Minimizer, Minimum, Options, Status};
 
 use crate::interrupt::Interrupt;
 use crate::names::named;
@@ -87,21 +86,9 @@ impl Study {
         let start = problem.start(seed);
         let mut gradient = vec![0.0; problem.dim];
         let first = problem.function().gradient(&start, &mut gradient);
-        let curve = std::cell::RefCell::new(vec![(1, 0.0, first)]);
-        let solved_at = std::cell::Cell::new(None);
+        let mut curve = vec![(1, 0.0, first)];
+        let mut solved_at = None;
         let started = Instant::now();
-        let watch = |cost: u64, value: f64| {
-            let seconds = started.elapsed().as_secs_f64();
-            curve.borrow_mut().push((cost, seconds, value));
-            if problem.solved(first, value) == Some(true) {
-                solved_at.set(Some(cost));
-                return ControlFlow::Break(());
-            }
-            match interrupt.requested() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        };
         let mut options = Options {
             gradient_norm: 0.0,
             max_cost: self.budget,
@@ -109,19 +96,34 @@ impl Study {
             lower_bound: problem.nonnegative.then_some(0.0),
             check_gradient: false,
             seed,
-            callback: Some(Box::new(|at| watch(at.cost, at.value))),
             ..Options::default()
         };
         if solver == Solver::Lbfgs {
-            options.first_estimation = u64::MAX;
+            options.first_estimation = Some(u64::MAX);
         }
-        let minimum = minimize(problem.objective(), &start, options)?;
+        let mut objective = problem.objective();
+        let mut run = Minimizer::new(&mut objective, &start, options)?;
+        let status = loop {
+            if let Some(status) = run.step(&mut objective) {
+                break status;
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            curve.push((run.cost(), seconds, run.value()));
+            if problem.solved(first, run.value()) == Some(true) {
+                solved_at = Some(run.cost());
+                break Status::Stopped;
+            }
+            if interrupt.requested() {
+                break Status::Stopped;
+            }
+        };
+        let minimum = run.finish(status);
         let relative_error = problem.relative_error(&minimum.best.parameters);
         Ok(Solution {
             solver,
             seed,
-            curve: curve.into_inner(),
-            solved_at: solved_at.get(),
+            curve,
+            solved_at,
             relative_error,
             minimum,
         })

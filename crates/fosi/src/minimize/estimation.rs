@@ -41,14 +41,22 @@ impl Count {
     }
 }
 
-/// Units (gradients, and products at their cost) over which progress is measured.
-const WINDOW: u64 = 50;
+/// Units (gradients, and products at their cost) over which progress is measured, at least and at most.
+const WINDOW: std::ops::RangeInclusive<u64> = 10..=50;
+/// The window and the wait for the first estimation are so many times as long as an estimation, where that takes few products.
+const OUTLAST: u64 = 3;
+/// Units before the first estimation at most.
+const LONGEST_WAIT: u64 = 200;
+/// Times that the wait is doubled at most.
+const MOST_PATIENCE: u32 = 6;
 
 /// Decides when an estimation is worth its cost: where the function falls more slowly than it did on average since the last
 /// estimation began, the cost of that estimation included.
-#[derive(Debug, Clone)]
-pub(super) struct Progress {
-    /// (units, log of the measure), oldest first; the first is at least [`WINDOW`] units old, where there is such a one.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct EstimationRule {
+    /// Units over which progress is measured.
+    window: u64,
+    /// (units, log of the measure), oldest first; the first is at least `window` units old, where there is such a one.
     history: VecDeque<(u64, f64)>,
     /// Where the last estimation began.
     began: Option<(u64, f64)>,
@@ -60,16 +68,23 @@ pub(super) struct Progress {
     patience: u32,
 }
 
-impl Progress {
-    /// The first estimation begins after `wait` units.
-    pub(super) fn new(wait: u64) -> Self {
+impl EstimationRule {
+    /// An estimation takes so many `products`; the first one begins after `wait` units, by default a few times as many.
+    pub(super) fn new(wait: Option<u64>, products: u64) -> Self {
+        let few = products.saturating_mul(OUTLAST);
         Self {
+            window: few.clamp(*WINDOW.start(), *WINDOW.end()),
             history: VecDeque::new(),
             began: None,
-            earliest: wait,
+            earliest: wait.unwrap_or(few.min(LONGEST_WAIT)),
             before: 0.0,
             patience: 0,
         }
+    }
+
+    /// Whether a run can have come to this.
+    pub(super) fn is_possible(&self) -> bool {
+        self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
     }
 
     /// Takes in the log of the measure (f, or ‖∇f‖²) after `units`.
@@ -78,7 +93,7 @@ impl Progress {
         while self
             .history
             .get(1)
-            .is_some_and(|(then, _)| then + WINDOW <= units)
+            .is_some_and(|(then, _)| then + self.window <= units)
         {
             self.history.pop_front();
         }
@@ -108,7 +123,7 @@ impl Progress {
         let gained = rate(self.began.as_ref(), self.history.back());
         // The last one did not pay where the function fell more slowly than without it.
         self.patience = match self.began.is_some() && gained < self.before {
-            true => (self.patience + 1).min(6),
+            true => (self.patience + 1).min(MOST_PATIENCE),
             false => 0,
         };
         self.before = self.recent();
@@ -117,7 +132,7 @@ impl Progress {
 
     /// An estimation of `cost` units ended after `units`.
     pub(super) fn end(&mut self, units: u64, cost: u64) {
-        self.earliest = units + (cost.max(WINDOW) << self.patience);
+        self.earliest = units.saturating_add(cost.max(self.window) << self.patience);
     }
 }
 

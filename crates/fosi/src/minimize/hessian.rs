@@ -22,6 +22,15 @@ pub(super) struct ProductCost {
 #[error("the time is used up")]
 pub(super) struct Late;
 
+/// # Errors
+/// [`Late`] after the deadline.
+pub(super) fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> {
+    match deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(Late.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than f64.
 /// After the deadline every product, and every gradient of a quotient, fails with [`Late`].
 pub(super) fn with_hessian<S: Space + Clone, R>(
@@ -31,10 +40,7 @@ pub(super) fn with_hessian<S: Space + Clone, R>(
     with: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> R,
 ) -> (R, ProductCost) {
     let space = objective.space.clone();
-    let in_time = || match deadline {
-        Some(deadline) if Instant::now() >= deadline => Err(BoxError::from(Late)),
-        _ => Ok(()),
-    };
+    let in_time = || check_deadline(deadline);
     let mut cost = ProductCost::default();
     if let Some(product) = &mut objective.product {
         let product = |x: &S::Vector, v: &S::Vector, out: &mut S::Vector| {

@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use crate::space::Space;
 
 /// One pair: a step s = x₊ − x and the change y = ∇f(x₊) − ∇f(x) of the gradient along it.
-struct Pair<S: Space> {
-    step: S::Owned,
-    change: S::Owned,
+pub(super) struct Pair<S: Space> {
+    pub(super) step: S::Owned,
+    pub(super) change: S::Owned,
     /// ρ = 1/(sᵀy).
-    reciprocal: f64,
+    pub(super) reciprocal: f64,
 }
 
 /// The newest pairs, at most `memory` of them.
@@ -44,16 +44,16 @@ impl<S: Space> Pairs<S> {
         (space.zeros(), space.zeros())
     }
 
+    /// The pairs, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pair<S>> {
+        self.pairs.iter()
+    }
+
     /// Takes in a pair of positive curvature, sᵀy > 0.
-    pub(super) fn push(&mut self, step: S::Owned, change: S::Owned, curvature: f64) {
-        if self.memory == 0 {
-            return;
+    pub(super) fn push(&mut self, pair: Pair<S>) {
+        if self.memory > 0 {
+            self.pairs.push_back(pair);
         }
-        self.pairs.push_back(Pair {
-            step,
-            change,
-            reciprocal: 1.0 / curvature,
-        });
     }
 
     /// q ← Hq, where H is H₀ updated with the pairs, oldest first. `initial` computes q ← H₀q.
@@ -111,8 +111,12 @@ mod tests {
                 let (mut step, mut change) = pairs.memory_for_next(&space);
                 step.copy_from_slice(s);
                 change.copy_from_slice(y);
-                let curvature = space.dot(s, y);
-                pairs.push(step, change, curvature);
+                let reciprocal = 1.0 / space.dot(s, y);
+                pairs.push(Pair {
+                    step,
+                    change,
+                    reciprocal,
+                });
             }
             let mut found = q;
             pairs.apply(&space, &mut found, |q| q.iter_mut().for_each(|q| *q *= 0.5));

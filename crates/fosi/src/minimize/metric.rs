@@ -1,7 +1,24 @@
 //! The initial inverse metric of L-BFGS: Newton's in the span of the estimated eigenvectors, a multiple of the identity elsewhere.
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 use crate::space::Space;
 use crate::spectrum::Spectrum;
+
+/// The scalars of a metric, to be stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedMetric {
+    inverse: Vec<f64>,
+    scale: f64,
+    measured: bool,
+}
+
+impl SavedMetric {
+    pub(super) fn eigenpairs(&self) -> usize {
+        self.inverse.len()
+    }
+}
 
 /// H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ); without a spectrum H₀ = γI.
 pub(super) struct SpectralMetric<S: Space> {
@@ -35,6 +52,48 @@ impl<S: Space> SpectralMetric<S> {
         self.coefficients = vec![0.0; self.inverse.len()];
         self.other = self.coefficients.clone();
         self.basis = (!self.inverse.is_empty()).then_some(spectrum.basis);
+    }
+
+    pub(super) fn basis(&self) -> Option<&S::Basis> {
+        self.basis.as_ref()
+    }
+
+    pub(super) fn save(&self) -> SavedMetric {
+        SavedMetric {
+            inverse: self.inverse.clone(),
+            scale: self.scale,
+            measured: self.measured,
+        }
+    }
+
+    /// Takes over stored scalars, and the basis with its number of vectors.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where they do not belong together.
+    pub(super) fn restore(
+        &mut self,
+        saved: SavedMetric,
+        basis: Option<(S::Basis, usize)>,
+    ) -> Result<(), Error> {
+        let k = basis.as_ref().map_or(0, |(_, k)| *k);
+        let positive = |x: &f64| *x > 0.0 && x.is_finite();
+        if saved.inverse.len() != k
+            || !saved.inverse.iter().all(positive)
+            || !positive(&saved.scale)
+        {
+            let given = saved.inverse.len();
+            let message = format!(
+                "its metric has {given} eigenvalues, {k} eigenvectors, or an impossible scale"
+            );
+            return Err(Error::Checkpoint(message));
+        }
+        self.coefficients = vec![0.0; k];
+        self.other = vec![0.0; k];
+        self.inverse = saved.inverse;
+        self.scale = saved.scale;
+        self.measured = saved.measured;
+        self.basis = basis.map(|(basis, _)| basis);
+        Ok(())
     }
 
     /// The number of eigenvectors.

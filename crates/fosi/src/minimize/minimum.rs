@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 use crate::error::Error;
+use crate::lanczos::LanczosInfo;
 use crate::space::{Host, Space};
 
 /// Why a minimisation stopped.
@@ -21,8 +24,10 @@ pub enum Status {
     MaxSteps,
     /// The time is used up.
     MaxTime,
-    /// The callback asked for it.
-    Callback,
+    /// The caller of [`Minimizer`](super::Minimizer) stopped.
+    Stopped,
+    /// The value or the gradient is not finite, at every step tried.
+    NonFinite,
     /// f falls without bound: its value is −∞.
     Unbounded,
     /// The function failed.
@@ -40,15 +45,25 @@ impl std::fmt::Display for Status {
             Self::MaxCost => f.write_str("the cost allowed is used up"),
             Self::MaxSteps => f.write_str("the number of steps is used up"),
             Self::MaxTime => f.write_str("the time is used up"),
-            Self::Callback => f.write_str("the callback asked for it"),
+            Self::Stopped => f.write_str("the caller stopped"),
+            Self::NonFinite => {
+                f.write_str("the value or the gradient is not finite; lower the learning rate")
+            }
             Self::Unbounded => f.write_str("the function falls without bound"),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }
 }
 
+/// As its message.
+impl Serialize for Status {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What is known of the curvature at the last point.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Curvature {
     /// No spectrum was estimated there.
@@ -66,7 +81,7 @@ pub enum Curvature {
 }
 
 /// One estimation of the spectrum.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Estimation {
     /// Steps taken before it.
@@ -75,20 +90,34 @@ pub struct Estimation {
     pub cost: u64,
     /// The eigenvalues that the metric took, by descending |λ̂|.
     pub eigenvalues: Vec<f64>,
+    /// Bounds on ‖Hv̂ − λ̂v̂‖, one for each of them.
+    pub residuals: Vec<f64>,
     /// The largest Ritz value of all.
     pub largest: f64,
     /// The smallest Ritz value of all.
     pub smallest: f64,
-    /// Hessian-vector products.
-    pub products: u64,
-    /// Gradients that they took; 0 for exact products.
+    /// What Lanczos did, its products among it.
+    pub info: LanczosInfo,
+    /// Gradients that the products took; 0 where they are exact.
     pub gradients: u64,
     /// Wall time in seconds.
     pub seconds: f64,
 }
 
+/// An estimation that failed; the run went on with the metric before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FailedEstimation {
+    /// Steps taken before it.
+    pub step: u64,
+    /// Units of cost before it.
+    pub cost: u64,
+    /// Why it failed.
+    pub reason: String,
+}
+
 /// A point with its value and the norm of its gradient.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Evaluated<V> {
     /// x.
@@ -100,6 +129,8 @@ pub struct Evaluated<V> {
 }
 
 /// The result of a minimisation and what it cost.
+#[derive(Serialize)]
+#[serde(bound(serialize = "S::Owned: Serialize"))]
 #[non_exhaustive]
 pub struct Minimum<S: Space = Host<f64>> {
     /// The point with the lowest value seen.
@@ -120,8 +151,8 @@ pub struct Minimum<S: Space = Host<f64>> {
     pub cost: u64,
     /// The estimations, in order.
     pub estimations: Vec<Estimation>,
-    /// Estimations that failed; the run went on with the metric before.
-    pub failed_estimations: Vec<Arc<Error>>,
+    /// Estimations that failed, in order.
+    pub failed_estimations: Vec<FailedEstimation>,
     /// Wall time in seconds.
     pub seconds: f64,
 }

@@ -1,15 +1,15 @@
-//! Settings of a minimisation, and what its callback sees.
+//! Settings of a minimisation.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::estimation::Count;
+use super::stopping::Limits;
 use crate::error::{Error, require};
 use crate::non_exhaustive::NonExhaustive;
-use crate::space::{Host, Space};
 
 /// Settings of [`minimize`](super::minimize).
-pub struct Options<'a, S: Space = Host<f64>> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
     /// Stop where ‖∇f‖ is at most this; default 1e-6.
     pub gradient_norm: f64,
     /// Stop where ‖∇f‖ is at most this share of its first value; default 0.
@@ -28,8 +28,8 @@ pub struct Options<'a, S: Space = Host<f64>> {
     pub eigenpairs: Count,
     /// Lanczos steps of an estimation; default 100, at most n. Memory while estimating: m + k vectors.
     pub lanczos_steps: usize,
-    /// Units of L-BFGS before the first estimation; default 200.
-    pub first_estimation: u64,
+    /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{200, 3m}.
+    pub first_estimation: Option<u64>,
     /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound); default none:
     /// that of log ‖∇f‖².
     pub lower_bound: Option<f64>,
@@ -40,34 +40,11 @@ pub struct Options<'a, S: Space = Host<f64>> {
     pub check_minimum: bool,
     /// Seed of Lanczos' start vectors; default 0.
     pub seed: u64,
-    /// Called after each step; stops the run with [`ControlFlow::Break`].
-    pub callback: Option<Callback<'a, S>>,
     #[doc(hidden)]
     pub non_exhaustive: NonExhaustive,
 }
 
-/// See [`Options::callback`].
-pub type Callback<'a, S> = Box<dyn FnMut(&Iterate<'_, S>) -> ControlFlow<()> + 'a>;
-
-/// Where a minimisation stands, for the callback.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Iterate<'a, S: Space> {
-    /// Steps taken.
-    pub step: u64,
-    /// Units of cost so far.
-    pub cost: u64,
-    /// x.
-    pub parameters: &'a S::Vector,
-    /// f(x).
-    pub value: f64,
-    /// ‖∇f(x)‖.
-    pub gradient_norm: f64,
-    /// Eigenpairs in the metric.
-    pub eigenpairs: usize,
-}
-
-impl<S: Space> Default for Options<'_, S> {
+impl Default for Options {
     fn default() -> Self {
         Self {
             gradient_norm: 1e-6,
@@ -79,49 +56,30 @@ impl<S: Space> Default for Options<'_, S> {
             memory: 20,
             eigenpairs: Count::Resolved(50),
             lanczos_steps: 100,
-            first_estimation: 200,
+            first_estimation: None,
             lower_bound: None,
             check_gradient: true,
             check_minimum: false,
             seed: 0,
-            callback: None,
             non_exhaustive: NonExhaustive::default(),
         }
     }
 }
 
-impl<S: Space> std::fmt::Debug for Options<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("gradient_norm", &self.gradient_norm)
-            .field("relative_gradient_norm", &self.relative_gradient_norm)
-            .field("value_change", &self.value_change)
-            .field("max_cost", &self.max_cost)
-            .field("max_steps", &self.max_steps)
-            .field("max_time", &self.max_time)
-            .field("memory", &self.memory)
-            .field("eigenpairs", &self.eigenpairs)
-            .field("lanczos_steps", &self.lanczos_steps)
-            .field("first_estimation", &self.first_estimation)
-            .field("lower_bound", &self.lower_bound)
-            .field("check_gradient", &self.check_gradient)
-            .field("check_minimum", &self.check_minimum)
-            .field("seed", &self.seed)
-            .field("has_callback", &self.callback.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S: Space> Options<'_, S> {
-    pub(super) fn validate(&self) -> Result<(), Error> {
-        let tolerances = [
-            ("gradient_norm", self.gradient_norm),
-            ("relative_gradient_norm", self.relative_gradient_norm),
-            ("value_change", self.value_change),
-        ];
-        for (setting, given) in tolerances {
-            require(given >= 0.0, setting, given, "at least 0")?;
+impl Options {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            gradient_norm: self.gradient_norm,
+            relative_gradient_norm: self.relative_gradient_norm,
+            value_change: self.value_change,
+            max_cost: self.max_cost,
+            max_steps: self.max_steps,
+            max_time: self.max_time,
         }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.limits().validate()?;
         let steps = self.lanczos_steps;
         let within = (1..=10_000).contains(&steps);
         require(within, "lanczos_steps", steps, "from 1 to 10,000")?;

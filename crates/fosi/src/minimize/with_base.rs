@@ -1,142 +1,104 @@
-//! Minimising a function given with its gradient.
+//! Minimising a function with FOSI around a base optimizer: the paper's algorithm, on a full batch.
 
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::hessian::Exact;
+use super::hessian::{Exact, Late, check_deadline};
+use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
 use super::objective::Objective;
+use super::stopping::{Counters, Limits, Stopwatch};
 use crate::base::Base;
 use crate::config::FosiConfig;
-use crate::error::{Error, require};
+use crate::error::{Error, LanczosError, require};
 use crate::non_exhaustive::NonExhaustive;
-use crate::operator::{Counted, DifferenceQuotient, HostGradient};
+use crate::operator::{Counted, DifferenceQuotient, HostGradient, check_dim};
 use crate::optimizer::Fosi;
 use crate::report::Refresh;
 use crate::schedule::Rate;
 use crate::space::{Host, Space};
 
-/// When to stop.
-pub struct Options<'a> {
+/// When to stop, and which steps to accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
     /// Stop where ‖∇f‖ is at most this; default 1e-6.
     pub gradient_norm: f64,
+    /// Stop where ‖∇f‖ is at most this share of its first value; default 0.
+    pub relative_gradient_norm: f64,
+    /// Stop where a step changes f by at most this share of |f|; default 0, never.
+    pub value_change: f64,
+    /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products; default never.
+    pub max_cost: u64,
     /// Stop after this many steps; default 1000.
     pub max_steps: u64,
     /// Stop after this much time; default never.
     pub max_time: Option<Duration>,
-    /// Called before each step; stops the run with [`ControlFlow::Break`].
-    pub callback: Option<Callback<'a>>,
+    /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most the largest of
+    /// the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986), and halved until it is.
+    pub backtracking: bool,
     #[doc(hidden)]
     pub non_exhaustive: NonExhaustive,
 }
 
-impl std::fmt::Debug for Options<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("gradient_norm", &self.gradient_norm)
-            .field("max_steps", &self.max_steps)
-            .field("max_time", &self.max_time)
-            .field("has_callback", &self.callback.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// See [`Options::callback`].
-pub type Callback<'a> = Box<dyn FnMut(&Iterate<'_>) -> ControlFlow<()> + 'a>;
-
-impl Default for Options<'_> {
+impl Default for Options {
     fn default() -> Self {
         Self {
             gradient_norm: 1e-6,
+            relative_gradient_norm: 0.0,
+            value_change: 0.0,
+            max_cost: u64::MAX,
             max_steps: 1000,
             max_time: None,
-            callback: None,
+            backtracking: true,
             non_exhaustive: NonExhaustive::default(),
         }
     }
 }
 
-/// Where the run stands, for the callback.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Iterate<'a> {
-    /// Steps taken.
-    pub step: u64,
-    /// x.
-    pub parameters: &'a [f64],
-    /// f(x).
-    pub value: f64,
-    /// ‖∇f(x)‖.
-    pub gradient_norm: f64,
-    /// The refresh that was just made at x, if one was.
-    pub refresh: Option<&'a Refresh>,
-}
-
-/// Why a run stopped.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Status {
-    /// ‖∇f‖ is small enough.
-    GradientNorm,
-    /// The number of steps is used up.
-    MaxSteps,
-    /// The time is used up.
-    MaxTime,
-    /// The callback asked for it.
-    Callback,
-    /// The value or the gradient is not finite: the learning rate is too large, as a rule.
-    NonFinite,
-    /// The function or a rate's schedule failed.
-    Failed(Error),
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::GradientNorm => f.write_str("the gradient is short enough"),
-            Self::MaxSteps => f.write_str("the number of steps is used up"),
-            Self::MaxTime => f.write_str("the time is used up"),
-            Self::Callback => f.write_str("the callback asked for it"),
-            Self::NonFinite => {
-                f.write_str("the value or the gradient is not finite; lower the learning rate")
-            }
-            Self::Failed(error) => write!(f, "{error}"),
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits {
+            gradient_norm: self.gradient_norm,
+            relative_gradient_norm: self.relative_gradient_norm,
+            value_change: self.value_change,
+            max_cost: self.max_cost,
+            max_steps: self.max_steps,
+            max_time: self.max_time,
         }
     }
 }
 
-/// The result of a run and what it cost.
-#[derive(Debug)]
+/// The base's learning rate η.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Minimum {
-    /// The point with the lowest value seen.
-    pub parameters: Vec<f64>,
-    /// f there.
-    pub value: f64,
-    /// ‖∇f‖ there.
-    pub gradient_norm: f64,
-    /// Why the run stopped.
-    pub status: Status,
-    /// Steps taken.
-    pub steps: u64,
-    /// Gradients computed, those of difference quotients included.
-    pub gradients: u64,
-    /// Hessian-vector products computed.
-    pub products: u64,
-    /// The refreshes, in order.
-    pub refreshes: Vec<Refresh>,
-    /// Refreshes that failed; the run went on with the spectrum before.
-    pub failed_refreshes: Vec<Error>,
-    /// Wall time in seconds.
-    pub seconds: f64,
+pub enum LearningRate {
+    /// A number or a schedule.
+    Given(Rate),
+    /// 1/λ_k of the last estimation, where λ_k is the smallest of the k largest eigenvalues and must be positive at the first
+    /// one, with s = 1. The first estimation is made at the start. For bases whose direction is linear in the gradients
+    /// ([`Base::is_linear`]).
+    FromSpectrum,
+}
+
+impl From<f64> for LearningRate {
+    fn from(rate: f64) -> Self {
+        Self::Given(rate.into())
+    }
+}
+
+impl From<Rate> for LearningRate {
+    fn from(rate: Rate) -> Self {
+        Self::Given(rate)
+    }
 }
 
 /// Minimises `objective` from `start` with FOSI around `base`.
 ///
-/// The learning rate is a number or a [`Rate`]: a schedule gives that of each step. Failures along the way end the run
-/// with a [`Status`], and what was found is returned.
+/// The learning rate is a number, a [`Rate`] or [`LearningRate::FromSpectrum`]. What goes wrong along the way ends the run with a
+/// [`Status`], and what was found is returned. [`BaseMinimizer`] is the same step by step.
 ///
 /// ```
-/// use fosi::{FosiConfig, base::GradientDescent, minimize::{Objective, with_base::{Options, Status, minimize_with}}};
+/// use fosi::{FosiConfig, base::HeavyBall, minimize::{Objective, Status}};
+/// use fosi::minimize::with_base::{LearningRate, Options, minimize_with};
 ///
 /// // f(x) = (100x₀² + x₁²)/2 with its exact Hessian product.
 /// let f = Objective::new(2, |x: &[f64], g: &mut [f64]| {
@@ -148,150 +110,364 @@ pub struct Minimum {
 ///     Ok(())
 /// });
 /// let config = FosiConfig { largest: 1, ..FosiConfig::quadratic() };
-/// let minimum = minimize_with(f, &[1.0, 1.0], GradientDescent, 0.3, config, Options::default())?;
+/// let rate = LearningRate::FromSpectrum;
+/// let minimum = minimize_with(f, &[1.0, 1.0], HeavyBall::new(0.5), rate, config, Options::default())?;
 /// assert!(matches!(minimum.status, Status::GradientNorm));
 /// # Ok::<(), fosi::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] or [`Error::DimensionMismatch`] before anything is computed.
+/// [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`] or [`Error::User`], before a step is made.
 pub fn minimize_with<B: Base<Host<f64>>>(
-    objective: Objective<'_>,
+    mut objective: Objective<'_>,
     start: &[f64],
     base: B,
-    learning_rate: impl Into<Rate>,
+    learning_rate: impl Into<LearningRate>,
     config: FosiConfig,
-    options: Options<'_>,
+    options: Options,
 ) -> Result<Minimum, Error> {
-    let tolerance = options.gradient_norm;
-    require(tolerance >= 0.0, "gradient_norm", tolerance, "at least 0")?;
-    if start.len() != objective.space.dim() {
-        return Err(Error::DimensionMismatch {
-            what: "the start",
-            expected: objective.space.dim(),
-            found: start.len(),
-        });
+    let rate = learning_rate.into();
+    let mut run = BaseMinimizer::new(&mut objective, start, base, rate, config, options)?;
+    loop {
+        if let Some(status) = run.step(&mut objective) {
+            return Ok(run.finish(status));
+        }
     }
-    let optimizer = Fosi::new(Host::new(objective.space.dim()), base, config)?;
-    let learning_rate = learning_rate.into();
-    optimizer.check_learning_rate(learning_rate.at(0))?;
-    let mut run = Run {
-        objective,
-        options,
-        learning_rate,
-        optimizer,
-        started: Instant::now(),
-        best: Minimum {
-            parameters: start.to_vec(),
-            value: f64::INFINITY,
-            gradient_norm: f64::INFINITY,
-            status: Status::MaxSteps,
-            steps: 0,
-            gradients: 0,
-            products: 0,
-            refreshes: Vec::new(),
-            failed_refreshes: Vec::new(),
-            seconds: 0.0,
-        },
-    };
-    let mut x = start.to_vec();
-    run.best.status = run.until_stopped(&mut x);
-    run.best.steps = run.optimizer.steps();
-    run.best.seconds = run.started.elapsed().as_secs_f64();
-    Ok(run.best)
 }
 
-struct Run<'a, B> {
-    objective: Objective<'a>,
-    options: Options<'a>,
-    learning_rate: Rate,
+/// Values that a new one is compared with.
+const WINDOW: usize = 10;
+/// The share of the slope's promise that a step must keep.
+const DECREASE: f64 = 1e-4;
+/// Times that a move is halved.
+const MOST_HALVINGS: u32 = 40;
+
+/// What [`minimize_with`] does, step by step.
+pub struct BaseMinimizer<B> {
     optimizer: Fosi<Host<f64>, B>,
-    started: Instant,
-    best: Minimum,
+    learning_rate: LearningRate,
+    /// 1/λ_k of the last estimation.
+    from_spectrum: Option<f64>,
+    options: Options,
+    stopwatch: Stopwatch,
+    x: Vec<f64>,
+    gradient: Vec<f64>,
+    value: f64,
+    gradient_norm: f64,
+    trial: Vec<f64>,
+    trial_gradient: Vec<f64>,
+    /// The last values, the newest last.
+    recent: Vec<f64>,
+    best: Evaluated<Vec<f64>>,
+    curvature: Curvature,
+    counters: Counters,
+    estimations: Vec<Estimation>,
+    failed_estimations: Vec<FailedEstimation>,
 }
 
-impl<B: Base<Host<f64>>> Run<'_, B> {
-    fn until_stopped(&mut self, x: &mut [f64]) -> Status {
-        let mut gradient = vec![0.0; x.len()];
-        loop {
-            self.best.gradients += 1;
-            let value = match (self.objective.evaluate)(x, &mut gradient) {
-                Ok(value) => value,
-                Err(error) => return Status::Failed(Error::User(error)),
-            };
-            let gradient_norm = self.optimizer.space().norm(&gradient);
-            if !value.is_finite() || !gradient_norm.is_finite() {
-                return Status::NonFinite;
-            }
-            if value < self.best.value {
-                self.best.parameters.copy_from_slice(x);
-                self.best.value = value;
-                self.best.gradient_norm = gradient_norm;
-            }
-            if let Some(status) = self.stop(gradient_norm) {
-                return status;
-            }
-            let refreshed = self.optimizer.due() && self.refresh(x);
-            let iterate = Iterate {
-                step: self.optimizer.steps(),
-                parameters: x,
+impl<B: Base<Host<f64>>> std::fmt::Debug for BaseMinimizer<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BaseMinimizer")
+            .field("optimizer", &self.optimizer)
+            .field("learning_rate", &self.learning_rate)
+            .field("cost", &self.counters.cost)
+            .field("value", &self.value)
+            .field("gradient_norm", &self.gradient_norm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Base<Host<f64>>> BaseMinimizer<B> {
+    /// At the start, where the value and the gradient are computed.
+    ///
+    /// # Errors
+    /// Those of [`minimize_with`].
+    pub fn new(
+        objective: &mut Objective<'_>,
+        start: &[f64],
+        base: B,
+        learning_rate: impl Into<LearningRate>,
+        mut config: FosiConfig,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let learning_rate = learning_rate.into();
+        options.limits().validate()?;
+        let space = Host::new(objective.space.dim());
+        require(space.dim() > 0, "the number of variables", 0, "at least 1")?;
+        space.check("the start", start)?;
+        if matches!(learning_rate, LearningRate::FromSpectrum) {
+            let name = base.name();
+            require(
+                base.is_linear(),
+                "a learning rate from the spectrum with the base",
+                name,
+                "a base whose direction is linear in the gradients",
+            )?;
+            require(config.largest > 0, "largest (k)", 0, "at least 1")?;
+            config.scale_limit = 1.0;
+        }
+        let optimizer = Fosi::new(space, base, config)?;
+        if let LearningRate::Given(rate) = &learning_rate {
+            optimizer.check_learning_rate(rate.at(0))?;
+        }
+        let stopwatch = Stopwatch::start(0.0);
+        let mut gradient = vec![0.0; start.len()];
+        let value = (objective.evaluate)(start, &mut gradient).map_err(Error::User)?;
+        let gradient_norm = optimizer.space().norm(&gradient);
+        if !(value.is_finite() && gradient_norm.is_finite()) {
+            return Err(Error::NonFiniteStart {
                 value,
                 gradient_norm,
-                refresh: self.best.refreshes.last().filter(|_| refreshed),
-            };
-            if let Some(callback) = &mut self.options.callback
-                && callback(&iterate).is_break()
-            {
-                return Status::Callback;
-            }
-            let learning_rate = self.learning_rate.at(self.optimizer.steps());
-            if let Err(error) = self.optimizer.step(learning_rate, x, &gradient) {
-                return Status::Failed(error);
-            }
+            });
+        }
+        Ok(Self {
+            optimizer,
+            learning_rate,
+            from_spectrum: None,
+            options,
+            stopwatch,
+            x: start.to_vec(),
+            trial: start.to_vec(),
+            trial_gradient: gradient.clone(),
+            gradient,
+            value,
+            gradient_norm,
+            recent: vec![value],
+            best: Evaluated {
+                parameters: start.to_vec(),
+                value,
+                gradient_norm,
+            },
+            curvature: Curvature::NotExamined,
+            counters: Counters::new(gradient_norm),
+            estimations: Vec::new(),
+            failed_estimations: Vec::new(),
+        })
+    }
+
+    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops.
+    pub fn step(&mut self, objective: &mut Objective<'_>) -> Option<Status> {
+        let failed = |error| Status::Failed(Arc::new(error));
+        if let Err(error) = check_dim(self.x.len(), objective.space.dim()) {
+            return Some(failed(error));
+        }
+        self.try_step(objective).err()
+    }
+
+    fn try_step(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
+        let failed = |error| Status::Failed(Arc::new(error));
+        let limits = self.options.limits();
+        if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
+            return Err(status);
+        }
+        let first = matches!(self.learning_rate, LearningRate::FromSpectrum)
+            && self.from_spectrum.is_none();
+        if first || self.optimizer.due() {
+            self.refresh(objective)?;
+        }
+        let learning_rate = self.rate().map_err(failed)?;
+        self.trial.copy_from_slice(&self.x);
+        let step = self
+            .optimizer
+            .step(learning_rate, &mut self.trial, &self.gradient);
+        step.map_err(failed)?;
+        let before = self.value;
+        let value = self.accepted(objective)?;
+        self.move_to_trial(value);
+        match limits.settled(before, self.value) {
+            true => Err(Status::ValueChange),
+            false => Ok(()),
         }
     }
 
-    fn stop(&self, gradient_norm: f64) -> Option<Status> {
-        if gradient_norm <= self.options.gradient_norm {
-            return Some(Status::GradientNorm);
+    /// η of the next step.
+    fn rate(&self) -> Result<f64, Error> {
+        match &self.learning_rate {
+            LearningRate::Given(rate) => Ok(rate.at(self.optimizer.steps())),
+            LearningRate::FromSpectrum => self.from_spectrum.ok_or(Error::NoPositiveCurvature),
         }
-        if self.optimizer.steps() >= self.options.max_steps {
-            return Some(Status::MaxSteps);
+    }
+
+    /// Evaluates f at the trial point, which is drawn towards x until its value is accepted.
+    fn accepted(&mut self, objective: &mut Objective<'_>) -> Result<f64, Status> {
+        for _ in 0..=MOST_HALVINGS {
+            self.counters.count_gradient();
+            let value = (objective.evaluate)(&self.trial, &mut self.trial_gradient)
+                .map_err(|error| Status::Failed(Arc::new(Error::User(error))))?;
+            if value == f64::NEG_INFINITY {
+                return Err(Status::Unbounded);
+            }
+            let is_finite = value.is_finite() && self.trial_gradient.iter().all(|g| g.is_finite());
+            if is_finite && (!self.options.backtracking || value <= self.largest_accepted()) {
+                return Ok(value);
+            }
+            if !self.options.backtracking {
+                break;
+            }
+            let pairs = self.trial.iter_mut().zip(&self.x);
+            pairs.for_each(|(trial, x)| *trial = 0.5 * (*trial + x));
         }
-        let late = |limit| self.started.elapsed() >= limit;
-        self.options
-            .max_time
-            .is_some_and(late)
-            .then_some(Status::MaxTime)
+        Err(Status::NonFinite)
+    }
+
+    /// The largest value that is accepted at the trial point.
+    fn largest_accepted(&self) -> f64 {
+        let largest = self.recent.iter().copied().fold(f64::MIN, f64::max);
+        let moves = self.trial.iter().zip(&self.x).map(|(trial, x)| trial - x);
+        let slope: f64 = moves.zip(&self.gradient).map(|(d, g)| d * g).sum();
+        // What rounding may add to a value.
+        let rounding = 1e-10 * largest.abs();
+        largest + rounding + DECREASE * slope.min(0.0)
+    }
+
+    fn move_to_trial(&mut self, value: f64) {
+        std::mem::swap(&mut self.x, &mut self.trial);
+        std::mem::swap(&mut self.gradient, &mut self.trial_gradient);
+        self.value = value;
+        self.gradient_norm = self.optimizer.space().norm(&self.gradient);
+        self.curvature = Curvature::NotExamined;
+        if self.recent.len() == WINDOW {
+            self.recent.remove(0);
+        }
+        self.recent.push(value);
+        let fell = value < self.best.value;
+        self.counters.count_step(fell, self.gradient_norm);
+        if fell {
+            self.best.parameters.copy_from_slice(&self.x);
+            self.best.value = value;
+            self.best.gradient_norm = self.gradient_norm;
+        }
     }
 
     /// Refreshes the spectrum at x; a failure is kept and the run goes on.
-    fn refresh(&mut self, x: &[f64]) -> bool {
-        let result = match &mut self.objective.product {
+    fn refresh(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
+        let (step, cost) = (self.counters.steps, self.counters.cost);
+        let x = self.x.as_slice();
+        let deadline = self.stopwatch.deadline(self.options.max_time);
+        let (result, products, gradients) = match &mut objective.product {
             Some(product) => {
+                let product = |x: &[f64], v: &[f64], out: &mut [f64]| {
+                    check_deadline(deadline)?;
+                    product(x, v, out)
+                };
                 let mut exact = Counted::new(Exact { x, product });
                 let result = self.optimizer.refresh(&mut exact);
-                self.best.products += exact.products;
-                result
+                (result, exact.products, 0)
             }
             None => {
-                let evaluate = &mut self.objective.evaluate;
-                let gradient = |x: &[f64], g: &mut [f64]| evaluate(x, g).map(drop);
+                let evaluate = &mut objective.evaluate;
+                let gradient = |x: &[f64], g: &mut [f64]| {
+                    check_deadline(deadline)?;
+                    evaluate(x, g).map(drop)
+                };
                 let mut quotient = DifferenceQuotient::new(HostGradient::new(x, gradient));
                 let mut counted = Counted::new(&mut quotient);
                 let result = self.optimizer.refresh(&mut counted);
-                self.best.products += counted.products;
-                self.best.gradients += quotient.gradients();
-                result
+                let products = counted.products;
+                (result, products, quotient.gradients())
             }
         };
+        self.counters.count_products(products, gradients);
         match result {
-            Ok(refresh) => self.best.refreshes.push(refresh),
-            Err(error) => {
-                self.best.failed_refreshes.push(error);
-                return false;
-            }
+            Ok(refresh) => self.adopt(refresh, cost, gradients),
+            Err(Error::Refresh {
+                source: LanczosError::Operator { source, .. },
+                ..
+            }) if source.is::<Late>() => return Err(Status::MaxTime),
+            Err(error) => self.failed_estimations.push(FailedEstimation {
+                step,
+                cost,
+                reason: error.to_string(),
+            }),
         }
-        true
+        Ok(())
+    }
+
+    /// What an estimation says of the curvature, and of the learning rate.
+    fn adopt(&mut self, refresh: Refresh, cost: u64, gradients: u64) {
+        let Some(spectrum) = self.optimizer.spectrum() else {
+            return;
+        };
+        let (largest, smallest) = (spectrum.maximum, spectrum.minimum);
+        self.curvature = match smallest < -spectrum.noise {
+            true => Curvature::Negative { smallest },
+            false => Curvature::NoneNegative { smallest },
+        };
+        let left = spectrum.extremes(None).largest_left;
+        if left > 0.0 {
+            self.from_spectrum = Some(1.0 / left);
+        }
+        self.estimations.push(Estimation {
+            step: refresh.step,
+            cost,
+            eigenvalues: refresh.eigenvalues,
+            residuals: refresh.residuals,
+            largest,
+            smallest,
+            info: refresh.info,
+            gradients,
+            seconds: refresh.seconds,
+        });
+    }
+
+    /// FOSI with its base, to change k, α or the base's settings between steps.
+    pub fn optimizer_mut(&mut self) -> &mut Fosi<Host<f64>, B> {
+        &mut self.optimizer
+    }
+
+    /// FOSI with its base.
+    pub fn optimizer(&self) -> &Fosi<Host<f64>, B> {
+        &self.optimizer
+    }
+
+    /// The last point.
+    pub fn parameters(&self) -> &[f64] {
+        &self.x
+    }
+
+    /// f at the last point.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// ‖∇f‖ at the last point.
+    pub fn gradient_norm(&self) -> f64 {
+        self.gradient_norm
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.counters.steps
+    }
+
+    /// Units of cost so far: see [`Minimum::cost`].
+    pub fn cost(&self) -> u64 {
+        self.counters.cost
+    }
+
+    /// The estimations so far.
+    pub fn estimations(&self) -> &[Estimation] {
+        &self.estimations
+    }
+
+    /// The result, with the reason why it ends here.
+    pub fn finish(self, status: Status) -> Minimum {
+        Minimum {
+            best: self.best,
+            last: Evaluated {
+                parameters: self.x,
+                value: self.value,
+                gradient_norm: self.gradient_norm,
+            },
+            status,
+            curvature: self.curvature,
+            steps: self.counters.steps,
+            gradients: self.counters.gradients,
+            products: self.counters.products,
+            cost: self.counters.cost,
+            estimations: self.estimations,
+            failed_estimations: self.failed_estimations,
+            seconds: self.stopwatch.seconds(),
+        }
     }
 }

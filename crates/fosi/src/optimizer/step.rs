@@ -106,6 +106,23 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         })
     }
 
+    /// The move d that a [step](Self::step) with this gradient makes, θ₊ = θ + d, for a caller with a line search of one's own. For
+    /// the optimizer it is a step: momentum and counts advance.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step), and [`Error::InvalidSetting`] for a base with weight decay, which depends on θ.
+    pub fn direction(
+        &mut self,
+        learning_rate: f64,
+        gradient: &S::Vector,
+    ) -> Result<S::Owned, Error> {
+        let decay = self.base.weight_decay();
+        require(decay == 0.0, "weight_decay", decay, "0 for a direction")?;
+        let mut direction = self.space.zeros();
+        self.step(learning_rate, direction.borrow_mut(), gradient)?;
+        Ok(direction)
+    }
+
     /// Whether [`step`](Self::step) takes the learning rate η; nothing changes.
     ///
     /// # Errors

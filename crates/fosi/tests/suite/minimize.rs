@@ -1,12 +1,11 @@
 //! `minimize`: minima that are known, estimations that pay, honest answers, and bad input.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use fosi::error::BoxError;
-use fosi::minimize::{Count, Curvature, Objective, Options, Status, minimize};
+use fosi::minimize::{Count, Curvature, Minimizer, Objective, Options, Status, minimize};
 use fosi::{Error, Host};
 
 /// The extended Rosenbrock function.
@@ -80,7 +79,7 @@ fn a_spectrum_saves_more_than_it_costs_where_outliers_rule() {
         let options = Options {
             gradient_norm: 0.0,
             relative_gradient_norm: 1e-6,
-            first_estimation,
+            first_estimation: Some(first_estimation),
             eigenpairs,
             lanczos_steps: 40,
             ..Options::default()
@@ -114,7 +113,7 @@ fn difference_quotients_serve_where_there_is_no_product() {
     };
     let options = Options {
         gradient_norm: 1e-3,
-        first_estimation: 20,
+        first_estimation: Some(20),
         ..Options::default()
     };
     let minimum = minimize(Objective::new(500, gradient), &[1.0; 500], options).unwrap();
@@ -183,7 +182,7 @@ fn a_saddle_is_not_called_a_minimum_and_is_left() {
         minimum
             .estimations
             .iter()
-            .all(|estimation| estimation.products > 0)
+            .all(|estimation| estimation.info.products > 0)
     );
 }
 
@@ -232,7 +231,7 @@ fn time_is_looked_at_within_an_estimation() {
         Ok(())
     });
     let options = Options {
-        first_estimation: 1,
+        first_estimation: Some(1),
         max_time: Some(Duration::from_millis(100)),
         ..Options::default()
     };
@@ -246,7 +245,7 @@ fn time_is_looked_at_within_an_estimation() {
 
 #[test]
 fn each_stop_is_named() {
-    let run = |options: Options<'_>| {
+    let run = |options: Options| {
         let minimum = minimize(Objective::new(2, rosenbrock), &[-1.2, 1.0], options).unwrap();
         minimum.status
     };
@@ -279,14 +278,6 @@ fn each_stop_is_named() {
         matches!(exhausted, Status::Stalled | Status::GradientNorm),
         "{exhausted}"
     );
-    let callback = run(Options {
-        callback: Some(Box::new(|at| match at.step {
-            3 => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        })),
-        ..Options::default()
-    });
-    assert!(matches!(callback, Status::Callback));
     let falling = Objective::new(1, |x: &[f64], g: &mut [f64]| {
         g[0] = -1.0;
         Ok(if x[0] > 1e6 { f64::NEG_INFINITY } else { -x[0] })
@@ -322,7 +313,7 @@ fn equal_calls_give_equal_bits() {
     let lambda = eigenvalues(3000);
     let run = || {
         let options = Options {
-            first_estimation: 20,
+            first_estimation: Some(20),
             max_cost: 300,
             ..Options::default()
         };
@@ -340,7 +331,7 @@ fn equal_calls_give_equal_bits() {
 
 #[test]
 fn bad_input_is_refused_with_its_numbers() {
-    let refused = |f: Objective<'_>, start: &[f64], options: Options<'_>| {
+    let refused = |f: Objective<'_>, start: &[f64], options: Options| {
         minimize(f, start, options).expect_err("must be refused")
     };
     let message = |error: Error| error.to_string();
@@ -408,4 +399,136 @@ fn a_wrong_gradient_is_found_and_a_right_one_is_not() {
         ..Options::default()
     };
     assert!(minimize(wrong(2.0), &[1.0; 3], unchecked).is_ok());
+}
+
+/// A run that passes several estimations.
+fn options_with_estimations() -> Options {
+    Options {
+        first_estimation: Some(20),
+        lanczos_steps: 30,
+        gradient_norm: 0.0,
+        max_cost: 600,
+        ..Options::default()
+    }
+}
+
+/// The chained Rosenbrock function, whose curvature changes all along a long valley.
+fn chained_rosenbrock(n: usize) -> Objective<'static> {
+    Objective::new(n, |x: &[f64], g: &mut [f64]| {
+        g.fill(0.0);
+        let mut value = 0.0;
+        for i in 0..x.len() - 1 {
+            let (a, b) = (1.0 - x[i], x[i + 1] - x[i] * x[i]);
+            value += a * a + 100.0 * b * b;
+            g[i] += -2.0 * a - 400.0 * x[i] * b;
+            g[i + 1] += 200.0 * b;
+        }
+        Ok(value)
+    })
+}
+
+#[test]
+fn a_resumed_minimisation_is_bit_equal() {
+    let n = 200;
+    let start = [-1.2, 1.0].repeat(n / 2);
+    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let mut f = chained_rosenbrock(n);
+    let mut whole = Minimizer::new(&mut f, &start, options_with_estimations()).unwrap();
+    let mut saved = Vec::new();
+    let status = loop {
+        saved.push(whole.to_bytes().unwrap());
+        if let Some(status) = whole.step(&mut f) {
+            break status;
+        }
+    };
+    assert!(matches!(status, Status::MaxCost), "{status:?}");
+    assert!(whole.estimations().len() >= 2, "{whole:?}");
+    let (last, cost) = (bits(whole.parameters()), whole.cost());
+    // Before the first estimation, around it and after others.
+    for bytes in saved.iter().step_by(17) {
+        let space = Host::new(n);
+        let mut resumed = Minimizer::from_bytes(space, options_with_estimations(), bytes).unwrap();
+        while resumed.step(&mut f).is_none() {}
+        assert_eq!(resumed.cost(), cost);
+        assert!(bits(resumed.parameters()) == last);
+        assert_eq!(resumed.estimations().len(), whole.estimations().len());
+    }
+}
+
+#[test]
+fn a_saved_minimisation_that_does_not_fit_is_refused() {
+    let mut f = chained_rosenbrock(60);
+    let mut run = Minimizer::new(&mut f, &[-1.2; 60], options_with_estimations()).unwrap();
+    while run.eigenpairs() == 0 {
+        assert!(run.step(&mut f).is_none(), "{run:?}");
+    }
+    let bytes = run.to_bytes().unwrap();
+    let load = |bytes: &[u8], n| {
+        Minimizer::from_bytes(Host::<f64>::new(n), options_with_estimations(), bytes)
+    };
+    let message = load(&bytes, 61).unwrap_err().to_string();
+    assert!(message.contains("60 variables"), "{message}");
+    let single = Minimizer::from_bytes(Host::<f32>::new(60), options_with_estimations(), &bytes);
+    assert!(matches!(single, Err(Error::Checkpoint(_))));
+    for at in (0..bytes.len()).step_by(97) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(load(&damaged, 60).is_err(), "a flipped bit at {at}");
+        assert!(load(&bytes[..at], 60).is_err(), "cut at {at}");
+    }
+    let optimizer = fosi::Fosi::new(
+        Host::<f64>::new(60),
+        fosi::base::GradientDescent,
+        fosi::FosiConfig::default(),
+    );
+    let mut optimizer = optimizer.unwrap();
+    let message = optimizer.restore(&bytes).unwrap_err().to_string();
+    assert!(message.contains("it holds a minimisation"), "{message}");
+    let other = load(&optimizer.to_bytes().unwrap(), 60).unwrap_err();
+    assert!(matches!(other, Error::Checkpoint(_)), "{other}");
+    // With a smaller memory the newest pairs stay.
+    let options = Options {
+        memory: 3,
+        ..options_with_estimations()
+    };
+    let mut smaller = Minimizer::from_bytes(Host::new(60), options, &bytes).unwrap();
+    assert!(smaller.step(&mut f).is_none());
+}
+
+#[test]
+fn a_file_is_saved_and_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.fosi");
+    let mut f = Objective::new(2, rosenbrock);
+    let mut run = Minimizer::new(&mut f, &[-1.2, 1.0], Options::default()).unwrap();
+    for _ in 0..5 {
+        run.step(&mut f);
+    }
+    run.save(&path).unwrap();
+    let mut again = Minimizer::load(Host::new(2), Options::default(), &path).unwrap();
+    let status = loop {
+        if let Some(status) = again.step(&mut f) {
+            break status;
+        }
+    };
+    assert!(matches!(status, Status::GradientNorm));
+    let missing = Minimizer::load(
+        Host::<f64>::new(2),
+        Options::default(),
+        folder.path().join("no"),
+    );
+    assert!(matches!(missing, Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_result_is_written_as_json() {
+    let minimum = minimize(
+        Objective::new(2, rosenbrock),
+        &[-1.2, 1.0],
+        Options::default(),
+    );
+    let json = serde_json::to_value(minimum.unwrap()).unwrap();
+    assert_eq!(json["status"], "the gradient is short enough");
+    assert!(json["best"]["value"].as_f64().unwrap() < 1e-10);
+    assert_eq!(json["last"]["parameters"].as_array().unwrap().len(), 2);
 }

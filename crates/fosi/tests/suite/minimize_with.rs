@@ -1,12 +1,11 @@
 //! `minimize_with`: why it stops, what it counts, and that FOSI needs fewer steps than its base.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fosi::base::{Adam, Base, GradientDescent, HeavyBall, Nesterov};
-use fosi::minimize::Objective;
-use fosi::minimize::with_base::{Minimum, Options, Status, minimize_with};
+use fosi::minimize::with_base::{BaseMinimizer, LearningRate, Options, minimize_with};
+use fosi::minimize::{Curvature, Minimum, Objective, Status};
 use fosi::{Error, FosiConfig, Host, Rate, Schedule};
 
 /// (Σ λᵢxᵢ²)/2 with its counts of calls.
@@ -52,7 +51,7 @@ fn config() -> FosiConfig {
     }
 }
 
-fn run(objective: Objective<'_>, config: FosiConfig, options: Options<'_>) -> Minimum {
+fn run(objective: Objective<'_>, config: FosiConfig, options: Options) -> Minimum {
     minimize_with(
         objective,
         &[1.0; 8],
@@ -83,7 +82,7 @@ fn every_status_has_its_cause() {
         matches!(minimum.status, Status::GradientNorm),
         "{minimum:?}"
     );
-    assert!(minimum.gradient_norm <= 1e-6 && minimum.steps < 9000);
+    assert!(minimum.best.gradient_norm <= 1e-6 && minimum.steps < 9000);
     let minimum = run(quadratic(&counts), config(), few());
     assert!(
         matches!(minimum.status, Status::MaxSteps) && minimum.steps == 7,
@@ -96,38 +95,38 @@ fn every_status_has_its_cause() {
     let minimum = run(quadratic(&counts), config(), none);
     assert!(matches!(minimum.status, Status::MaxTime) && minimum.steps == 0);
     assert_eq!(
-        (minimum.gradients, minimum.value),
+        (minimum.gradients, minimum.best.value),
         (1, 0.5 * CURVATURE.iter().sum::<f64>())
     );
-    let stopping = Options {
-        callback: Some(Box::new(|at| {
-            if at.step == 3 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })),
-        ..few()
-    };
-    let minimum = run(quadratic(&counts), config(), stopping);
-    assert!(matches!(minimum.status, Status::Callback) && minimum.steps == 3);
     let far = minimize_with(
         quadratic(&counts),
         &[1.0; 8],
         GradientDescent,
         10.0,
         FosiConfig::base_only(),
-        Options::default(),
+        Options {
+            backtracking: false,
+            ..Options::default()
+        },
     );
     let far = far.unwrap();
     assert!(matches!(far.status, Status::NonFinite), "{far:?}");
     // The best point is the start, and it is finite.
-    assert!(far.parameters == [1.0; 8] && far.value.is_finite());
-    let failing = Objective::new(8, |_x: &[f64], _g: &mut [f64]| Err("out of domain".into()));
-    let minimum = run(failing, config(), few());
-    assert!(
-        matches!(&minimum.status, Status::Failed(Error::User(e)) if e.to_string() == "out of domain")
-    );
+    assert!(far.best.parameters == [1.0; 8] && far.best.value.is_finite());
+    let calls = Cell::new(0);
+    let failing = Objective::new(8, |x: &[f64], g: &mut [f64]| {
+        calls.set(calls.get() + 1);
+        g.copy_from_slice(x);
+        match calls.get() {
+            1..4 => Ok(0.5 * x.iter().map(|x| x * x).sum::<f64>()),
+            _ => Err("out of domain".into()),
+        }
+    });
+    let minimum = run(failing, FosiConfig::base_only(), few());
+    let Status::Failed(error) = &minimum.status else {
+        panic!("{minimum:?}");
+    };
+    assert!(error.to_string() == "out of domain" && minimum.steps == 2);
     let rate = Rate::scheduled(|t| if t == 4 { f64::NAN } else { 1e-3 });
     let minimum = minimize_with(
         quadratic(&counts),
@@ -138,10 +137,10 @@ fn every_status_has_its_cause() {
         few(),
     )
     .unwrap();
-    assert!(
-        matches!(minimum.status, Status::Failed(Error::InvalidSetting { .. }))
-            && minimum.steps == 4
-    );
+    let Status::Failed(error) = &minimum.status else {
+        panic!("{minimum:?}");
+    };
+    assert!(matches!(**error, Error::InvalidSetting { .. }) && minimum.steps == 4);
 }
 
 #[test]
@@ -203,7 +202,7 @@ fn counts_are_exact() {
         (exact.gradients, exact.products, exact.steps),
         (36, 4 * 8, 35)
     );
-    let steps: Vec<u64> = exact.refreshes.iter().map(|r| r.step).collect();
+    let steps: Vec<u64> = exact.estimations.iter().map(|r| r.step).collect();
     assert_eq!(steps, [2, 12, 22, 32]);
     let counts = Counts::default();
     let quotients = run(quadratic(&counts), config(), options());
@@ -211,14 +210,14 @@ fn counts_are_exact() {
         (quotients.gradients, counts.products.get()),
         (counts.values.get(), 0)
     );
-    let reported: usize = quotients.refreshes.iter().map(|r| r.info.products).sum();
+    let reported: usize = quotients.estimations.iter().map(|r| r.info.products).sum();
     assert_eq!(quotients.products, reported as u64);
     assert_eq!(quotients.gradients, 36 + quotients.products + 4);
     // Both ways see the same curvature, to the quotient's accuracy.
-    for (a, b) in exact.refreshes[0]
+    for (a, b) in exact.estimations[0]
         .eigenvalues
         .iter()
-        .zip(&quotients.refreshes[0].eigenvalues)
+        .zip(&quotients.estimations[0].eigenvalues)
     {
         assert!((a - b).abs() < 1e-5 * a, "{a} {b}");
     }
@@ -254,11 +253,11 @@ fn failed_refreshes_are_kept_and_the_run_goes_on() {
     );
     assert!(matches!(minimum.status, Status::MaxSteps));
     assert_eq!(
-        (minimum.refreshes.len(), minimum.failed_refreshes.len()),
+        (minimum.estimations.len(), minimum.failed_estimations.len()),
         (2, 2)
     );
     assert_eq!(minimum.products, calls.get());
-    let message = minimum.failed_refreshes[1].to_string();
+    let message = &minimum.failed_estimations[1].reason;
     assert!(
         message.contains("step 22") && message.contains("no product"),
         "{message}"
@@ -266,25 +265,188 @@ fn failed_refreshes_are_kept_and_the_run_goes_on() {
 }
 
 #[test]
-fn the_callback_sees_each_step_and_refresh() {
+fn a_loop_of_ones_own_sees_each_step_and_estimation() {
     let counts = Counts::default();
-    let mut seen = Vec::new();
+    let mut f = with_product(&counts);
     let options = Options {
-        max_steps: 25,
         gradient_norm: 0.0,
-        callback: Some(Box::new(|at| {
-            assert_eq!(at.parameters.len(), 8);
-            assert!(at.value > 0.0 && at.gradient_norm > 0.0);
-            seen.push((at.step, at.refresh.map(|r| r.step)));
-            ControlFlow::Continue(())
-        })),
         ..Options::default()
     };
-    run(with_product(&counts), config(), options);
-    let expected: Vec<_> = (0..25)
-        .map(|t| (t, [2, 12, 22].contains(&t).then_some(t)))
-        .collect();
+    let base = HeavyBall::new(0.5);
+    let mut run = BaseMinimizer::new(&mut f, &[1.0; 8], base, 1e-3, config(), options).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..25 {
+        assert!(run.step(&mut f).is_none());
+        assert!(run.value() > 0.0 && run.gradient_norm() > 0.0 && run.parameters().len() == 8);
+        seen.push((run.steps(), run.estimations().len()));
+    }
+    // Estimations before the steps 3, 13 and 23.
+    let made = |t: u64| [2, 12, 22].iter().filter(|made| **made < t).count();
+    let expected: Vec<_> = (1..=25).map(|t| (t, made(t))).collect();
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn the_rate_follows_from_the_spectrum() {
+    let counts = Counts::default();
+    let run = |config: FosiConfig| {
+        let (f, rate) = (with_product(&counts), LearningRate::FromSpectrum);
+        minimize_with(
+            f,
+            &[1.0; 8],
+            GradientDescent,
+            rate,
+            config,
+            Options::default(),
+        )
+    };
+    let quadratic = |largest| FosiConfig {
+        largest,
+        ..FosiConfig::quadratic()
+    };
+    // λ₃ = 5 is the rate's; of what is left, 4 to 1, a step leaves at most 1 − 1/5.
+    let minimum = run(quadratic(3)).unwrap();
+    assert!(
+        matches!(minimum.status, Status::GradientNorm),
+        "{minimum:?}"
+    );
+    let expected = (4e-7_f64).ln() / 0.8_f64.ln();
+    assert!(
+        (minimum.steps as f64) < expected + 2.0,
+        "{} of {expected}",
+        minimum.steps
+    );
+    assert_eq!(minimum.estimations[0].step, 0);
+    let error = run(FosiConfig {
+        largest: 0,
+        smallest: 1,
+        ..FosiConfig::quadratic()
+    });
+    assert!(error.unwrap_err().to_string().contains("largest (k)"));
+    let (f, rate) = (with_product(&counts), LearningRate::FromSpectrum);
+    let error = minimize_with(
+        f,
+        &[1.0; 8],
+        Adam::default(),
+        rate,
+        quadratic(3),
+        Options::default(),
+    );
+    let message = error.unwrap_err().to_string();
+    assert!(
+        message.contains("adam") && message.contains("linear"),
+        "{message}"
+    );
+    // A maximum: no eigenvalue is positive.
+    let hill = Objective::new(2, |x: &[f64], g: &mut [f64]| {
+        (g[0], g[1]) = (-x[0], -2.0 * x[1]);
+        Ok(-0.5 * x[0] * x[0] - x[1] * x[1])
+    });
+    let rate = LearningRate::FromSpectrum;
+    let minimum = minimize_with(
+        hill,
+        &[1.0; 2],
+        GradientDescent,
+        rate,
+        quadratic(1),
+        Options::default(),
+    );
+    let minimum = minimum.unwrap();
+    assert!(
+        minimum.status.to_string().contains("give a learning rate"),
+        "{minimum:?}"
+    );
+    assert!(matches!(minimum.curvature, Curvature::Negative { .. }));
+}
+
+/// The step of this rate ends on the maximum between the wells, where the gradient is 0.
+#[test]
+fn a_step_onto_a_maximum_is_shortened() {
+    let well = || {
+        Objective::new(1, |x: &[f64], g: &mut [f64]| {
+            g[0] = x[0].powi(3) - x[0];
+            Ok(x[0].powi(4) / 4.0 - x[0] * x[0] / 2.0)
+        })
+    };
+    let rate = 1.2 / 0.528;
+    let run = |backtracking| {
+        let options = Options {
+            backtracking,
+            ..Options::default()
+        };
+        let config = FosiConfig::base_only();
+        minimize_with(well(), &[1.2], GradientDescent, rate, config, options).unwrap()
+    };
+    // The rate is too large for gradient descent at the minimum, too: the run comes near it.
+    let minimum = run(true);
+    assert!(minimum.last.value < -0.2499, "{minimum:?}");
+    assert!(
+        (minimum.best.parameters[0] - 1.0).abs() < 1e-2,
+        "{:?}",
+        minimum.best
+    );
+    // Without it, the stationary point is told apart from the best one.
+    let minimum = run(false);
+    assert!(minimum.last.gradient_norm <= 1e-6 && minimum.last.value > minimum.best.value);
+    assert!((minimum.best.gradient_norm - 0.528).abs() < 1e-12);
+}
+
+#[test]
+fn values_that_are_not_finite_are_stepped_back_from() {
+    let f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = 1.0 - 1.0 / x[0];
+        Ok(x[0] - x[0].ln())
+    });
+    let config = FosiConfig::base_only();
+    let minimum =
+        minimize_with(f, &[3.0], GradientDescent, 4.5, config, Options::default()).unwrap();
+    assert!(
+        (minimum.best.parameters[0] - 1.0).abs() < 1e-5,
+        "{minimum:?}"
+    );
+}
+
+#[test]
+fn time_is_looked_at_within_an_estimation() {
+    let counts = Counts::default();
+    let slow = quadratic(&counts).with_product(|_x, v, out| {
+        counts.products.set(counts.products.get() + 1);
+        std::thread::sleep(Duration::from_millis(50));
+        out.copy_from_slice(v);
+        Ok(())
+    });
+    let options = Options {
+        max_time: Some(Duration::from_millis(120)),
+        ..Options::default()
+    };
+    let minimum = run(slow, FosiConfig::quadratic(), options);
+    assert!(matches!(minimum.status, Status::MaxTime), "{minimum:?}");
+    assert!(counts.products.get() <= 3 && minimum.estimations.is_empty());
+}
+
+#[test]
+fn k_and_the_rate_change_between_steps() {
+    let counts = Counts::default();
+    let mut f = with_product(&counts);
+    let options = Options {
+        gradient_norm: 0.0,
+        ..Options::default()
+    };
+    let mut run =
+        BaseMinimizer::new(&mut f, &[1.0; 8], GradientDescent, 1e-3, config(), options).unwrap();
+    for _ in 0..12 {
+        run.step(&mut f);
+    }
+    run.optimizer_mut().set_eigenpairs(4, 1).unwrap();
+    let error = run.optimizer_mut().set_eigenpairs(0, 0).unwrap_err();
+    assert!(matches!(error, Error::InvalidSetting { .. }), "{error}");
+    run.step(&mut f);
+    let counts: Vec<usize> = run
+        .estimations()
+        .iter()
+        .map(|e| e.eigenvalues.len())
+        .collect();
+    assert_eq!(counts, [2, 5]);
 }
 
 /// Steps until ‖∇f‖ ≤ 1e-6, of the base alone and with FOSI.

@@ -9,7 +9,8 @@ use fosi::base::{
 use fosi::error::LanczosError;
 use fosi::lanczos::{LanczosParams, Workspace, lanczos};
 use fosi::minimize::Objective;
-use fosi::minimize::with_base::{Options, Status, minimize_with};
+use fosi::minimize::Status;
+use fosi::minimize::with_base::{Options, minimize_with};
 use fosi::operator::{
     self, DenseMatrix, DifferenceQuotient, HostGradient, Mean, StepSizes, SymmetricOperator,
 };
@@ -99,10 +100,10 @@ fn a_large_parameter_leaves_the_others_curvature_as_it_is() {
         Options::default(),
     )
     .unwrap();
-    let refresh = &minimum.refreshes[0];
-    assert!(minimum.failed_refreshes.is_empty() && !refresh.info.shifted);
-    agree(&refresh.eigenvalues, &expected[..3], 1e-5);
-    assert!((minimum.value - 5.0).abs() < 1e-9, "{}", minimum.value);
+    let estimation = &minimum.estimations[0];
+    assert!(minimum.failed_estimations.is_empty() && !estimation.info.shifted);
+    agree(&estimation.eigenvalues, &expected[..3], 1e-5);
+    assert!((minimum.best.value - 5.0).abs() < 1e-9, "{minimum:?}");
 }
 
 #[test]
@@ -224,12 +225,18 @@ fn a_steep_slope_hides_no_curvature() {
         let objective = Objective::new(20, steep(slope));
         let minimum = minimize_with(objective, &x, GradientDescent, 0.01, config, options).unwrap();
         assert!(
-            minimum.failed_refreshes.is_empty(),
+            minimum.failed_estimations.is_empty(),
             "{slope:e}: {:?}",
-            minimum.failed_refreshes
+            minimum.failed_estimations
         );
-        agree(&minimum.refreshes[0].eigenvalues, &[20.0, 19.0, 18.0], 2e-3);
-        assert_eq!(minimum.refreshes[0].resolved, [true; 3]);
+        let estimation = &minimum.estimations[0];
+        agree(&estimation.eigenvalues, &[20.0, 19.0, 18.0], 2e-3);
+        let pairs = estimation.eigenvalues.iter().zip(&estimation.residuals);
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(x, r)| *x > r + estimation.info.noise)
+        );
     }
 }
 
@@ -512,7 +519,7 @@ fn a_tiny_gradient_is_no_convergence() {
         "{:?}",
         minimum.status
     );
-    assert!(minimum.parameters[0].abs() < 1e-6, "{minimum:?}");
+    assert!(minimum.best.parameters[0].abs() < 1e-6, "{minimum:?}");
 }
 
 // ---- Steps whose result is no number -----------------------------------------------------------------------------------

@@ -1,0 +1,149 @@
+//! Arrays and a header with a checksum, as bytes.
+
+use std::collections::HashMap;
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::space::{Array, ElementType};
+
+/// The metadata entry with the checksum, of [`CHECKSUM`] hexadecimal digits, and the header.
+const METADATA: &str = "fosi";
+const CHECKSUM: usize = 8;
+
+/// Takes an array out, or says that it is missing.
+pub(crate) fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error> {
+    let missing = || Error::Checkpoint(format!("it lacks the array {name:?}"));
+    arrays.remove(name).ok_or_else(missing)
+}
+
+/// The file format's name of an element type.
+fn dtype(element: ElementType) -> Dtype {
+    match element {
+        ElementType::F32 => Dtype::F32,
+        ElementType::F64 => Dtype::F64,
+        ElementType::BF16 => Dtype::BF16,
+        ElementType::U8 => Dtype::U8,
+    }
+}
+
+/// The element type of a file's array; `None` for one that no space stores.
+fn element(dtype: Dtype) -> Option<ElementType> {
+    const ALL: [ElementType; 4] = [
+        ElementType::F32,
+        ElementType::F64,
+        ElementType::BF16,
+        ElementType::U8,
+    ];
+    ALL.into_iter()
+        .find(|element| self::dtype(*element) == dtype)
+}
+
+/// CRC-32 over header and arrays, their types and shapes included.
+fn checksum<'a>(
+    header: &str,
+    arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
+) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, dtype, shape, bytes) in arrays {
+        hasher.update(format!("{name} {dtype:?} {shape:?}").as_bytes());
+        hasher.update(bytes);
+    }
+    format!("{:08x}", hasher.finalize())
+}
+
+/// The bytes of a header and arrays; equal ones give equal bytes.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where the header can't be written as JSON.
+pub(crate) fn serialize(
+    header: &impl Serialize,
+    arrays: &[(String, Array)],
+) -> Result<Vec<u8>, Error> {
+    let damaged = |error: &dyn std::fmt::Display| Error::Checkpoint(error.to_string());
+    let header = serde_json::to_string(header).map_err(|e| damaged(&e))?;
+    let mut sorted: Vec<_> = arrays.iter().map(|(name, a)| (name.as_str(), a)).collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let sum = checksum(
+        &header,
+        sorted
+            .iter()
+            .map(|(name, a)| (*name, dtype(a.element), &a.shape[..], &a.bytes[..])),
+    );
+    // One entry: the order of several would change from run to run, and equal states must give equal bytes.
+    let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
+    let views: Result<Vec<_>, _> = sorted
+        .iter()
+        .map(|(name, a)| {
+            Ok((
+                *name,
+                TensorView::new(dtype(a.element), a.shape.to_vec(), &a.bytes)?,
+            ))
+        })
+        .collect();
+    let views = views.map_err(|e: safetensors::SafeTensorError| damaged(&e))?;
+    safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
+}
+
+/// The header and arrays of bytes of this `version`. `kind` is what they must hold, by the header's entry `kind` where it has one.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where the bytes are damaged, or of another version or kind.
+pub(crate) fn deserialize<H: DeserializeOwned>(
+    bytes: &[u8],
+    version: u32,
+    kind: &str,
+) -> Result<(H, HashMap<String, Array>), Error> {
+    let damaged =
+        |error: &dyn std::fmt::Display| Error::Checkpoint(format!("it is damaged: {error}"));
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
+    let metadata = metadata.metadata().as_ref();
+    let entry = metadata.and_then(|m| m.get(METADATA));
+    let Some((sum, header)) = entry.and_then(|entry| entry.split_at_checked(CHECKSUM)) else {
+        return Err(Error::Checkpoint(
+            "it was not written by this library".into(),
+        ));
+    };
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    let found = checksum(
+        header,
+        views
+            .iter()
+            .map(|(name, v)| (name.as_str(), v.dtype(), v.shape(), v.data())),
+    );
+    if found != sum {
+        return Err(damaged(&format!("its checksum is {found}, not {sum}")));
+    }
+    let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;
+    let found = value.get("kind").and_then(serde_json::Value::as_str);
+    if let Some(found) = found.filter(|found| *found != kind) {
+        return Err(Error::Checkpoint(format!("it holds {found}, not {kind}")));
+    }
+    let found = value.get("version").and_then(serde_json::Value::as_u64);
+    if found != Some(u64::from(version)) {
+        let found = found.map_or("none".into(), |v| v.to_string());
+        let message =
+            format!("its format is version {found}, and this library reads version {version}");
+        return Err(Error::Checkpoint(message));
+    }
+    let header: H = serde_json::from_value(value).map_err(|e| damaged(&e))?;
+    let mut arrays = HashMap::new();
+    for (name, view) in views {
+        let &[rows, dim] = view.shape() else {
+            return Err(damaged(&format!("array {name:?} is not a list of vectors")));
+        };
+        let unknown = || damaged(&format!("array {name:?} holds {:?}", view.dtype()));
+        let array = Array {
+            element: element(view.dtype()).ok_or_else(unknown)?,
+            shape: [rows, dim],
+            bytes: view.data().to_vec(),
+        };
+        arrays.insert(name, array);
+    }
+    Ok((header, arrays))
+}

@@ -1,0 +1,150 @@
+//! The curvature at the current point: the eigenpairs of the metric, and the way out of a saddle.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::time::Instant;
+
+use super::hessian::{Late, with_hessian};
+use super::minimizer::Minimizer;
+use super::minimum::{Curvature, Estimation, FailedEstimation, Status};
+use super::objective::Objective;
+use crate::error::LanczosError;
+use crate::lanczos::Workspace;
+use crate::space::Space;
+use crate::spectrum::{RitzValues, Spectrum, SpectrumParams, estimate_chosen};
+
+impl<S: Space + Clone> Minimizer<S> {
+    /// Estimates the spectrum at x and takes it for the metric. A failure is kept, and the metric stays.
+    pub(super) fn estimate(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
+        let steps = self.options.lanczos_steps.min(self.space.dim());
+        let left = self.options.max_cost.saturating_sub(self.counters.cost);
+        if (steps as u64) > left {
+            return Ok(());
+        }
+        let count = self.options.eigenpairs;
+        self.rule.begin();
+        let before = self.counters.cost;
+        let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz))?;
+        self.rule
+            .end(self.counters.cost, self.counters.cost - before);
+        if let Some(spectrum) = result {
+            let smallest = spectrum.minimum;
+            self.curvature = match smallest < -spectrum.noise {
+                true => Curvature::Negative { smallest },
+                false => Curvature::NoneNegative { smallest },
+            };
+            // What |λ| counts as at least, relative to the largest.
+            let floor = (10.0 * self.space.epsilon()).max(1e-12);
+            self.metric.set_spectrum(spectrum, floor);
+            // Of all of the space the metric now knows more than the pairs of points before.
+            if self.metric.len() == self.space.dim() {
+                self.pairs.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// The eigenpairs at x that `choose` names; `None` where the estimation fails. Counted as cost where `counted`.
+    fn spectrum(
+        &mut self,
+        objective: &mut Objective<'_, S>,
+        steps: usize,
+        counted: bool,
+        choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
+    ) -> Result<Option<Spectrum<S>>, Status> {
+        let started = Instant::now();
+        let tried = self.estimations.len() + self.failed_estimations.len();
+        let params = SpectrumParams {
+            lanczos_steps: Some(steps),
+            probe: false,
+            seed: self.options.seed.wrapping_add(tried as u64),
+            ..SpectrumParams::default()
+        };
+        let mut workspace = match self.workspace.take() {
+            Some(workspace) => workspace,
+            None => Workspace::new(&self.space, steps),
+        };
+        let deadline = self.stopwatch.deadline(self.options.max_time);
+        let x: &S::Vector = self.x.borrow();
+        let (result, taken) = with_hessian(objective, x, deadline, |space, mut hessian| {
+            estimate_chosen(space, &mut hessian, &params, &mut workspace, choose)
+        });
+        self.workspace = Some(workspace);
+        let (step, cost) = (self.counters.steps, self.counters.cost);
+        if counted {
+            self.counters
+                .count_products(taken.products, taken.gradients);
+        }
+        match result {
+            Ok(spectrum) => {
+                self.estimations.push(Estimation {
+                    step,
+                    cost,
+                    eigenvalues: spectrum.eigenvalues.clone(),
+                    residuals: spectrum.residuals.clone(),
+                    largest: spectrum.maximum,
+                    smallest: spectrum.minimum,
+                    info: spectrum.info,
+                    gradients: taken.gradients,
+                    seconds: started.elapsed().as_secs_f64(),
+                });
+                Ok(Some(spectrum))
+            }
+            Err(LanczosError::Operator { source, .. }) if source.is::<Late>() => {
+                Err(Status::MaxTime)
+            }
+            Err(error) => {
+                self.failed_estimations.push(FailedEstimation {
+                    step,
+                    cost,
+                    reason: error.to_string(),
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    /// Examines the curvature at a stationary point and leaves it along negative curvature; `Ok(false)` where there is none, or f
+    /// does not fall along it.
+    pub(super) fn leave_saddle(
+        &mut self,
+        objective: &mut Objective<'_, S>,
+    ) -> Result<bool, Status> {
+        let steps = self.options.lanczos_steps.min(self.space.dim());
+        let smallest = |ritz: &RitzValues<'_>| {
+            let negative = |i: &usize| ritz.values[*i] < -(ritz.residuals[*i] + ritz.noise);
+            (0..ritz.values.len().min(1)).filter(negative).collect()
+        };
+        let Some(spectrum) = self.spectrum(objective, steps, false, smallest)? else {
+            return Ok(false);
+        };
+        self.curvature = match spectrum.eigenvalues.first() {
+            Some(&smallest) => Curvature::Negative { smallest },
+            None => Curvature::NoneNegative {
+                smallest: spectrum.minimum,
+            },
+        };
+        if spectrum.eigenvalues.is_empty() {
+            return Ok(false);
+        }
+        let size = self.space.norm(self.x.borrow()).max(1.0);
+        for sign in [1.0, -1.0] {
+            self.space
+                .copy_column(&spectrum.basis, 0, self.direction.borrow_mut());
+            self.space
+                .subtract_scaled(&[], &[], sign * size, self.direction.borrow_mut());
+            // Short enough at last for the quadratic model, long enough for its decrease to be seen.
+            for step in [1.0, 0.1, 1e-2, 1e-3, 1e-4] {
+                let trial = self.evaluate_at(objective, step)?;
+                if trial.value < self.value {
+                    self.value = trial.value;
+                    self.pairs.clear();
+                    self.accept();
+                    self.keep_best();
+                    self.counters.count_step(true, self.gradient_norm);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}

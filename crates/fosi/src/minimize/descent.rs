@@ -1,0 +1,140 @@
+//! One step: a direction, a line search along it, and the pair that comes of it.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::sync::Arc;
+
+use super::lbfgs::Pair;
+use super::line_search::{Found, Trial, search};
+use super::minimizer::Minimizer;
+use super::minimum::Status;
+use super::objective::Objective;
+use crate::error::Error;
+use crate::space::Space;
+
+/// The directions that a step tries, each where the one before leads nowhere.
+#[derive(Clone, Copy)]
+enum Direction {
+    /// −H∇f.
+    QuasiNewton,
+    /// −H₀∇f, without pairs.
+    Metric,
+    /// −∇f.
+    Gradient,
+}
+
+/// f may exceed its value at the start of a step by this share and count as equal, where the slope says that it falls.
+const ROUNDING: f64 = 1e-10;
+
+impl<S: Space + Clone> Minimizer<S> {
+    /// Moves to a lower point; [`Status::Stalled`] where no direction leads to one.
+    pub(super) fn descend(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
+        let directions = [
+            Direction::QuasiNewton,
+            Direction::Metric,
+            Direction::Gradient,
+        ];
+        for direction in directions {
+            let slope = self.aim(direction);
+            if !(slope < 0.0 && slope.is_finite()) {
+                continue;
+            }
+            let unscaled = match direction {
+                Direction::Gradient => true,
+                _ => !self.metric.is_measured() && self.metric.len() == 0,
+            };
+            let first = match unscaled {
+                true => (1.0 / self.gradient_norm).min(1.0),
+                false => 1.0,
+            };
+            if self.line_search(objective, slope, first)? {
+                self.accept();
+                return Ok(());
+            }
+        }
+        Err(Status::Stalled)
+    }
+
+    /// Computes a direction and returns the slope along it.
+    fn aim(&mut self, direction: Direction) -> f64 {
+        let (space, d) = (&self.space, self.direction.borrow_mut());
+        space.axpby(-1.0, self.gradient.borrow(), 0.0, d);
+        match direction {
+            Direction::QuasiNewton => {
+                let metric = &mut self.metric;
+                self.pairs.apply(space, d, |q| metric.apply(space, q));
+            }
+            Direction::Metric => {
+                self.pairs.clear();
+                self.metric.apply(space, d);
+            }
+            Direction::Gradient => {}
+        }
+        space.dot(self.gradient.borrow(), self.direction.borrow())
+    }
+
+    /// Searches along the direction and leaves the accepted point in `trial`; `Ok(false)` where none is lower.
+    fn line_search(
+        &mut self,
+        objective: &mut Objective<'_, S>,
+        slope: f64,
+        first: f64,
+    ) -> Result<bool, Status> {
+        let start = Trial {
+            step: 0.0,
+            value: self.value,
+            slope,
+        };
+        let rounding = ROUNDING.max(1e3 * self.space.epsilon()) * self.value.abs();
+        let evaluate = |step| self.evaluate_at(objective, step);
+        match search(start, first, rounding, evaluate)? {
+            Found::Last(trial) => self.value = trial.value,
+            Found::Lower(trial) => self.value = self.evaluate_at(objective, trial.step)?.value,
+            Found::Nothing => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// f and its slope at x + αd.
+    pub(super) fn evaluate_at(
+        &mut self,
+        objective: &mut Objective<'_, S>,
+        step: f64,
+    ) -> Result<Trial, Status> {
+        let (trial, gradient) = (self.trial.borrow_mut(), self.trial_gradient.borrow_mut());
+        self.space.axpby(1.0, self.x.borrow(), 0.0, trial);
+        self.space.axpby(step, self.direction.borrow(), 1.0, trial);
+        self.counters.count_gradient();
+        let value = (objective.evaluate)(self.trial.borrow(), gradient);
+        let value = value.map_err(|error| Status::Failed(Arc::new(Error::User(error))))?;
+        if value == f64::NEG_INFINITY {
+            return Err(Status::Unbounded);
+        }
+        let slope = self
+            .space
+            .dot(self.trial_gradient.borrow(), self.direction.borrow());
+        Ok(Trial { step, value, slope })
+    }
+
+    /// Moves to the trial point, and keeps the pair.
+    pub(super) fn accept(&mut self) {
+        let space = &self.space;
+        std::mem::swap(&mut self.x, &mut self.trial);
+        std::mem::swap(&mut self.gradient, &mut self.trial_gradient);
+        self.gradient_norm = space.norm(self.gradient.borrow());
+        let (mut step, mut change) = self.pairs.memory_for_next(space);
+        let (s, y) = (step.borrow_mut(), change.borrow_mut());
+        space.axpby(1.0, self.x.borrow(), 0.0, s);
+        space.axpby(-1.0, self.trial.borrow(), 1.0, s);
+        space.axpby(1.0, self.gradient.borrow(), 0.0, y);
+        space.axpby(-1.0, self.trial_gradient.borrow(), 1.0, y);
+        let curvature = space.dot(s, y);
+        if curvature > space.epsilon() * space.norm(s) * space.norm(y) {
+            self.metric.measure(space, s, y, curvature);
+            self.pairs.push(Pair {
+                step,
+                change,
+                reciprocal: 1.0 / curvature,
+            });
+        }
+    }
+}

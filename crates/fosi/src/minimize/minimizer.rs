@@ -1,0 +1,323 @@
+//! The minimisation step by step: L-BFGS around the spectral metric, with a line search.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::sync::Arc;
+
+use super::checks::check_start;
+use super::estimation::EstimationRule;
+use super::lbfgs::Pairs;
+use super::metric::SpectralMetric;
+use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
+use super::objective::Objective;
+use super::options::Options;
+use super::stopping::{Counters, Stopwatch};
+use crate::error::{Error, require};
+use crate::lanczos::Workspace;
+use crate::operator::check_dim;
+use crate::space::Space;
+
+/// Minimises `objective` from `start`, without a learning rate.
+///
+/// Each step goes along −H∇f, where H is L-BFGS's inverse metric on top of H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): Newton's method in the span
+/// of the eigenvectors V that Lanczos has found, and the scale γ of the last pair elsewhere. The length of a step satisfies the
+/// strong Wolfe conditions, or the approximate ones where f's rounding hides its decrease. The first steps are those of plain
+/// L-BFGS; the spectrum is estimated where they last long ([`Options::first_estimation`]), and again where f falls more slowly
+/// than it did on average since the last estimation began.
+///
+/// What goes wrong along the way ends the run with a [`Status`], and what was found is returned. [`Minimizer`] is the same step by
+/// step: to watch it, to stop it by one's own rule, to save it and to resume it.
+///
+/// ```
+/// use fosi::minimize::{Objective, Options, Status, minimize};
+///
+/// // Rosenbrock's function.
+/// let f = Objective::new(2, |x: &[f64], g: &mut [f64]| {
+///     let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+///     (g[0], g[1]) = (-2.0 * a - 400.0 * x[0] * b, 200.0 * b);
+///     Ok(a * a + 100.0 * b * b)
+/// });
+/// let minimum = minimize(f, &[-1.2, 1.0], Options::default())?;
+/// assert!(matches!(minimum.status, Status::GradientNorm));
+/// assert!((minimum.best.parameters[0] - 1.0).abs() < 1e-6);
+/// # Ok::<(), fosi::Error>(())
+/// ```
+///
+/// # Errors
+/// Before anything is minimised: [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`],
+/// [`Error::NotDeterministic`], [`Error::WrongGradient`], [`Error::User`].
+pub fn minimize<S: Space + Clone>(
+    mut objective: Objective<'_, S>,
+    start: &S::Vector,
+    options: Options,
+) -> Result<Minimum<S>, Error> {
+    let mut run = Minimizer::new(&mut objective, start, options)?;
+    loop {
+        if let Some(status) = run.step(&mut objective) {
+            return Ok(run.finish(status));
+        }
+    }
+}
+
+/// A minimisation between two steps: what [`minimize`] does, in a loop of one's own.
+///
+/// ```
+/// use fosi::minimize::{Minimizer, Objective, Options};
+///
+/// let mut f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+///     g[0] = x[0].sinh();
+///     Ok(x[0].cosh())
+/// });
+/// let mut run = Minimizer::new(&mut f, &[3.0], Options::default())?;
+/// let status = loop {
+///     if let Some(status) = run.step(&mut f) {
+///         break status;
+///     }
+///     println!("{} {} {}", run.steps(), run.value(), run.gradient_norm());
+/// };
+/// let minimum = run.finish(status);
+/// assert!(minimum.best.parameters[0].abs() < 1e-6);
+/// # Ok::<(), fosi::Error>(())
+/// ```
+pub struct Minimizer<S: Space> {
+    pub(super) space: S,
+    pub(super) options: Options,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) metric: SpectralMetric<S>,
+    pub(super) pairs: Pairs<S>,
+    pub(super) rule: EstimationRule,
+    pub(super) workspace: Option<Workspace<S>>,
+    pub(super) x: S::Owned,
+    pub(super) gradient: S::Owned,
+    pub(super) value: f64,
+    pub(super) gradient_norm: f64,
+    pub(super) trial: S::Owned,
+    pub(super) trial_gradient: S::Owned,
+    pub(super) direction: S::Owned,
+    pub(super) best: Evaluated<S::Owned>,
+    pub(super) curvature: Curvature,
+    pub(super) counters: Counters,
+    pub(super) estimations: Vec<Estimation>,
+    pub(super) failed_estimations: Vec<FailedEstimation>,
+}
+
+impl<S: Space> std::fmt::Debug for Minimizer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minimizer")
+            .field("dim", &self.space.dim())
+            .field("steps", &self.counters.steps)
+            .field("cost", &self.counters.cost)
+            .field("value", &self.value)
+            .field("gradient_norm", &self.gradient_norm)
+            .field("eigenpairs", &self.metric.len())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Space + Clone> Minimizer<S> {
+    /// At the start, where the value and the gradient are computed.
+    ///
+    /// # Errors
+    /// Those of [`minimize`].
+    pub fn new(
+        objective: &mut Objective<'_, S>,
+        start: &S::Vector,
+        options: Options,
+    ) -> Result<Self, Error> {
+        options.validate()?;
+        let stopwatch = Stopwatch::start(0.0);
+        let space = objective.space.clone();
+        require(space.dim() > 0, "the number of variables", 0, "at least 1")?;
+        space.check("the start", start)?;
+        let mut gradient = space.zeros();
+        let value = (objective.evaluate)(start, gradient.borrow_mut()).map_err(Error::User)?;
+        let gradient_norm = space.norm(gradient.borrow());
+        if !(value.is_finite() && gradient_norm.is_finite()) {
+            return Err(Error::NonFiniteStart {
+                value,
+                gradient_norm,
+            });
+        }
+        if options.check_gradient {
+            check_start(objective, start, value, gradient.borrow(), options.seed)?;
+        }
+        let copy = |x: &S::Vector| {
+            let mut copy = space.zeros();
+            space.axpby(1.0, x, 0.0, copy.borrow_mut());
+            copy
+        };
+        let start = Evaluated {
+            parameters: copy(start),
+            value,
+            gradient_norm,
+        };
+        let (x, counters) = (
+            copy(start.parameters.borrow()),
+            Counters::new(gradient_norm),
+        );
+        Ok(Self::at(
+            space, options, stopwatch, x, gradient, start, counters,
+        ))
+    }
+
+    /// A run at x, of which nothing is known but its gradient and the best point.
+    pub(super) fn at(
+        space: S,
+        options: Options,
+        stopwatch: Stopwatch,
+        x: S::Owned,
+        gradient: S::Owned,
+        best: Evaluated<S::Owned>,
+        counters: Counters,
+    ) -> Self {
+        Self {
+            metric: SpectralMetric::identity(),
+            pairs: Pairs::new(options.memory),
+            rule: EstimationRule::new(
+                options.first_estimation,
+                options.lanczos_steps.min(space.dim()) as u64,
+            ),
+            workspace: None,
+            trial: space.zeros(),
+            trial_gradient: space.zeros(),
+            direction: space.zeros(),
+            value: best.value,
+            gradient_norm: best.gradient_norm,
+            curvature: Curvature::NotExamined,
+            estimations: Vec::new(),
+            failed_estimations: Vec::new(),
+            space,
+            options,
+            stopwatch,
+            x,
+            gradient,
+            best,
+            counters,
+        }
+    }
+
+    /// Takes one step on `objective`, which must be the function of the start, after an estimation where one is due. `None` where
+    /// the run may go on; otherwise why it stops, at a point from which another call goes on where that has been changed.
+    pub fn step(&mut self, objective: &mut Objective<'_, S>) -> Option<Status> {
+        if let Err(error) = check_dim(self.space.dim(), objective.space.dim()) {
+            return Some(Status::Failed(Arc::new(error)));
+        }
+        self.try_step(objective).err()
+    }
+
+    fn try_step(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
+        self.rule.observe(self.counters.cost, self.measure());
+        let limits = self.options.limits();
+        if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
+            let at_minimum = matches!(status, Status::GradientNorm);
+            if !(at_minimum && self.options.check_minimum && self.leave_saddle(objective)?) {
+                return Err(status);
+            }
+            return Ok(());
+        }
+        if self.counters.has_stalled() {
+            return Err(Status::Stalled);
+        }
+        if self.rule.is_due() {
+            self.estimate(objective)?;
+        }
+        let before = self.value;
+        self.descend(objective)?;
+        let fell = self.value < self.best.value - self.space.epsilon() * self.best.value.abs();
+        self.counters.count_step(fell, self.gradient_norm);
+        self.curvature = Curvature::NotExamined;
+        self.keep_best();
+        match limits.settled(before, self.value) {
+            true => Err(Status::ValueChange),
+            false => Ok(()),
+        }
+    }
+
+    /// The log of what progress is measured by.
+    fn measure(&self) -> f64 {
+        match self.options.lower_bound {
+            Some(bound) => (self.value - bound).max(f64::MIN_POSITIVE).ln(),
+            None => 2.0 * self.gradient_norm.max(f64::MIN_POSITIVE).ln(),
+        }
+    }
+
+    pub(super) fn keep_best(&mut self) {
+        if self.value < self.best.value {
+            self.best.value = self.value;
+            self.best.gradient_norm = self.gradient_norm;
+            let best = self.best.parameters.borrow_mut();
+            self.space.axpby(1.0, self.x.borrow(), 0.0, best);
+        }
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The last point.
+    pub fn parameters(&self) -> &S::Vector {
+        self.x.borrow()
+    }
+
+    /// f at the last point.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// ∇f at the last point.
+    pub fn gradient(&self) -> &S::Vector {
+        self.gradient.borrow()
+    }
+
+    /// ‖∇f‖ at the last point.
+    pub fn gradient_norm(&self) -> f64 {
+        self.gradient_norm
+    }
+
+    /// The point with the lowest value seen.
+    pub fn best(&self) -> &Evaluated<S::Owned> {
+        &self.best
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.counters.steps
+    }
+
+    /// Units of cost so far: see [`Minimum::cost`].
+    pub fn cost(&self) -> u64 {
+        self.counters.cost
+    }
+
+    /// The estimations so far.
+    pub fn estimations(&self) -> &[Estimation] {
+        &self.estimations
+    }
+
+    /// The number of eigenpairs in the metric.
+    pub fn eigenpairs(&self) -> usize {
+        self.metric.len()
+    }
+
+    /// The result, with the reason why it ends here.
+    pub fn finish(self, status: Status) -> Minimum<S> {
+        Minimum {
+            best: self.best,
+            last: Evaluated {
+                parameters: self.x,
+                value: self.value,
+                gradient_norm: self.gradient_norm,
+            },
+            status,
+            curvature: self.curvature,
+            steps: self.counters.steps,
+            gradients: self.counters.gradients,
+            products: self.counters.products,
+            cost: self.counters.cost,
+            estimations: self.estimations,
+            failed_estimations: self.failed_estimations,
+            seconds: self.stopwatch.seconds(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A minimisation's whole state, to bytes and back.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::estimation::EstimationRule;
+use super::lbfgs::{Pair, Pairs};
+use super::metric::SavedMetric;
+use super::minimizer::Minimizer;
+use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation};
+use super::options::Options;
+use super::stopping::{Counters, Stopwatch};
+use crate::checkpoint::{deserialize, read, serialize, take, write_atomically};
+use crate::error::Error;
+use crate::space::{Array, Space};
+
+/// The format's version; a file of another one is refused.
+const VERSION: u32 = 1;
+const KIND: &str = "a minimisation";
+
+/// The scalars of a saved minimisation.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    kind: String,
+    dim: usize,
+    value: f64,
+    gradient_norm: f64,
+    best_value: f64,
+    best_gradient_norm: f64,
+    counters: Counters,
+    rule: EstimationRule,
+    metric: SavedMetric,
+    /// ρ of each pair, oldest first.
+    pairs: Vec<f64>,
+    curvature: Curvature,
+    estimations: Vec<Estimation>,
+    failed_estimations: Vec<FailedEstimation>,
+    seconds: f64,
+}
+
+/// Names of the arrays in a file.
+const POINT: &str = "parameters";
+const GRADIENT: &str = "gradient";
+const BEST: &str = "best";
+const BASIS: &str = "basis";
+
+fn pair_names(index: usize) -> [String; 2] {
+    [
+        format!("pair.{index}.step"),
+        format!("pair.{index}.gradient_change"),
+    ]
+}
+
+impl<S: Space + Clone> Minimizer<S> {
+    /// The whole state as bytes; the settings are not part of it. A run that is restored from them goes on bit for bit as this
+    /// one does, but for [`Options::max_time`].
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where a number of it can't be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let space = &self.space;
+        let mut arrays = vec![
+            (POINT.to_owned(), space.export(self.x.borrow())),
+            (GRADIENT.to_owned(), space.export(self.gradient.borrow())),
+            (BEST.to_owned(), space.export(self.best.parameters.borrow())),
+        ];
+        if let Some(basis) = self.metric.basis() {
+            arrays.push((BASIS.to_owned(), space.export_basis(basis)));
+        }
+        for (i, pair) in self.pairs.iter().enumerate() {
+            let [step, change] = pair_names(i);
+            arrays.push((step, space.export(pair.step.borrow())));
+            arrays.push((change, space.export(pair.change.borrow())));
+        }
+        let header = Header {
+            version: VERSION,
+            kind: KIND.to_owned(),
+            dim: space.dim(),
+            value: self.value,
+            gradient_norm: self.gradient_norm,
+            best_value: self.best.value,
+            best_gradient_norm: self.best.gradient_norm,
+            counters: self.counters,
+            rule: self.rule.clone(),
+            metric: self.metric.save(),
+            pairs: self.pairs.iter().map(|pair| pair.reciprocal).collect(),
+            curvature: self.curvature,
+            estimations: self.estimations.clone(),
+            failed_estimations: self.failed_estimations.clone(),
+            seconds: self.stopwatch.seconds(),
+        };
+        serialize(&header, &arrays)
+    }
+
+    /// The run of which [`to_bytes`](Self::to_bytes) made these bytes, with settings that may be others. The function isn't
+    /// called. With a smaller [memory](Options::memory) the newest pairs stay.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or of another space.
+    pub fn from_bytes(space: S, options: Options, bytes: &[u8]) -> Result<Self, Error> {
+        options.validate()?;
+        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
+        check(&header, space.dim())?;
+        let best = Evaluated {
+            parameters: import(&space, &mut arrays, BEST)?,
+            value: header.best_value,
+            gradient_norm: header.best_gradient_norm,
+        };
+        let x = import(&space, &mut arrays, POINT)?;
+        let gradient = import(&space, &mut arrays, GRADIENT)?;
+        let stopwatch = Stopwatch::start(header.seconds);
+        let counters = header.counters;
+        let mut run = Self::at(space, options, stopwatch, x, gradient, best, counters);
+        run.value = header.value;
+        run.gradient_norm = header.gradient_norm;
+        run.rule = header.rule;
+        run.curvature = header.curvature;
+        run.estimations = header.estimations;
+        run.failed_estimations = header.failed_estimations;
+        run.pairs = import_pairs(&run.space, run.options.memory, &header.pairs, &mut arrays)?;
+        if header.metric.eigenpairs() > 0 {
+            let basis = run.space.import_basis(&take(&mut arrays, BASIS)?)?;
+            let k = run.space.size(&basis);
+            run.metric.restore(header.metric, Some((basis, k)))?;
+        } else {
+            run.metric.restore(header.metric, None)?;
+        }
+        Ok(run)
+    }
+
+    /// Writes the state to a file, atomically: see [`to_bytes`](Self::to_bytes).
+    ///
+    /// # Errors
+    /// [`Error::Io`]; an older file of that name is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_atomically(path.as_ref(), &self.to_bytes()?)
+    }
+
+    /// The run that [`save`](Self::save) wrote: see [`from_bytes`](Self::from_bytes).
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`from_bytes`](Self::from_bytes).
+    pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::from_bytes(space, options, &read(path.as_ref())?)
+    }
+}
+
+/// Refuses what no run can have come to.
+fn check(header: &Header, dim: usize) -> Result<(), Error> {
+    if header.dim != dim {
+        let message = format!("it has {} variables, and the space {dim}", header.dim);
+        return Err(Error::Checkpoint(message));
+    }
+    let scalars = [
+        header.value,
+        header.gradient_norm,
+        header.best_value,
+        header.best_gradient_norm,
+    ];
+    if !(header.counters.are_possible() && header.rule.is_possible()) || header.seconds < 0.0 {
+        return Err(Error::Checkpoint("its counts cannot be".into()));
+    }
+    if !scalars.iter().chain(&header.pairs).all(|x| x.is_finite()) {
+        return Err(Error::Checkpoint("its values are not finite".into()));
+    }
+    Ok(())
+}
+
+fn import<S: Space>(
+    space: &S,
+    arrays: &mut HashMap<String, Array>,
+    name: &str,
+) -> Result<S::Owned, Error> {
+    space.import(&take(arrays, name)?)
+}
+
+fn import_pairs<S: Space>(
+    space: &S,
+    memory: usize,
+    reciprocals: &[f64],
+    arrays: &mut HashMap<String, Array>,
+) -> Result<Pairs<S>, Error> {
+    let mut pairs = Pairs::new(memory);
+    let older = reciprocals.len().saturating_sub(memory);
+    for (i, &reciprocal) in reciprocals.iter().enumerate().skip(older) {
+        let [step, change] = pair_names(i);
+        pairs.push(Pair {
+            step: import(space, arrays, &step)?,
+            change: import(space, arrays, &change)?,
+            reciprocal,
+        });
+    }
+    Ok(pairs)
+}
