@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::spectrum::RitzValues;
 
 /// How many eigenpairs the metric takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Count {
     /// The k of largest |θ|.
@@ -52,7 +54,7 @@ const MOST_PATIENCE: u32 = 6;
 
 /// Decides when an estimation is worth its cost: where the function falls more slowly than it did on average since the last
 /// estimation began, the cost of that estimation included.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct EstimationRule {
     /// Units over which progress is measured.
     window: u64,

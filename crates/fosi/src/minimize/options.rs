@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::estimation::Count;
 use super::stopping::Limits;
 use crate::error::{Error, require};
 use crate::non_exhaustive::NonExhaustive;
 
 /// Settings of [`minimize`](super::minimize).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Stop where ‖∇f‖ is at most this; default 1e-6.
     pub gradient_norm: f64,
@@ -26,7 +28,7 @@ pub struct Options {
     pub memory: usize,
     /// Eigenpairs of the metric; default all that are resolved, at most 50.
     pub eigenpairs: Count,
-    /// Lanczos steps of an estimation; default 100, at most n. Memory while estimating: m + k vectors.
+    /// m: Lanczos steps of an estimation; default 60, at most n. Memory while estimating: m + k vectors.
     pub lanczos_steps: usize,
     /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{200, 3m}.
     pub first_estimation: Option<u64>,
@@ -41,6 +43,7 @@ pub struct Options {
     /// Seed of Lanczos' start vectors; default 0.
     pub seed: u64,
     #[doc(hidden)]
+    #[serde(skip)]
     pub non_exhaustive: NonExhaustive,
 }
 
@@ -55,7 +58,7 @@ impl Default for Options {
             max_time: None,
             memory: 20,
             eigenpairs: Count::Resolved(50),
-            lanczos_steps: 100,
+            lanczos_steps: 60,
             first_estimation: None,
             lower_bound: None,
             check_gradient: true,

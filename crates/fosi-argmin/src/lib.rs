@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod product;
+mod solver;
+
+pub use product::{Exact, HessianProduct, Quotients};
+pub use solver::SpectralLbfgs;

@@ -1,0 +1,282 @@
+//! The solver: one step of [`fosi::minimize::Minimizer`] per iteration.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
+use argmin::core::{
+    ArgminError, CostFunction, Error, Gradient, IterState, KV, Problem, Solver, State,
+    TerminationReason,
+};
+use argmin::kv;
+use fosi::Host;
+use fosi::error::BoxError;
+use fosi::minimize::{Minimizer, Objective, Options, Status};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::product::{Exact, HessianProduct, Quotients};
+
+/// What argmin keeps of a run of this solver.
+type Iterate = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+
+/// L-BFGS on the spectral metric, without a learning rate: [`fosi::minimize::minimize`], one step per iteration of argmin.
+///
+/// Of argmin's limits (`max_iters`, `target_cost`, a timeout) and those of [`Options`], the first to be reached ends the run.
+/// Observers see `gradient_norm`, `cost_units` (gradients and exact products), `eigenpairs` and `estimations`. A checkpoint holds the
+/// whole state, and a run that is resumed from it is bit-equal to one that never stopped.
+///
+/// argmin counts evaluations (`cost_count`, `gradient_count`, `hessian_product_count`), those of difference quotients and of
+/// [`Options::check_gradient`] included.
+///
+/// # Errors
+/// Those of [`fosi::minimize::minimize`], of the problem, and [`ArgminError::NotInitialized`] without a start (`state.param(…)`).
+#[derive(Debug, Default)]
+pub struct SpectralLbfgs<P = Quotients> {
+    options: Options,
+    run: Option<Minimizer<Host<f64>>>,
+    products: PhantomData<P>,
+}
+
+impl SpectralLbfgs {
+    /// With these settings; Hessian-vector products are difference quotients of gradients.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            run: None,
+            products: PhantomData,
+        }
+    }
+}
+
+impl SpectralLbfgs<Exact> {
+    /// With these settings and the problem's own Hessian-vector products.
+    pub fn with_products(options: Options) -> Self {
+        Self {
+            options,
+            run: None,
+            products: PhantomData,
+        }
+    }
+}
+
+impl<P> SpectralLbfgs<P> {
+    /// The minimisation, once it has begun: its spectrum's history, its best point, its counts.
+    pub fn minimizer(&self) -> Option<&Minimizer<Host<f64>>> {
+        self.run.as_ref()
+    }
+
+    fn begin(
+        &mut self,
+        objective: &mut Objective<'_>,
+        start: &[f64],
+        state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let run = Minimizer::new(objective, start, self.options.clone())?;
+        let (state, kv) = (observed(&run, state), report(&run));
+        self.run = Some(run);
+        Ok((state, Some(kv)))
+    }
+
+    fn advance(
+        &mut self,
+        objective: &mut Objective<'_>,
+        state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let run = self
+            .run
+            .as_mut()
+            .ok_or_else(|| not_initialized("the run"))?;
+        let status = run.step(objective);
+        let state = observed(run, state);
+        let state = match status {
+            None => state,
+            Some(Status::Failed(error)) => return Err(Error::from(error)),
+            Some(status) => state.terminate_with(reason(&status)),
+        };
+        Ok((state, Some(report(run))))
+    }
+}
+
+/// The state of argmin at the run's last point.
+fn observed(run: &Minimizer<Host<f64>>, state: Iterate) -> Iterate {
+    state
+        .param(run.parameters().to_vec())
+        .gradient(run.gradient().to_vec())
+        .cost(run.value())
+}
+
+fn report(run: &Minimizer<Host<f64>>) -> KV {
+    kv!(
+        "gradient_norm" => run.gradient_norm();
+        "cost_units" => run.cost();
+        "eigenpairs" => run.eigenpairs() as u64;
+        "estimations" => run.estimations().len() as u64;
+    )
+}
+
+fn reason(status: &Status) -> TerminationReason {
+    match status {
+        Status::GradientNorm | Status::ValueChange => TerminationReason::SolverConverged,
+        Status::MaxSteps => TerminationReason::MaxItersReached,
+        Status::MaxTime => TerminationReason::Timeout,
+        other => TerminationReason::SolverExit(other.to_string()),
+    }
+}
+
+fn not_initialized(what: &str) -> Error {
+    let text = format!("{what} is missing: give a start with `.configure(|state| state.param(…))`");
+    Error::from(ArgminError::NotInitialized { text })
+}
+
+fn start(state: &mut Iterate) -> Result<Vec<f64>, Error> {
+    state
+        .take_param()
+        .ok_or_else(|| not_initialized("the start"))
+}
+
+/// f and ∇f by the problem's two methods.
+fn evaluate<O>(problem: &mut Problem<O>, x: &[f64], gradient: &mut [f64]) -> Result<f64, BoxError>
+where
+    O: CostFunction<Param = Vec<f64>, Output = f64>
+        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>,
+{
+    let x = x.to_vec();
+    let value = problem.cost(&x)?;
+    copy(&problem.gradient(&x)?, gradient, "the gradient")?;
+    Ok(value)
+}
+
+fn copy(from: &[f64], to: &mut [f64], what: &'static str) -> Result<(), BoxError> {
+    if from.len() != to.len() {
+        return Err(BoxError::from(fosi::Error::DimensionMismatch {
+            what,
+            expected: to.len(),
+            found: from.len(),
+        }));
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
+impl<O> Solver<O, Iterate> for SpectralLbfgs<Quotients>
+where
+    O: CostFunction<Param = Vec<f64>, Output = f64>
+        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>,
+{
+    fn name(&self) -> &str {
+        "L-BFGS on the spectral metric"
+    }
+
+    fn init(
+        &mut self,
+        problem: &mut Problem<O>,
+        mut state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let start = start(&mut state)?;
+        let mut objective = Objective::new(start.len(), |x, g| evaluate(problem, x, g));
+        self.begin(&mut objective, &start, state)
+    }
+
+    fn next_iter(
+        &mut self,
+        problem: &mut Problem<O>,
+        state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let dim = self.dim()?;
+        let mut objective = Objective::new(dim, |x, g| evaluate(problem, x, g));
+        self.advance(&mut objective, state)
+    }
+}
+
+impl<O> Solver<O, Iterate> for SpectralLbfgs<Exact>
+where
+    O: CostFunction<Param = Vec<f64>, Output = f64>
+        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>
+        + HessianProduct,
+{
+    fn name(&self) -> &str {
+        "L-BFGS on the spectral metric, exact products"
+    }
+
+    fn init(
+        &mut self,
+        problem: &mut Problem<O>,
+        mut state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let start = start(&mut state)?;
+        let problem = RefCell::new(problem);
+        self.begin(&mut exact(start.len(), &problem), &start, state)
+    }
+
+    fn next_iter(
+        &mut self,
+        problem: &mut Problem<O>,
+        state: Iterate,
+    ) -> Result<(Iterate, Option<KV>), Error> {
+        let problem = RefCell::new(problem);
+        self.advance(&mut exact(self.dim()?, &problem), state)
+    }
+}
+
+/// The problem with its own products. Both closures call it, never at once.
+fn exact<'a, O>(dim: usize, problem: &'a RefCell<&mut Problem<O>>) -> Objective<'a>
+where
+    O: CostFunction<Param = Vec<f64>, Output = f64>
+        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>
+        + HessianProduct,
+{
+    Objective::new(dim, |x, g| evaluate(&mut problem.borrow_mut(), x, g)).with_product(
+        |x, v, out| {
+            let product = |problem: &O| problem.hessian_product(x, v);
+            let product = problem
+                .borrow_mut()
+                .problem("hessian_product_count", product)?;
+            copy(&product, out, "the Hessian-vector product")
+        },
+    )
+}
+
+impl<P> SpectralLbfgs<P> {
+    fn dim(&self) -> Result<usize, Error> {
+        let run = self.run.as_ref();
+        Ok(run
+            .ok_or_else(|| not_initialized("the run"))?
+            .parameters()
+            .len())
+    }
+}
+
+/// A solver as argmin's checkpoints hold it.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    options: Options,
+    dim: usize,
+    /// See [`Minimizer::to_bytes`].
+    run: Option<Vec<u8>>,
+}
+
+impl<P> Serialize for SpectralLbfgs<P> {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        let run = self.run.as_ref().map(Minimizer::to_bytes).transpose();
+        let saved = Saved {
+            options: self.options.clone(),
+            dim: self.run.as_ref().map_or(0, |run| run.parameters().len()),
+            run: run.map_err(serde::ser::Error::custom)?,
+        };
+        saved.serialize(serializer)
+    }
+}
+
+impl<'de, P> Deserialize<'de> for SpectralLbfgs<P> {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        let saved = Saved::deserialize(deserializer)?;
+        let options = saved.options;
+        let restored =
+            |bytes: Vec<u8>| Minimizer::from_bytes(Host::new(saved.dim), options.clone(), &bytes);
+        let run = saved.run.map(restored).transpose();
+        Ok(Self {
+            run: run.map_err(serde::de::Error::custom)?,
+            options,
+            products: PhantomData,
+        })
+    }
+}
