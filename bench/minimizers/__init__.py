@@ -1,0 +1,1 @@
+"""Python's solvers on the problems of `fosi solve`, for minimize.py."""
