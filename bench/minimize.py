@@ -21,6 +21,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import pathlib
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +107,8 @@ def make(problem, name, seed, budget, out):
 
 def main():
     given = arguments()
+    # What a line search or a trust region has to say is in the reason for which the run stopped.
+    warnings.simplefilter("ignore")
     for seed in given.seeds:
         for name in given.problems:
             problem = Problem(given.server, name)

@@ -9,11 +9,11 @@ and Pons, *Unveiling the optimization process of physics informed neural network
 2025), after Al-Baali.
 """
 
-import warnings
-
 import numpy as np
-import scipy.optimize
 from scipy.linalg import blas
+
+# Scipy's public line search is only the second half of what its BFGS uses.
+from scipy.optimize._optimize import _line_search_wolfe12, _LineSearchError
 
 # The factor in front of the stored matrix is put into it when it leaves this range.
 FACTORS = (1e-50, 1e50)
@@ -71,20 +71,24 @@ class InverseHessian:
 
 
 def strong_wolfe(run, x, direction, point, before):
-    """The step's length by scipy's line search; None where it finds none."""
+    """The step's length by the line search of scipy's BFGS; None where it finds none."""
     value, gradient = point
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = scipy.optimize.line_search(
+    try:
+        found = _line_search_wolfe12(
             lambda x: run.evaluate(x)[0],
             lambda x: run.evaluate(x)[1],
             x,
             direction,
-            gfk=gradient,
-            old_fval=value,
-            old_old_fval=before,
-            maxiter=30,
+            gradient,
+            value,
+            before,
+            amin=1e-100,
+            amax=1e100,
+            c1=1e-4,
+            c2=0.9,
         )
+    except _LineSearchError:
+        return None
     return found[0]
 
 
@@ -116,9 +120,10 @@ def iterate(run, x, point, parameters):
         length = strong_wolfe(run, x, direction, point, before)
         if length is None:
             return x, point, steps
-        new = x + length * direction
+        s = length * direction
+        new = x + s
         new_point = run.evaluate(new)
-        s, y = new - x, new_point[1] - gradient
+        y = new_point[1] - gradient
         if y @ s > 0.0:
             # s = −length·H·gradient, so that sᵀH⁻¹s needs no inverse.
             inverse.update(s, y, -length * (s @ gradient) / (y @ s), parameters)
