@@ -10,7 +10,7 @@ import scipy.linalg
 import scipy.optimize
 
 RANK = 60
-DAMPING = 1e-4
+DAMPING = 1e-3
 # Iterations between two approximations.
 INTERVAL = 20
 MOST_CG_STEPS = 1000
@@ -30,7 +30,7 @@ class HandOver(Exception):
 def newton_cg(run):
     lbfgs_first(run, FIRST_SHARE * run.budget)
     random = np.random.default_rng(run.seed)
-    x = run.best.x
+    x = run.start if run.best is None else run.best.x
     value, gradient = run.evaluate(x)
     iteration = 0
     preconditioner, age = None, INTERVAL
