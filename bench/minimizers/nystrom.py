@@ -4,8 +4,8 @@ Newton's direction d of the damped Hessian, (H + μI)d = −g, by the method of 
 randomised Nyström approximation of H that is made again every twenty iterations, and Armijo's backtracking from the
 full step. The paper hands over to it from L-BFGS, since far from a minimum H + μI isn't positive definite.
 
-Unlike the paper's, conjugate gradients stop at min(½, √‖g‖) of ‖g‖, not at 1e-16, and at
-a direction without positive curvature.
+Unlike the paper's, conjugate gradients stop at min(½, √‖g‖) of ‖g‖, not at 1e-16, and at a direction without positive
+curvature.
 """
 
 import numpy as np
