@@ -150,7 +150,7 @@ const AGREEMENT: f64 = 0.05;
 /// Each step takes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ, which gives the
 /// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} the
 /// residual w − Qc divided by its norm β. The zeros, over β, are what q_{j+1} keeps of the older vectors unless they are
-/// subtracted; in a second pass, besides the last two vectors, those alone are subtracted for which that is more than 0.06/√j.
+/// subtracted; in the pass that subtracts, besides the last two vectors, those alone are subtracted for which that is more than 0.06/√j.
 /// So much would do harm if it were not known (‖qⱼ‖ is 1 to 0.2 %), but with QᵀQ whatever is made from Q is as exact as if
 /// Q were orthonormal.
 ///
@@ -355,7 +355,9 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             .subtract_scaled(&vectors, &c, a, w.product.borrow_mut())
     }
 
-    /// Computes A qⱼ into `product`, as often as the symmetry check asks for.
+    /// Computes w = A qⱼ into `product`, as often as it takes until w is symmetric enough: ‖Q₍<ⱼ₎ᵀw − (AQ)ᵀqⱼ‖ is at most the operator's
+    /// tolerance times the largest α and β so far. The first product, and from the fourth on one more than ten times as long as those
+    /// before, is taken only where two tries agree.
     fn product(&mut self, j: usize) -> Result<Product, LanczosError> {
         let tolerance = self.operator.tolerance();
         self.workspace.spare.extend(self.previous.take());

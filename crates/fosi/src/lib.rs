@@ -29,21 +29,23 @@
 //! One step t of the paper's Algorithm 2 for the loss f at θ, with the base optimizer's learning rate η:
 //!
 //! ```text
-//! if t − W is a multiple of T:  V, λ ← extreme eigenpairs of ∇²f(θ);  s ← scaling   Fosi::refresh
-//! g  ← γ ∇f(θ)                                                                     clipping
+//! at t = W and T steps after each try:  V, λ ← extreme eigenpairs of ∇²f(θ);  s   Fosi::refresh
+//! g  ← ∇f(θ), clipped: γ ∇f(θ), or entry by entry
 //! c  ← (VᵀV)⁻¹Vᵀg                                                                  the gradient along V
-//! c̄  ← β c̄ + c                                                                     the base's momentum, on k+ℓ numbers
+//! c̄  ← β c̄ + c                                                                     momentum; each base has its rule
 //! d_b ← base(g − Vc)                                                               the base, in the complement
 //! e  ← (VᵀV)⁻¹Vᵀd_b                                                                its part along V
 //! θ  ← θ − s·(d_b − Ve) − α V(u ⊙ c̄)                                               base step and Newton step
 //! ```
 //!
-//! V has orthonormal columns, so VᵀV is the identity but for rounding. With gradient descent in place of the base this is
+//! V has orthonormal columns, so VᵀV is the identity but for rounding. With gradient descent as the base this is
 //! θ ← θ − P⁻¹g with the inverse preconditioner of Lemma 1,
 //!
 //! ```text
 //! P⁻¹ = α V diag(u) Vᵀ + s η (I − VVᵀ),      u = 1/max{|λ|, ε·max|λ|}
 //! ```
+//!
+//! which `tests/suite/theory.rs` compares with dense matrices.
 //!
 //! | paper | name | file |
 //! |---|---|---|
@@ -52,19 +54,22 @@
 //! | Algorithm 1 (ESE): V̂, λ̂ | [`spectrum::estimate`], `basis`, `eigenvalues` | `spectrum.rs` |
 //! | Lanczos | [`lanczos::lanczos`] | `lanczos.rs` |
 //! | Hv by differences | [`operator::DifferenceQuotient`] | `operator/difference.rs` |
-//! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `split.rs`, `subspace.rs` |
+//! | its guard by symmetry | `Run::product`, `measure` | `lanczos.rs` |
+//! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `subspace.rs`, `split.rs`; θ is written in `base.rs`, on the CPU in `space/host/step.rs` |
 //! | Algorithm 2, UpdatePreconditioner | [`Fosi::refresh`] | `optimizer/refresh.rs` |
-//! | c, e, c̄ | `coefficients`, `projection`, `momentum` | `subspace.rs`, `split.rs` |
+//! | c, c̄; e | `coefficients`, `momentum`; in [`split::Split::subspace_update`] | `subspace.rs`; `split.rs` |
 //! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
-//! | u, ε | `curvature` = 1/u, `curvature_floor` | `spectrum.rs` |
+//! | u, ε | `damped_curvature` = 1/u, `curvature_floor` | `spectrum.rs`, `config.rs` |
 //! | α, η | `newton_rate` ([`Rate`]), `learning_rate` | `schedule.rs`, `optimizer/step.rs` |
-//! | §3.6: s, c | `scale`, `scale_limit` | `scaling.rs` |
-//! | γ | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
+//! | §3.6: s, and its limit, also c | `scale`, `scale_limit` | `scaling.rs` |
+//! | γ of clipping | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
 //! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |
 //! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` | `timing.rs` |
+//! | not in the paper: H₀ and its γ; when to estimate | [`mod@minimize`] | `minimize/metric.rs`; `minimize/estimation.rs` |
 //!
-//! Modules import those above them only: `error`, `float`, `scaling`, `momentum`, `update_rule`, `elementwise`, `split` ←
+//! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`, `update_rule`,
+//! `elementwise`, `split` ←
 //! [`space`] ← [`operator`], [`mod@base`], `schedule` ← [`mod@lanczos`] ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
 //! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the paper has none.
 //!

@@ -3,8 +3,8 @@
 /// The linear momentum that a base applies to gradients, so that FOSI can apply the same to the few
 /// coefficients of the subspace (paper, §3.4).
 ///
-/// With coefficients c of the gradient: c̄ ← decay·c̄ + gain·c. The Newton step takes c̄, or
-/// decay·c̄ + gain·c with `lookahead`, divided by 1 − decayᵗ with `bias_correction`.
+/// With coefficients c of the gradient: c̄₊ = decay·c̄ + gain·c. The Newton step takes c̄₊, or decay·c̄₊ + gain·c with
+/// `lookahead`, divided by 1 − decayᵗ with `bias_correction`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Momentum {
     /// β; 0 for a base without momentum.

@@ -44,7 +44,7 @@ pub(crate) struct Direction {
 
 /// What a step knows of all directions.
 pub(crate) struct Observation<'a> {
-    /// c, before any clipping.
+    /// c of the gradient: clamped by [`Clipping::Value`](crate::Clipping), not yet scaled down by `Clipping::Norm`.
     pub(crate) coefficients: &'a [f64],
     /// λ̂.
     pub(crate) eigenvalues: &'a [f64],

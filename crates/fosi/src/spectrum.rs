@@ -45,7 +45,7 @@ impl Default for SpectrumParams {
 }
 
 impl SpectrumParams {
-    /// The number of steps in a space of dimension n, at most n.
+    /// m in a space of dimension n: [`lanczos_steps`](Self::lanczos_steps), or max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2); at most n.
     pub fn steps(&self, dim: usize) -> usize {
         let default = || {
             let logarithm = (2.0 * (dim.max(1) as f64).ln()).ceil() as usize;
@@ -204,19 +204,22 @@ pub fn estimate<S: Space>(
     Ok(estimate_with(space, operator, params, &mut workspace)?)
 }
 
-/// The same in memory that is kept from one estimation to the next. `params` must be valid.
+/// Algorithm 1: Lanczos from a random vector, the Ritz pairs of QᵀHQ, and of them the k largest and ℓ smallest. The memory is kept from
+/// one estimation to the next. `params` must be valid.
 pub(crate) fn estimate_with<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &SpectrumParams,
     workspace: &mut Workspace<S>,
 ) -> Result<Spectrum<S>, LanczosError> {
-    estimate_chosen(space, operator, params, workspace, |ritz| {
+    let mut spectrum = estimate_chosen(space, operator, params, workspace, |ritz| {
         let m = ritz.values.len();
         let largest = params.largest.min(m);
         let smallest = params.smallest.min(m - largest);
         (m - largest..m).rev().chain(0..smallest).collect()
-    })
+    })?;
+    spectrum.largest = params.largest.min(spectrum.eigenvalues.len());
+    Ok(spectrum)
 }
 
 /// What is known of all Ritz pairs of a run, in ascending order of θ.
@@ -229,8 +232,7 @@ pub(crate) struct RitzValues<'a> {
     pub(crate) noise: f64,
 }
 
-/// As [`estimate_with`], with those pairs that `choose` names by their indices. `Spectrum::largest` then counts those of positive
-/// θ at the start of the list.
+/// As [`estimate_with`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is their number.
 pub(crate) fn estimate_chosen<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -262,7 +264,7 @@ pub(crate) fn estimate_chosen<S: Space>(
     let spectrum = Spectrum {
         eigenvalues: chosen.iter().map(|&i| values[i]).collect(),
         residuals: chosen.iter().map(|&i| residuals[i]).collect(),
-        largest: params.largest.min(chosen.len()),
+        largest: chosen.len(),
         basis,
         gram_inverse: inverse(&gram, columns.len()),
         maximum: values.last().copied().unwrap_or(0.0),

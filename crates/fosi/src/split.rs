@@ -40,8 +40,8 @@ impl<B> Split<'_, B> {
         norm_unit: 1.0,
     };
 
-    /// What is subtracted along V given p = Vᵀd_b: s·(VᵀV)⁻¹p with the sign that removes d_b's part, and the
-    /// Newton step. Written to `out`; returns ‖V(VᵀV)⁻¹p‖² in units of `norm_unit`².
+    /// Writes αu⊙c̄ − s·e to `out`, which is subtracted along V beside s·d_b, for p = Vᵀd_b and e = (VᵀV)⁻¹p. Returns ‖Ve‖² in
+    /// units of `norm_unit`².
     pub fn subspace_update(&self, projection: &[f64], out: &mut [f64]) -> f64 {
         let k = projection.len();
         let mut norm = 0.0;

@@ -10,7 +10,7 @@ use crate::split::Split;
 /// The subspace in use.
 pub(crate) struct Subspace<S: Space> {
     pub(crate) spectrum: Spectrum<S>,
-    /// 1/u.
+    /// 1/u = max{|λ̂|, ε·max|λ̂|}.
     pub(crate) curvature: Vec<f64>,
     /// c̄: the momentum's coefficients.
     pub(crate) momentum: Vec<f64>,
@@ -217,7 +217,7 @@ impl<S: Space> Subspace<S> {
         }
     }
 
-    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient before clipping.
+    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient: clamped, not yet scaled down.
     fn propose(&mut self, at: &NewtonStep) {
         let scratch = &mut self.scratch;
         apply_inverse(
@@ -284,7 +284,7 @@ impl<S: Space> Subspace<S> {
         self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
     }
 
-    /// ‖g₂‖ before clipping, given ‖g‖: what V leaves of the gradient.
+    /// ‖g₂‖ before it is scaled down, given ‖g‖: what V leaves of the gradient. Where entries are clamped, an upper bound.
     fn complement_gradient(&self, norm: f64) -> f64 {
         if norm == 0.0 {
             return 0.0;

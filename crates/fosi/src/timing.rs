@@ -104,12 +104,12 @@ pub struct Timing {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OverheadStatus {
-    /// Fewer than 8 steps of the base or of FOSI are timed: T takes them to cost the same, τ₁ = τ₂.
+    /// Fewer than 8 steps of the base or of FOSI are timed: T = ⌈τ₃/((ρ−1)τ)⌉ with τ the time of those that are.
     Unknown,
     /// ρτ₁ > τ₂: T keeps the overhead.
     Attainable,
-    /// ρτ₁ ≤ τ₂: FOSI's steps alone take ρ times the base's or longer, and no T suffices. T takes τ₁ = τ₂, so that
-    /// refreshes make FOSI's own steps ρ times as long.
+    /// ρτ₁ ≤ τ₂: FOSI's steps alone take ρ times the base's or longer, and no T suffices. T = ⌈τ₃/((ρ−1)τ₂)⌉, so
+    /// that refreshes make FOSI's own steps ρ times as long.
     Unattainable,
 }
 

@@ -35,7 +35,7 @@ impl<S: Space + Clone> Minimizer<S> {
             // What |λ| counts as at least, relative to the largest.
             let floor = (10.0 * self.space.epsilon()).max(1e-12);
             self.metric.set_spectrum(spectrum, floor);
-            // Of all of the space the metric now knows more than the pairs of points before.
+            // V spans the whole space, at this point: the pairs of points before add nothing.
             if self.metric.len() == self.space.dim() {
                 self.pairs.clear();
             }

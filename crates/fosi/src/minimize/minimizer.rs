@@ -19,7 +19,7 @@ use crate::space::Space;
 /// Minimises `objective` from `start`, without a learning rate.
 ///
 /// Each step goes along −H∇f, where H is L-BFGS's inverse metric on top of H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): Newton's method in the span
-/// of the eigenvectors V that Lanczos has found, and the scale γ of the last pair elsewhere. The length of a step satisfies the
+/// of the eigenvectors V that Lanczos has found, and γ, from the last step and its change of gradient, elsewhere. The length of a step satisfies the
 /// strong Wolfe conditions, or the approximate ones where f's rounding hides its decrease. The first steps are those of plain
 /// L-BFGS; the spectrum is estimated where they last long ([`Options::first_estimation`]), and again where f falls more slowly
 /// than it did on average since the last estimation began.

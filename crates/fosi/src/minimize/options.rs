@@ -30,7 +30,7 @@ pub struct Options {
     pub eigenpairs: Count,
     /// m: Lanczos steps of an estimation; default 60, at most n. Memory while estimating: m + k vectors.
     pub lanczos_steps: usize,
-    /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{200, 3m}.
+    /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{60, 3m}.
     pub first_estimation: Option<u64>,
     /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound); default none:
     /// that of log ‖∇f‖².

@@ -15,10 +15,10 @@ use crate::space::{Host, Scalar, Space};
 
 /// The step sizes that a guarded difference quotient tries, relative to the coordinates' [units](GradientOracle::units).
 ///
-/// The first product of an estimation starts at `start`, ten times larger as often as the gradients' rounding,
-/// u‖∇f(θ)‖/ε, isn't small beside the product (u the unit roundoff), up to `largest`. From that ε on: ε, −ε, ε/10,
-/// −ε/10, … down to the hundredth part or `smallest`; for the first product at last ±10ε, since along a random direction a product can be so short that
-/// it drowns in rounding at ε. A later product starts from the size that served the one before; the size never grows again.
+/// The first product of an estimation starts at ε = `start`; ε grows tenfold, up to `largest`, while the gradients' rounding,
+/// ‖∇f(θ)‖·`roundoff`/ε, isn't small beside the product. From that ε on: ε, −ε, ε/10, −ε/10, … down to the hundredth part or
+/// `smallest`; for the first product at last ±10ε, since along a random direction a product can be so short that it drowns in
+/// rounding at ε. A later product starts from the smallest size that has served so far; the size never grows again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSizes {
     start: f64,

@@ -51,6 +51,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(refresh)
     }
 
+    /// UpdatePreconditioner after its estimation: u, the momentum's split and s.
     fn adopt(&mut self, spectrum: Spectrum<S>, timer: &RefreshTimer) -> Refresh {
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
