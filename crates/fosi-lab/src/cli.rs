@@ -48,7 +48,7 @@ pub enum Command {
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
-    /// Minimise a function in full, without a learning rate, and compare solvers; without a problem: list the problems
+    /// Minimise functions in full, without a learning rate, and compare solvers; without a problem: list the problems
     Solve(SolveCommand),
 }
 
@@ -181,9 +181,12 @@ impl Experiment {
 /// `fosi solve`.
 #[derive(Clone, Debug, Args)]
 pub struct SolveCommand {
-    /// Problem, such as poisson1d, kernel-ridge or mgh:watson; without one all are listed
-    pub problem: Option<String>,
-    /// Solvers: fosi (L-BFGS on the estimated spectrum), lbfgs (without it)
+    /// Problems, such as poisson1d, kernel-ridge or mgh:watson, or the groups mgh, pinn and all; without one all are
+    /// listed
+    #[arg(value_name = "PROBLEM")]
+    pub problems: Vec<String>,
+    /// Solvers: fosi (L-BFGS on the estimated spectrum), lbfgs (without it), lbfgs-argmin and newton-cg (of the crate
+    /// argmin), bfgs (dense, n up to 5,000), adam-lbfgs (Adam for a tenth of the budget, then lbfgs)
     #[arg(
         long,
         value_delimiter = ',',
@@ -207,7 +210,7 @@ pub struct SolveCommand {
     /// Pairs of L-BFGS
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub memory: usize,
-    /// Folder for curves and figure; files of the same names are replaced
+    /// Folder for runs and figures; runs that are there with the same settings aren't made again
     #[arg(long, value_name = "DIR", default_value = "solve")]
     pub out: PathBuf,
 }

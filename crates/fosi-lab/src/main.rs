@@ -40,7 +40,7 @@ fn main() {
         }
         Command::Solve(command) => {
             let interrupt =
-                listen("ending; the runs made so far are reported. Ctrl-C again ends at once");
+                listen("ending; the runs made so far are kept. Ctrl-C again ends at once");
             commands::solve(&command, &say, &interrupt, &mut stdout())
         }
     };

@@ -9,6 +9,7 @@ use crate::interrupt;
 use crate::plot::PlotError;
 use crate::problems::ProblemError;
 use crate::runs::RunError;
+use crate::solve::SolveError;
 use crate::tasks::TaskError;
 use crate::train::StepError;
 
@@ -34,7 +35,10 @@ pub enum CommandError {
     /// A problem to minimise.
     #[error(transparent)]
     Problem(#[from] ProblemError),
-    /// An optimizer on a quadratic, or a solver on a problem.
+    /// Runs of solvers.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+    /// An optimizer on a quadratic.
     #[error(transparent)]
     Optimizer(#[from] fosi::Error),
     /// Runs that say nothing about each other.
@@ -103,8 +107,9 @@ impl CommandError {
             | Self::NoBases
             | Self::NoEpoch
             | Self::ChangedData { .. } => 2,
-            Self::Run(RunError::Write { .. } | RunError::Lock { .. }) => 1,
-            Self::Run(_) => 2,
+            Self::Run(RunError::Write { .. } | RunError::Lock { .. })
+            | Self::Solve(SolveError::Write(_)) => 1,
+            Self::Run(_) | Self::Solve(_) => 2,
             Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
         }
     }

@@ -7,14 +7,18 @@ use super::output::{make_folder, write_figure};
 use crate::cli::SolveCommand;
 use crate::config::no_repeats;
 use crate::interrupt::Interrupt;
-use crate::problems;
+use crate::problems::{self, Problem, ProblemError};
 use crate::runs::replace_file;
-use crate::solve::{Report, Study};
+use crate::solve::{
+    ComparedProblem, Comparison, Made, Report, Run, RunsFolder, Study, file_name, picture, tally,
+};
 
-/// `fosi solve`: minimises the problem with each solver from each start, writes the curves and a figure, prints the table.
+/// `fosi solve`: minimises each problem with each solver from each start unless that run is kept already, draws curves,
+/// and prints the table; of several problems the comparison.
 ///
 /// # Errors
-/// [`CommandError`] for an unknown problem, repeated solvers or seeds, or where a file can't be written.
+/// [`CommandError`] for an unknown problem, repeated solvers or seeds, a solver that can't take the only problem, a damaged
+/// run, or where a file can't be written.
 pub fn solve(
     command: &SolveCommand,
     notice: &dyn Fn(&str),
@@ -22,50 +26,151 @@ pub fn solve(
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     interrupt.heed();
-    let Some(name) = &command.problem else {
+    if command.problems.is_empty() {
         for name in problems::names() {
             writeln!(out, "{name}")?;
         }
         return Ok(0);
-    };
+    }
+    no_repeats("problem", &command.problems)?;
     no_repeats("solvers", &command.solvers)?;
     no_repeats("seed", &command.seeds)?;
-    let study = Study {
-        problem: problems::named(name)?,
-        solvers: command.solvers.clone(),
-        seeds: command.seeds.clone(),
-        budget: command.budget,
-        memory: command.memory,
-    };
-    make_folder(&command.out)?;
-    let solutions = study.run(interrupt, |solution| {
-        let minimum = &solution.minimum;
-        notice(&format!(
-            "{}, seed {}: f = {:.3e} after {} gradients and {} products in {:.1} s",
-            solution.solver,
-            solution.seed,
-            minimum.best.value,
-            minimum.gradients,
-            minimum.products,
-            minimum.seconds
-        ));
-    })?;
-    let report = Report::new(&study, &solutions);
-    let file = name.replace(':', "-");
-    let curves = command.out.join(format!("{file}.csv"));
-    replace_file(&curves, report.curves.as_bytes())?;
-    write_figure(&command.out, &file, &report.figure)?;
-    let problem = &study.problem;
-    writeln!(
-        out,
-        "{}: {}, n = {}\n",
-        problem.name, problem.summary, problem.dim
-    )?;
-    writeln!(out, "{}\n", report.text)?;
-    let folder = command.out.display();
-    writeln!(out, "{file}.csv, {file}.svg and {file}.png are in {folder}")?;
+    let names = problems::select(&command.problems).map_err(ProblemError::from)?;
+    match names.as_slice() {
+        [name] => one(command, name, notice, interrupt, out)?,
+        names => several(command, names, notice, interrupt, out)?,
+    }
     match interrupt.requested() {
         true => Ok(crate::interrupt::EXIT_STATUS),
         false => Ok(0),
     }
+}
+
+/// The table of one problem's runs.
+fn one(
+    command: &SolveCommand,
+    name: &str,
+    notice: &dyn Fn(&str),
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    let problem = problems::named(name)?;
+    for solver in &command.solvers {
+        solver.check(problem.name, problem.dim)?;
+    }
+    make_folder(&command.out)?;
+    let runs = run(command, &problem, notice, interrupt)?;
+    let (summary, n) = (problem.summary, problem.dim);
+    writeln!(out, "{name}: {summary}, n = {n}\n")?;
+    writeln!(out, "{}\n", Report::new(&problem, &runs).text)?;
+    let (file, folder) = (file_name(name), command.out.display());
+    writeln!(
+        out,
+        "the runs are in {folder}/{file}, their curves in {folder}/{file}.svg and {file}.png"
+    )?;
+    if !problem.minima.is_empty() {
+        write!(out, "{}", tally(&runs.iter().collect::<Vec<_>>()))?;
+    }
+    Ok(())
+}
+
+/// The comparison over several problems.
+fn several(
+    command: &SolveCommand,
+    names: &[&str],
+    notice: &dyn Fn(&str),
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    make_folder(&command.out)?;
+    let mut compared = Vec::new();
+    for name in names {
+        let problem = problems::named(name)?;
+        let runs = run(command, &problem, notice, interrupt)?;
+        compared.push(ComparedProblem::new(&problem, runs));
+    }
+    let comparison = Comparison::new(compared);
+    let text = comparison.markdown();
+    replace_file(&command.out.join("comparison.md"), text.as_bytes())?;
+    if let Some(profile) = comparison.profile() {
+        write_figure(&command.out, "profile", &profile)?;
+    }
+    write!(out, "{text}")?;
+    Ok(())
+}
+
+/// Makes the runs that aren't kept, draws the curves of all that are there then, and returns these.
+fn run(
+    command: &SolveCommand,
+    problem: &Problem,
+    notice: &dyn Fn(&str),
+    interrupt: &Interrupt,
+) -> Result<Vec<Run>, CommandError> {
+    let study = Study {
+        problem,
+        solvers: &command.solvers,
+        seeds: &command.seeds,
+        budget: command.budget,
+        memory: command.memory,
+        folder: RunsFolder::new(&command.out, problem),
+    };
+    for (solver, seed) in study.pairs() {
+        if interrupt.requested() {
+            break;
+        }
+        if let Err(refused) = solver.check(problem.name, problem.dim) {
+            notice(&format!("not run: {refused}"));
+        } else if study.kept(solver, seed)?.is_some() {
+            notice(&format!(
+                "{}: {solver}, seed {seed}, is kept from before",
+                problem.name
+            ));
+        } else {
+            let made = study.make(solver, seed, interrupt);
+            keep(&study, &made)?;
+            notice(&told(&made.run));
+        }
+    }
+    let (runs, others) = study.comparable()?;
+    for other in others {
+        let record = other.record;
+        let (solver, seed, budget) = (record.solver, record.seed, record.budget);
+        notice(&format!(
+            "{}: {solver}, seed {seed}, was made with other settings (a budget of {budget}) and is left out",
+            problem.name
+        ));
+    }
+    if !runs.is_empty() {
+        let figure = Report::new(problem, &runs).figure;
+        write_figure(&command.out, &file_name(problem.name), &figure)?;
+    }
+    Ok(runs)
+}
+
+/// Keeps a run, and of the first seed's the solution's picture.
+fn keep(study: &Study<'_>, made: &Made) -> Result<(), CommandError> {
+    let record = &made.run.record;
+    study.folder.keep(&made.run)?;
+    if let Some(solution) = &made.solution
+        && study.seeds.first() == Some(&record.seed)
+    {
+        let name = format!("{}-{}", record.solver, record.seed);
+        write_figure(study.folder.path(), &name, &picture(record, solution))?;
+    }
+    Ok(())
+}
+
+fn told(run: &Run) -> String {
+    let record = &run.record;
+    format!(
+        "{}: {}, seed {}: f = {:.3e} after {} gradients and {} products in {:.1} s: {}",
+        record.problem,
+        record.solver,
+        record.seed,
+        record.value,
+        record.gradients,
+        record.products,
+        record.seconds,
+        record.reason
+    )
 }

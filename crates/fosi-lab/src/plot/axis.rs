@@ -116,7 +116,7 @@ impl Axis {
     }
 
     /// At most `most` ticks inside the range.
-    fn ticks(&self, most: usize) -> Vec<f64> {
+    pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         let most = most.max(2);
         if self.logarithmic {
             return self.logarithmic_ticks(most);

@@ -10,26 +10,75 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::axis::tick_label;
 use super::{Axis, FONT, INK, PlotError};
 
-/// Colours of positive values on a logarithmic scale, light for small ones; values beyond the ends get the ends'.
+/// Colours of values on a logarithmic or a linear scale, light for small ones; values beyond the ends get the ends'.
 ///
 /// The colours are those of viridis: their lightness falls evenly, so the order survives print without colour and every
 /// common kind of colour blindness.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorScale {
-    /// Lightest up to here.
-    pub low: f64,
-    /// Darkest from here.
-    pub high: f64,
+    low: f64,
+    high: f64,
+    logarithmic: bool,
 }
 
 impl ColorScale {
+    /// Of positive values, lightest up to `low` and darkest from `high`, both powers of ten.
+    pub fn logarithmic(low: f64, high: f64) -> Self {
+        Self {
+            low,
+            high,
+            logarithmic: true,
+        }
+    }
+
+    /// Lightest up to `low`, darkest from `high`.
+    pub fn linear(low: f64, high: f64) -> Self {
+        Self {
+            low,
+            high,
+            logarithmic: false,
+        }
+    }
+
     /// The colour of a value; not a number is grey.
     pub fn color(&self, value: f64) -> RGBColor {
-        let share = (value / self.low).ln() / (self.high / self.low).ln();
+        let share = match self.logarithmic {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
         if share.is_nan() {
             return RGBColor(160, 160, 160);
         }
         ViridisRGB.get_color(1.0 - share.clamp(0.0, 1.0))
+    }
+
+    /// The value whose colour lies at `share` of the way from the lightest to the darkest.
+    fn value(&self, share: f64) -> f64 {
+        match self.logarithmic {
+            true => self.low * (self.high / self.low).powf(share),
+            false => self.low + share * (self.high - self.low),
+        }
+    }
+
+    /// Values with what the bar calls them. Those beyond the ends of a logarithmic scale have the ends' colours.
+    fn labels(&self) -> Vec<(f64, String)> {
+        if !self.logarithmic {
+            let ticks = Axis::linear(self.low, self.high).ticks(6);
+            return ticks
+                .into_iter()
+                .map(|tick| (tick, tick_label(tick)))
+                .collect();
+        }
+        let first = self.low.log10().round() as i32;
+        let last = self.high.log10().round() as i32;
+        let label = |power| match power {
+            power if power == first => format!("≤ {}", power_of_ten(power)),
+            power if power == last => format!("≥ {}", power_of_ten(power)),
+            power => power_of_ten(power),
+        };
+        (first..=last)
+            .map(|power| (10f64.powi(power), label(power)))
+            .collect()
     }
 
     /// Draws the scale as an upright bar with the values beside it and `label` above.
@@ -50,28 +99,23 @@ impl ColorScale {
         area.draw_text(label, &centred, middle)
             .map_err(PlotError::draw)?;
         let bar = area.margin(px(40), height / 6, px(6), px(56));
-        let axis = Axis::logarithmic(self.low, self.high);
+        let axis = match self.logarithmic {
+            true => Axis::logarithmic(self.low, self.high),
+            false => Axis::linear(self.low, self.high),
+        };
         let mut chart = ChartBuilder::on(&bar)
             .set_label_area_size(plotters::prelude::LabelAreaPosition::Right, px(8))
             .build_cartesian_2d(Axis::linear(0.0, 1.0), axis)
             .map_err(PlotError::draw)?;
         const STEPS: i32 = 128;
-        let value =
-            |i: i32| self.low * (self.high / self.low).powf(f64::from(i) / f64::from(STEPS));
+        let value = |i: i32| self.value(f64::from(i) / f64::from(STEPS));
         let steps = (0..STEPS).map(|i| {
-            let color = self.color((value(i) * value(i + 1)).sqrt());
+            let color = self.color(self.value((f64::from(i) + 0.5) / f64::from(STEPS)));
             Rectangle::new([(0.0, value(i)), (1.0, value(i + 1))], color.filled())
         });
         chart.draw_series(steps).map_err(PlotError::draw)?;
-        let first = self.low.log10().round() as i32;
-        let last = self.high.log10().round() as i32;
-        for power in first..=last {
-            let text = match power {
-                power if power == first => format!("≤ {}", power_of_ten(power)),
-                power if power == last => format!("≥ {}", power_of_ten(power)),
-                power => power_of_ten(power),
-            };
-            let (x, y) = chart.backend_coord(&(1.0, 10f64.powi(power)));
+        for (value, text) in self.labels() {
+            let (x, y) = chart.backend_coord(&(1.0, value));
             let left = (FONT, px(13)).into_font().color(&INK);
             let left = left.pos(Pos::new(HPos::Left, VPos::Center));
             let origin = area.get_base_pixel();
@@ -190,15 +234,25 @@ mod tests {
 
     #[test]
     fn small_values_are_light_and_the_ends_hold_beyond() {
-        let scale = ColorScale {
-            low: 1e-2,
-            high: 1e2,
-        };
+        let scale = ColorScale::logarithmic(1e-2, 1e2);
         assert_eq!(scale.color(1e-9), RGBColor(254, 232, 37));
         // Half-way between the two colours in the middle.
         assert_eq!(scale.color(1.0), RGBColor(35, 145, 140));
         assert_eq!(scale.color(f64::INFINITY), RGBColor(68, 1, 84));
         assert_eq!(scale.color(f64::NAN), RGBColor(160, 160, 160));
+    }
+
+    #[test]
+    fn linear_colours_are_those_of_the_same_shares() {
+        let (linear, logarithmic) = (
+            ColorScale::linear(-1.0, 3.0),
+            ColorScale::logarithmic(1e-2, 1e2),
+        );
+        assert_eq!(linear.color(-7.0), logarithmic.color(1e-2));
+        assert_eq!(linear.color(1.0), logarithmic.color(1.0));
+        assert_eq!(linear.color(2.0), logarithmic.color(10.0));
+        let labels: Vec<f64> = linear.labels().iter().map(|(value, _)| *value).collect();
+        assert_eq!(labels, [-1.0, 0.0, 1.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -87,6 +87,12 @@ pub struct LineStyle {
 }
 
 impl LineStyle {
+    /// Solid, in the colour of texts.
+    pub const PLAIN: Self = Self {
+        color: INK,
+        dashed: false,
+    };
+
     /// Of an optimizer.
     pub fn of(optimizer: OptimizerName) -> Self {
         Self {

@@ -34,7 +34,11 @@ pub struct Sheet {
 }
 
 const TITLE: u32 = 40;
+/// Height of a row of the legend.
 const LEGEND: u32 = 34;
+/// Width of an entry of the legend without its name, and about that of a character.
+const ENTRY: u32 = 70;
+const CHARACTER: u32 = 8;
 const BAR: u32 = 110;
 
 impl Sheet {
@@ -42,8 +46,27 @@ impl Sheet {
         self.cells.len().div_ceil(self.columns.max(1))
     }
 
+    /// The legend's rows, each about as wide as the sheet at most.
+    fn legend_rows(&self) -> Vec<&[(String, LineStyle)]> {
+        let room = self.columns as u32 * self.cell.0;
+        let mut rows = Vec::new();
+        let mut rest = self.legend.as_slice();
+        while !rest.is_empty() {
+            let mut width = 0;
+            let fits = |(name, _): &&(String, LineStyle)| {
+                width += ENTRY + CHARACTER * name.chars().count() as u32;
+                width <= room
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (row, others) = rest.split_at(count);
+            rows.push(row);
+            rest = others;
+        }
+        rows
+    }
+
     fn legend_height(&self) -> u32 {
-        if self.legend.is_empty() { 0 } else { LEGEND }
+        LEGEND * self.legend_rows().len() as u32
     }
 }
 
@@ -71,8 +94,9 @@ impl Figure for Sheet {
         title
             .draw_text(&self.title, &font, middle)
             .map_err(PlotError::draw)?;
-        if !self.legend.is_empty() {
-            draw_legend(&legend, &self.legend, scale)?;
+        let rows = self.legend_rows();
+        for (row, area) in rows.iter().zip(legend.split_evenly((rows.len(), 1))) {
+            draw_legend(&area, row, scale)?;
         }
         let cells_width = self.columns as u32 * self.cell.0 * scale;
         let (cells, right) = body.split_horizontally(cells_width);

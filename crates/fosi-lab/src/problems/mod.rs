@@ -33,12 +33,14 @@ mod pinn;
 mod planes;
 mod problem;
 mod quadratic;
+mod solution;
 mod tanh;
 mod tape;
 
 pub use error::ProblemError;
 pub use function::Function;
 pub use problem::Problem;
+pub use solution::Solution;
 
 use crate::data::DataError;
 use crate::names::UnknownName;
@@ -88,6 +90,42 @@ pub fn names() -> Vec<&'static str> {
 /// All problems. Each is made when it is asked for: some hold a kernel matrix or a million numbers.
 pub fn all() -> impl Iterator<Item = Result<Problem, DataError>> {
     entries().into_iter().map(|(_, make)| make())
+}
+
+/// Groups of problems by name: `mgh`, `pinn` and `all`.
+pub const GROUPS: [&str; 3] = ["mgh", "pinn", "all"];
+
+/// The names of the problems that are named, by their own names or by those of [`GROUPS`]: each once, in the order given.
+///
+/// # Errors
+/// [`UnknownName`].
+pub fn select(given: &[impl AsRef<str>]) -> Result<Vec<&'static str>, UnknownName> {
+    let mut selected = Vec::new();
+    for name in given {
+        let name = name.as_ref();
+        let chosen: Vec<&str> = match name {
+            "mgh" => mgh::definitions()
+                .map(|definition| definition.name)
+                .collect(),
+            "pinn" => pinn::EQUATIONS
+                .iter()
+                .map(|equation| equation.name)
+                .collect(),
+            "all" => names(),
+            single => names()
+                .into_iter()
+                .filter(|known| *known == single)
+                .collect(),
+        };
+        if chosen.is_empty() {
+            let known = [names(), GROUPS.to_vec()].concat();
+            return Err(UnknownName::new("problem", name, &known));
+        }
+        let new = chosen.into_iter().filter(|name| !selected.contains(name));
+        let new: Vec<&str> = new.collect();
+        selected.extend(new);
+    }
+    Ok(selected)
 }
 
 /// The problem of this name.

@@ -4,13 +4,13 @@ use std::fmt;
 
 use fosi::minimize::Objective;
 
-use super::Function;
+use super::{Function, Solution};
 
 /// A relative gap at which a problem with a known minimum counts as solved.
 const TOLERANCE: f64 = 1e-8;
 
-/// A number that says something about a network with the parameters given.
-type OfParameters = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
+/// What a network with the parameters given says of its equation.
+type Solve = Box<dyn Fn(&[f64]) -> Solution + Send + Sync>;
 
 /// A function to minimise.
 ///
@@ -33,7 +33,7 @@ pub struct Problem {
     pub tolerance: f64,
     start: Box<dyn Fn(u64) -> Vec<f64> + Send + Sync>,
     function: Box<dyn Fn() -> Box<dyn Function> + Send + Sync>,
-    relative_error: Option<OfParameters>,
+    solution: Option<Solve>,
 }
 
 impl fmt::Debug for Problem {
@@ -63,7 +63,7 @@ impl Problem {
             tolerance: TOLERANCE,
             start: Box::new(move |_| vec![0.0; dim]),
             function: Box::new(function),
-            relative_error: None,
+            solution: None,
         }
     }
 
@@ -81,11 +81,11 @@ impl Problem {
         self
     }
 
-    pub(super) fn with_error(
+    pub(super) fn with_solution(
         mut self,
-        relative_error: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,
+        solution: impl Fn(&[f64]) -> Solution + Send + Sync + 'static,
     ) -> Self {
-        self.relative_error = Some(Box::new(relative_error));
+        self.solution = Some(Box::new(solution));
         self
     }
 
@@ -121,9 +121,18 @@ impl Problem {
         Some(reaches(lowest) || others.iter().any(at_other))
     }
 
-    /// For a physics-informed network with a known solution: ‖u − u*‖/‖u*‖ on a grid, of the network with the
-    /// parameters `x`.
+    /// Whether this is a physics-informed network whose equation has a known solution.
+    pub fn has_solution(&self) -> bool {
+        self.solution.is_some()
+    }
+
+    /// Where there is one: the solution by the network with the parameters `x` beside the exact one.
+    pub fn solution(&self, x: &[f64]) -> Option<Solution> {
+        Some(self.solution.as_ref()?(x))
+    }
+
+    /// ‖u − u*‖/‖u*‖ on the grid of [`solution`](Self::solution).
     pub fn relative_error(&self, x: &[f64]) -> Option<f64> {
-        Some(self.relative_error.as_ref()?(x))
+        Some(self.solution(x)?.relative_error())
     }
 }

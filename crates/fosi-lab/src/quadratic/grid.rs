@@ -272,10 +272,7 @@ impl Grid {
     }
 
     fn maps(&self) -> Sheet {
-        let scale = ColorScale {
-            low: 1e-4,
-            high: 1e3,
-        };
+        let scale = ColorScale::logarithmic(1e-4, 1e3);
         let map = |optimizer: OptimizerName| {
             Cell::HeatMap(HeatMap {
                 title: optimizer.to_string(),

@@ -1,7 +1,33 @@
-//! Minimising a problem of [`problems`](crate::problems) with several solvers: what each reaches at what cost.
+//! Minimising problems of [`problems`](crate::problems) with several solvers: what each reaches at what cost.
+//!
+//! Every solver sees the function through a [`Meter`], which counts gradients and products, keeps what was reached, and
+//! ends the run. Runs are kept in files, to which other programs may add theirs.
 
+mod adam;
+mod argmin_problem;
+mod bfgs;
+mod comparison;
+mod error;
+mod folder;
+mod lbfgs_argmin;
+mod meter;
+mod newton_cg;
+mod picture;
+mod record;
 mod report;
-mod run;
+mod solver;
+mod study;
+mod style;
+mod tally;
+mod with_fosi;
 
+pub use comparison::{ComparedProblem, Comparison};
+pub use error::SolveError;
+pub use folder::{RunsFolder, file_name};
+pub use meter::{Meter, Point, Stop};
+pub use picture::picture;
+pub use record::{Record, Run, Stopped};
 pub use report::Report;
-pub use run::{Solution, Solver, Study};
+pub use solver::{Ending, Solver, SolverOptions};
+pub use study::{Made, Study};
+pub use tally::tally;

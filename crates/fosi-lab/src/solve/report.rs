@@ -1,35 +1,34 @@
-//! A study's table, curves and figure.
+//! The table and the figure of one problem's runs.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use plotters::style::RGBColor;
 
-use super::{Solution, Solver, Study};
+use super::meter::Point;
+use super::record::Run;
+use super::style::styles;
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+use crate::problems::Problem;
 use crate::summary::STYLE;
 
-/// A study in the forms in which it is printed and written.
+/// Runs on a problem in the forms in which they are printed and written.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The table.
     pub text: String,
-    /// Solver, seed, cost, seconds and value after each step, as CSV.
-    pub curves: String,
     /// The value against cost and against seconds.
     pub figure: Sheet,
 }
 
 impl Report {
-    /// Of a study's runs.
-    pub fn new(study: &Study, solutions: &[Solution]) -> Self {
+    /// Of runs on `problem`, in their order.
+    pub fn new(problem: &Problem, runs: &[Run]) -> Self {
         Self {
-            text: table(solutions),
-            curves: curves(solutions),
-            figure: figure(study, solutions),
+            text: table(runs),
+            figure: figure(problem, runs),
         }
     }
 }
 
-fn table(solutions: &[Solution]) -> String {
+fn table(runs: &[Run]) -> String {
     let mut table = Table::new();
     let header = [
         "solver",
@@ -47,24 +46,19 @@ fn table(solutions: &[Solution]) -> String {
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.to_vec());
-    for solution in solutions {
-        let minimum = &solution.minimum;
+    for Run { record, .. } in runs {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        let status = match solution.solved_at {
-            Some(_) => "solved".to_owned(),
-            None => minimum.status.to_string(),
-        };
         table.add_row([
-            solution.solver.to_string(),
-            solution.seed.to_string(),
-            format!("{:.3e}", minimum.best.value),
-            format!("{:.1e}", minimum.best.gradient_norm),
-            minimum.cost.to_string(),
-            minimum.estimations.len().to_string(),
-            or_none(solution.solved_at.map(|cost| cost.to_string())),
-            or_none(solution.relative_error.map(|error| format!("{error:.1e}"))),
-            format!("{:.2}", minimum.seconds),
-            status,
+            record.solver.clone(),
+            record.seed.to_string(),
+            format!("{:.3e}", record.value),
+            format!("{:.1e}", record.gradient_norm),
+            record.cost.to_string(),
+            record.estimations.to_string(),
+            or_none(record.solved_at.map(|cost| cost.to_string())),
+            or_none(record.relative_error.map(|error| format!("{error:.1e}"))),
+            format!("{:.2}", record.seconds),
+            record.reason.clone(),
         ]);
     }
     for column in table.column_iter_mut().skip(1).take(8) {
@@ -73,41 +67,23 @@ fn table(solutions: &[Solution]) -> String {
     table.trim_fmt()
 }
 
-fn curves(solutions: &[Solution]) -> String {
-    let mut csv = String::from("solver,seed,cost,seconds,value\n");
-    for solution in solutions {
-        for (cost, seconds, value) in &solution.curve {
-            let (solver, seed) = (solution.solver, solution.seed);
-            csv.push_str(&format!("{solver},{seed},{cost},{seconds:.6},{value:e}\n"));
-        }
-    }
-    csv
-}
-
-/// Colours told apart by the colour-blind (Okabe and Ito): solid with estimations, dashed without.
-fn style(solver: Solver) -> LineStyle {
-    match solver {
-        Solver::Fosi => LineStyle {
-            color: RGBColor(0, 114, 178),
-            dashed: false,
-        },
-        Solver::Lbfgs => LineStyle {
-            color: RGBColor(213, 94, 0),
-            dashed: true,
-        },
-    }
-}
-
-fn figure(study: &Study, solutions: &[Solution]) -> Sheet {
+fn figure(problem: &Problem, runs: &[Run]) -> Sheet {
     // A logarithmic axis shows f, or f − f* where the minimum is known.
-    let minimum = study.problem.minima.first().copied().unwrap_or(0.0);
-    let panel = |label: &str, x: fn(&(u64, f64, f64)) -> f64| {
-        let line = |solution: &Solution| Line {
-            points: lowest_so_far(solution, minimum, x),
+    let minimum = problem.minima.first().copied().unwrap_or(0.0);
+    let mut solvers: Vec<String> = runs.iter().map(|run| run.record.solver.clone()).collect();
+    solvers.dedup();
+    let legend = styles(&solvers);
+    let style = |solver: &str| {
+        let of_solver = legend.iter().find(|(name, _)| name == solver);
+        of_solver.map_or(LineStyle::PLAIN, |(_, style)| *style)
+    };
+    let panel = |label: &str, x: fn(&Point) -> f64| {
+        let line = |run: &Run| Line {
+            points: above(run, minimum, x),
             band: Vec::new(),
-            style: style(solution.solver),
+            style: style(&run.record.solver),
         };
-        let lines: Vec<Line> = solutions.iter().map(line).collect();
+        let lines: Vec<Line> = runs.iter().map(line).collect();
         let points = || lines.iter().flat_map(|line| &line.points);
         let (left, right) =
             points().fold((f64::MAX, 0.0_f64), |(l, r), p| (l.min(p.0), r.max(p.0)));
@@ -121,42 +97,26 @@ fn figure(study: &Study, solutions: &[Solution]) -> Sheet {
             lines,
         })
     };
-    let mut legend: Vec<(String, LineStyle)> = Vec::new();
-    for &solver in &study.solvers {
-        legend.push((solver.to_string(), style(solver)));
-    }
     Sheet {
-        title: study.problem.summary.to_owned(),
-        legend,
+        title: problem.summary.to_owned(),
         cells: vec![
             panel("gradients and Hessian-vector products", |point| {
-                point.0 as f64
+                point.cost as f64
             }),
-            panel("seconds", |point| point.1),
+            panel("seconds", |point| point.seconds),
         ],
+        legend,
         columns: 2,
         cell: (480, 360),
         bar: None,
     }
 }
 
-/// The lowest f − `minimum` so far, at each step that lowers it.
-fn lowest_so_far(
-    solution: &Solution,
-    minimum: f64,
-    x: fn(&(u64, f64, f64)) -> f64,
-) -> Vec<(f64, f64)> {
-    let mut lowest = f64::INFINITY;
-    let mut points = Vec::new();
-    for point in &solution.curve {
-        let value = point.2 - minimum;
-        if value > 0.0 && value < lowest {
-            lowest = value;
-            points.push((x(point), value));
-        }
-    }
-    if let (Some(&(_, value)), Some(end)) = (points.last(), solution.curve.last()) {
-        points.push((x(end), value));
-    }
-    points
+/// f − `minimum` along a run, as long as it is above 0.
+fn above(run: &Run, minimum: f64, x: fn(&Point) -> f64) -> Vec<(f64, f64)> {
+    let points = run
+        .curve
+        .iter()
+        .map(|point| (x(point), point.value - minimum));
+    points.filter(|(_, value)| *value > 0.0).collect()
 }

@@ -13,7 +13,7 @@ use super::network::{Batch, Network, Parameters};
 use super::pass::Pass;
 use super::planes::Planes;
 use super::tape::{Tape, Var};
-use super::{Function, Problem};
+use super::{Function, Problem, Solution};
 
 /// What has to vanish: given the coordinates of a point and the jet there, u and then for each input the derivatives
 /// by it. Where a condition joins two points, the jet of the second follows, and the coordinates are the first's.
@@ -48,7 +48,7 @@ impl Equation {
     pub fn problem(&'static self) -> Problem {
         let network = Network::new(self.widths);
         let start = network.clone();
-        let for_error = network.clone();
+        let for_solution = network.clone();
         let function = move || -> Box<dyn Function> {
             let terms = self.conditions.iter().map(Condition::term).collect();
             Box::new(NetworkLoss::new(&network, terms, 0.0))
@@ -57,17 +57,15 @@ impl Equation {
             .starting_at(move |seed| start.start(seed));
         match self.solution {
             None => problem,
-            Some(solution) => {
-                let error = move |x: &[f64]| self.relative_error(&for_error, solution, x);
-                problem.with_error(error)
-            }
+            Some(exact) => problem.with_solution(move |x| self.solution(&for_solution, exact, x)),
         }
     }
 
-    /// ‖u − u*‖/‖u*‖ on a grid of 101 points along each input, the boundary included.
-    fn relative_error(&self, network: &Network, solution: fn(&[f64]) -> f64, x: &[f64]) -> f64 {
+    /// Of the network with the parameters `x`, on a grid of 101 points along each input.
+    fn solution(&self, network: &Network, exact: fn(&[f64]) -> f64, x: &[f64]) -> Solution {
+        const COUNT: usize = 101;
         let batch = Batch {
-            points: points::grid(self.domain, 101),
+            points: points::grid(self.domain, COUNT),
             orders: vec![0; self.domain.len()],
         };
         let parameters = Parameters {
@@ -76,13 +74,13 @@ impl Equation {
         };
         let mut pass = Pass::new(network.clone(), batch);
         let (batch, u, _) = pass.forward::<f64>(parameters);
-        let (mut difference, mut size) = (0.0, 0.0);
-        for (point, u) in u.value.iter().enumerate() {
-            let exact = solution(&batch.point(point));
-            difference += (u - exact) * (u - exact);
-            size += exact * exact;
+        let exact = (0..batch.len()).map(|point| exact(&batch.point(point)));
+        let axis = |&ends: &(f64, f64)| points::line(ends, COUNT);
+        Solution {
+            axes: self.domain.iter().map(axis).collect(),
+            network: u.value.clone(),
+            exact: exact.collect(),
         }
-        (difference / size).sqrt()
     }
 }
 

@@ -1,0 +1,148 @@
+//! A metered function as argmin asks for it: value, gradient and Hessian one by one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use argmin::core::{CostFunction, Error, Executor, Gradient, Hessian, IterState, Solver, State};
+use argmin_math::ArgminDot;
+use thiserror::Error;
+
+use super::meter::{Meter, Stop};
+use super::solver::Ending;
+
+/// Times in a row that a solver may ask for the same point. Beyond that it goes in circles, at no cost and for ever.
+const MOST_REPEATS: u32 = 1_000;
+
+/// That a solver goes in circles.
+#[derive(Debug, Error)]
+#[error("it asks for the same point again and again")]
+struct Circles;
+
+/// A metered function. Value and gradient at one point are one evaluation, whichever is asked for first.
+#[derive(Clone)]
+pub(super) struct ArgminProblem<'m, 'p> {
+    meter: &'m RefCell<Meter<'p>>,
+    last: Rc<RefCell<Evaluated>>,
+}
+
+/// The last point evaluated.
+#[derive(Default)]
+struct Evaluated {
+    parameters: Vec<f64>,
+    gradient: Vec<f64>,
+    value: f64,
+    /// How often it was asked for since.
+    repeats: u32,
+}
+
+impl<'m, 'p> ArgminProblem<'m, 'p> {
+    pub fn new(meter: &'m RefCell<Meter<'p>>) -> Self {
+        Self {
+            meter,
+            last: Rc::default(),
+        }
+    }
+
+    /// f(x), and ∇f(x) where `read` takes it.
+    fn at<T>(&self, x: &[f64], read: impl FnOnce(&Evaluated) -> T) -> Result<T, Error> {
+        let last = &mut *self.last.borrow_mut();
+        if last.parameters == x {
+            last.repeats += 1;
+            if last.repeats > MOST_REPEATS {
+                return Err(Circles.into());
+            }
+            // A product that failed since then couldn't say so.
+            match self.meter.borrow().stop() {
+                Some(stop) => return Err(stop.into()),
+                None => return Ok(read(last)),
+            }
+        }
+        last.gradient.resize(x.len(), 0.0);
+        last.parameters.clear();
+        last.value = self.meter.borrow_mut().evaluate(x, &mut last.gradient)?;
+        last.parameters.extend_from_slice(x);
+        last.repeats = 0;
+        Ok(read(last))
+    }
+
+    /// Runs `solver` from `start` until it ends or the meter stops it.
+    pub fn minimize<S, H>(self, solver: S, start: &[f64]) -> Ending
+    where
+        S: Solver<Self, IterState<Vec<f64>, Vec<f64>, (), H, (), f64>>,
+        H: Clone,
+    {
+        let executor = Executor::new(self, solver)
+            .configure(|state| state.param(start.to_vec()))
+            .ctrlc(false);
+        match executor.run() {
+            Ok(result) => Ending::converged(match result.state.get_termination_reason() {
+                Some(reason) => reason.text(),
+                None => "it ended without a reason",
+            }),
+            Err(error) => match error.downcast_ref::<Stop>() {
+                Some(&stop) => stop.into(),
+                None => Ending::failed(&error),
+            },
+        }
+    }
+}
+
+impl CostFunction for ArgminProblem<'_, '_> {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    fn cost(&self, x: &Vec<f64>) -> Result<f64, Error> {
+        self.at(x, |last| last.value)
+    }
+}
+
+impl Gradient for ArgminProblem<'_, '_> {
+    type Param = Vec<f64>;
+    type Gradient = Vec<f64>;
+
+    fn gradient(&self, x: &Vec<f64>) -> Result<Vec<f64>, Error> {
+        self.at(x, |last| last.gradient.clone())
+    }
+}
+
+impl<'m, 'p> Hessian for ArgminProblem<'m, 'p> {
+    type Param = Vec<f64>;
+    type Hessian = HessianAt<'m, 'p>;
+
+    fn hessian(&self, x: &Vec<f64>) -> Result<HessianAt<'m, 'p>, Error> {
+        Ok(HessianAt {
+            meter: self.meter,
+            x: x.as_slice().into(),
+            last: Rc::default(),
+        })
+    }
+}
+
+/// The Hessian at a point, known by its products. A product with the vector of the one before is computed once: argmin
+/// asks for both Hp and pᵀHp.
+#[derive(Clone)]
+pub(super) struct HessianAt<'m, 'p> {
+    meter: &'m RefCell<Meter<'p>>,
+    x: Rc<[f64]>,
+    last: Rc<RefCell<(Vec<f64>, Vec<f64>)>>,
+}
+
+impl ArgminDot<Vec<f64>, Vec<f64>> for HessianAt<'_, '_> {
+    fn dot(&self, v: &Vec<f64>) -> Vec<f64> {
+        let (last, product) = &mut *self.last.borrow_mut();
+        if last != v {
+            last.clone_from(v);
+            product.resize(v.len(), 0.0);
+            // There is no way to fail here: the solver sees a Hessian of zeros, and its next evaluation fails.
+            if self
+                .meter
+                .borrow_mut()
+                .product(&self.x, v, product)
+                .is_err()
+            {
+                product.fill(0.0);
+            }
+        }
+        product.clone()
+    }
+}

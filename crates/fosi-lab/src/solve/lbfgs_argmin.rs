@@ -1,0 +1,24 @@
+//! The L-BFGS of the crate argmin.
+
+use std::cell::RefCell;
+
+use argmin::core::Error;
+use argmin::solver::linesearch::MoreThuenteLineSearch;
+use argmin::solver::quasinewton::LBFGS;
+
+use super::argmin_problem::ArgminProblem;
+use super::meter::Meter;
+use super::solver::Ending;
+
+/// With the line search of Moré and Thuente, and no tolerance: it ends where the meter or its line search does.
+pub(super) fn lbfgs_argmin(meter: &RefCell<Meter<'_>>, start: &[f64], memory: usize) -> Ending {
+    let solver = || -> Result<_, Error> {
+        LBFGS::new(MoreThuenteLineSearch::new(), memory)
+            .with_tolerance_grad(0.0)?
+            .with_tolerance_cost(0.0)
+    };
+    match solver() {
+        Ok(solver) => ArgminProblem::new(meter).minimize::<_, ()>(solver, start),
+        Err(error) => Ending::failed(&error),
+    }
+}

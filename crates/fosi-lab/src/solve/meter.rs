@@ -1,0 +1,240 @@
+//! A problem's function with a counter, a budget and a record of what was reached.
+
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::interrupt::Interrupt;
+use crate::problems::{Function, Problem};
+
+/// What a run had reached at a cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Gradients and Hessian-vector products so far.
+    pub cost: u64,
+    /// Seconds since the solver began.
+    pub seconds: f64,
+    /// The lowest value so far.
+    pub value: f64,
+}
+
+/// Why no more is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Stop {
+    /// The problem counts as solved.
+    #[error("solved")]
+    Solved,
+    /// The cost allowed is used up.
+    #[error("the cost allowed is used up")]
+    Budget,
+    /// The user asked for the end.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A problem's function as a solver sees it.
+///
+/// Every gradient and every product counts, whatever the solver makes of them. Where the problem is solved, the budget
+/// used up or the user interrupts, evaluations fail, and the solver has to end.
+pub struct Meter<'a> {
+    problem: &'a Problem,
+    function: Box<dyn Function>,
+    interrupt: &'a Interrupt,
+    budget: u64,
+    begun: Instant,
+    start: Option<Start>,
+    start_value: f64,
+    gradients: u64,
+    products: u64,
+    curve: Vec<Point>,
+    best: Best,
+    solved_at: Option<u64>,
+    stop: Option<Stop>,
+}
+
+/// The start with its gradient, until the solver asks for it.
+struct Start {
+    parameters: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+/// The point with the lowest value.
+#[derive(Clone, Debug)]
+pub(super) struct Best {
+    pub value: f64,
+    pub gradient_norm: f64,
+    /// Kept for networks with a known solution alone.
+    pub parameters: Option<Vec<f64>>,
+}
+
+impl std::fmt::Debug for Meter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter")
+            .field("problem", &self.problem.name)
+            .field("budget", &self.budget)
+            .field("gradients", &self.gradients)
+            .field("products", &self.products)
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Meter<'a> {
+    /// Evaluates the start, which counts as the first gradient; the solver gets it where it asks for it first.
+    pub fn new(problem: &'a Problem, start: &[f64], budget: u64, interrupt: &'a Interrupt) -> Self {
+        let mut function = problem.function();
+        let begun = Instant::now();
+        let mut gradient = vec![0.0; problem.dim];
+        let value = function.gradient(start, &mut gradient);
+        let mut meter = Self {
+            problem,
+            function,
+            interrupt,
+            budget,
+            begun,
+            start: None,
+            start_value: value,
+            gradients: 1,
+            products: 0,
+            curve: Vec::new(),
+            best: Best {
+                value: f64::INFINITY,
+                gradient_norm: f64::INFINITY,
+                parameters: None,
+            },
+            solved_at: None,
+            stop: None,
+        };
+        meter.observe(start, &gradient, value);
+        meter.start = Some(Start {
+            parameters: start.to_vec(),
+            gradient,
+        });
+        meter
+    }
+
+    /// n.
+    pub fn dim(&self) -> usize {
+        self.problem.dim
+    }
+
+    /// The problem.
+    pub fn problem(&self) -> &'a Problem {
+        self.problem
+    }
+
+    /// Gradients and products that may still be computed.
+    pub fn left(&self) -> u64 {
+        self.budget - self.cost()
+    }
+
+    /// Gradients and products so far.
+    pub fn cost(&self) -> u64 {
+        self.gradients + self.products
+    }
+
+    /// Why the run is over, where it is.
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// Writes ∇f(x) and returns f(x).
+    ///
+    /// # Errors
+    /// [`Stop`]; nothing is evaluated any more then, or x is the solution.
+    pub fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, Stop> {
+        if let Some(start) = self.start.take()
+            && start.parameters == x
+        {
+            gradient.copy_from_slice(&start.gradient);
+            return self.stop.map_or(Ok(self.start_value), Err);
+        }
+        self.check()?;
+        let value = self.function.gradient(x, gradient);
+        self.gradients += 1;
+        self.observe(x, gradient, value);
+        match self.stop {
+            Some(Stop::Solved) => Err(Stop::Solved),
+            _ => Ok(value),
+        }
+    }
+
+    /// Writes ∇²f(x)·v.
+    ///
+    /// # Errors
+    /// [`Stop`]; nothing is evaluated any more then.
+    pub fn product(&mut self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Stop> {
+        self.check()?;
+        self.function.product(x, v, out);
+        self.products += 1;
+        Ok(())
+    }
+
+    /// Whether anything may be evaluated.
+    ///
+    /// # Errors
+    /// [`Stop`] where not.
+    pub fn check(&mut self) -> Result<(), Stop> {
+        if self.stop.is_none() {
+            self.stop = match () {
+                () if self.interrupt.requested() => Some(Stop::Interrupted),
+                () if self.cost() >= self.budget => Some(Stop::Budget),
+                () => None,
+            };
+        }
+        self.stop.map_or(Ok(()), Err)
+    }
+
+    fn observe(&mut self, x: &[f64], gradient: &[f64], value: f64) {
+        if value < self.best.value && value.is_finite() {
+            self.best.value = value;
+            self.best.gradient_norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            if self.problem.has_solution() {
+                let parameters = self.best.parameters.get_or_insert_default();
+                parameters.clear();
+                parameters.extend_from_slice(x);
+            }
+            self.curve.push(self.point());
+            if self.problem.solved(self.start_value, value) == Some(true) {
+                self.solved_at = Some(self.cost());
+                self.stop = Some(Stop::Solved);
+            }
+        }
+    }
+
+    fn point(&self) -> Point {
+        Point {
+            cost: self.cost(),
+            seconds: self.begun.elapsed().as_secs_f64(),
+            value: self.best.value,
+        }
+    }
+
+    /// What the run came to.
+    pub(super) fn finish(mut self) -> Metered {
+        let end = self.point();
+        if self.curve.last().is_none_or(|last| last.cost < end.cost) {
+            self.curve.push(end);
+        }
+        Metered {
+            curve: self.curve,
+            best: self.best,
+            gradients: self.gradients,
+            products: self.products,
+            solved_at: self.solved_at,
+            seconds: end.seconds,
+            stop: self.stop,
+        }
+    }
+}
+
+/// What a run came to, as the meter saw it.
+pub(super) struct Metered {
+    pub curve: Vec<Point>,
+    pub best: Best,
+    pub gradients: u64,
+    pub products: u64,
+    pub solved_at: Option<u64>,
+    pub seconds: f64,
+    pub stop: Option<Stop>,
+}

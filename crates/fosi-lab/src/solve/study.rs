@@ -1,0 +1,144 @@
+//! The runs on a problem.
+
+use std::cell::RefCell;
+
+use super::error::SolveError;
+use super::folder::RunsFolder;
+use super::meter::{Meter, Metered, Stop};
+use super::record::{Record, Run, Stopped};
+use super::solver::{Ending, Solver, SolverOptions};
+use crate::interrupt::Interrupt;
+use crate::problems::{Problem, Solution};
+use crate::runs::Versions;
+
+/// A problem, the solvers and starts that it is given to, and what each may cost.
+#[derive(Debug)]
+pub struct Study<'a> {
+    /// What is minimised.
+    pub problem: &'a Problem,
+    /// By what.
+    pub solvers: &'a [Solver],
+    /// Seeds of the starts, and of Lanczos' vectors.
+    pub seeds: &'a [u64],
+    /// Gradients and products of a run, at most.
+    pub budget: u64,
+    /// Pairs of L-BFGS.
+    pub memory: usize,
+    /// Where the runs are kept.
+    pub folder: RunsFolder,
+}
+
+/// A run that was just made.
+#[derive(Debug)]
+pub struct Made {
+    /// The run.
+    pub run: Run,
+    /// The network's solution where f was lowest, for networks with a known solution.
+    pub solution: Option<Solution>,
+}
+
+impl Study<'_> {
+    /// Solvers and seeds, solver by solver.
+    pub fn pairs(&self) -> impl Iterator<Item = (Solver, u64)> {
+        let of_solver = |&solver: &Solver| self.seeds.iter().map(move |&seed| (solver, seed));
+        self.solvers.iter().flat_map(of_solver)
+    }
+
+    /// The kept run of a solver from a seed's start, if it was made with the same settings to its end.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn kept(&self, solver: Solver, seed: u64) -> Result<Option<Run>, SolveError> {
+        let kept = self.folder.find(&solver.to_string(), seed)?;
+        Ok(kept.filter(|run| {
+            self.same_settings(&run.record) && run.record.stopped != Stopped::Interrupted
+        }))
+    }
+
+    /// Makes a run; nothing is kept.
+    pub fn make(&self, solver: Solver, seed: u64, interrupt: &Interrupt) -> Made {
+        let start = self.problem.start(seed);
+        let meter = RefCell::new(Meter::new(self.problem, &start, self.budget, interrupt));
+        let options = SolverOptions {
+            memory: self.memory,
+            seed,
+        };
+        let ending = solver.minimize(&meter, &start, options);
+        self.made(solver, seed, meter.into_inner().finish(), ending)
+    }
+
+    fn made(&self, solver: Solver, seed: u64, metered: Metered, ending: Ending) -> Made {
+        let stopped = match metered.stop {
+            Some(Stop::Solved) => Stopped::Solved,
+            Some(Stop::Budget) => Stopped::Budget,
+            Some(Stop::Interrupted) => Stopped::Interrupted,
+            None if metered.gradients + metered.products >= self.budget => Stopped::Budget,
+            None if ending.failed => Stopped::Failed,
+            None => Stopped::Converged,
+        };
+        let reason = match metered.stop {
+            Some(stop) => stop.to_string(),
+            None => ending.reason,
+        };
+        let parameters = metered.best.parameters;
+        let solution = parameters.and_then(|x| self.problem.solution(&x));
+        let record = Record {
+            format: Record::FORMAT,
+            solver: solver.to_string(),
+            seed,
+            problem: self.problem.name.to_owned(),
+            n: self.problem.dim,
+            budget: self.budget,
+            memory: solver.has_memory().then_some(self.memory),
+            value: metered.best.value,
+            gradient_norm: metered.best.gradient_norm,
+            cost: metered.gradients + metered.products,
+            gradients: metered.gradients,
+            products: metered.products,
+            estimations: ending.estimations,
+            solved_at: metered.solved_at,
+            relative_error: solution.as_ref().map(Solution::relative_error),
+            seconds: metered.seconds,
+            stopped,
+            reason,
+            version: Versions::here().to_string(),
+        };
+        let curve = metered.curve;
+        Made {
+            run: Run { record, curve },
+            solution,
+        }
+    }
+
+    /// The kept runs that can be compared: with the study's budget, and its memory if the solver is one of this
+    /// program's. First this program's solvers, in their order, then others by name. The second part names the rest.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn comparable(&self) -> Result<(Vec<Run>, Vec<Run>), SolveError> {
+        let runs = self.folder.all()?;
+        let (mut runs, others): (Vec<Run>, Vec<Run>) = runs
+            .into_iter()
+            .partition(|run| self.same_settings(&run.record));
+        runs.sort_by_key(|run| {
+            let name = run.record.solver.clone();
+            (rank(&name), name, run.record.seed)
+        });
+        Ok((runs, others))
+    }
+
+    fn same_settings(&self, record: &Record) -> bool {
+        let memory = match record.solver.parse::<Solver>() {
+            Ok(solver) => solver.has_memory().then_some(self.memory),
+            Err(_) => record.memory,
+        };
+        record.budget == self.budget && record.memory == memory
+    }
+}
+
+/// The place of a solver in tables; others than this program's come last.
+pub(super) fn rank(solver: &str) -> usize {
+    solver
+        .parse::<Solver>()
+        .map_or(usize::MAX, |known| known as usize)
+}
