@@ -32,7 +32,6 @@ pub fn solve(
         }
         return Ok(0);
     }
-    no_repeats("problem", &command.problems)?;
     no_repeats("solvers", &command.solvers)?;
     no_repeats("seed", &command.seeds)?;
     let names = problems::select(&command.problems).map_err(ProblemError::from)?;

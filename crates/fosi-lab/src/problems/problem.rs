@@ -48,7 +48,7 @@ impl fmt::Debug for Problem {
 
 impl Problem {
     /// A nonnegative function without a known minimum, from 0.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &'static str,
         summary: &'static str,
         dim: usize,
@@ -68,7 +68,7 @@ impl Problem {
     }
 
     /// Starting at what `start` gives for a seed.
-    pub(super) fn starting_at(
+    pub(crate) fn starting_at(
         mut self,
         start: impl Fn(u64) -> Vec<f64> + Send + Sync + 'static,
     ) -> Self {
@@ -76,7 +76,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn with_minima(mut self, minima: Vec<f64>) -> Self {
+    pub(crate) fn with_minima(mut self, minima: Vec<f64>) -> Self {
         self.minima = minima;
         self
     }

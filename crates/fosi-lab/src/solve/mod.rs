@@ -31,3 +31,6 @@ pub use report::Report;
 pub use solver::{Ending, Solver, SolverOptions};
 pub use study::{Made, Study};
 pub use tally::tally;
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::meter::Point;
+use super::meter::{Point, Stop};
 
 /// What ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,16 @@ pub enum Stopped {
     Failed,
     /// The user; such a run is made again.
     Interrupted,
+}
+
+impl From<Stop> for Stopped {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Solved => Self::Solved,
+            Stop::Budget => Self::Budget,
+            Stop::Interrupted => Self::Interrupted,
+        }
+    }
 }
 
 /// A run in `<solver>-<seed>.json`.

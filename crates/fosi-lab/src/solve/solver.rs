@@ -8,6 +8,7 @@ use super::bfgs::bfgs;
 use super::lbfgs_argmin::lbfgs_argmin;
 use super::meter::{Meter, Stop};
 use super::newton_cg::newton_cg;
+use super::record::Stopped;
 use super::with_fosi;
 use crate::names::named;
 
@@ -43,9 +44,9 @@ pub struct SolverOptions {
 /// How a solver ended where nothing stopped it from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// Whether it gave up with an error.
-    pub failed: bool,
-    /// Why it ended, in its own words.
+    /// What ended it.
+    pub stopped: Stopped,
+    /// The same in its own words.
     pub reason: String,
     /// Estimations of the spectrum.
     pub estimations: u64,
@@ -54,7 +55,7 @@ pub struct Ending {
 impl Ending {
     pub(super) fn failed(error: &dyn std::fmt::Display) -> Self {
         Self {
-            failed: true,
+            stopped: Stopped::Failed,
             reason: error.to_string(),
             estimations: 0,
         }
@@ -62,17 +63,21 @@ impl Ending {
 
     pub(super) fn converged(reason: &str) -> Self {
         Self {
-            failed: false,
+            stopped: Stopped::Converged,
             reason: reason.to_owned(),
             estimations: 0,
         }
     }
 }
 
-/// That the meter ended the run, whose reason counts then.
+/// That the meter ended the run.
 impl From<Stop> for Ending {
     fn from(stop: Stop) -> Self {
-        Self::converged(&stop.to_string())
+        Self {
+            stopped: stop.into(),
+            reason: stop.to_string(),
+            estimations: 0,
+        }
     }
 }
 

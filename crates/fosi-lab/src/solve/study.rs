@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::error::SolveError;
 use super::folder::RunsFolder;
-use super::meter::{Meter, Metered, Stop};
+use super::meter::{Meter, Metered};
 use super::record::{Record, Run, Stopped};
 use super::solver::{Ending, Solver, SolverOptions};
 use crate::interrupt::Interrupt;
@@ -68,17 +68,10 @@ impl Study<'_> {
     }
 
     fn made(&self, solver: Solver, seed: u64, metered: Metered, ending: Ending) -> Made {
-        let stopped = match metered.stop {
-            Some(Stop::Solved) => Stopped::Solved,
-            Some(Stop::Budget) => Stopped::Budget,
-            Some(Stop::Interrupted) => Stopped::Interrupted,
-            None if metered.gradients + metered.products >= self.budget => Stopped::Budget,
-            None if ending.failed => Stopped::Failed,
-            None => Stopped::Converged,
-        };
-        let reason = match metered.stop {
-            Some(stop) => stop.to_string(),
-            None => ending.reason,
+        // The solver may have taken the meter's error for another one of the function's.
+        let (stopped, reason) = match metered.stop {
+            Some(stop) => (stop.into(), stop.to_string()),
+            None => (ending.stopped, ending.reason),
         };
         let parameters = metered.best.parameters;
         let solution = parameters.and_then(|x| self.problem.solution(&x));

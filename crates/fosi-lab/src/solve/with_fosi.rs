@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use fosi::minimize::{Objective, Options, Status, minimize};
 
 use super::meter::Meter;
+use super::record::Stopped;
 use super::solver::{Ending, SolverOptions};
 
 /// L-BFGS on top of the spectral metric.
@@ -43,7 +44,11 @@ fn run(
     };
     match minimize(objective, start, options) {
         Ok(minimum) => Ending {
-            failed: matches!(minimum.status, Status::Failed(_)),
+            stopped: match minimum.status {
+                Status::MaxCost => Stopped::Budget,
+                Status::Failed(_) => Stopped::Failed,
+                _ => Stopped::Converged,
+            },
             reason: minimum.status.to_string(),
             estimations: minimum.estimations.len() as u64,
         },

@@ -1,6 +1,7 @@
 //! `fosi solve`: its table, files and refusals.
 
 use std::fs;
+use std::path::Path;
 
 use crate::program::fosi;
 
@@ -22,18 +23,17 @@ fn a_problem_is_solved_by_both_solvers_and_kept_in_files() {
         "{text}"
     );
     let read = |name: &str| fs::read(folder.path().join("solve").join(name)).unwrap();
-    let curves = String::from_utf8(read("kernel-ridge.csv")).unwrap();
-    let mut lines = curves.lines();
-    assert_eq!(lines.next(), Some("solver,seed,cost,seconds,value"));
     // Both begin at the same start, in one gradient.
-    let starts: Vec<&str> = lines
-        .filter(|line| line.split(',').nth(2) == Some("1"))
-        .collect();
-    assert_eq!(starts.len(), 2, "{starts:?}");
-    assert_eq!(
-        starts[0].rsplit_once(',').unwrap().1,
-        starts[1].rsplit_once(',').unwrap().1
-    );
+    let start = |name: &str| {
+        let curve = String::from_utf8(read(name)).unwrap();
+        let mut lines = curve.lines();
+        assert_eq!(lines.next(), Some("cost,seconds,value"));
+        let first = lines.next().unwrap();
+        assert!(first.starts_with("1,"), "{first}");
+        first.rsplit_once(',').unwrap().1.to_owned()
+    };
+    let starts = ["fosi", "lbfgs"].map(|solver| start(&format!("kernel-ridge/{solver}-0.csv")));
+    assert_eq!(starts[0], starts[1]);
     assert!(read("kernel-ridge.svg").starts_with(b"<svg"));
     assert!(read("kernel-ridge.png").starts_with(b"\x89PNG"));
 }
@@ -64,6 +64,171 @@ fn a_network_of_physics_is_compared_with_its_solution() {
         errors.iter().all(|error| *error > 0.0 && *error < 100.0),
         "{text}"
     );
+    // The first seed's solution is drawn, with the error of the table.
+    let runs = folder.path().join("solve/poisson1d");
+    let picture = fs::read_to_string(runs.join("lbfgs-0.svg")).unwrap();
+    assert!(
+        picture.contains(&format!("relative L2 error {:.1e}", errors[0])),
+        "{picture}"
+    );
+    assert!(!runs.join("lbfgs-1.svg").exists());
+}
+
+/// Runs `fosi solve` with these words, which succeeds; what it prints, and what it says beside.
+fn solve(folder: &Path, line: &str) -> (String, String) {
+    let words: Vec<&str> = std::iter::once("solve").chain(line.split(' ')).collect();
+    let output = fosi(folder, &words);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    (out, err)
+}
+
+fn record(folder: &Path, file: &str) -> serde_json::Value {
+    let text = fs::read_to_string(folder.join("solve").join(file)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn rivals_reach_published_minima() {
+    let folder = tempfile::tempdir().unwrap();
+    let solvers = ["lbfgs-argmin", "newton-cg", "bfgs", "adam-lbfgs"];
+    let line = format!(
+        "mgh:rosenbrock mgh:kowalik-osborne --solvers {}",
+        solvers.join(",")
+    );
+    let (text, _) = solve(folder.path(), &line);
+    for solver in solvers {
+        // The paper's minima, to its digits.
+        let value = |problem: &str| {
+            let file = format!("{problem}/{solver}-0.json");
+            record(folder.path(), &file)["value"].as_f64().unwrap()
+        };
+        assert!(value("mgh-rosenbrock") < 1e-6, "{solver}");
+        let gap = value("mgh-kowalik-osborne") - 3.07505e-4;
+        assert!(gap.abs() < 1e-8, "{solver}: {gap}");
+        let line = format!("{solver}: solved 2 of 2 runs");
+        assert!(text.contains(&line), "{text}");
+    }
+    let profile = fs::read_to_string(folder.path().join("solve/profile.svg")).unwrap();
+    assert!(profile.contains("Performance profile over 2 problems"));
+}
+
+#[test]
+fn kept_runs_are_not_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "mgh:rosenbrock mgh:watson --budget 300";
+    let (first, _) = solve(folder.path(), line);
+    let before = record(folder.path(), "mgh-watson/fosi-0.json");
+    let (second, notices) = solve(folder.path(), line);
+    assert_eq!(first, second);
+    assert_eq!(
+        notices.matches("is kept from before").count(),
+        4,
+        "{notices}"
+    );
+    // A run made again would have taken other seconds.
+    assert_eq!(before, record(folder.path(), "mgh-watson/fosi-0.json"));
+    let last = first.lines().last().unwrap();
+    assert!(last.starts_with("solved 2 of 2 "), "{last}");
+
+    // With another budget a run is made again, and those of the old one are left out.
+    let line = "mgh:watson --budget 400 --solvers fosi";
+    let (text, notices) = solve(folder.path(), line);
+    assert_eq!(
+        record(folder.path(), "mgh-watson/fosi-0.json")["budget"],
+        400
+    );
+    assert!(
+        notices.contains("lbfgs, seed 0, was made with other settings"),
+        "{notices}"
+    );
+    assert!(!text.contains("lbfgs"), "{text}");
+}
+
+/// A run of a solver that the program doesn't know, as a script writes it.
+fn add_foreign_run(folder: &Path) {
+    let runs = folder.join("solve/mgh-rosenbrock");
+    fs::create_dir_all(&runs).unwrap();
+    let json = r#"{"format": 1, "solver": "scipy-lbfgsb-10", "seed": 0, "problem": "mgh:rosenbrock", "n": 2,
+        "budget": 300, "memory": 10, "value": 1e-08, "gradient_norm": 1e-4, "cost": 29, "gradients": 29, "products": 0,
+        "estimations": 0, "solved_at": 29, "relative_error": null, "seconds": 0.01, "stopped": "solved",
+        "reason": "solved", "version": "scipy 1.17.0"}"#;
+    fs::write(runs.join("scipy-lbfgsb-10-0.json"), json).unwrap();
+    let csv = "cost,seconds,value\n1,0.000001,24.2\n29,0.010000,1e-08\n";
+    fs::write(runs.join("scipy-lbfgsb-10-0.csv"), csv).unwrap();
+}
+
+#[test]
+fn runs_of_other_programs_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    add_foreign_run(folder.path());
+    let (table, _) = solve(folder.path(), "mgh:rosenbrock --budget 300 --solvers fosi");
+    let row = table
+        .lines()
+        .find(|line| line.trim_start().starts_with("scipy-lbfgsb-10 "));
+    assert!(row.unwrap().ends_with("solved"), "{table}");
+    let figure = fs::read_to_string(folder.path().join("solve/mgh-rosenbrock.svg")).unwrap();
+    assert!(figure.contains("scipy-lbfgsb-10"));
+
+    let line = "mgh:rosenbrock mgh:watson --budget 300 --solvers fosi";
+    let (comparison, _) = solve(folder.path(), line);
+    let fosi = record(folder.path(), "mgh-rosenbrock/fosi-0.json")["cost"]
+        .as_u64()
+        .unwrap();
+    let ratio = fosi as f64 / 29.0;
+    let row = format!("| mgh:rosenbrock | 2 | {fosi} | 29 | {ratio:.2} |");
+    assert!(comparison.contains(&row), "{row} in {comparison}");
+    assert!(
+        comparison.contains("scipy-lbfgsb-10: solved 1 of 1"),
+        "{comparison}"
+    );
+    assert!(
+        comparison
+            .lines()
+            .last()
+            .unwrap()
+            .starts_with("solved 2 of 2 "),
+        "{comparison}"
+    );
+}
+
+#[test]
+fn a_damaged_run_is_named() {
+    let damages: [(&str, &str, &str); 4] = [
+        ("json", "\"seed\": 0", "\"seed\": 1"),
+        ("json", "\"format\": 1", "\"format\": 2"),
+        ("csv", "24.2", "twenty-four"),
+        ("csv", "29,0.01", "28,0.01"),
+    ];
+    for (extension, whole, damaged) in damages {
+        let folder = tempfile::tempdir().unwrap();
+        add_foreign_run(folder.path());
+        let name = format!("scipy-lbfgsb-10-0.{extension}");
+        let file = folder.path().join("solve/mgh-rosenbrock").join(&name);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(whole));
+        fs::write(&file, text.replace(whole, damaged)).unwrap();
+        let output = fosi(
+            folder.path(),
+            &["solve", "mgh:rosenbrock", "--budget", "300"],
+        );
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(&format!("{name} is damaged")), "{message}");
+    }
+}
+
+#[test]
+fn a_dense_matrix_of_thousands_of_rows_is_left_out_among_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "mgh:rosenbrock digits-mlp --budget 300 --solvers bfgs";
+    let (text, notices) = solve(folder.path(), line);
+    assert!(
+        notices.contains("not run: bfgs keeps n² numbers"),
+        "{notices}"
+    );
+    assert!(text.contains("| digits-mlp | 7510 |  |"), "{text}");
 }
 
 #[test]
@@ -84,7 +249,7 @@ fn without_a_problem_all_are_listed() {
 
 #[test]
 fn what_cannot_be_solved_is_refused() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["mgh:wattson"], "did you mean `mgh:watson`?"),
         (
             &["mgh:watson", "--solvers", "fosi,fosi"],
@@ -92,6 +257,14 @@ fn what_cannot_be_solved_is_refused() {
         ),
         (&["mgh:watson", "--seeds", "1,1"], "--seed names 1 twice"),
         (&["mgh:watson", "--budget", "0"], "--budget"),
+        (
+            &["mgh:watson", "mgh:watson"],
+            "problem names mgh:watson twice",
+        ),
+        (
+            &["digits-mlp", "--solvers", "bfgs"],
+            "digits-mlp has n = 7510, above 5000",
+        ),
     ];
     for (arguments, part) in cases {
         let folder = tempfile::tempdir().unwrap();
