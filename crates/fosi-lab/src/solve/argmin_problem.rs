@@ -1,6 +1,7 @@
 //! A metered function as argmin asks for it: value, gradient and Hessian one by one.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, Hessian, IterState, Solver, State};
@@ -74,16 +75,26 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
         let executor = Executor::new(self, solver)
             .configure(|state| state.param(start.to_vec()))
             .ctrlc(false);
-        match executor.run() {
-            Ok(result) => Ending::converged(match result.state.get_termination_reason() {
-                Some(reason) => reason.text(),
-                None => "it ended without a reason",
-            }),
-            Err(error) => match error.downcast_ref::<Stop>() {
-                Some(&stop) => stop.into(),
-                None => Ending::failed(&error),
-            },
-        }
+        guarded(|| {
+            let result = executor.run()?;
+            let reason = result.state.get_termination_reason();
+            Ok(reason
+                .map_or("it ended without a reason", |reason| reason.text())
+                .to_owned())
+        })
+    }
+}
+
+/// How a solver ends that gives its reason. An error of the meter is the meter's. A panic is a failure of this run alone:
+/// argmin's trust region takes the first of a list that not-a-numbers leave empty.
+pub(super) fn guarded(solve: impl FnOnce() -> Result<String, Error>) -> Ending {
+    match catch_unwind(AssertUnwindSafe(solve)) {
+        Ok(Ok(reason)) => Ending::converged(&reason),
+        Ok(Err(error)) => match error.downcast_ref::<Stop>() {
+            Some(&stop) => stop.into(),
+            None => Ending::failed(&error),
+        },
+        Err(_) => Ending::failed(&"argmin panicked"),
     }
 }
 

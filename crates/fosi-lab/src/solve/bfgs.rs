@@ -9,20 +9,17 @@ use argmin::core::{Error, Executor, Gradient, IterState, LineSearch, Optimizatio
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin_math::ArgminSub;
 
-use super::argmin_problem::ArgminProblem;
-use super::meter::{Meter, Stop};
+use super::argmin_problem::{ArgminProblem, guarded};
+use super::meter::Meter;
 use super::solver::Ending;
 
 /// From H₀ = I, which the first pair scales to sᵀy/yᵀy. A pair with sᵀy ≤ 0 is left out.
 pub(super) fn bfgs(meter: &RefCell<Meter<'_>>, start: &[f64]) -> Ending {
     let problem = ArgminProblem::new(meter);
-    match steps(&problem, start.to_vec()) {
-        Ok(()) => Ending::converged("no step changes the point any more"),
-        Err(error) => match error.downcast_ref::<Stop>() {
-            Some(&stop) => stop.into(),
-            None => Ending::failed(&error),
-        },
-    }
+    guarded(|| {
+        steps(&problem, start.to_vec())?;
+        Ok("no step changes the point any more".to_owned())
+    })
 }
 
 fn steps(problem: &ArgminProblem<'_, '_>, mut x: Vec<f64>) -> Result<(), Error> {

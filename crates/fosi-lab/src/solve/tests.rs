@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use strum::IntoEnumIterator;
 
+use super::argmin_problem::guarded;
 use super::meter::Meter;
+use super::record::Stopped;
 use super::solver::{Solver, SolverOptions};
 use crate::interrupt::Interrupt;
 use crate::problems::{Function, Problem};
@@ -77,4 +79,11 @@ fn an_interrupt_ends_every_solver() {
         solver.minimize(&meter, &[-1.2, 1.0], OPTIONS);
         assert_eq!(calls.gradients.load(Ordering::Relaxed), 1, "{solver}");
     }
+}
+
+#[test]
+fn a_panic_of_a_solver_is_a_failure_of_its_run() {
+    let empty: [f64; 0] = std::hint::black_box([]);
+    let ending = guarded(|| Ok(empty.first().unwrap().to_string()));
+    assert_eq!(ending.stopped, Stopped::Failed);
 }
