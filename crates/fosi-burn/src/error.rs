@@ -92,6 +92,29 @@ pub enum BridgeError {
         /// The largest difference that is taken for rounding.
         allowed: f64,
     },
+    /// A loss to be minimised gave two values at the same parameters.
+    #[error(
+        "two evaluations of the loss at the same parameters gave {first:e} and {second:e}, but what is minimised must be the \
+         same function at every call; if it is dropout, set its probability to 0, or fix its mask by `device.seed(..)` at the \
+         start of the closure; else use the same data in each call"
+    )]
+    LossNotDeterministic {
+        /// The first value.
+        first: f64,
+        /// The second value.
+        second: f64,
+    },
+    /// A loss to be minimised changes a buffer of its module, as batch norm does in training.
+    #[error(
+        "the loss changes the buffer `{path}` of its module, as batch norm in training changes its running statistics: it \
+         normalises by the data of a call, so that a mean over slices is not the loss of the whole, and the statistics would \
+         not be those of the minimum; switch its training flag off (`norm.training.with_value(false)`) or use another \
+         normalisation, such as layer norm"
+    )]
+    ChangedBuffer {
+        /// Path of the buffer.
+        path: String,
+    },
     /// The state of one of Burn's optimizers can't be converted.
     #[error("the state of Burn's optimizer could not be converted to f32: {0}")]
     OptimizerState(#[from] burn::store::RecordError),
@@ -100,7 +123,7 @@ pub enum BridgeError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// The errors of [`FosiOptimizer`](crate::FosiOptimizer).
+/// The errors of [`FosiOptimizer`](crate::FosiOptimizer) and [`minimize`](crate::minimize()).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {

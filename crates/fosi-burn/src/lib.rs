@@ -1,18 +1,20 @@
 //! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
 //! and a drop-in optimizer.
 //!
-//! [`FosiOptimizer`] takes a training step. [`FlatLayout`] turns a module's parameters and gradients into flat vectors
+//! [`FosiOptimizer`] takes a training step, [`minimize()`] minimises the loss on all data without a learning rate. [`FlatLayout`] turns a module's parameters and gradients into flat vectors
 //! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
 //! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
 //!
-//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint` ← `replica`,
-//! `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`.
+//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint`, `buffers` ← `replica`,
+//! `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
 
+mod buffers;
 mod burn_base;
 mod error;
 mod fingerprint;
 mod flat;
 mod gradient;
+mod minimize;
 mod module_space;
 mod optimizer;
 mod precision;
@@ -25,6 +27,7 @@ pub use burn_base::BurnBase;
 pub use error::{BridgeError, OptimizerError};
 pub use flat::{FlatLayout, FlatVector, Slot};
 pub use gradient::{backward, value_and_gradient};
+pub use minimize::{Minimum, minimize, minimize_mean};
 pub use module_space::ModuleSpace;
 pub use optimizer::FosiOptimizer;
 pub use precision::{Precision, float_dtype, like_module};

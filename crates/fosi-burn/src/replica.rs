@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::buffers::first_change;
 use crate::error::BridgeError;
-use crate::flat::FlatLayout;
+use crate::flat::{FlatLayout, FlatVector};
 use crate::gradient::backward_in;
 use crate::precision::{Precision, is_plain_float};
 
@@ -130,8 +130,9 @@ impl<M: Module> Replica<M> {
         parameters: &[f64],
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<(f64, Vec<f64>), BridgeError> {
-        let (value, gradients) = self.backward(&self.at(parameters)?, loss)?;
-        Ok((value, self.layout.gradient(&self.template, gradients)?))
+        let mut gradient = vec![0.0; self.layout.len()];
+        let value = self.evaluate(parameters, loss, &mut gradient[..])?;
+        Ok((value, gradient))
     }
 
     /// The gradient of the loss at the given parameters, both tensors of length n on one device, in the replica's
@@ -145,22 +146,35 @@ impl<M: Module> Replica<M> {
         parameters: &Tensor<1>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<Tensor<1>, BridgeError> {
-        let fresh = self.state.fresh(&self.template);
-        let module = self.layout.set_parameters(&fresh, parameters)?;
-        let (_, gradients) = self.backward(&module, loss)?;
         // Of which device and float type are taken, and no memory.
         let mut gradient = parameters.clone().cast(self.precision.dtype());
-        self.layout
-            .read_gradient(&module, gradients, &mut gradient)?;
+        self.evaluate(parameters, loss, &mut gradient)?;
         Ok(gradient)
     }
 
-    fn backward(
+    /// The loss at the given parameters, in any flat vector; `gradient` ← its gradient.
+    pub(crate) fn evaluate<V: FlatVector + ?Sized>(
         &self,
-        module: &M,
+        parameters: &V,
         loss: &impl Fn(&M) -> Tensor<1>,
-    ) -> Result<(f64, GradientsParams), BridgeError> {
-        backward_in(self.precision.dtype().into(), module, loss)
+        gradient: &mut V,
+    ) -> Result<f64, BridgeError> {
+        let fresh = self.state.fresh(&self.template);
+        let module = self.layout.set_parameters(&fresh, parameters)?;
+        let (value, gradients) = backward_in(self.precision.dtype().into(), &module, loss)?;
+        self.layout.read_gradient(&module, gradients, gradient)?;
+        Ok(value)
+    }
+
+    /// Path of the first float buffer that the loss changes: running statistics of batch norm in training.
+    pub(crate) fn changed_buffer(
+        &self,
+        loss: &impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Option<String>, BridgeError> {
+        let module = self.state.fresh(&self.template);
+        backward_in(self.precision.dtype().into(), &module, loss)?;
+        // Its own copy again, for which Burn applies the updates that wait.
+        first_change(&self.template, &self.state.fresh(&module))
     }
 
     /// Is the loss the same function at every evaluation? Takes its gradient twice at θ.
