@@ -19,7 +19,8 @@ fn main() {
     );
 }
 
-/// The commit of the repository whose root is two folders up; none without git, and in a copy inside another repository.
+/// The commit of the repository whose root is two folders up; none without git, and in a copy inside another
+/// repository.
 fn commit() -> Option<String> {
     let root = Path::new("../..").canonicalize().ok()?;
     let git = |arguments: &[&str]| output(Command::new("git").args(arguments).current_dir(&root));

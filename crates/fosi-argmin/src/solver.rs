@@ -18,17 +18,21 @@ use crate::product::{Exact, HessianProduct, Quotients};
 /// What argmin keeps of a run of this solver.
 type Iterate = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
-/// L-BFGS on the spectral metric, without a learning rate: [`fosi::minimize::minimize`], one step per iteration of argmin.
+/// L-BFGS on the spectral metric, without a learning rate: [`fosi::minimize::minimize`], one step per iteration of
+/// argmin.
 ///
-/// Of argmin's limits (`max_iters`, `target_cost`, a timeout) and those of [`Options`], the first to be reached ends the run.
-/// Observers see `gradient_norm`, `cost_units` (gradients and exact products), `eigenpairs` and `estimations`. A checkpoint holds the
-/// whole state, and a run that is resumed from it is bit-equal to one that never stopped.
+/// Of argmin's limits (`max_iters`, `target_cost`, a timeout) and those of [`Options`], the first to be reached ends
+/// the run. Observers see `gradient_norm`, `cost_units` (gradients and exact products), `eigenpairs` and
+/// `estimations`. A checkpoint holds the whole state, and a run that is resumed from it is bit-equal to one that
+/// never stopped.
 ///
-/// argmin counts evaluations (`cost_count`, `gradient_count`, `hessian_product_count`), those of difference quotients and of
+/// argmin counts evaluations (`cost_count`, `gradient_count`, `hessian_product_count`), those of difference quotients
+/// and of
 /// [`Options::check_gradient`] included.
 ///
 /// # Errors
-/// Those of [`fosi::minimize::minimize`], of the problem, and [`ArgminError::NotInitialized`] without a start (`state.param(…)`).
+/// Those of [`fosi::minimize::minimize`], of the problem, and [`ArgminError::NotInitialized`] without a start
+/// (`state.param(…)`).
 #[derive(Debug, Default)]
 pub struct SpectralLbfgs<P = Quotients> {
     options: Options,

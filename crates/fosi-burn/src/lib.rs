@@ -5,8 +5,8 @@
 //! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
 //! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
 //!
-//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint`, `buffers` ← `replica`,
-//! `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
+//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint`, `buffers` ←
+//! `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
 
 mod buffers;
 mod burn_base;

@@ -26,7 +26,8 @@ pub struct Minimum {
     pub curvature: Curvature,
     /// Steps taken.
     pub steps: u64,
-    /// Gradients of the whole loss, those of difference quotients included, those of `check_gradient` and `check_minimum` not.
+    /// Gradients of the whole loss, those of difference quotients included, those of `check_gradient` and
+    /// `check_minimum` not.
     pub gradients: u64,
     /// Hessian-vector products; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
     pub products: u64,
@@ -42,17 +43,19 @@ pub struct Minimum {
     pub precision: Precision,
 }
 
-/// Minimises `loss` over the trainable parameters of `module`, without a learning rate, by [`fosi::minimize::minimize`]: L-BFGS
-/// with a line search on top of the extreme eigenpairs of the Hessian, which are estimated where progress slows.
+/// Minimises `loss` over the trainable parameters of `module`, without a learning rate, by
+/// [`fosi::minimize::minimize`]: L-BFGS with a line search on top of the extreme eigenpairs of the Hessian, which are
+/// estimated where progress slows.
 ///
-/// It is for losses that are the same function at every call: those of all data, such as a physics-informed network's on fixed
-/// collocation points. The loss is evaluated on copies of the module in f64 where its devices compute in f64, else in f32; it
-/// casts its data with [`like_module`](crate::like_module). At the end the module has the best parameters found, in its own float
-/// types: in f32 they are rounded once, and the loss there is [`Minimum::value`] but for that rounding. Hessian-vector products are
-/// guarded difference quotients of gradients. The minimiser's vectors are on the host.
+/// It is for losses that are the same function at every call: those of all data, such as a physics-informed network's
+/// on fixed collocation points. The loss is evaluated on copies of the module in f64 where its devices compute in
+/// f64, else in f32; it casts its data with [`like_module`](crate::like_module). At the end the module has the best
+/// parameters found, in its own float types: in f32 they are rounded once, and the loss there is [`Minimum::value`]
+/// but for that rounding. Hessian-vector products are guarded difference quotients of gradients. The minimiser's
+/// vectors are on the host.
 ///
-/// Batch norm in training mode is refused, whose loss depends on what else is in a call's data. So is dropout, which makes the
-/// loss another function at each call, unless [`Options::check_gradient`] is off.
+/// Batch norm in training mode is refused, whose loss depends on what else is in a call's data. So is dropout, which
+/// makes the loss another function at each call, unless [`Options::check_gradient`] is off.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -89,10 +92,11 @@ pub fn minimize<M: Module>(
     minimize_mean(module, std::slice::from_ref(&loss), &[1.0], options)
 }
 
-/// As [`minimize`], for the weighted mean Σwᵢℓᵢ/Σwᵢ of several losses: one for each slice of data that can't be taken at once.
+/// As [`minimize`], for the weighted mean Σwᵢℓᵢ/Σwᵢ of several losses: one for each slice of data that can't be taken
+/// at once.
 ///
-/// Where each loss is a mean over its slice, the slices' sizes as weights make it the mean over all data. A gradient is one of
-/// the whole mean, so it costs as many evaluations as there are losses.
+/// Where each loss is a mean over its slice, the slices' sizes as weights make it the mean over all data. A gradient
+/// is one of the whole mean, so it costs as many evaluations as there are losses.
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -120,8 +124,8 @@ pub fn minimize<M: Module>(
 /// ```
 ///
 /// # Errors
-/// As [`minimize`], and [`fosi::Error::InvalidSetting`] without a loss, for another number of weights than of losses, and for a
-/// weight that isn't positive and finite.
+/// As [`minimize`], and [`fosi::Error::InvalidSetting`] without a loss, for another number of weights than of losses,
+/// and for a weight that isn't positive and finite.
 pub fn minimize_mean<M: Module>(
     module: &mut M,
     losses: &[impl Fn(&M) -> Tensor<1>],

@@ -1,5 +1,5 @@
-//! What a Hessian-vector product costs beside a gradient, for the paper's networks at the paper's size: a product is one
-//! gradient on the f64 copy, since the gradient at the parameters is computed once an estimation.
+//! What a Hessian-vector product costs beside a gradient, for the paper's networks at the paper's size: a product is
+//! one gradient on the f64 copy, since the gradient at the parameters is computed once an estimation.
 
 use std::time::Duration;
 

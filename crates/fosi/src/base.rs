@@ -55,7 +55,8 @@ pub trait Base<S: Space>: UpdateRule {
     /// Turns the complement's gradient g₂ into d_b, what is subtracted from the parameters, η included.
     ///
     /// # Errors
-    /// Its own; the state vectors and what the base keeps itself must then be as before, since FOSI cannot restore them.
+    /// Its own; the state vectors and what the base keeps itself must then be as before, since FOSI cannot restore
+    /// them.
     fn direction(
         &mut self,
         at: BaseStep<'_, S>,
@@ -63,7 +64,8 @@ pub trait Base<S: Space>: UpdateRule {
         gradient: &mut S::Vector,
     ) -> Result<(), Error>;
 
-    /// Whether the direction is a linear combination of past gradients, so that η has the unit of 1/λ: see [`Elementwise::LINEAR`].
+    /// Whether the direction is a linear combination of past gradients, so that η has the unit of 1/λ: see
+    /// [`Elementwise::LINEAR`].
     fn is_linear(&self) -> bool {
         false
     }

@@ -1,8 +1,8 @@
 //! The optimizer's whole state, to bytes and back.
 //!
-//! The format (`checkpoint/container.rs`) is safetensors, with a JSON header that carries a version and a checksum over everything. A
-//! file (`checkpoint/files.rs`) is written beside its final place, synced and renamed, so that a crash leaves the old one or the new
-//! one.
+//! The format (`checkpoint/container.rs`) is safetensors, with a JSON header that carries a version and a checksum
+//! over everything. A file (`checkpoint/files.rs`) is written beside its final place, synced and renamed, so that a
+//! crash leaves the old one or the new one.
 
 mod container;
 mod files;

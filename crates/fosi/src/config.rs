@@ -32,9 +32,9 @@ impl Clipping {
 
 /// FOSI's settings.
 ///
-/// k, ℓ, m, α and c default to the values of the paper's experiments. The schedule does not: it refreshes so rarely that FOSI
-/// takes at most 1.1 times the base's time, where the paper has T = 800 and W = one epoch. Nor do the safeguards and the
-/// curvature floor, which the paper lacks. [`FosiConfig::paper`] has the paper's values of all.
+/// k, ℓ, m, α and c default to the values of the paper's experiments. The schedule does not: it refreshes so rarely
+/// that FOSI takes at most 1.1 times the base's time, where the paper has T = 800 and W = one epoch. Nor do the
+/// safeguards and the curvature floor, which the paper lacks. [`FosiConfig::paper`] has the paper's values of all.
 #[derive(Debug, Clone)]
 pub struct FosiConfig {
     /// k: largest eigenvalues; default 10.
@@ -43,9 +43,10 @@ pub struct FosiConfig {
     pub smallest: usize,
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
-    /// α: rate of the Newton step, 1 for an exact one; default 0.01. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball,
-    /// c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β) Newton steps. α = 1 is then Heavy-Ball at
-    /// the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step in the long run.
+    /// α: rate of the Newton step, 1 for an exact one; default 0.01. Under momentum it multiplies c̄, as in the
+    /// paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
+    /// Newton steps. α = 1 is then Heavy-Ball at the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step
+    /// in the long run.
     pub newton_rate: Rate,
     /// c ≥ 1: limit of the factor on the base's learning rate, ∞ allowed; default 3.
     pub scale_limit: f64,
@@ -58,8 +59,8 @@ pub struct FosiConfig {
     /// - An estimation takes max{4, ⌊0.15·m⌋} more products from another start vector, which find copies of repeated
     ///   eigenvalues, so that the bound L₂ of what is left holds (see [`SpectrumParams::probe`]).
     /// - A pair whose |λ̂| its residual and the products' noise don't resolve stays with the base.
-    /// - A direction along which the gradient changes far more than λ̂ says goes back to where f was lowest along it, and to the base
-    ///   until the next refresh.
+    /// - A direction along which the gradient changes far more than λ̂ says goes back to where f was lowest along it,
+    ///   and to the base until the next refresh.
     /// - Where the gradient outside of V grows as it does when s is too large, s is 1 from there on.
     ///
     /// Where the function is quadratic and λ̂ and s are right, none of the last three acts.
@@ -106,7 +107,8 @@ impl FosiConfig {
         }
     }
 
-    /// The paper's Algorithms 1 and 2 with its defaults: k = 10, ℓ = 0, α = 0.01, c = 3, T = 800, W one epoch, u = 1/|λ̂|, and no
+    /// The paper's Algorithms 1 and 2 with its defaults: k = 10, ℓ = 0, α = 0.01, c = 3, T = 800, W one epoch, u =
+    /// 1/|λ̂|, and no
     /// [safeguards](Self::safeguards). Where one of them would have acted, [`Refresh`](crate::Refresh) and
     /// [`StepReport`](crate::StepReport) say so.
     pub fn paper(steps_per_epoch: u64) -> Self {

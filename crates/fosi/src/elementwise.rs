@@ -71,8 +71,8 @@ scalar_elements!(f64);
 pub trait Elementwise: UpdateRule + Sync {
     /// The numbers of one step, computed once for all coordinates.
     type Coefficients: Copy + Send + Sync;
-    /// Numbers kept for each coordinate, at most [`MAX_STATE`], or it does not compile; all start at zero. With momentum, the first is
-    /// its vector.
+    /// Numbers kept for each coordinate, at most [`MAX_STATE`], or it does not compile; all start at zero. With
+    /// momentum, the first is its vector.
     const STATE: usize;
     /// Whether the direction is a linear combination of past gradients with the same weights for all
     /// coordinates; such a base never leaves the subspace's complement.

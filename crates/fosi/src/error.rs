@@ -64,8 +64,8 @@ pub enum Error {
         /// The largest one that is allowed.
         limit: f64,
     },
-    /// A step has made parameters or the optimizer's state infinite or NaN, which could not be foreseen. Both are lost: load a
-    /// checkpoint, with the parameters that belong to it.
+    /// A step has made parameters or the optimizer's state infinite or NaN, which could not be foreseen. Both are
+    /// lost: load a checkpoint, with the parameters that belong to it.
     #[error(
         "step {step} left parameters or optimizer state infinite or NaN: both are spoiled; load a checkpoint and the parameters \
          that belong to it, then lower the learning rate or clip the gradient"

@@ -40,7 +40,8 @@ pub struct LanczosInfo {
     pub second_passes: usize,
     /// The largest asymmetry of an accepted product, relative to the largest α and β so far.
     pub asymmetry: f64,
-    /// The largest error of an accepted product that is known: what its asymmetry shows, ‖Qᵀw − (AQ)ᵀq‖, or the operator's own
+    /// The largest error of an accepted product that is known: what its asymmetry shows, ‖Qᵀw − (AQ)ᵀq‖, or the
+    /// operator's own
     /// [estimate](SymmetricOperator::noise). In units of the operator, where `asymmetry` is relative.
     #[serde(default)]
     pub noise: f64,
@@ -50,8 +51,8 @@ pub struct LanczosInfo {
 
 /// The operator A on the span of the vectors Q of a run, which are in the workspace.
 ///
-/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows, QᵀAQ the
-/// tridiagonal T.
+/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows,
+/// QᵀAQ the tridiagonal T.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Projected {
@@ -59,8 +60,8 @@ pub struct Projected {
     pub matrix: Vec<Vec<f64>>,
     /// QᵀQ.
     pub gram: Gram,
-    /// The length of what A qⱼ/2ᵉ has outside of the span of Q: 0 but for the last vector, the last one before the probe's, and
-    /// where an invariant subspace ended.
+    /// The length of what A qⱼ/2ᵉ has outside of the span of Q: 0 but for the last vector, the last one before the
+    /// probe's, and where an invariant subspace ended.
     pub residual_norms: Vec<f64>,
     /// e: 0 but for an operator so large or small that squares would over- or underflow.
     pub exponent: f64,
@@ -124,8 +125,8 @@ impl<S: Space> Workspace<S> {
     }
 }
 
-/// Coefficients |c| ≤ 0.06·β/√j of j vectors are not subtracted. QᵀQ is known, so that costs no accuracy as long as it is
-/// well conditioned.
+/// Coefficients |c| ≤ 0.06·β/√j of j vectors are not subtracted. QᵀQ is known, so that costs no accuracy as long as
+/// it is well conditioned.
 const NEGLIGIBLE: f64 = 0.06;
 /// A residual w − Qc this much shorter than the product w has lost so many digits to cancellation that its
 /// length is measured, and that it may have to be orthogonalised again.
@@ -149,20 +150,21 @@ const AGREEMENT: f64 = 0.05;
 ///
 /// Each step takes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ, which gives the
 /// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} the
-/// residual w − Qc divided by its norm β. The zeros, over β, are what q_{j+1} keeps of the older vectors unless they are
-/// subtracted; in the pass that subtracts, besides the last two vectors, those alone are subtracted for which that is more than 0.06/√j.
-/// So much would do harm if it were not known (‖qⱼ‖ is 1 to 0.2 %), but with QᵀQ whatever is made from Q is as exact as if
-/// Q were orthonormal.
+/// residual w − Qc divided by its norm β. The zeros, over β, are what q_{j+1} keeps of the older vectors unless they
+/// are subtracted; in the pass that subtracts, besides the last two vectors, those alone are subtracted for which
+/// that is more than 0.06/√j. So much would do harm if it were not known (‖qⱼ‖ is 1 to 0.2 %), but with QᵀQ whatever
+/// is made from Q is as exact as if Q were orthonormal.
 ///
-/// ⟨qᵢ, A qⱼ⟩ against ⟨A qᵢ, qⱼ⟩, known from the steps before, tells for free how symmetric the operator is, and an operator
-/// that can is asked again where it isn't. After an invariant subspace (β within rounding of zero) the run goes on from a
-/// random vector orthogonal to all; it ends after m steps, or n.
+/// ⟨qᵢ, A qⱼ⟩ against ⟨A qᵢ, qⱼ⟩, known from the steps before, tells for free how symmetric the operator is, and an
+/// operator that can is asked again where it isn't. After an invariant subspace (β within rounding of zero) the run
+/// goes on from a random vector orthogonal to all; it ends after m steps, or n.
 ///
-/// A Krylov space holds one vector of each eigenspace: of a repeated eigenvalue one copy is found, more only after an invariant
-/// subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all are found.
+/// A Krylov space holds one vector of each eigenspace: of a repeated eigenvalue one copy is found, more only after an
+/// invariant subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all
+/// are found.
 ///
-/// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is 2ᵉ times the
-/// answer for A wherever its numbers are representable.
+/// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is
+/// 2ᵉ times the answer for A wherever its numbers are representable.
 ///
 /// ```
 /// use fosi::Host;
@@ -355,9 +357,9 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             .subtract_scaled(&vectors, &c, a, w.product.borrow_mut())
     }
 
-    /// Computes w = A qⱼ into `product`, as often as it takes until w is symmetric enough: ‖Q₍<ⱼ₎ᵀw − (AQ)ᵀqⱼ‖ is at most the operator's
-    /// tolerance times the largest α and β so far. The first product, and from the fourth on one more than ten times as long as those
-    /// before, is taken only where two tries agree.
+    /// Computes w = A qⱼ into `product`, as often as it takes until w is symmetric enough: ‖Q₍<ⱼ₎ᵀw − (AQ)ᵀqⱼ‖ is at
+    /// most the operator's tolerance times the largest α and β so far. The first product, and from the fourth on one
+    /// more than ten times as long as those before, is taken only where two tries agree.
     fn product(&mut self, j: usize) -> Result<Product, LanczosError> {
         let tolerance = self.operator.tolerance();
         self.workspace.spare.extend(self.previous.take());
@@ -583,8 +585,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Orthogonalised::Direction(beta)
     }
 
-    /// The same where the residual is so short that digits were lost: all of c is subtracted, the residual is measured and where
-    /// need be orthogonalised again.
+    /// The same where the residual is so short that digits were lost: all of c is subtracted, the residual is
+    /// measured and where need be orthogonalised again.
     fn orthogonalise_twice(&mut self, product: Product) -> Orthogonalised {
         let floor = self.floor(&product);
         let mut coefficients: Vec<(usize, f64)> =

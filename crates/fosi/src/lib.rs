@@ -68,10 +68,11 @@
 //! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` | `timing.rs` |
 //! | not in the paper: H₀ and its γ; when to estimate | [`mod@minimize`] | `minimize/metric.rs`; `minimize/estimation.rs` |
 //!
-//! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`, `update_rule`,
-//! `elementwise`, `split` ←
+//! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
+//! `update_rule`, `elementwise`, `split` ←
 //! [`space`] ← [`operator`], [`mod@base`], `schedule` ← [`mod@lanczos`] ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
-//! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the paper has none.
+//! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
+//! paper has none.
 //!
 //! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
 //! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).

@@ -1,5 +1,5 @@
-//! Minimising a function given with its gradient: without a learning rate ([`minimize()`]), or with FOSI around a base optimizer
-//! ([`with_base`]).
+//! Minimising a function given with its gradient: without a learning rate ([`minimize()`]), or with FOSI around a
+//! base optimizer ([`with_base`]).
 //!
 //! [`minimize()`] is L-BFGS with a line search on top of the *spectral metric* H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): the eigenpairs (V, Λ)
 //! that FOSI estimates with Lanczos take the place of the multiple of the identity from which L-BFGS starts.

@@ -16,9 +16,9 @@ use crate::timing::{Clock, StepTimer, Timing};
 
 /// FOSI around a base optimizer (paper, Algorithm 2).
 ///
-/// A [step](Self::step) is θ ← θ − s·(d_b − Ve) − αV(u⊙c̄), with c = (VᵀV)⁻¹Vᵀg of the gradient g, c̄ the base's momentum rule
-/// applied to c, d_b the base's direction for g − Vc (learning rate included), and e = (VᵀV)⁻¹Vᵀd_b. V, u and s are those of the
-/// last [refresh](Self::refresh); before the first one the step is the base's own.
+/// A [step](Self::step) is θ ← θ − s·(d_b − Ve) − αV(u⊙c̄), with c = (VᵀV)⁻¹Vᵀg of the gradient g, c̄ the base's
+/// momentum rule applied to c, d_b the base's direction for g − Vc (learning rate included), and e = (VᵀV)⁻¹Vᵀd_b. V,
+/// u and s are those of the last [refresh](Self::refresh); before the first one the step is the base's own.
 ///
 /// ```
 /// use fosi::{Fosi, FosiConfig, Host, Schedule, base::HeavyBall, operator};
@@ -182,12 +182,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.timer.interval()
     }
 
-    /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under [`Schedule::Overhead`](crate::Schedule::Overhead).
+    /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under
+    /// [`Schedule::Overhead`](crate::Schedule::Overhead).
     pub fn product_cost(&self) -> Option<f64> {
         self.timer.product_cost()
     }
 
-    /// The measured costs and the T that follows; `None` unless [`Schedule::Overhead`](crate::Schedule::Overhead) measures them.
+    /// The measured costs and the T that follows; `None` unless [`Schedule::Overhead`](crate::Schedule::Overhead)
+    /// measures them.
     pub fn timing(&self) -> Option<Timing> {
         self.timer.timing()
     }

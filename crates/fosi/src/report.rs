@@ -17,13 +17,13 @@ pub struct StepReport {
     pub newton_norm: f64,
     /// ‖d₂‖: length of the base's step in the complement, the factor s included.
     pub base_norm: f64,
-    /// How many directions of V are the base's: their pairs aren't resolved, or they have overshot since the refresh. Under
-    /// the paper's algorithm they would be.
+    /// How many directions of V are the base's: their pairs aren't resolved, or they have overshot since the refresh.
+    /// Under the paper's algorithm they would be.
     pub released: usize,
     /// How many of them overshot at this step.
     pub overshot: usize,
-    /// Whether the gradient outside of V has grown as it does where s is too large, so that s is 1 from this step on; under the
-    /// paper's algorithm it would be.
+    /// Whether the gradient outside of V has grown as it does where s is too large, so that s is 1 from this step on;
+    /// under the paper's algorithm it would be.
     pub grew: bool,
 }
 
@@ -37,8 +37,8 @@ pub struct Refresh {
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖.
     pub residuals: Vec<f64>,
-    /// Whether |λ̂| is more than its residual and the products' noise: the base keeps the directions of the others, but for
-    /// the paper's algorithm.
+    /// Whether |λ̂| is more than its residual and the products' noise: the base keeps the directions of the others,
+    /// but for the paper's algorithm.
     pub resolved: Vec<bool>,
     /// s: the factor on the base's direction from here on.
     pub scale: f64,

@@ -1,9 +1,10 @@
-//! What a run watches between refreshes: whether the function follows the quadratic model along V, and whether the gradient
-//! grows outside of V.
+//! What a run watches between refreshes: whether the function follows the quadratic model along V, and whether the
+//! gradient grows outside of V.
 //!
-//! Along an eigenvector v̂ the quadratic model says that a move of δ changes the gradient's coefficient c = v̂ᵀ∇f by λ̂δ,
-//! whatever the rest of the step does. Each step computes c anyway, so the model is tested for nothing. The complement has
-//! no model but a bound: where s is right, ‖g₂‖ doesn't grow beyond the transients of the base's momentum.
+//! Along an eigenvector v̂ the quadratic model says that a move of δ changes the gradient's coefficient c = v̂ᵀ∇f by
+//! λ̂δ, whatever the rest of the step does. Each step computes c anyway, so the model is tested for nothing. The
+//! complement has no model but a bound: where s is right, ‖g₂‖ doesn't grow beyond the transients of the base's
+//! momentum.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,8 @@ pub(crate) struct Direction {
     long: bool,
     /// The sum of the long moves since the last one that the model foretold.
     offset: f64,
-    /// ΣΔ·p and Σp² over recent moves, for the observed change Δ of c and p = |λ̂|·δ, and their number; weights fall by 1/32 a move.
+    /// ΣΔ·p and Σp² over recent moves, for the observed change Δ of c and p = |λ̂|·δ, and their number; weights fall
+    /// by 1/32 a move.
     change_times_predicted: f64,
     predicted_squared: f64,
     moves: f64,
@@ -74,8 +76,8 @@ pub(crate) struct Observation<'a> {
 }
 
 impl Observation<'_> {
-    /// The largest |c̄ᵢ| that past gradients of a quadratic can have left: c was at most |λ̂| times the way different, so that
-    /// Σβʲ|c₋ⱼ| ≤ |c|/(1−β) + |λ̂|·β/(1−β)²·‖step‖, twice for steps that were longer before.
+    /// The largest |c̄ᵢ| that past gradients of a quadratic can have left: c was at most |λ̂| times the way
+    /// different, so that Σβʲ|c₋ⱼ| ≤ |c|/(1−β) + |λ̂|·β/(1−β)²·‖step‖, twice for steps that were longer before.
     fn greatest_momentum(&self, i: usize) -> f64 {
         let (beta, gain) = (self.momentum.decay, self.momentum.gain);
         let change = (self.eigenvalues[i].abs() + (self.error)(i)) * self.recent_move;
@@ -172,9 +174,9 @@ pub(crate) fn observe(directions: &mut [Direction], seen: &Observation<'_>, over
 
 /// The ratio ΣΔp/Σp², times α, above which a direction overshoots.
 ///
-/// Where c is white noise, as between batches, the ratio is w₀/Σwⱼ² over α, with w the momentum's weights of past gradients;
-/// where the iteration is at the end of its stability, it is that end, 2(1+β)/gain over α (divided by 1+2β with a lookahead). The
-/// limit is three times the one, but not above nine tenths of the other.
+/// Where c is white noise, as between batches, the ratio is w₀/Σwⱼ² over α, with w the momentum's weights of past
+/// gradients; where the iteration is at the end of its stability, it is that end, 2(1+β)/gain over α (divided by 1+2β
+/// with a lookahead). The limit is three times the one, but not above nine tenths of the other.
 fn overshoot_limit(momentum: &Momentum) -> f64 {
     let (beta, gain) = (momentum.decay, momentum.gain);
     let (first, square, stable) = if momentum.lookahead {
@@ -259,7 +261,8 @@ pub(crate) struct Caution {
 }
 
 impl Caution {
-    /// At a refresh, given whether a direction has overshot since the one before. Returns whether to be cautious from here on.
+    /// At a refresh, given whether a direction has overshot since the one before. Returns whether to be cautious from
+    /// here on.
     pub(crate) fn refreshed(&mut self, overshot: bool) -> bool {
         if overshot {
             self.failures = (self.failures + 1).min(30);

@@ -22,8 +22,8 @@ pub enum Schedule {
     /// Without a given cost, τ₁ (a step of the base), τ₂ (a step with a subspace) and τ₃ (a refresh) are wall times,
     /// each a median over a window that moves on with the training (see [`Timing`](crate::timing::Timing)), and T
     /// changes with them. Where ρτ₁ ≤ τ₂, no T suffices: [`OverheadStatus`](crate::timing::OverheadStatus) and a
-    /// warning say so, and T is ⌈τ₃/((ρ−1)τ₂)⌉; until 8 steps of the base and 8 with a subspace are timed, one of the two stands
-    /// for both. With `warmup` below 9 the base's steps stay too few: 8 times need 9 steps.
+    /// warning say so, and T is ⌈τ₃/((ρ−1)τ₂)⌉; until 8 steps of the base and 8 with a subspace are timed, one of the
+    /// two stands for both. With `warmup` below 9 the base's steps stay too few: 8 times need 9 steps.
     Overhead {
         /// W: steps of the base alone.
         warmup: u64,

@@ -21,8 +21,8 @@ pub struct SpectrumParams {
     pub smallest: usize,
     /// m: Lanczos steps, at least k+ℓ. `None`: max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2).
     pub lanczos_steps: Option<usize>,
-    /// Whether a few more steps from another start vector, max{4, ⌊0.15·m⌋}, look for copies of repeated eigenvalues that
-    /// one start vector can't give; default true. The paper has no such probe.
+    /// Whether a few more steps from another start vector, max{4, ⌊0.15·m⌋}, look for copies of repeated eigenvalues
+    /// that one start vector can't give; default true. The paper has no such probe.
     pub probe: bool,
     /// Seed of the start vector.
     pub seed: u64,
@@ -45,7 +45,8 @@ impl Default for SpectrumParams {
 }
 
 impl SpectrumParams {
-    /// m in a space of dimension n: [`lanczos_steps`](Self::lanczos_steps), or max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2); at most n.
+    /// m in a space of dimension n: [`lanczos_steps`](Self::lanczos_steps), or max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2);
+    /// at most n.
     pub fn steps(&self, dim: usize) -> usize {
         let default = || {
             let logarithm = (2.0 * (dim.max(1) as f64).ln()).ceil() as usize;
@@ -116,8 +117,8 @@ pub struct Spectrum<S: Space> {
     pub maximum: f64,
     /// The smallest Ritz value of the run, an estimate of λ_n from above.
     pub minimum: f64,
-    /// An upper bound λ̂ + ‖Av̂ − λ̂v̂‖ of the largest eigenvalue that the probe found and the run before it had missed. Where it
-    /// exceeds λ̂ₖ, further copies of that eigenvalue may be left in the complement.
+    /// An upper bound λ̂ + ‖Av̂ − λ̂v̂‖ of the largest eigenvalue that the probe found and the run before it had
+    /// missed. Where it exceeds λ̂ₖ, further copies of that eigenvalue may be left in the complement.
     pub missed: Option<f64>,
     /// What no product resolves: the larger of [`LanczosInfo::noise`] and ten roundings of the largest |Ritz value|.
     pub noise: f64,
@@ -136,7 +137,8 @@ impl<S: Space> std::fmt::Debug for Spectrum<S> {
 }
 
 impl<S: Space> Spectrum<S> {
-    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given. L₂ is λ_k, or
+    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given. L₂
+    /// is λ_k, or
     /// [`missed`](Self::missed) where that is larger.
     pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
         let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
@@ -161,7 +163,8 @@ impl<S: Space> Spectrum<S> {
         self.eigenvalues.iter().map(damped).collect()
     }
 
-    /// Whether |λ̂| is more than its residual and the noise together, one for each pair: whether it is known not to be 0.
+    /// Whether |λ̂| is more than its residual and the noise together, one for each pair: whether it is known not to
+    /// be 0.
     pub fn resolved(&self) -> Vec<bool> {
         let pairs = self.eigenvalues.iter().zip(&self.residuals);
         pairs
@@ -204,8 +207,8 @@ pub fn estimate<S: Space>(
     Ok(estimate_with(space, operator, params, &mut workspace)?)
 }
 
-/// Algorithm 1: Lanczos from a random vector, the Ritz pairs of QᵀHQ, and of them the k largest and ℓ smallest. The memory is kept from
-/// one estimation to the next. `params` must be valid.
+/// Algorithm 1: Lanczos from a random vector, the Ritz pairs of QᵀHQ, and of them the k largest and ℓ smallest. The
+/// memory is kept from one estimation to the next. `params` must be valid.
 pub(crate) fn estimate_with<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -232,7 +235,8 @@ pub(crate) struct RitzValues<'a> {
     pub(crate) noise: f64,
 }
 
-/// As [`estimate_with`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is their number.
+/// As [`estimate_with`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is
+/// their number.
 pub(crate) fn estimate_chosen<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -282,7 +286,8 @@ pub(crate) fn estimate_chosen<S: Space>(
 /// Ritz values are known to this many roundings of the largest |Ritz value|.
 const ROUNDINGS: f64 = 10.0;
 
-/// Refuses the spectrum of a shifted point unless the curvature along v̂₁ at the point itself is λ̂₁ within a factor of two.
+/// Refuses the spectrum of a shifted point unless the curvature along v̂₁ at the point itself is λ̂₁ within a factor
+/// of two.
 fn confirm_shifted<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,

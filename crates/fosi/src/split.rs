@@ -22,8 +22,8 @@ pub struct Split<'a, B> {
     pub scale: f64,
     /// η·λ of decoupled weight decay; 0 without.
     pub decay: f64,
-    /// A power of two, 1 but for steps so long or short that their squares would over- or underflow: the unit in which norms
-    /// are summed.
+    /// A power of two, 1 but for steps so long or short that their squares would over- or underflow: the unit in
+    /// which norms are summed.
     pub norm_unit: f64,
 }
 
@@ -40,8 +40,8 @@ impl<B> Split<'_, B> {
         norm_unit: 1.0,
     };
 
-    /// Writes αu⊙c̄ − s·e to `out`, which is subtracted along V beside s·d_b, for p = Vᵀd_b and e = (VᵀV)⁻¹p. Returns ‖Ve‖² in
-    /// units of `norm_unit`².
+    /// Writes αu⊙c̄ − s·e to `out`, which is subtracted along V beside s·d_b, for p = Vᵀd_b and e = (VᵀV)⁻¹p. Returns
+    /// ‖Ve‖² in units of `norm_unit`².
     pub fn subspace_update(&self, projection: &[f64], out: &mut [f64]) -> f64 {
         let k = projection.len();
         let mut norm = 0.0;

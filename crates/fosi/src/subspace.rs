@@ -17,8 +17,8 @@ pub(crate) struct Subspace<S: Space> {
     /// s.
     pub(crate) scale: f64,
     pub(crate) monitor: Monitor,
-    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their coefficients come
-    /// out as zero, and the base's direction keeps its part along them.
+    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their
+    /// coefficients come out as zero, and the base's direction keeps its part along them.
     gram_inverse: Vec<f64>,
     scratch: Scratch,
 }
@@ -162,7 +162,8 @@ impl<S: Space> Subspace<S> {
         }
     }
 
-    /// Lets go of the directions that the plan leaves to the base, and takes back those that have overshot. `m`: the base's momentum.
+    /// Lets go of the directions that the plan leaves to the base, and takes back those that have overshot. `m`: the
+    /// base's momentum.
     pub(crate) fn settle(&mut self, at: &NewtonStep, space: &S, m: Option<&mut S::Vector>) {
         if self.scratch.withdrawn() {
             self.release(space, m);
@@ -284,7 +285,8 @@ impl<S: Space> Subspace<S> {
         self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
     }
 
-    /// ‖g₂‖ before it is scaled down, given ‖g‖: what V leaves of the gradient. Where entries are clamped, an upper bound.
+    /// ‖g₂‖ before it is scaled down, given ‖g‖: what V leaves of the gradient. Where entries are clamped, an upper
+    /// bound.
     fn complement_gradient(&self, norm: f64) -> f64 {
         if norm == 0.0 {
             return 0.0;

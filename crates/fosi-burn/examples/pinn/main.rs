@@ -1,7 +1,8 @@
 //! A physics-informed network: −u″ = f on (0, 1) with u(0) = u(1) = 0, whose solution is u = sin πx + ½ sin 6πx.
 //!
-//! `cargo run --release -p fosi-burn --example pinn` minimises the mean squared residual at 100 collocation points, without a
-//! learning rate, and prints the loss and the relative L2 error of u before and after. `taylor.rs` has the derivatives by x.
+//! `cargo run --release -p fosi-burn --example pinn` minimises the mean squared residual at 100 collocation points,
+//! without a learning rate, and prints the loss and the relative L2 error of u before and after. `taylor.rs` has the
+//! derivatives by x.
 
 mod taylor;
 

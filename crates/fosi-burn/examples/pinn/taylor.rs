@@ -1,8 +1,9 @@
 //! Derivatives of a network's output by its inputs, carried forward through the layers (Taylor mode).
 //!
-//! Burn's backward pass gives derivatives by the parameters, and none of a derivative. A loss with derivatives by the inputs
-//! therefore computes these itself, in its forward pass: each layer maps a [`Jet`] to a [`Jet`] by the chain rule, and `backward`
-//! differentiates the whole. A mixed derivative is ½(∂ᵥᵥ − ∂ₓₓ − ∂ᵧᵧ) with v = x + y: give such a direction to [`Jet::along`].
+//! Burn's backward pass gives derivatives by the parameters, and none of a derivative. A loss with derivatives by the
+//! inputs therefore computes these itself, in its forward pass: each layer maps a [`Jet`] to a [`Jet`] by the chain
+//! rule, and `backward` differentiates the whole. A mixed derivative is ½(∂ᵥᵥ − ∂ₓₓ − ∂ᵧᵧ) with v = x + y: give such
+//! a direction to [`Jet::along`].
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -19,7 +20,8 @@ pub struct Jet {
 }
 
 impl Jet {
-    /// The points themselves (N×inputs) as the first layer's input, with each direction of as many entries as there are inputs.
+    /// The points themselves (N×inputs) as the first layer's input, with each direction of as many entries as there
+    /// are inputs.
     pub fn along(points: Tensor<2>, directions: &[&[f64]]) -> Self {
         let zeros = points.zeros_like();
         let direction = |v: &&[f64]| {

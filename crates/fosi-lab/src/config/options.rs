@@ -72,8 +72,8 @@ pub struct TrainOptions {
     pub optimizers: Option<List<OptimizerName>>,
     /// FOSI as in the paper (paper), or with safeguards where the spectrum misleads (guarded): pairs that aren't
     /// resolved and directions that overshoot stay with the base, a few more products look for repeated eigenvalues,
-    /// and a scaling that makes the gradient grow is taken back. The paper's has T = 800 and W = one epoch unless they are
-    /// given [default: guarded; with --preset paper: paper]
+    /// and a scaling that makes the gradient grow is taken back. The paper's has T = 800 and W = one epoch unless
+    /// they are given [default: guarded; with --preset paper: paper]
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<Algorithm>,
     /// Largest eigenpairs that FOSI uses [default: 10]

@@ -95,7 +95,8 @@ pub fn all() -> impl Iterator<Item = Result<Problem, DataError>> {
 /// Groups of problems by name: `mgh`, `pinn` and `all`.
 pub const GROUPS: [&str; 3] = ["mgh", "pinn", "all"];
 
-/// The names of the problems that are named, by their own names or by those of [`GROUPS`]: each once, in the order given.
+/// The names of the problems that are named, by their own names or by those of [`GROUPS`]: each once, in the order
+/// given.
 ///
 /// # Errors
 /// [`UnknownName`].

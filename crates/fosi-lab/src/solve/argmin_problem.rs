@@ -85,8 +85,8 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
     }
 }
 
-/// How a solver ends that gives its reason. An error of the meter is the meter's. A panic is a failure of this run alone:
-/// argmin's trust region takes the first of a list that not-a-numbers leave empty.
+/// How a solver ends that gives its reason. An error of the meter is the meter's. A panic is a failure of this run
+/// alone: argmin's trust region takes the first of a list that not-a-numbers leave empty.
 pub(super) fn guarded(solve: impl FnOnce() -> Result<String, Error>) -> Ending {
     match catch_unwind(AssertUnwindSafe(solve)) {
         Ok(Ok(reason)) => Ending::converged(&reason),

@@ -1,7 +1,7 @@
 //! BFGS with a dense inverse Hessian.
 //!
-//! The crate argmin has one, whose update multiplies matrices: n³ operations a step, minutes where n is a thousand. Here
-//! the update is the same matrix of rank two, in n² operations. The line search is argmin's.
+//! The crate argmin has one, whose update multiplies matrices: n³ operations a step, minutes where n is a thousand.
+//! Here the update is the same matrix of rank two, in n² operations. The line search is argmin's.
 
 use std::cell::RefCell;
 

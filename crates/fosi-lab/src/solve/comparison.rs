@@ -179,9 +179,9 @@ impl Comparison {
         )
     }
 
-    /// The performance profile of Dolan and Moré (2002) over the problems with a known minimum: for each solver the share
-    /// of them that it solves at a cost of at most τ times the lowest, against τ. A solver that wasn't run on a problem
-    /// hasn't solved it. None where nothing was solved.
+    /// The performance profile of Dolan and Moré (2002) over the problems with a known minimum: for each solver the
+    /// share of them that it solves at a cost of at most τ times the lowest, against τ. A solver that wasn't run on a
+    /// problem hasn't solved it. None where nothing was solved.
     pub fn profile(&self) -> Option<Sheet> {
         let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); self.solvers.len()];
         let mut count = 0;

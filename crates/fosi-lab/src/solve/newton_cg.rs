@@ -1,8 +1,8 @@
 //! Newton's method with conjugate gradients, by the crate argmin.
 //!
-//! Of argmin's two, Steihaug's trust region is taken: its Newton-CG with the line search of Moré and Thuente solves 18 of
-//! the set of Moré, Garbow and Hillstrom with `logistic` and `kernel-ridge` within a cost of 3,000, and Steihaug's 32 of
-//! these 35, many of whose Hessians are indefinite along the way.
+//! Of argmin's two, Steihaug's trust region is taken: its Newton-CG with the line search of Moré and Thuente solves
+//! 18 of the set of Moré, Garbow and Hillstrom with `logistic` and `kernel-ridge` within a cost of 3,000, and
+//! Steihaug's 32 of these 35, many of whose Hessians are indefinite along the way.
 
 use std::cell::RefCell;
 

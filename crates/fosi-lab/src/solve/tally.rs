@@ -3,8 +3,8 @@
 use super::record::Run;
 use super::solver::Solver;
 
-/// `solved A of B …` for each solver, fosi's last, where B counts the runs on problems with a known minimum. Empty where
-/// there are none.
+/// `solved A of B …` for each solver, fosi's last, where B counts the runs on problems with a known minimum. Empty
+/// where there are none.
 pub fn tally(runs: &[&Run]) -> String {
     let mut solvers: Vec<&str> = Vec::new();
     for run in runs {

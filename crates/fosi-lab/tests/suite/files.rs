@@ -1,5 +1,5 @@
-//! What lies where a file belongs: nothing, folders, links, pipes, devices, names that are no UTF-8, files that may not be
-//! read.
+//! What lies where a file belongs: nothing, folders, links, pipes, devices, names that are no UTF-8, files that may
+//! not be read.
 #![cfg(unix)]
 
 use std::ffi::OsStr;

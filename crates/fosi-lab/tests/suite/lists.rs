@@ -1,4 +1,5 @@
-//! Lists, tables and settings as editors and spreadsheets leave them: with a byte-order mark, CRLF, blank lines, quotes.
+//! Lists, tables and settings as editors and spreadsheets leave them: with a byte-order mark, CRLF, blank lines,
+//! quotes.
 
 use std::fs;
 use std::path::Path;

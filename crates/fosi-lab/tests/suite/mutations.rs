@@ -1,8 +1,8 @@
 //! Every reader of files, fed with damaged ones: no panic, and no more memory than the file's size accounts for.
 //!
-//! Each file is a good one with some bits flipped, bytes replaced, parts cut out, doubled or exchanged, or numbers made
-//! huge. `FOSI_MUTATIONS` sets how many for each reader, `FOSI_MUTATION_SEED` the seed; `scripts/mutations` is the way to
-//! a longer campaign.
+//! Each file is a good one with some bits flipped, bytes replaced, parts cut out, doubled or exchanged, or numbers
+//! made huge. `FOSI_MUTATIONS` sets how many for each reader, `FOSI_MUTATION_SEED` the seed; `scripts/mutations` is
+//! the way to a longer campaign.
 
 use allocation_counter::measure;
 use rand::{RngExt, SeedableRng};

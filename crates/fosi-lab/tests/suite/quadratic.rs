@@ -166,10 +166,11 @@ const MISSES: [(usize, f64, f64); 7] = [
     (86, 1.154, 1.154),
 ];
 
-/// Medians over the ten bases are within a factor of two of the reference's values on all functions with FOSI-Adam, and
-/// on all but 42 with Adam, where the reference's one draw for each ζ is far from the middle: Adam's values spread wider
-/// than that over draws. In that very draw all 520 values are met to 1e-6 (`quadratic_adam.rs`), these among them, and
-/// the medians over 101 draws that NumPy makes miss the factor as well, on 38 (and FOSI-Adam's on one).
+/// Medians over the ten bases are within a factor of two of the reference's values on all functions with FOSI-Adam,
+/// and on all but 42 with Adam, where the reference's one draw for each ζ is far from the middle: Adam's values
+/// spread wider than that over draws. In that very draw all 520 values are met to 1e-6 (`quadratic_adam.rs`), these
+/// among them, and the medians over 101 draws that NumPy makes miss the factor as well, on 38 (and FOSI-Adam's on
+/// one).
 #[test]
 fn figure_7_misses_the_factor_of_two_with_adam_only_where_known() {
     let mut misses = 0;

@@ -18,8 +18,8 @@ pub struct Adam {
     /// Whether FOSI's Newton step takes its momentum corrected as m̂ is, c̄/(1−β₁ᵗ); default true.
     ///
     /// The public Python implementation has no correction there, only in the complement: at step t its Newton step is
-    /// 1−β₁ᵗ times this one's, a tenth at the first. Adam without FOSI doesn't read it, and checkpoints don't hold it: c̄
-    /// is kept uncorrected either way.
+    /// 1−β₁ᵗ times this one's, a tenth at the first. Adam without FOSI doesn't read it, and checkpoints don't hold
+    /// it: c̄ is kept uncorrected either way.
     pub subspace_bias_correction: bool,
 }
 

@@ -88,7 +88,8 @@ pub(crate) fn serialize(
     safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
 }
 
-/// The header and arrays of bytes of this `version`. `kind` is what they must hold, by the header's entry `kind` where it has one.
+/// The header and arrays of bytes of this `version`. `kind` is what they must hold, by the header's entry `kind`
+/// where it has one.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] where the bytes are damaged, or of another version or kind.

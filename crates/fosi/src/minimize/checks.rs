@@ -8,7 +8,8 @@ use crate::space::Space;
 
 /// Directions along which the gradient is compared with differences of f.
 const DIRECTIONS: u64 = 3;
-/// The share of the slope by which they may differ. Kinks and rounding have their part of it; a wrong sign or factor is more.
+/// The share of the slope by which they may differ. Kinks and rounding have their part of it; a wrong sign or factor
+/// is more.
 const TOLERANCE: f64 = 0.05;
 
 /// Checks at x that f is the same function at two calls, and that the gradient is f's.
@@ -45,7 +46,8 @@ pub(super) fn check_start<S: Space>(
         let found = (ahead - behind) / (2.0 * h);
         let given = space.dot(gradient, v.borrow());
         let rounding = 10.0 * epsilon * (ahead.abs() + behind.abs()) / h;
-        // How far f is from linear over the step: of a kink, or of a function that changes within h, differences say little.
+        // How far f is from linear over the step: of a kink, or of a function that changes within h, differences say
+        // little.
         let bend = (ahead - 2.0 * value + behind).abs() / h;
         let allowed = TOLERANCE * given.abs().max(found.abs()) + rounding + bend;
         if found.is_finite() && (found - given).abs() > allowed {

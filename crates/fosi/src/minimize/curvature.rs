@@ -103,8 +103,8 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// Examines the curvature at a stationary point and leaves it along negative curvature; `Ok(false)` where there is none, or f
-    /// does not fall along it.
+    /// Examines the curvature at a stationary point and leaves it along negative curvature; `Ok(false)` where there
+    /// is none, or f does not fall along it.
     pub(super) fn leave_saddle(
         &mut self,
         objective: &mut Objective<'_, S>,

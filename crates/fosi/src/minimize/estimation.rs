@@ -12,8 +12,8 @@ use crate::spectrum::RitzValues;
 pub enum Count {
     /// The k of largest |θ|.
     Fixed(usize),
-    /// Every pair that Lanczos has resolved, at most this many of largest |θ|: its residual is below 5 % of |θ|, and |θ| exceeds
-    /// that of the most negative Ritz value.
+    /// Every pair that Lanczos has resolved, at most this many of largest |θ|: its residual is below 5 % of |θ|, and
+    /// |θ| exceeds that of the most negative Ritz value.
     Resolved(usize),
 }
 
@@ -45,15 +45,17 @@ impl Count {
 
 /// Units (gradients, and products at their cost) over which progress is measured, at least and at most.
 const WINDOW: std::ops::RangeInclusive<u64> = 10..=50;
-/// The window and the wait for the first estimation are so many times as long as an estimation, where that takes few products.
+/// The window and the wait for the first estimation are so many times as long as an estimation, where that takes few
+/// products.
 const OUTLAST: u64 = 3;
 /// Units before the first estimation at most.
 const LONGEST_WAIT: u64 = 60;
 /// Times that the wait is doubled at most.
 const MOST_PATIENCE: u32 = 6;
 
-/// Decides when an estimation is worth its cost. With p(a, b) the mean decrease of the log per unit from a to b, it is due where
-/// p(now − window, now) < p(beginning of the last estimation, now), the units of that estimation among them.
+/// Decides when an estimation is worth its cost. With p(a, b) the mean decrease of the log per unit from a to b, it
+/// is due where p(now − window, now) < p(beginning of the last estimation, now), the units of that estimation among
+/// them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct EstimationRule {
     /// Units over which progress is measured.
@@ -89,7 +91,8 @@ impl EstimationRule {
         self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
     }
 
-    /// Takes in the log of the measure, f − [`lower_bound`](super::Options::lower_bound) or, without one, ‖∇f‖², after `units`.
+    /// Takes in the log of the measure, f − [`lower_bound`](super::Options::lower_bound) or, without one, ‖∇f‖²,
+    /// after `units`.
     pub(super) fn observe(&mut self, units: u64, measure: f64) {
         self.history.push_back((units, measure));
         while self

@@ -31,8 +31,8 @@ pub(super) fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> 
     }
 }
 
-/// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than f64.
-/// After the deadline every product, and every gradient of a quotient, fails with [`Late`].
+/// Calls `with` with the Hessian at x: exact, or guarded difference quotients of gradients, central ones in less than
+/// f64. After the deadline every product, and every gradient of a quotient, fails with [`Late`].
 pub(super) fn with_hessian<S: Space + Clone, R>(
     objective: &mut Objective<'_, S>,
     x: &S::Vector,

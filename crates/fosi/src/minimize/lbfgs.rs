@@ -1,4 +1,5 @@
-//! The pairs of L-BFGS and their two-loop recursion (Nocedal, 1980; Nocedal and Wright, *Numerical Optimization*, §7.2).
+//! The pairs of L-BFGS and their two-loop recursion (Nocedal, 1980; Nocedal and Wright, *Numerical Optimization*,
+//! §7.2).
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
-//! A line search that ends on the strong Wolfe conditions or, where rounding hides the decrease, on the approximate ones
-//! (Hager and Zhang, *A new conjugate gradient method with guaranteed descent and an efficient line search*, 2005, §4).
+//! A line search that ends on the strong Wolfe conditions or, where rounding hides the decrease, on the approximate
+//! ones (Hager and Zhang, *A new conjugate gradient method with guaranteed descent and an efficient line search*,
+//! 2005, §4).
 
 /// δ: the share of the slope's promise that a step must keep.
 const DECREASE: f64 = 1e-4;
@@ -52,8 +53,8 @@ struct Search<F> {
     evaluations: usize,
 }
 
-/// Searches from φ(0) = `start`, with slope < 0, first at α = `first`. `evaluate` gives φ and φ′ at α; where they are not finite,
-/// the search goes back. Its error ends the search.
+/// Searches from φ(0) = `start`, with slope < 0, first at α = `first`. `evaluate` gives φ and φ′ at α; where they are
+/// not finite, the search goes back. Its error ends the search.
 pub(super) fn search<E>(
     start: Trial,
     first: f64,
@@ -164,8 +165,8 @@ impl<E, F: FnMut(f64) -> Result<Trial, E>> Search<F> {
     }
 }
 
-/// The step between the ends of a bracket at which the cubic through their values and slopes is least; the middle, where that is
-/// outside of the bracket or too near to an end.
+/// The step between the ends of a bracket at which the cubic through their values and slopes is least; the middle,
+/// where that is outside of the bracket or too near to an end.
 fn interpolated(low: &Trial, high: &Trial) -> f64 {
     let width = high.step - low.step;
     let middle = low.step + 0.5 * width;

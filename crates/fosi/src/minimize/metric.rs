@@ -1,4 +1,5 @@
-//! The initial inverse metric of L-BFGS: Newton's in the span of the estimated eigenvectors, a multiple of the identity elsewhere.
+//! The initial inverse metric of L-BFGS: Newton's in the span of the estimated eigenvectors, a multiple of the
+//! identity elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,8 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// Takes over the eigenpairs. |λ| counts as at least `floor`·max|λ|. γ stays until [`measure`](Self::measure) sees a pair.
+    /// Takes over the eigenpairs. |λ| counts as at least `floor`·max|λ|. γ stays until [`measure`](Self::measure)
+    /// sees a pair.
     pub(super) fn set_spectrum(&mut self, spectrum: Spectrum<S>, floor: f64) {
         let curvature = spectrum.damped_curvature(floor);
         self.inverse = curvature.iter().map(|x| 1.0 / x).collect();

@@ -18,14 +18,15 @@ use crate::space::Space;
 
 /// Minimises `objective` from `start`, without a learning rate.
 ///
-/// Each step goes along −H∇f, where H is L-BFGS's inverse metric on top of H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): Newton's method in the span
-/// of the eigenvectors V that Lanczos has found, and γ, from the last step and its change of gradient, elsewhere. The length of a step satisfies the
-/// strong Wolfe conditions, or the approximate ones where f's rounding hides its decrease. The first steps are those of plain
-/// L-BFGS; the spectrum is estimated where they last long ([`Options::first_estimation`]), and again where f falls more slowly
-/// than it did on average since the last estimation began.
+/// Each step goes along −H∇f, where H is L-BFGS's inverse metric on top of H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): Newton's
+/// method in the span of the eigenvectors V that Lanczos has found, and γ, from the last step and its change of
+/// gradient, elsewhere. The length of a step satisfies the strong Wolfe conditions, or the approximate ones where f's
+/// rounding hides its decrease. The first steps are those of plain L-BFGS; the spectrum is estimated where they last
+/// long ([`Options::first_estimation`]), and again where f falls more slowly than it did on average since the last
+/// estimation began.
 ///
-/// What goes wrong along the way ends the run with a [`Status`], and what was found is returned. [`Minimizer`] is the same step by
-/// step: to watch it, to stop it by one's own rule, to save it and to resume it.
+/// What goes wrong along the way ends the run with a [`Status`], and what was found is returned. [`Minimizer`] is the
+/// same step by step: to watch it, to stop it by one's own rule, to save it and to resume it.
 ///
 /// ```
 /// use fosi::minimize::{Objective, Options, Status, minimize};
@@ -196,8 +197,9 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// Takes one step on `objective`, which must be the function of the start, after an estimation where one is due. `None` where
-    /// the run may go on; otherwise why it stops, at a point from which another call goes on where that has been changed.
+    /// Takes one step on `objective`, which must be the function of the start, after an estimation where one is due.
+    /// `None` where the run may go on; otherwise why it stops, at a point from which another call goes on where that
+    /// has been changed.
     pub fn step(&mut self, objective: &mut Objective<'_, S>) -> Option<Status> {
         if let Err(error) = check_dim(self.space.dim(), objective.space.dim()) {
             return Some(Status::Failed(Arc::new(error)));

@@ -147,7 +147,8 @@ pub struct Minimum<S: Space = Host<f64>> {
     pub gradients: u64,
     /// Hessian-vector products computed; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
     pub products: u64,
-    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` and `check_minimum` are not in it.
+    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` and `check_minimum` are
+    /// not in it.
     pub cost: u64,
     /// The estimations, in order.
     pub estimations: Vec<Estimation>,

@@ -23,8 +23,8 @@ impl<S: Space> std::fmt::Debug for Objective<'_, S> {
 }
 
 impl<'a> Objective<'a> {
-    /// The function of `dim` variables in f64 that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded difference
-    /// quotients of the gradient: see [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
+    /// The function of `dim` variables in f64 that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded
+    /// difference quotients of the gradient: see [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
     pub fn new(
         dim: usize,
         evaluate: impl FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a,

@@ -18,7 +18,8 @@ pub struct Options {
     pub relative_gradient_norm: f64,
     /// Stop where a step changes f by at most this share of |f|; default 0, never.
     pub value_change: f64,
-    /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products; default 10,000.
+    /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products;
+    /// default 10,000.
     pub max_cost: u64,
     /// Stop after this many steps; default never.
     pub max_steps: u64,
@@ -32,11 +33,11 @@ pub struct Options {
     pub lanczos_steps: usize,
     /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{60, 3m}.
     pub first_estimation: Option<u64>,
-    /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound); default none:
-    /// that of log ‖∇f‖².
+    /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound);
+    /// default none: that of log ‖∇f‖².
     pub lower_bound: Option<f64>,
-    /// Whether the first gradient is compared with differences of f along three random directions (6 evaluations, not counted as
-    /// cost); default true.
+    /// Whether the first gradient is compared with differences of f along three random directions (6 evaluations, not
+    /// counted as cost); default true.
     pub check_gradient: bool,
     /// Whether the curvature is examined where a stationary point is found, its products counted apart; default false.
     pub check_minimum: bool,

@@ -56,8 +56,8 @@ fn pair_names(index: usize) -> [String; 2] {
 }
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// The whole state as bytes; the settings are not part of it. A run that is restored from them goes on bit for bit as this
-    /// one does, but for [`Options::max_time`].
+    /// The whole state as bytes; the settings are not part of it. A run that is restored from them goes on bit for
+    /// bit as this one does, but for [`Options::max_time`].
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where a number of it can't be written.
@@ -96,8 +96,8 @@ impl<S: Space + Clone> Minimizer<S> {
         serialize(&header, &arrays)
     }
 
-    /// The run of which [`to_bytes`](Self::to_bytes) made these bytes, with settings that may be others. The function isn't
-    /// called. With a smaller [memory](Options::memory) the newest pairs stay.
+    /// The run of which [`to_bytes`](Self::to_bytes) made these bytes, with settings that may be others. The function
+    /// isn't called. With a smaller [memory](Options::memory) the newest pairs stay.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or of another space.

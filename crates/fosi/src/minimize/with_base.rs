@@ -26,14 +26,16 @@ pub struct Options {
     pub relative_gradient_norm: f64,
     /// Stop where a step changes f by at most this share of |f|; default 0, never.
     pub value_change: f64,
-    /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products; default never.
+    /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products;
+    /// default never.
     pub max_cost: u64,
     /// Stop after this many steps; default 1000.
     pub max_steps: u64,
     /// Stop after this much time; default never.
     pub max_time: Option<Duration>,
-    /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most the largest of
-    /// the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986), and halved until it is.
+    /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most
+    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986), and halved
+    /// until it is.
     pub backtracking: bool,
     #[doc(hidden)]
     pub non_exhaustive: NonExhaustive,
@@ -73,9 +75,9 @@ impl Options {
 pub enum LearningRate {
     /// A number or a schedule.
     Given(Rate),
-    /// 1/λ_k of the last estimation, where λ_k is the smallest of the k largest eigenvalues and must be positive at the first
-    /// one, with s = 1. The first estimation is made at the start. For bases whose direction is linear in the gradients
-    /// ([`Base::is_linear`]).
+    /// 1/λ_k of the last estimation, where λ_k is the smallest of the k largest eigenvalues and must be positive at
+    /// the first one, with s = 1. The first estimation is made at the start. For bases whose direction is linear in
+    /// the gradients ([`Base::is_linear`]).
     FromSpectrum,
 }
 
@@ -93,7 +95,8 @@ impl From<Rate> for LearningRate {
 
 /// Minimises `objective` from `start` with FOSI around `base`.
 ///
-/// The learning rate is a number, a [`Rate`] or [`LearningRate::FromSpectrum`]. What goes wrong along the way ends the run with a
+/// The learning rate is a number, a [`Rate`] or [`LearningRate::FromSpectrum`]. What goes wrong along the way ends
+/// the run with a
 /// [`Status`], and what was found is returned. [`BaseMinimizer`] is the same step by step.
 ///
 /// ```

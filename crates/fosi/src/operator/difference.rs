@@ -13,12 +13,14 @@ use crate::error::{BoxError, Error, require};
 use crate::float::norm;
 use crate::space::{Host, Scalar, Space};
 
-/// The step sizes that a guarded difference quotient tries, relative to the coordinates' [units](GradientOracle::units).
+/// The step sizes that a guarded difference quotient tries, relative to the coordinates'
+/// [units](GradientOracle::units).
 ///
-/// The first product of an estimation starts at ε = `start`; ε grows tenfold, up to `largest`, while the gradients' rounding,
-/// ‖∇f(θ)‖·`roundoff`/ε, isn't small beside the product. From that ε on: ε, −ε, ε/10, −ε/10, … down to the hundredth part or
-/// `smallest`; for the first product at last ±10ε, since along a random direction a product can be so short that it drowns in
-/// rounding at ε. A later product starts from the smallest size that has served so far; the size never grows again.
+/// The first product of an estimation starts at ε = `start`; ε grows tenfold, up to `largest`, while the gradients'
+/// rounding, ‖∇f(θ)‖·`roundoff`/ε, isn't small beside the product. From that ε on: ε, −ε, ε/10, −ε/10, … down to the
+/// hundredth part or `smallest`; for the first product at last ±10ε, since along a random direction a product can be
+/// so short that it drowns in rounding at ε. A later product starts from the smallest size that has served so far;
+/// the size never grows again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSizes {
     start: f64,
@@ -80,7 +82,8 @@ impl StepSizes {
         self.current
     }
 
-    /// Ten times the size, for the first product of an estimation; `None` where that is too large, or for other products.
+    /// Ten times the size, for the first product of an estimation; `None` where that is too large, or for other
+    /// products.
     pub fn raise(&mut self) -> Option<f64> {
         let raised = 10.0 * self.first;
         // The tolerance absorbs the rounding of repeated multiplications.
@@ -133,13 +136,14 @@ impl StepSizes {
 
 /// The gradient of one function near a point θ, wherever its vectors live: what a [`DifferenceQuotient`] is made of.
 ///
-/// The gradient must be that of the same function at every call: one batch, one dropout mask. [`HostGradient`] makes one of a
-/// closure.
+/// The gradient must be that of the same function at every call: one batch, one dropout mask. [`HostGradient`] makes
+/// one of a closure.
 ///
-/// Difference steps are relative to the magnitude of the coordinates, lest one drown in the rounding of a large θᵢ and leave
-/// the neighbourhood of a θⱼ that isn't. Coordinates of like magnitude form a group G (powers of 1,000: up to 1e3, to 1e6, …) with the
-/// unit max{1, max |θᵢ|}, and a quotient is the sum of one for each group, along v with the other groups' entries zero:
-/// Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). Where no |θᵢ| exceeds 1,000 there is one group.
+/// Difference steps are relative to the magnitude of the coordinates, lest one drown in the rounding of a large θᵢ
+/// and leave the neighbourhood of a θⱼ that isn't. Coordinates of like magnitude form a group G (powers of 1,000: up
+/// to 1e3, to 1e6, …) with the unit max{1, max |θᵢ|}, and a quotient is the sum of one for each group, along v with
+/// the other groups' entries zero: Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). Where no |θᵢ| exceeds 1,000 there
+/// is one group.
 pub trait GradientOracle {
     /// The space of the directions and products.
     type Space: Space;
@@ -152,16 +156,16 @@ pub trait GradientOracle {
     fn roundoff(&self) -> f64;
     /// Computes ∇f(θ), keeps it, and returns its norm: one gradient.
     fn start(&mut self) -> Result<f64, BoxError>;
-    /// out ← the forward difference quotient along v with the relative step ε, after [`start`](Self::start): one gradient
-    /// for each group.
+    /// out ← the forward difference quotient along v with the relative step ε, after [`start`](Self::start): one
+    /// gradient for each group.
     fn forward(
         &mut self,
         epsilon: f64,
         v: &<Self::Space as Space>::Vector,
         out: &mut <Self::Space as Space>::Vector,
     ) -> Result<(), BoxError>;
-    /// out ← the central difference quotient along v with the relative step ε: two gradients for each group. May overwrite
-    /// what [`start`](Self::start) kept.
+    /// out ← the central difference quotient along v with the relative step ε: two gradients for each group. May
+    /// overwrite what [`start`](Self::start) kept.
     fn central(
         &mut self,
         epsilon: f64,
@@ -224,14 +228,15 @@ pub struct DifferenceQuotient<G> {
 
 /// The size of the shift off an exact tie, relative to the coordinates' magnitudes.
 const SHIFT: f64 = 1e-6;
-/// The step, relative to the units, over which the curvature at the tie itself is averaged: that of a training step. On a shorter one the
-/// jump of a kink's gradient is all that there is to see.
+/// The step, relative to the units, over which the curvature at the tie itself is averaged: that of a training step.
+/// On a shorter one the jump of a kink's gradient is all that there is to see.
 const AVERAGED: f64 = 1e-3;
 
 impl<G: GradientOracle> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientOracle::units): up to 1e-4 where the gradients
-    /// are so long that their rounding would hide the curvature, retried down to a hundredth, the first product of an
-    /// estimation at last also at ten times ε. The gradient at the point is computed with the first product.
+    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientOracle::units): up to 1e-4 where the
+    /// gradients are so long that their rounding would hide the curvature, retried down to a hundredth, the first
+    /// product of an estimation at last also at ten times ε. The gradient at the point is computed with the first
+    /// product.
     pub fn new(oracle: G) -> Self {
         Self::with_steps(oracle, StepSizes::default())
     }
@@ -241,8 +246,9 @@ impl<G: GradientOracle> DifferenceQuotient<G> {
         Self::bare(oracle, Scheme::Forward, steps)
     }
 
-    /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in `f32`. Two
-    /// gradients per product, one at the point to know their length, and no second try: for smooth functions only.
+    /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in
+    /// `f32`. Two gradients per product, one at the point to know their length, and no second try: for smooth
+    /// functions only.
     pub fn central(oracle: G) -> Self {
         let steps = StepSizes::bounded(1e-3, 1e-3, 0.1);
         Self::bare(oracle, Scheme::Central, steps)
@@ -477,7 +483,8 @@ where
     }
 }
 
-/// The units of the groups that have coordinates, and each coordinate's index among them; no indices where there is one group.
+/// The units of the groups that have coordinates, and each coordinate's index among them; no indices where there is
+/// one group.
 fn magnitude_groups(point: &[f64]) -> (Vec<f64>, Vec<u8>) {
     let of: Vec<usize> = point.iter().map(|x| magnitude_group(*x)).collect();
     let mut present = of.clone();

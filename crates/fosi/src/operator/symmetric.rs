@@ -13,14 +13,14 @@ pub trait SymmetricOperator<S: Space> {
     /// out ← Av. Lanczos' v have unit length to 0.2 %. `out` may hold anything on entry.
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError>;
 
-    /// The dimension n, where the operator knows it: an operator of another dimension than the space is refused before the
-    /// first product.
+    /// The dimension n, where the operator knows it: an operator of another dimension than the space is refused
+    /// before the first product.
     fn dim(&self) -> Option<usize> {
         None
     }
 
-    /// An estimate of the rounding error of the last product, ‖out − Av‖; 0 where the rounding of v and out is all there is.
-    /// A product, and an eigenvalue, below it counts as zero.
+    /// An estimate of the rounding error of the last product, ‖out − Av‖; 0 where the rounding of v and out is all
+    /// there is. A product, and an eigenvalue, below it counts as zero.
     fn noise(&self) -> f64 {
         0.0
     }

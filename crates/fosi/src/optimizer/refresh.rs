@@ -19,12 +19,12 @@ use super::Fosi;
 impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Estimates the spectrum of the Hessian at the current parameters and adopts it; the momentum is split anew.
     ///
-    /// The public Python implementation leaves the base's momentum as it is, with what of it lies in the new subspace.
-    /// Measured against each other with Heavy-Ball: where the subspace turns steadily, splitting anew is far ahead (the
-    /// mean of ln f over a run is lower by 2 to 3); where it turns slowly, they differ by less than 0.3
-    /// (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50, 200, five
-    /// seeds) there is little between them: losses after 600 steps differ by at most 0.3 %, the other way's being the
-    /// lower ones in 14 of 15 runs.
+    /// The public Python implementation leaves the base's momentum as it is, with what of it lies in the new
+    /// subspace. Measured against each other with Heavy-Ball: where the subspace turns steadily, splitting anew is
+    /// far ahead (the mean of ln f over a run is lower by 2 to 3); where it turns slowly, they differ by less than
+    /// 0.3 (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50,
+    /// 200, five seeds) there is little between them: losses after 600 steps differ by at most 0.3 %, the other way's
+    /// being the lower ones in 14 of 15 runs.
     ///
     /// # Errors
     /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next try is an interval
@@ -101,9 +101,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         refresh
     }
 
-    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the base's, and m = M − Vc̄
-    /// stays with the base. Of a base that keeps m to itself, M is the subspace's part alone, and what doesn't fit into the
-    /// new one is dropped. Without a new subspace (`no_curvature`) all of M stays with the base.
+    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the base's,
+    /// and m = M − Vc̄ stays with the base. Of a base that keeps m to itself, M is the subspace's part alone, and
+    /// what doesn't fit into the new one is dropped. Without a new subspace (`no_curvature`) all of M stays with the
+    /// base.
     fn split_momentum(
         &mut self,
         new: &Spectrum<S>,

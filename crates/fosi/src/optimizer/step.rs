@@ -106,8 +106,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         })
     }
 
-    /// The move d that a [step](Self::step) with this gradient makes, θ₊ = θ + d, for a caller with a line search of one's own: d is
-    /// added, where a base's direction is subtracted. For the optimizer it is a step: momentum and counts advance.
+    /// The move d that a [step](Self::step) with this gradient makes, θ₊ = θ + d, for a caller with a line search of
+    /// one's own: d is added, where a base's direction is subtracted. For the optimizer it is a step: momentum and
+    /// counts advance.
     ///
     /// # Errors
     /// Those of [`step`](Self::step), and [`Error::InvalidSetting`] for a base with weight decay, which depends on θ.

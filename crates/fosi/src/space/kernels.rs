@@ -1,10 +1,10 @@
 //! The loops over memory: plain loops that vectorise, on blocks that stay in cache.
 //!
-//! Combinations of basis vectors are summed in the vectors' own precision, few terms at a time. So are dot products, eight
-//! products at a time; these sums accumulate in f64, in a fixed number of lanes and a fixed order. For f32 that errs by a few
-//! roundings of eight products, less than the vectors' own roundings do, and takes half the time. The same input
-//! gives the same bits on any machine with fused multiply-add, whatever the width of its vectors. The formulas of the base
-//! optimizers are never contracted.
+//! Combinations of basis vectors are summed in the vectors' own precision, few terms at a time. So are dot products,
+//! eight products at a time; these sums accumulate in f64, in a fixed number of lanes and a fixed order. For f32 that
+//! errs by a few roundings of eight products, less than the vectors' own roundings do, and takes half the time. The
+//! same input gives the same bits on any machine with fused multiply-add, whatever the width of its vectors. The
+//! formulas of the base optimizers are never contracted.
 
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
@@ -136,8 +136,8 @@ fn widen(x: bf16) -> f32 {
 /// Runs `f` compiled for the best instruction set that this machine has, and tells it whether that one has fused
 /// multiply-add.
 ///
-/// `FnMut`, since a closure called through `FnOnce` goes through a shim that is compiled for the baseline; `f` and what it
-/// calls must be `#[inline(always)]` for the same reason.
+/// `FnMut`, since a closure called through `FnOnce` goes through a shim that is compiled for the baseline; `f` and
+/// what it calls must be `#[inline(always)]` for the same reason.
 #[inline(always)]
 pub(super) fn vectorised<R>(f: impl FnMut(bool) -> R) -> R {
     struct Call<F>(F);
@@ -172,8 +172,8 @@ impl<const N: usize, T: Scalar> Aligned<N, T> {
 
 /// Accumulators that a sum is spread over, in f64.
 const LANES: usize = 16;
-/// Products that are summed in the vectors' own precision before an accumulator takes them: a conversion each would cost
-/// more than reading them from memory.
+/// Products that are summed in the vectors' own precision before an accumulator takes them: a conversion each would
+/// cost more than reading them from memory.
 const WAYS: usize = 8;
 /// Entries that one round of all accumulators takes.
 const CHUNK: usize = LANES * WAYS;

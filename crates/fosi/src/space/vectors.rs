@@ -120,9 +120,9 @@ pub trait Space {
         a: f64,
         x: &mut Self::Vector,
     ) -> f64;
-    /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given column
-    /// by column (as many numbers each as there are vectors, at most as many columns). V may take some of the vectors'
-    /// memory; of those that are left the entries mean nothing any more.
+    /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given
+    /// column by column (as many numbers each as there are vectors, at most as many columns). V may take some of the
+    /// vectors' memory; of those that are left the entries mean nothing any more.
     fn rotate(
         &self,
         vectors: &mut Vec<Self::Owned>,

@@ -252,8 +252,9 @@ fn config(wrapped: bool) -> FosiConfig {
     }
 }
 
-/// Refreshes every 50 steps. Of the twofold smallest eigenvalue another vector is found each time, and momentum that grew
-/// under the base's rate of 0.01 moves on under a Newton rate fifty times that: every five steps, it needn't converge.
+/// Refreshes every 50 steps. Of the twofold smallest eigenvalue another vector is found each time, and momentum that
+/// grew under the base's rate of 0.01 moves on under a Newton rate fifty times that: every five steps, it needn't
+/// converge.
 fn rarely(config: FosiConfig) -> FosiConfig {
     let schedule = match config.schedule {
         Schedule::Every { warmup, .. } => Schedule::Every {
@@ -767,8 +768,9 @@ fn weight_decay_agrees_with_steps_by_hand() {
     }
 }
 
-/// f = θ², where the whole space is the subspace and α = 1. Corrected, the first step is Newton's and the second goes on
-/// with its momentum: c̄ = 0.09·2/0.19. Uncorrected, it is a tenth, then 0.09 + 0.1·0.9. Both keep the same c̄ for the same gradients.
+/// f = θ², where the whole space is the subspace and α = 1. Corrected, the first step is Newton's and the second goes
+/// on with its momentum: c̄ = 0.09·2/0.19. Uncorrected, it is a tenth, then 0.09 + 0.1·0.9. Both keep the same c̄ for
+/// the same gradients.
 #[test]
 fn adams_subspace_momentum_agrees_with_steps_by_hand() {
     let start = |subspace_bias_correction: bool| {

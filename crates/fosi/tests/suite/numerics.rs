@@ -1,5 +1,5 @@
-//! Inputs that once gave a wrong answer without an error: curvature that isn't there, scales at the ends of the floating
-//! range, steps whose result is no number, operators of another dimension. Each with its right value.
+//! Inputs that once gave a wrong answer without an error: curvature that isn't there, scales at the ends of the
+//! floating range, steps whose result is no number, operators of another dimension. Each with its right value.
 
 use std::cell::Cell;
 
@@ -54,7 +54,8 @@ fn agree(found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-// ---- Curvature of functions with coordinates of unlike magnitude -------------------------------------------------------
+// ---- Curvature of functions with coordinates of unlike magnitude
+// -------------------------------------------------------
 
 /// ½(x₀ − 1e8)² + Σ cosh((1 + i/10)xᵢ): ∇f at x.
 fn steep_cosh(x: &[f64], g: &mut [f64]) -> Result<(), fosi::error::BoxError> {
@@ -151,7 +152,8 @@ fn one_gradient_a_product_where_all_parameters_are_of_like_magnitude() {
     }
 }
 
-// ---- What was found beside a tie --------------------------------------------------------------------------------------
+// ---- What was found beside a tie
+// --------------------------------------------------------------------------------------
 
 #[test]
 fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
@@ -193,7 +195,8 @@ fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
     );
 }
 
-// ---- Gradients so long that their differences round to zero -------------------------------------------------------------
+// ---- Gradients so long that their differences round to zero
+// -------------------------------------------------------------
 
 /// Σ slope·xᵢ + ½·i·xᵢ², i = 1 … 20.
 fn steep(slope: f64) -> impl Fn(&[f64], &mut [f64]) -> Result<f64, fosi::error::BoxError> {
@@ -292,7 +295,8 @@ fn step_sizes_rise_only_at_first_and_only_so_far() {
     assert!(steps.raise().is_none(), "for a second product");
 }
 
-// ---- Copies of repeated eigenvalues ------------------------------------------------------------------------------------
+// ---- Copies of repeated eigenvalues
+// ------------------------------------------------------------------------------------
 
 /// `copies` of `top`, then 3/n, 4/n, … 1.
 fn repeated(top: f64, copies: usize, n: usize) -> Vec<f64> {
@@ -322,7 +326,8 @@ fn the_probe_finds_the_copy_that_was_missed() {
             assert!((value - 10.0).abs() < 0.1, "{seed}: {found:?}");
         }
     }
-    // A random start vector can have next to nothing of the last copy. What is left is known not to be small all the same.
+    // A random start vector can have next to nothing of the last copy. What is left is known not to be small all the
+    // same.
     let mut all_found = 0;
     for seed in 30..1000 {
         let found = estimated(seed, true);
@@ -372,7 +377,8 @@ fn the_probe_costs_its_share() {
     assert_eq!((info.products, counted.products), (46, 46));
 }
 
-// ---- The scale of an operator ------------------------------------------------------------------------------------------
+// ---- The scale of an operator
+// ------------------------------------------------------------------------------------------
 
 #[test]
 fn the_answer_scales_with_the_operator() {
@@ -464,7 +470,8 @@ fn norms_neither_overflow_nor_underflow() {
     assert_eq!(space.norm(&[1.0, f64::INFINITY, 2.0]), f64::INFINITY);
 }
 
-// ---- Norms of gradients ------------------------------------------------------------------------------------------------
+// ---- Norms of gradients
+// ------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_gradient_whose_square_overflows_can_be_clipped() {
@@ -522,7 +529,8 @@ fn a_tiny_gradient_is_no_convergence() {
     assert!(minimum.best.parameters[0].abs() < 1e-6, "{minimum:?}");
 }
 
-// ---- Steps whose result is no number -----------------------------------------------------------------------------------
+// ---- Steps whose result is no number
+// -----------------------------------------------------------------------------------
 
 #[test]
 fn an_eigenvalue_of_zero_is_never_divided_by() {
@@ -804,7 +812,8 @@ fn parameters_that_overflow_are_noticed_in_every_pass() {
     }
 }
 
-// ---- Operators of another dimension ------------------------------------------------------------------------------------
+// ---- Operators of another dimension
+// ------------------------------------------------------------------------------------
 
 #[test]
 fn operators_of_another_dimension_are_refused_before_the_first_product() {
@@ -861,7 +870,8 @@ fn odd_sizes_are_refused_or_served() {
     SymmetricOperator::<Host<f64>>::apply(&mut nothing, &[], &mut []).unwrap();
 }
 
-// ---- The paper's algorithm ---------------------------------------------------------------------------------------------
+// ---- The paper's algorithm
+// ---------------------------------------------------------------------------------------------
 
 #[test]
 fn the_schedule_of_the_paper_is_an_epoch_and_eight_hundred_steps() {

@@ -198,7 +198,8 @@ fn numbers_are_those_of_before_the_safeguards() {
     );
 }
 
-// ---- A plain loop -------------------------------------------------------------------------------------------------------
+// ---- A plain loop
+// -------------------------------------------------------------------------------------------------------
 
 /// The state of a base by hand, in the base's own arithmetic.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
-//! FOSI at its defaults never diverges where its base converges, and never ends above
-//! f* + max{2(f_base − f*), 2(1−α)^{2t}(f₀ − f*)}, the latter what α leaves along V: a battery of functions for which the
-//! spectrum of one moment or one batch misleads.
+//! FOSI at its defaults never diverges where its base converges, and never ends above f* + max{2(f_base − f*),
+//! 2(1−α)^{2t}(f₀ − f*)}, the latter what α leaves along V: a battery of functions for which the spectrum of one
+//! moment or one batch misleads.
 
 use std::cell::RefCell;
 
@@ -165,7 +165,8 @@ fn none(violations: Vec<Option<String>>) {
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-// ---- Softmax regression on small batches: a Hessian of rank batch·(classes − 1) ----------------------------------------
+// ---- Softmax regression on small batches: a Hessian of rank batch·(classes − 1)
+// ----------------------------------------
 
 struct Softmax {
     inputs: Vec<Vec<f64>>,
@@ -335,7 +336,8 @@ fn smallest_eigenvalues_of_a_low_rank_hessian() {
     none(found);
 }
 
-// ---- Repeated eigenvalues -----------------------------------------------------------------------------------------------
+// ---- Repeated eigenvalues
+// -----------------------------------------------------------------------------------------------
 
 /// ½Σdᵢxᵢ² from (1, …, 1).
 struct Diagonal(Vec<f64>);
@@ -438,7 +440,8 @@ fn a_scale_that_is_too_large_all_the_same_is_taken_back() {
     }
 }
 
-// ---- Steep and flat at once ----------------------------------------------------------------------------------------------
+// ---- Steep and flat at once
+// ----------------------------------------------------------------------------------------------
 
 /// 50x₀² + Σ log cosh xᵢ from a point in the flat part.
 struct SteepAndFlat {
@@ -497,7 +500,8 @@ fn steep_and_flat_at_once() {
     none(found);
 }
 
-// ---- Parameters of 1e-8 and 1e8 in one vector ---------------------------------------------------------------------------
+// ---- Parameters of 1e-8 and 1e8 in one vector
+// ---------------------------------------------------------------------------
 
 /// ½Σ dᵢ(xᵢ − bᵢ)²/bᵢ²·|bᵢ| with bᵢ from 1e-8 to 1e8, from 1.5·b: curvatures from 1e-8·dᵢ to 1e8·dᵢ.
 struct Magnitudes;
@@ -551,7 +555,8 @@ fn parameters_of_all_magnitudes() {
     none(found);
 }
 
-// ---- On a quadratic nothing acts ------------------------------------------------------------------------------------------
+// ---- On a quadratic nothing acts
+// ------------------------------------------------------------------------------------------
 
 #[test]
 fn on_a_quadratic_no_safeguard_acts() {

@@ -686,8 +686,8 @@ fn after_a_shift_all_step_sizes_are_open_again() {
 #[test]
 fn a_short_first_product_is_not_lost_in_rounding() {
     use fosi::operator::{DifferenceQuotient, HostGradient};
-    // Along a random direction Hv has a length of about 0.5; gradients that are off by 3e-12 an entry, as deep networks'
-    // are, make two tries at 1e-9 differ by more than the 5 % allowed.
+    // Along a random direction Hv has a length of about 0.5; gradients that are off by 3e-12 an entry, as deep
+    // networks' are, make two tries at 1e-9 differ by more than the 5 % allowed.
     let n = 400;
     let curvature = |i: usize| if i < 3 { 7.0 - i as f64 } else { 0.02 };
     let mut calls = 0_u64;

@@ -264,8 +264,8 @@ proptest! {
         }
     }
 
-    /// Lemma 3, splitting: f = f₁ + f₂ with Hessians V̂Λ̂V̂ᵀ and H − V̂Λ̂V̂ᵀ, and FOSI's course on f is Newton's with rate
-    /// α on f₁ plus the base's on f₂, each run by itself.
+    /// Lemma 3, splitting: f = f₁ + f₂ with Hessians V̂Λ̂V̂ᵀ and H − V̂Λ̂V̂ᵀ, and FOSI's course on f is Newton's with
+    /// rate α on f₁ plus the base's on f₂, each run by itself.
     #[test]
     fn lemma_3_splitting((eigenvalues, k, l, seed) in spectrum(), beta in 0.0..0.95f64) {
         let n = eigenvalues.len();
@@ -303,8 +303,8 @@ proptest! {
         prop_assert!(norm(&outside) < 1e-7, "{outside:?}");
     }
 
-    /// Lemma 4, with the identity as the base's preconditioner: in its three cases the condition number of P⁻¹H is at most
-    /// that of H; beyond them, by however little, it is larger.
+    /// Lemma 4, with the identity as the base's preconditioner: in its three cases the condition number of P⁻¹H is at
+    /// most that of H; beyond them, by however little, it is larger.
     #[test]
     fn lemma_4((eigenvalues, k, l, seed) in spectrum(), eta in 0.001..0.5f64, share in 0.0..=1.0f64, factor in 1.001..10.0f64) {
         let n = eigenvalues.len();
@@ -330,9 +330,9 @@ proptest! {
         }
     }
 
-    /// §3.5: gradient descent with η = 1/L has f(θ_t) − f* ≤ ‖θ₀−θ*‖²/(2ηt) on convex functions; inside FOSI with α = 1
-    /// the same holds with λ_{k+1} in place of L = λ₁, where plain gradient descent may diverge. The smallest eigenvalues
-    /// may be zero.
+    /// §3.5: gradient descent with η = 1/L has f(θ_t) − f* ≤ ‖θ₀−θ*‖²/(2ηt) on convex functions; inside FOSI with α =
+    /// 1 the same holds with λ_{k+1} in place of L = λ₁, where plain gradient descent may diverge. The smallest
+    /// eigenvalues may be zero.
     #[test]
     fn convergence_bound((eigenvalues, k, _, seed) in spectrum(), zeros in 0usize..2, share in 0.05..=1.0f64, lift in 3.0..20.0f64) {
         let mut eigenvalues = eigenvalues;

@@ -127,8 +127,8 @@ impl Activation {
 
 /// A perceptron with softmax cross-entropy, and its data.
 ///
-/// Parameters, in order: for each hidden layer the weight (inputs × outputs, row by row), the bias if it has one, γ and β if it
-/// is normalised; then the last layer's weight and bias.
+/// Parameters, in order: for each hidden layer the weight (inputs × outputs, row by row), the bias if it has one, γ
+/// and β if it is normalised; then the last layer's weight and bias.
 #[derive(Debug, Clone)]
 pub struct Perceptron {
     pub widths: Vec<usize>,

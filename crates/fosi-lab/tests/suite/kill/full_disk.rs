@@ -11,8 +11,8 @@ use fosi_lab::runs::{Checkpoint, Run};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Runs a shell's lines in a folder with `disk`, a file system of `size` kilobytes that is gone when they end; the lines
-/// find the program as `$fosi`. None where this user may not mount.
+/// Runs a shell's lines in a folder with `disk`, a file system of `size` kilobytes that is gone when they end; the
+/// lines find the program as `$fosi`. None where this user may not mount.
 fn on_small_disk(folder: &Path, size: u64, lines: &str) -> Option<Output> {
     let shell = |lines: &str| {
         Command::new("unshare")

@@ -120,8 +120,8 @@ impl Disk {
         fs::write(self.journal.path().join(own), lines).unwrap();
     }
 
-    /// What a power failure leaves: of each folder the entries when it was last synced or, for some names, those of now; of
-    /// each file what was synced or, for some, what was written since, cut anywhere.
+    /// What a power failure leaves: of each folder the entries when it was last synced or, for some names, those of
+    /// now; of each file what was synced or, for some, what was written since, cut anywhere.
     fn after_power_failure(&self, random: &mut ChaCha8Rng) -> BTreeMap<String, Entry> {
         let own = key(&self.root.path().metadata().unwrap()).unwrap();
         self.surviving(Some(self.root.path()), &own, random)

@@ -164,8 +164,8 @@ pub(super) fn rotate_in_place<T: Scalar>(rows: &mut [Vec<T>], columns: &[Vec<f64
     })
 }
 
-/// Walks all rows together, in short blocks, and adds up the k×k matrices that `leaf` adds to, given a block's start and
-/// its part of every row; `cost` vectors are read.
+/// Walks all rows together, in short blocks, and adds up the k×k matrices that `leaf` adds to, given a block's start
+/// and its part of every row; `cost` vectors are read.
 pub(super) fn sum_blocks<T: Stored>(
     rows: &mut [Vec<T>],
     cost: usize,

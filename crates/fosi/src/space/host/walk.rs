@@ -11,14 +11,15 @@ pub(super) const SERIAL: usize = 1 << 18;
 /// Vectors of a basis whose sums travel together through the reduction.
 pub(super) const GROUP: usize = 64;
 
-/// Entries that a thread takes at a time, of n that are read in `cost` vectors. The memory's prefetcher likes long runs, the
-/// caches short ones where there are many vectors, and there should be about 16 to share between threads.
+/// Entries that a thread takes at a time, of n that are read in `cost` vectors. The memory's prefetcher likes long
+/// runs, the caches short ones where there are many vectors, and there should be about 16 to share between threads.
 pub(super) fn part(n: usize, cost: usize) -> usize {
     let most = if cost < 8 { 8 * BLOCK } else { 4 * BLOCK };
     (n / 16).next_multiple_of(BLOCK).clamp(BLOCK, most)
 }
 
-/// Entries of a block of a step with so many vectors: few are read in short runs that leave all else in the first cache.
+/// Entries of a block of a step with so many vectors: few are read in short runs that leave all else in the first
+/// cache.
 pub(super) fn block(rows: usize) -> usize {
     if rows < 4 { SHORT } else { BLOCK }
 }

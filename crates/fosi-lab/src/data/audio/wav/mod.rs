@@ -42,8 +42,8 @@ pub struct Sound {
     pub samples: Vec<f32>,
 }
 
-/// Reads a WAV file of integers of 1 to 32 bits or floats of 32 or 64. Several channels become their mean. RF64 and BW64,
-/// the forms for more than 4 GB, are read too.
+/// Reads a WAV file of integers of 1 to 32 bits or floats of 32 or 64. Several channels become their mean. RF64 and
+/// BW64, the forms for more than 4 GB, are read too.
 ///
 /// Integers that have fewer bits than are stored fill the upper ones, as the format says. Where the length of the
 /// samples was never written (0, 0xFFFFFFFF, or what SoX and arecord put there), they go on to the end of the file,
