@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use container::OPTIMIZER;
 pub(crate) use container::{deserialize, serialize, take};
 pub use files::{read, replace, write_atomically};
 
@@ -27,9 +28,6 @@ use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
 pub const VERSION: u32 = 2;
-
-/// What a file holds, where its header doesn't say.
-const KIND: &str = "an optimizer's state";
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,7 +146,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// As [`restore`](Self::restore).
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
-        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
+        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, OPTIMIZER)?;
         self.fits(&header)?;
         let master_weights = match arrays.remove(MASTER_WEIGHTS) {
             Some(array) => Some(self.space.import(&array)?),

@@ -165,7 +165,16 @@ impl StepTimer {
     /// Another number m of products per refresh, from the next one on.
     pub(crate) fn set_lanczos_steps(&mut self, schedule: &Schedule, steps: usize) {
         match &mut self.basis {
-            Basis::Measured { lanczos_steps, .. } => *lanczos_steps = steps,
+            Basis::Measured {
+                lanczos_steps,
+                measurements,
+                ..
+            } => {
+                *lanczos_steps = steps;
+                // Those of m products say nothing of others.
+                measurements.refreshes.clear();
+                measurements.refresh = None;
+            }
             Basis::Given { interval, .. } => *interval = schedule.fixed_interval(steps),
         }
     }

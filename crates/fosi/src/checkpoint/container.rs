@@ -13,6 +13,9 @@ use crate::space::{Array, ElementType};
 const METADATA: &str = "fosi";
 const CHECKSUM: usize = 8;
 
+/// What a file holds whose header doesn't say.
+pub(super) const OPTIMIZER: &str = "an optimizer's state";
+
 /// Takes an array out, or says that it is missing.
 pub(crate) fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error> {
     let missing = || Error::Checkpoint(format!("it lacks the array {name:?}"));
@@ -122,7 +125,8 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
     }
     let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;
     let found = value.get("kind").and_then(serde_json::Value::as_str);
-    if let Some(found) = found.filter(|found| *found != kind) {
+    let found = found.unwrap_or(OPTIMIZER);
+    if found != kind {
         return Err(Error::Checkpoint(format!("it holds {found}, not {kind}")));
     }
     let found = value.get("version").and_then(serde_json::Value::as_u64);

@@ -48,9 +48,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     file.as_file().sync_all()?;
     file.persist(path)?;
-    // The rename itself must survive a crash; elsewhere a folder can't be opened.
+    // The rename itself must survive a crash. Elsewhere a folder can't be opened, nor one that may be written but not read.
     #[cfg(unix)]
-    std::fs::File::open(folder)?.sync_all()?;
+    if let Ok(folder) = std::fs::File::open(folder) {
+        folder.sync_all()?;
+    }
     Ok(())
 }
 

@@ -23,15 +23,11 @@ impl<S: Space + Clone> Minimizer<S> {
         let count = self.options.eigenpairs;
         self.rule.begin();
         let before = self.counters.cost;
-        let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz))?;
+        let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz));
         self.rule
             .end(self.counters.cost, self.counters.cost - before);
-        if let Some(spectrum) = result {
-            let smallest = spectrum.minimum;
-            self.curvature = match smallest < -spectrum.noise {
-                true => Curvature::Negative { smallest },
-                false => Curvature::NoneNegative { smallest },
-            };
+        if let Some((spectrum, exact)) = result? {
+            self.curvature = Curvature::of(&spectrum, exact);
             // What |λ| counts as at least, relative to the largest.
             let floor = (10.0 * self.space.epsilon()).max(1e-12);
             self.metric.set_spectrum(spectrum, floor);
@@ -43,14 +39,15 @@ impl<S: Space + Clone> Minimizer<S> {
         Ok(())
     }
 
-    /// The eigenpairs at x that `choose` names; `None` where the estimation fails. Counted as cost where `counted`.
+    /// The eigenpairs at x that `choose` names, and whether products are exact; `None` where the estimation fails. Counted as
+    /// cost where `counted`.
     fn spectrum(
         &mut self,
         objective: &mut Objective<'_, S>,
         steps: usize,
         counted: bool,
         choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
-    ) -> Result<Option<Spectrum<S>>, Status> {
+    ) -> Result<Option<(Spectrum<S>, bool)>, Status> {
         let started = Instant::now();
         let tried = self.estimations.len() + self.failed_estimations.len();
         let params = SpectrumParams {
@@ -87,7 +84,7 @@ impl<S: Space + Clone> Minimizer<S> {
                     gradients: taken.gradients,
                     seconds: started.elapsed().as_secs_f64(),
                 });
-                Ok(Some(spectrum))
+                Ok(Some((spectrum, taken.is_exact())))
             }
             Err(LanczosError::Operator { source, .. }) if source.is::<Late>() => {
                 Err(Status::MaxTime)
@@ -111,18 +108,13 @@ impl<S: Space + Clone> Minimizer<S> {
     ) -> Result<bool, Status> {
         let steps = self.options.lanczos_steps.min(self.space.dim());
         let smallest = |ritz: &RitzValues<'_>| {
-            let negative = |i: &usize| ritz.values[*i] < -(ritz.residuals[*i] + ritz.noise);
+            let negative = |i: &usize| ritz.values[*i] < -ritz.noise;
             (0..ritz.values.len().min(1)).filter(negative).collect()
         };
-        let Some(spectrum) = self.spectrum(objective, steps, false, smallest)? else {
+        let Some((spectrum, exact)) = self.spectrum(objective, steps, false, smallest)? else {
             return Ok(false);
         };
-        self.curvature = match spectrum.eigenvalues.first() {
-            Some(&smallest) => Curvature::Negative { smallest },
-            None => Curvature::NoneNegative {
-                smallest: spectrum.minimum,
-            },
-        };
+        self.curvature = Curvature::of(&spectrum, exact);
         if spectrum.eigenvalues.is_empty() {
             return Ok(false);
         }
@@ -135,8 +127,9 @@ impl<S: Space + Clone> Minimizer<S> {
             // Short enough at last for the quadratic model, long enough for its decrease to be seen.
             for step in [1.0, 0.1, 1e-2, 1e-3, 1e-4] {
                 let trial = self.evaluate_at(objective, step)?;
-                if trial.value < self.value {
+                if trial.value < self.value && trial.slope.is_finite() {
                     self.value = trial.value;
+                    self.curvature = Curvature::NotExamined;
                     self.pairs.clear();
                     self.accept();
                     self.keep_best();

@@ -18,7 +18,7 @@ enum Direction {
     QuasiNewton,
     /// −H₀∇f, without pairs.
     Metric,
-    /// −∇f.
+    /// −∇f/‖∇f‖.
     Gradient,
 }
 
@@ -33,25 +33,46 @@ impl<S: Space + Clone> Minimizer<S> {
             Direction::Metric,
             Direction::Gradient,
         ];
+        self.any_finite = false;
         for direction in directions {
+            if self.repeats(direction) {
+                continue;
+            }
             let slope = self.aim(direction);
             if !(slope < 0.0 && slope.is_finite()) {
                 continue;
             }
-            let unscaled = match direction {
-                Direction::Gradient => true,
-                _ => !self.metric.is_measured() && self.metric.len() == 0,
-            };
-            let first = match unscaled {
-                true => (1.0 / self.gradient_norm).min(1.0),
-                false => 1.0,
+            let first = match direction {
+                Direction::Gradient => self.first_length(),
+                _ => 1.0,
             };
             if self.line_search(objective, slope, first)? {
                 self.accept();
                 return Ok(());
             }
+            if let Some(status) = self.exhausted() {
+                return Err(status);
+            }
         }
-        Err(Status::Stalled)
+        Err(match self.any_finite {
+            true => Status::Stalled,
+            false => Status::NonFinite,
+        })
+    }
+
+    /// Whether a direction is that of the next one: without pairs −H∇f is −H₀∇f, and without a scale that is −∇f.
+    fn repeats(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::QuasiNewton => self.pairs.is_empty(),
+            Direction::Metric => !self.metric.is_measured() && self.metric.len() == 0,
+            Direction::Gradient => false,
+        }
+    }
+
+    /// The length of the first step along the gradient: ‖∇f‖, at most 1, and enough to change x.
+    fn first_length(&self) -> f64 {
+        let size = self.space.norm(self.x.borrow()).max(1.0);
+        self.gradient_norm.min(1.0).max(1e-8 * size)
     }
 
     /// Computes a direction and returns the slope along it.
@@ -67,7 +88,10 @@ impl<S: Space + Clone> Minimizer<S> {
                 self.pairs.clear();
                 self.metric.apply(space, d);
             }
-            Direction::Gradient => {}
+            Direction::Gradient => {
+                space.axpby(-1.0 / self.gradient_norm, self.gradient.borrow(), 0.0, d);
+                return -self.gradient_norm;
+            }
         }
         space.dot(self.gradient.borrow(), self.direction.borrow())
     }
@@ -112,6 +136,9 @@ impl<S: Space + Clone> Minimizer<S> {
         let slope = self
             .space
             .dot(self.trial_gradient.borrow(), self.direction.borrow());
+        // A shorter step may lead nowhere but to x.
+        let moves = step > self.space.epsilon();
+        self.any_finite |= moves && value.is_finite() && slope.is_finite();
         Ok(Trial { step, value, slope })
     }
 
@@ -121,20 +148,24 @@ impl<S: Space + Clone> Minimizer<S> {
         std::mem::swap(&mut self.x, &mut self.trial);
         std::mem::swap(&mut self.gradient, &mut self.trial_gradient);
         self.gradient_norm = space.norm(self.gradient.borrow());
-        let (mut step, mut change) = self.pairs.memory_for_next(space);
+        let (mut step, mut change) = self.pairs.take_memory(space);
         let (s, y) = (step.borrow_mut(), change.borrow_mut());
         space.axpby(1.0, self.x.borrow(), 0.0, s);
         space.axpby(-1.0, self.trial.borrow(), 1.0, s);
         space.axpby(1.0, self.gradient.borrow(), 0.0, y);
         space.axpby(-1.0, self.trial_gradient.borrow(), 1.0, y);
         let curvature = space.dot(s, y);
-        if curvature > space.epsilon() * space.norm(s) * space.norm(y) {
+        let reciprocal = 1.0 / curvature;
+        let positive = curvature > space.epsilon() * space.norm(s) * space.norm(y);
+        if positive && reciprocal.is_finite() {
             self.metric.measure(space, s, y, curvature);
             self.pairs.push(Pair {
                 step,
                 change,
-                reciprocal: 1.0 / curvature,
+                reciprocal,
             });
+        } else {
+            self.pairs.return_memory((step, change));
         }
     }
 }

@@ -86,9 +86,21 @@ impl EstimationRule {
         }
     }
 
-    /// Whether a run can have come to this.
-    pub(super) fn is_possible(&self) -> bool {
-        self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
+    /// Whether a run of so many units can have come to this.
+    pub(super) fn is_possible(&self, units: u64) -> bool {
+        let past = |(then, measure): &(u64, f64)| *then <= units && measure.is_finite();
+        let ordered = self.history.iter().is_sorted_by_key(|(then, _)| *then);
+        let possible = self.history.iter().chain(&self.began).all(past);
+        ordered && possible && self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
+    }
+
+    /// Goes on with other settings: they count for the first estimation alone, or where there is to be none any more.
+    pub(super) fn resume(&mut self, wait: Option<u64>, products: u64) {
+        let fresh = Self::new(wait, products);
+        if self.began.is_none() || wait == Some(u64::MAX) {
+            self.earliest = fresh.earliest;
+        }
+        self.window = fresh.window;
     }
 
     /// Takes in the log of the measure, f − [`lower_bound`](super::Options::lower_bound) or, without one, ‖∇f‖²,

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use super::objective::Objective;
 use crate::error::BoxError;
-use crate::operator::{Counted, DifferenceQuotient, GradientOracle, SymmetricOperator};
-use crate::space::Space;
+use crate::operator::{
+    Counted, DifferenceQuotient, GradientOracle, HostGradient, SymmetricOperator,
+};
+use crate::space::{Host, Scalar, Space};
 
 /// What the products of an estimation took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,6 +19,13 @@ pub(super) struct ProductCost {
     pub(super) products: u64,
 }
 
+impl ProductCost {
+    /// Whether the products are exact, not taken by differences.
+    pub(super) fn is_exact(&self) -> bool {
+        self.gradients == 0
+    }
+}
+
 /// What evaluations are refused with after the deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the time is used up")]
@@ -24,7 +33,7 @@ pub(super) struct Late;
 
 /// # Errors
 /// [`Late`] after the deadline.
-pub(super) fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> {
+fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> {
     match deadline {
         Some(deadline) if Instant::now() >= deadline => Err(Late.into()),
         _ => Ok(()),
@@ -51,28 +60,85 @@ pub(super) fn with_hessian<S: Space + Clone, R>(
         let result = with(&space, &mut Exact { x, product });
         return (result, cost);
     }
-    let gradient = |x: &S::Vector, g: &mut S::Vector| {
+    let mut gradient = |x: &S::Vector, g: &mut S::Vector| {
         in_time()?;
         cost.gradients += 1;
         (objective.evaluate)(x, g).map(drop)
     };
-    let oracle = SpaceGradient::new(&space, x, gradient);
-    let mut quotient = Counted::new(match space.epsilon() < DOUBLE {
+    let mut quotient = (objective.quotient)(&space, x, &mut gradient);
+    let result = with(&space, &mut *quotient);
+    let products = quotient.products();
+    drop(quotient);
+    cost.products = products;
+    (result, cost)
+}
+
+/// ∇f.
+type Gradient<'a, V> = &'a mut dyn FnMut(&V, &mut V) -> Result<(), BoxError>;
+
+/// An operator that counts its products.
+pub(super) trait CountedOperator<S: Space>: SymmetricOperator<S> {
+    fn products(&self) -> u64;
+}
+
+impl<S: Space, A: SymmetricOperator<S>> CountedOperator<S> for Counted<A> {
+    fn products(&self) -> u64 {
+        self.products
+    }
+}
+
+/// Makes difference quotients of a gradient at x.
+pub(super) type Quotient<S> = for<'a> fn(
+    &'a S,
+    &<S as Space>::Vector,
+    Gradient<'a, <S as Space>::Vector>,
+) -> Box<dyn CountedOperator<S> + 'a>;
+
+/// Steps in one unit for all variables.
+pub(super) fn quotient_in_one_unit<'a, S: Space>(
+    space: &'a S,
+    x: &S::Vector,
+    gradient: Gradient<'a, S::Vector>,
+) -> Box<dyn CountedOperator<S> + 'a> {
+    quotient(SpaceGradient::new(space, x, gradient), space.epsilon())
+}
+
+/// Steps in a unit for each group of variables of like magnitude.
+pub(super) fn quotient_in_groups<'a, T: Scalar>(
+    space: &'a Host<T>,
+    x: &[T],
+    gradient: Gradient<'a, [T]>,
+) -> Box<dyn CountedOperator<Host<T>> + 'a> {
+    let (mut at, mut found) = (x.to_vec(), x.to_vec());
+    let gradient = move |x: &[f64], g: &mut [f64]| {
+        at.iter_mut().zip(x).for_each(|(at, x)| *at = T::of(*x));
+        gradient(&at, &mut found)?;
+        let pairs = g.iter_mut().zip(&found);
+        pairs.for_each(|(g, found)| *g = f64::of(*found));
+        Ok(())
+    };
+    let point: Vec<f64> = x.iter().map(|x| f64::of(*x)).collect();
+    let oracle = HostGradient::new(&point, gradient).with_roundoff(space.epsilon());
+    quotient(oracle, space.epsilon())
+}
+
+fn quotient<'a, S: Space, O>(oracle: O, epsilon: f64) -> Box<dyn CountedOperator<S> + 'a>
+where
+    O: GradientOracle<Space = S> + 'a,
+{
+    Box::new(Counted::new(match epsilon < DOUBLE {
         true => DifferenceQuotient::new(oracle),
         false => DifferenceQuotient::central(oracle),
-    });
-    let result = with(&space, &mut quotient);
-    cost.products = quotient.products;
-    (result, cost)
+    }))
 }
 
 /// Roundoffs below this are double precision's.
 const DOUBLE: f64 = 1e-12;
 
 /// The user's exact product at x.
-pub(super) struct Exact<'a, S: Space, P> {
-    pub(super) x: &'a S::Vector,
-    pub(super) product: P,
+struct Exact<'a, S: Space, P> {
+    x: &'a S::Vector,
+    product: P,
 }
 
 impl<S, P> SymmetricOperator<S> for Exact<'_, S, P>

@@ -20,14 +20,17 @@ pub(super) struct Pairs<S: Space> {
     memory: usize,
     /// a of the two-loop recursion, one for each pair.
     coefficients: Vec<f64>,
+    /// Memory for the next pair.
+    spare: Option<(S::Owned, S::Owned)>,
 }
 
 impl<S: Space> Pairs<S> {
     pub(super) fn new(memory: usize) -> Self {
         Self {
-            pairs: VecDeque::with_capacity(memory),
+            pairs: VecDeque::new(),
             memory,
-            coefficients: Vec::with_capacity(memory),
+            coefficients: Vec::new(),
+            spare: None,
         }
     }
 
@@ -35,14 +38,20 @@ impl<S: Space> Pairs<S> {
         self.pairs.clear();
     }
 
-    /// Two vectors for the next pair: those of the oldest one, where it has to make room.
-    pub(super) fn memory_for_next(&mut self, space: &S) -> (S::Owned, S::Owned) {
-        if self.pairs.len() == self.memory
-            && let Some(oldest) = self.pairs.pop_front()
-        {
-            return (oldest.step, oldest.change);
-        }
-        (space.zeros(), space.zeros())
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// Two vectors for the next pair.
+    pub(super) fn take_memory(&mut self, space: &S) -> (S::Owned, S::Owned) {
+        self.spare
+            .take()
+            .unwrap_or_else(|| (space.zeros(), space.zeros()))
+    }
+
+    /// Takes them back, where they were not needed.
+    pub(super) fn return_memory(&mut self, vectors: (S::Owned, S::Owned)) {
+        self.spare = Some(vectors);
     }
 
     /// The pairs, oldest first.
@@ -50,10 +59,12 @@ impl<S: Space> Pairs<S> {
         self.pairs.iter()
     }
 
-    /// Takes in a pair of positive curvature, sᵀy > 0.
+    /// Takes in a pair of positive curvature, sᵀy > 0; the oldest makes room for it.
     pub(super) fn push(&mut self, pair: Pair<S>) {
-        if self.memory > 0 {
-            self.pairs.push_back(pair);
+        self.pairs.push_back(pair);
+        if self.pairs.len() > self.memory {
+            let oldest = self.pairs.pop_front();
+            self.spare = oldest.map(|oldest| (oldest.step, oldest.change));
         }
     }
 
@@ -109,7 +120,7 @@ mod tests {
         for memory in 0..=5 {
             let mut pairs = Pairs::<Host<f64>>::new(memory);
             for (s, y) in &given {
-                let (mut step, mut change) = pairs.memory_for_next(&space);
+                let (mut step, mut change) = pairs.take_memory(&space);
                 step.copy_from_slice(s);
                 change.copy_from_slice(y);
                 let reciprocal = 1.0 / space.dot(s, y);

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::space::Space;
 use crate::spectrum::Spectrum;
+use crate::subspace::apply_inverse;
 
 /// The scalars of a metric, to be stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct SavedMetric {
+    gram_inverse: Vec<f64>,
     inverse: Vec<f64>,
     scale: f64,
     measured: bool,
@@ -24,6 +26,8 @@ impl SavedMetric {
 /// H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ); without a spectrum H₀ = γI.
 pub(super) struct SpectralMetric<S: Space> {
     basis: Option<S::Basis>,
+    /// (VᵀV)⁻¹, row by row.
+    gram_inverse: Vec<f64>,
     /// 1/|λ|, one for each eigenvector.
     inverse: Vec<f64>,
     /// γ.
@@ -38,6 +42,7 @@ impl<S: Space> SpectralMetric<S> {
     pub(super) fn identity() -> Self {
         Self {
             basis: None,
+            gram_inverse: Vec::new(),
             inverse: Vec::new(),
             scale: 1.0,
             coefficients: Vec::new(),
@@ -53,7 +58,16 @@ impl<S: Space> SpectralMetric<S> {
         self.inverse = curvature.iter().map(|x| 1.0 / x).collect();
         self.coefficients = vec![0.0; self.inverse.len()];
         self.other = self.coefficients.clone();
+        self.gram_inverse = spectrum.gram_inverse;
         self.basis = (!self.inverse.is_empty()).then_some(spectrum.basis);
+        if !self.measured {
+            self.scale = self
+                .inverse
+                .iter()
+                .copied()
+                .reduce(f64::max)
+                .unwrap_or(self.scale);
+        }
     }
 
     pub(super) fn basis(&self) -> Option<&S::Basis> {
@@ -62,6 +76,7 @@ impl<S: Space> SpectralMetric<S> {
 
     pub(super) fn save(&self) -> SavedMetric {
         SavedMetric {
+            gram_inverse: self.gram_inverse.clone(),
             inverse: self.inverse.clone(),
             scale: self.scale,
             measured: self.measured,
@@ -91,6 +106,7 @@ impl<S: Space> SpectralMetric<S> {
         }
         self.coefficients = vec![0.0; k];
         self.other = vec![0.0; k];
+        self.gram_inverse = saved.gram_inverse;
         self.inverse = saved.inverse;
         self.scale = saved.scale;
         self.measured = saved.measured;
@@ -122,8 +138,10 @@ impl<S: Space> SpectralMetric<S> {
             space.project(basis, step, &mut self.coefficients);
             space.project(basis, change, &mut self.other);
             let inside = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            sy -= inside(&self.coefficients, &self.other);
-            yy -= inside(&self.other, &self.other);
+            let mut along = vec![0.0; self.other.len()];
+            apply_inverse(&self.gram_inverse, &self.other, &mut along);
+            sy -= inside(&self.coefficients, &along);
+            yy -= inside(&self.other, &along);
             let rounding = 100.0 * space.epsilon();
             if yy <= rounding * whole.1 || sy.abs() <= rounding * whole.0 {
                 return;
@@ -139,7 +157,8 @@ impl<S: Space> SpectralMetric<S> {
     /// q ← H₀q: two passes over V.
     pub(super) fn apply(&mut self, space: &S, q: &mut S::Vector) {
         if let Some(basis) = &self.basis {
-            space.project(basis, q, &mut self.coefficients);
+            space.project(basis, q, &mut self.other);
+            apply_inverse(&self.gram_inverse, &self.other, &mut self.coefficients);
             let terms = self.coefficients.iter_mut().zip(&self.inverse);
             terms.for_each(|(c, inverse)| *c *= 1.0 - inverse / self.scale);
             space.subtract(basis, &self.coefficients, q);

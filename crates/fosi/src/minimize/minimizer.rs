@@ -97,6 +97,8 @@ pub struct Minimizer<S: Space> {
     pub(super) best: Evaluated<S::Owned>,
     pub(super) curvature: Curvature,
     pub(super) counters: Counters,
+    /// Whether a trial of the step at hand had a finite value and slope.
+    pub(super) any_finite: bool,
     pub(super) estimations: Vec<Estimation>,
     pub(super) failed_estimations: Vec<FailedEstimation>,
 }
@@ -139,6 +141,10 @@ impl<S: Space + Clone> Minimizer<S> {
                 gradient_norm,
             });
         }
+        let representable = gradient_norm == 0.0 || (1e-150..=1e150).contains(&gradient_norm);
+        let allowed =
+            "0, or from 1e-150 to 1e150, so that its square is a number: scale the function";
+        require(representable, "‖∇f‖ at the start", gradient_norm, allowed)?;
         if options.check_gradient {
             check_start(objective, start, value, gradient.borrow(), options.seed)?;
         }
@@ -174,10 +180,7 @@ impl<S: Space + Clone> Minimizer<S> {
         Self {
             metric: SpectralMetric::identity(),
             pairs: Pairs::new(options.memory),
-            rule: EstimationRule::new(
-                options.first_estimation,
-                options.lanczos_steps.min(space.dim()) as u64,
-            ),
+            rule: EstimationRule::new(options.first_estimation, products(&options, &space)),
             workspace: None,
             trial: space.zeros(),
             trial_gradient: space.zeros(),
@@ -185,6 +188,7 @@ impl<S: Space + Clone> Minimizer<S> {
             value: best.value,
             gradient_norm: best.gradient_norm,
             curvature: Curvature::NotExamined,
+            any_finite: false,
             estimations: Vec::new(),
             failed_estimations: Vec::new(),
             space,
@@ -204,18 +208,33 @@ impl<S: Space + Clone> Minimizer<S> {
         if let Err(error) = check_dim(self.space.dim(), objective.space.dim()) {
             return Some(Status::Failed(Arc::new(error)));
         }
-        self.try_step(objective).err()
+        let status = self.try_step(objective).err()?;
+        let at_rest = matches!(
+            status,
+            Status::GradientNorm | Status::ValueChange | Status::Stalled
+        );
+        if !at_rest || !self.options.check_minimum || self.exhausted().is_some() {
+            return Some(status);
+        }
+        match self.leave_saddle(objective) {
+            Ok(true) => None,
+            Ok(false) => Some(status),
+            Err(status) => Some(status),
+        }
+    }
+
+    /// Which limit is used up, if one is.
+    pub(super) fn exhausted(&self) -> Option<Status> {
+        self.options
+            .limits()
+            .exhausted(&self.counters, &self.stopwatch)
     }
 
     fn try_step(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
         self.rule.observe(self.counters.cost, self.measure());
         let limits = self.options.limits();
         if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
-            let at_minimum = matches!(status, Status::GradientNorm);
-            if !(at_minimum && self.options.check_minimum && self.leave_saddle(objective)?) {
-                return Err(status);
-            }
-            return Ok(());
+            return Err(status);
         }
         if self.counters.has_stalled() {
             return Err(Status::Stalled);
@@ -233,6 +252,10 @@ impl<S: Space + Clone> Minimizer<S> {
             true => Err(Status::ValueChange),
             false => Ok(()),
         }
+    }
+
+    pub(super) fn products_of_an_estimation(&self) -> u64 {
+        products(&self.options, &self.space)
     }
 
     /// The log of what progress is measured by.
@@ -322,4 +345,9 @@ impl<S: Space + Clone> Minimizer<S> {
             seconds: self.stopwatch.seconds(),
         }
     }
+}
+
+/// Products of an estimation.
+fn products(options: &Options, space: &impl Space) -> u64 {
+    options.lanczos_steps.min(space.dim()) as u64
 }

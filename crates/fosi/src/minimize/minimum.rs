@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::space::{Host, Space};
+use crate::spectrum::Spectrum;
 
 /// Why a minimisation stopped.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ impl std::fmt::Display for Status {
             Self::MaxTime => f.write_str("the time is used up"),
             Self::Stopped => f.write_str("the caller stopped"),
             Self::NonFinite => {
-                f.write_str("the value or the gradient is not finite; lower the learning rate")
+                f.write_str("the value or the gradient is not finite at every step tried: a learning rate may be too large")
             }
             Self::Unbounded => f.write_str("the function falls without bound"),
             Self::Failed(error) => write!(f, "{error}"),
@@ -73,11 +74,34 @@ pub enum Curvature {
         /// The smallest Ritz value, an upper bound on the smallest eigenvalue.
         smallest: f64,
     },
+    /// The smallest Ritz value is negative, by no more than what difference quotients leave unknown.
+    Unresolved {
+        /// The smallest Ritz value.
+        smallest: f64,
+    },
     /// There is a direction of negative curvature: the point is no minimum.
     Negative {
         /// The smallest Ritz value.
         smallest: f64,
     },
+}
+
+impl Curvature {
+    /// By the smallest Ritz value θ = vᵀHv. With exact products θ below the noise proves negative curvature, whatever its
+    /// residual is. Difference quotients may err by more than their noise says: there θ must exceed its residual, too.
+    pub(super) fn of<S: Space>(spectrum: &Spectrum<S>, exact: bool) -> Self {
+        let (smallest, noise) = (spectrum.minimum, spectrum.noise);
+        let mut pairs = spectrum.eigenvalues.iter().zip(&spectrum.residuals);
+        let residual = pairs
+            .find(|(value, _)| **value == smallest)
+            .map(|(_, residual)| *residual);
+        let resolved = residual.is_some_and(|residual| smallest < -(residual + noise));
+        match (smallest < -noise, exact || resolved) {
+            (false, _) => Self::NoneNegative { smallest },
+            (true, true) => Self::Negative { smallest },
+            (true, false) => Self::Unresolved { smallest },
+        }
+    }
 }
 
 /// One estimation of the spectrum.
@@ -143,12 +167,13 @@ pub struct Minimum<S: Space = Host<f64>> {
     pub curvature: Curvature,
     /// Steps taken.
     pub steps: u64,
-    /// Gradients computed, those of difference quotients included, those of `check_gradient` and `check_minimum` not.
+    /// Gradients computed, those of difference quotients included; those of `check_gradient` and of the products of
+    /// `check_minimum` are not.
     pub gradients: u64,
     /// Hessian-vector products computed; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
     pub products: u64,
-    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` and `check_minimum` are
-    /// not in it.
+    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` are not in it, nor the
+    /// products of `check_minimum`.
     pub cost: u64,
     /// The estimations, in order.
     pub estimations: Vec<Estimation>,

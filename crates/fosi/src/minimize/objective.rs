@@ -1,7 +1,8 @@
 //! The function to minimise.
 
+use super::hessian::{Quotient, quotient_in_groups, quotient_in_one_unit};
 use crate::error::BoxError;
-use crate::space::{Host, Space};
+use crate::space::{Host, Scalar, Space};
 
 type Evaluate<'a, V> = Box<dyn FnMut(&V, &mut V) -> Result<f64, BoxError> + 'a>;
 type Product<'a, V> = Box<dyn FnMut(&V, &V, &mut V) -> Result<(), BoxError> + 'a>;
@@ -11,6 +12,7 @@ pub struct Objective<'a, S: Space = Host<f64>> {
     pub(super) space: S,
     pub(super) evaluate: Evaluate<'a, S::Vector>,
     pub(super) product: Option<Product<'a, S::Vector>>,
+    pub(super) quotient: Quotient<S>,
 }
 
 impl<S: Space> std::fmt::Debug for Objective<'_, S> {
@@ -24,17 +26,32 @@ impl<S: Space> std::fmt::Debug for Objective<'_, S> {
 
 impl<'a> Objective<'a> {
     /// The function of `dim` variables in f64 that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded
-    /// difference quotients of the gradient: see [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
+    /// difference quotients of the gradient, whose steps follow the magnitude of each variable: see
+    /// [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
     pub fn new(
         dim: usize,
         evaluate: impl FnMut(&[f64], &mut [f64]) -> Result<f64, BoxError> + 'a,
     ) -> Self {
-        Self::in_space(Host::new(dim), evaluate)
+        Self::on_host(Host::new(dim), evaluate)
+    }
+}
+
+impl<'a, T: Scalar> Objective<'a, Host<T>> {
+    /// As [`new`](Objective::new), in `f32` or `f64`.
+    pub fn on_host(
+        space: Host<T>,
+        evaluate: impl FnMut(&[T], &mut [T]) -> Result<f64, BoxError> + 'a,
+    ) -> Self {
+        Self {
+            quotient: quotient_in_groups,
+            ..Self::in_space(space, evaluate)
+        }
     }
 }
 
 impl<'a, S: Space> Objective<'a, S> {
-    /// The function on any space: vectors in f32, or on a device.
+    /// The function on any space, such as vectors on a device. The steps of difference quotients follow the largest variable
+    /// alone: where there are no exact products, variables should be of like magnitude.
     pub fn in_space(
         space: S,
         evaluate: impl FnMut(&S::Vector, &mut S::Vector) -> Result<f64, BoxError> + 'a,
@@ -43,6 +60,7 @@ impl<'a, S: Space> Objective<'a, S> {
             space,
             evaluate: Box::new(evaluate),
             product: None,
+            quotient: quotient_in_one_unit,
         }
     }
 

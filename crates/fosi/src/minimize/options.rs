@@ -25,7 +25,7 @@ pub struct Options {
     pub max_steps: u64,
     /// Stop after this much time; default never. An estimation looks at it before every product.
     pub max_time: Option<Duration>,
-    /// Pairs of L-BFGS; default 20.
+    /// Pairs of L-BFGS, at most 10,000; default 20.
     pub memory: usize,
     /// Eigenpairs of the metric; default all that are resolved, at most 50.
     pub eigenpairs: Count,
@@ -36,7 +36,7 @@ pub struct Options {
     /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound);
     /// default none: that of log ‖∇f‖².
     pub lower_bound: Option<f64>,
-    /// Whether the first gradient is compared with differences of f along three random directions (6 evaluations, not
+    /// Whether the first gradient is compared with differences of f along three random directions (at least 7 evaluations, not
     /// counted as cost); default true.
     pub check_gradient: bool,
     /// Whether the curvature is examined where a stationary point is found, its products counted apart; default false.
@@ -87,6 +87,8 @@ impl Options {
         let steps = self.lanczos_steps;
         let within = (1..=10_000).contains(&steps);
         require(within, "lanczos_steps", steps, "from 1 to 10,000")?;
+        let memory = self.memory;
+        require(memory <= 10_000, "memory", memory, "at most 10,000")?;
         if let Some(bound) = self.lower_bound {
             require(bound.is_finite(), "lower_bound", bound, "finite")?;
         }

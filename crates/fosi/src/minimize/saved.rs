@@ -93,6 +93,7 @@ impl<S: Space + Clone> Minimizer<S> {
             failed_estimations: self.failed_estimations.clone(),
             seconds: self.stopwatch.seconds(),
         };
+        check(&header, space.dim())?;
         serialize(&header, &arrays)
     }
 
@@ -118,6 +119,10 @@ impl<S: Space + Clone> Minimizer<S> {
         run.value = header.value;
         run.gradient_norm = header.gradient_norm;
         run.rule = header.rule;
+        run.rule.resume(
+            run.options.first_estimation,
+            run.products_of_an_estimation(),
+        );
         run.curvature = header.curvature;
         run.estimations = header.estimations;
         run.failed_estimations = header.failed_estimations;
@@ -161,11 +166,14 @@ fn check(header: &Header, dim: usize) -> Result<(), Error> {
         header.best_value,
         header.best_gradient_norm,
     ];
-    if !(header.counters.are_possible() && header.rule.is_possible()) || header.seconds < 0.0 {
+    let counts = header.counters.are_possible() && header.rule.is_possible(header.counters.cost);
+    if !counts || header.dim == 0 || header.seconds < 0.0 {
         return Err(Error::Checkpoint("its counts cannot be".into()));
     }
-    if !scalars.iter().chain(&header.pairs).all(|x| x.is_finite()) {
-        return Err(Error::Checkpoint("its values are not finite".into()));
+    let norms = [header.gradient_norm, header.best_gradient_norm];
+    let finite = scalars.iter().chain(&header.pairs).all(|x| x.is_finite());
+    if !finite || norms.iter().any(|norm| *norm < 0.0) || header.pairs.iter().any(|x| *x <= 0.0) {
+        return Err(Error::Checkpoint("its values cannot be".into()));
     }
     Ok(())
 }
@@ -175,7 +183,11 @@ fn import<S: Space>(
     arrays: &mut HashMap<String, Array>,
     name: &str,
 ) -> Result<S::Owned, Error> {
-    space.import(&take(arrays, name)?)
+    let vector = space.import(&take(arrays, name)?)?;
+    match space.max_abs(vector.borrow()).is_finite() {
+        true => Ok(vector),
+        false => Err(Error::Checkpoint(format!("array {name:?} is not finite"))),
+    }
 }
 
 fn import_pairs<S: Space>(

@@ -57,7 +57,8 @@ impl Counters {
         const MOST: u64 = 1 << 53;
         let counts = [self.steps, self.gradients, self.products, self.cost];
         let norms = [self.first_gradient_norm, self.least_gradient_norm];
-        counts.iter().all(|count| *count <= MOST) && norms.iter().all(|norm| norm.is_finite())
+        let is_norm = |norm: &f64| *norm >= 0.0 && norm.is_finite();
+        counts.iter().all(|count| *count <= MOST) && norms.iter().all(is_norm)
     }
 
     /// A gradient was computed.
@@ -117,6 +118,11 @@ impl Limits {
         if gradient_norm <= self.gradient_norm.max(relative) {
             return Some(Status::GradientNorm);
         }
+        self.exhausted(counters, stopwatch)
+    }
+
+    /// Which limit is used up, if one is.
+    pub(super) fn exhausted(&self, counters: &Counters, stopwatch: &Stopwatch) -> Option<Status> {
         if counters.steps >= self.max_steps {
             return Some(Status::MaxSteps);
         }

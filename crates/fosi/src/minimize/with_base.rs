@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hessian::{Exact, Late, check_deadline};
+use super::hessian::{Late, ProductCost, with_hessian};
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
 use super::objective::Objective;
 use super::stopping::{Counters, Limits, Stopwatch};
@@ -11,11 +11,12 @@ use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::{Error, LanczosError, require};
 use crate::non_exhaustive::NonExhaustive;
-use crate::operator::{Counted, DifferenceQuotient, HostGradient, check_dim};
+use crate::operator::check_dim;
 use crate::optimizer::Fosi;
 use crate::report::Refresh;
 use crate::schedule::Rate;
 use crate::space::{Host, Space};
+use crate::spectrum::Spectrum;
 
 /// When to stop, and which steps to accept.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,7 @@ pub struct Options {
     /// Stop after this much time; default never.
     pub max_time: Option<Duration>,
     /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most
-    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986), and halved
+    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986) and 1e-10 of its size for rounding, and halved
     /// until it is.
     pub backtracking: bool,
     #[doc(hidden)]
@@ -136,6 +137,17 @@ pub fn minimize_with<B: Base<Host<f64>>>(
             return Ok(run.finish(status));
         }
     }
+}
+
+/// The smallest of the k largest eigenvalues that is known to be positive.
+fn smallest_resolved(spectrum: &Spectrum<Host<f64>>) -> Option<f64> {
+    let pairs = spectrum.eigenvalues.iter().zip(&spectrum.residuals);
+    let positive =
+        |(value, residual): (&f64, &f64)| (*value > residual + spectrum.noise).then_some(*value);
+    pairs
+        .take(spectrum.largest)
+        .filter_map(positive)
+        .reduce(f64::min)
 }
 
 /// Values that a new one is compared with.
@@ -248,7 +260,8 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         })
     }
 
-    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops.
+    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops. A step
+    /// whose evaluation fails has advanced the base's momentum.
     pub fn step(&mut self, objective: &mut Objective<'_>) -> Option<Status> {
         let failed = |error| Status::Failed(Arc::new(error));
         if let Err(error) = check_dim(self.x.len(), objective.space.dim()) {
@@ -263,9 +276,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
             return Err(status);
         }
-        let first = matches!(self.learning_rate, LearningRate::FromSpectrum)
-            && self.from_spectrum.is_none();
-        if first || self.optimizer.due() {
+        if self.needs_rate() || self.optimizer.due() {
             self.refresh(objective)?;
         }
         let learning_rate = self.rate().map_err(failed)?;
@@ -293,6 +304,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
 
     /// Evaluates f at the trial point, which is drawn towards x until its value is accepted.
     fn accepted(&mut self, objective: &mut Objective<'_>) -> Result<f64, Status> {
+        let mut any_finite = false;
         for _ in 0..=MOST_HALVINGS {
             self.counters.count_gradient();
             let value = (objective.evaluate)(&self.trial, &mut self.trial_gradient)
@@ -301,6 +313,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
                 return Err(Status::Unbounded);
             }
             let is_finite = value.is_finite() && self.trial_gradient.iter().all(|g| g.is_finite());
+            any_finite |= is_finite;
             if is_finite && (!self.options.backtracking || value <= self.largest_accepted()) {
                 return Ok(value);
             }
@@ -310,7 +323,10 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             let pairs = self.trial.iter_mut().zip(&self.x);
             pairs.for_each(|(trial, x)| *trial = 0.5 * (*trial + x));
         }
-        Err(Status::NonFinite)
+        Err(match any_finite {
+            true => Status::Stalled,
+            false => Status::NonFinite,
+        })
     }
 
     /// The largest value that is accepted at the trial point.
@@ -342,41 +358,27 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         }
     }
 
-    /// Refreshes the spectrum at x; a failure is kept and the run goes on.
+    /// Refreshes the spectrum at x. A failure is kept and the run goes on, unless the learning rate is to come of it.
     fn refresh(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
         let (step, cost) = (self.counters.steps, self.counters.cost);
-        let x = self.x.as_slice();
+        let params = self.optimizer.config().spectrum_params(0);
+        let products = params.products(self.x.len()) as u64;
+        if products > self.options.max_cost.saturating_sub(cost) {
+            return Err(Status::MaxCost);
+        }
         let deadline = self.stopwatch.deadline(self.options.max_time);
-        let (result, products, gradients) = match &mut objective.product {
-            Some(product) => {
-                let product = |x: &[f64], v: &[f64], out: &mut [f64]| {
-                    check_deadline(deadline)?;
-                    product(x, v, out)
-                };
-                let mut exact = Counted::new(Exact { x, product });
-                let result = self.optimizer.refresh(&mut exact);
-                (result, exact.products, 0)
-            }
-            None => {
-                let evaluate = &mut objective.evaluate;
-                let gradient = |x: &[f64], g: &mut [f64]| {
-                    check_deadline(deadline)?;
-                    evaluate(x, g).map(drop)
-                };
-                let mut quotient = DifferenceQuotient::new(HostGradient::new(x, gradient));
-                let mut counted = Counted::new(&mut quotient);
-                let result = self.optimizer.refresh(&mut counted);
-                let products = counted.products;
-                (result, products, quotient.gradients())
-            }
-        };
-        self.counters.count_products(products, gradients);
+        let (result, taken) = with_hessian(objective, &self.x, deadline, |_, mut hessian| {
+            self.optimizer.refresh(&mut hessian)
+        });
+        self.counters
+            .count_products(taken.products, taken.gradients);
         match result {
-            Ok(refresh) => self.adopt(refresh, cost, gradients),
+            Ok(refresh) => self.adopt(refresh, cost, taken),
             Err(Error::Refresh {
                 source: LanczosError::Operator { source, .. },
                 ..
             }) if source.is::<Late>() => return Err(Status::MaxTime),
+            Err(error) if self.needs_rate() => return Err(Status::Failed(Arc::new(error))),
             Err(error) => self.failed_estimations.push(FailedEstimation {
                 step,
                 cost,
@@ -386,31 +388,32 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         Ok(())
     }
 
+    /// Whether the learning rate is to come of an estimation that hasn't been made.
+    fn needs_rate(&self) -> bool {
+        matches!(self.learning_rate, LearningRate::FromSpectrum) && self.from_spectrum.is_none()
+    }
+
     /// What an estimation says of the curvature, and of the learning rate.
-    fn adopt(&mut self, refresh: Refresh, cost: u64, gradients: u64) {
-        let Some(spectrum) = self.optimizer.spectrum() else {
-            return;
-        };
-        let (largest, smallest) = (spectrum.maximum, spectrum.minimum);
-        self.curvature = match smallest < -spectrum.noise {
-            true => Curvature::Negative { smallest },
-            false => Curvature::NoneNegative { smallest },
-        };
-        let left = spectrum.extremes(None).largest_left;
-        if left > 0.0 {
-            self.from_spectrum = Some(1.0 / left);
+    fn adopt(&mut self, refresh: Refresh, cost: u64, taken: ProductCost) {
+        let step = self.counters.steps;
+        if let Some(spectrum) = self.optimizer.spectrum() {
+            let (largest, smallest) = (spectrum.maximum, spectrum.minimum);
+            self.curvature = Curvature::of(spectrum, taken.is_exact());
+            let left =
+                smallest_resolved(spectrum).map(|left| left.max(spectrum.missed.unwrap_or(0.0)));
+            self.from_spectrum = left.map(|left| 1.0 / left).or(self.from_spectrum);
+            self.estimations.push(Estimation {
+                step,
+                cost,
+                eigenvalues: refresh.eigenvalues,
+                residuals: refresh.residuals,
+                largest,
+                smallest,
+                info: refresh.info,
+                gradients: taken.gradients,
+                seconds: refresh.seconds,
+            });
         }
-        self.estimations.push(Estimation {
-            step: refresh.step,
-            cost,
-            eigenvalues: refresh.eigenvalues,
-            residuals: refresh.residuals,
-            largest,
-            smallest,
-            info: refresh.info,
-            gradients,
-            seconds: refresh.seconds,
-        });
     }
 
     /// FOSI with its base, to change k, α or the base's settings between steps.

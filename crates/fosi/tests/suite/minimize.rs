@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fosi::error::BoxError;
 use fosi::minimize::{Count, Curvature, Minimizer, Objective, Options, Status, minimize};
+use fosi::space::Storage;
 use fosi::{Error, Host};
 
 /// The extended Rosenbrock function.
@@ -531,4 +532,244 @@ fn a_result_is_written_as_json() {
     assert_eq!(json["status"], "the gradient is short enough");
     assert!(json["best"]["value"].as_f64().unwrap() < 1e-10);
     assert_eq!(json["last"]["parameters"].as_array().unwrap().len(), 2);
+}
+
+/// vᵀHv < 0 proves negative curvature, however far v is from an eigenvector.
+#[test]
+fn a_saddle_in_a_wide_spectrum_is_left() {
+    let lambda: Vec<f64> = (0..5000)
+        .map(|i| -2.0 + 1002.0 * f64::from(i) / 4999.0)
+        .collect();
+    let options = Options {
+        check_minimum: true,
+        max_steps: 1,
+        ..Options::default()
+    };
+    let minimum = minimize(quadratic(&lambda), &vec![0.0; 5000], options).unwrap();
+    assert!(minimum.best.value < 0.0, "{minimum:?}");
+    assert_eq!(minimum.steps, 1);
+}
+
+/// A saddle's way out is taken no further than the limits allow.
+#[test]
+fn limits_hold_on_the_way_out_of_a_saddle() {
+    let flat = || {
+        Objective::new(1, |x: &[f64], g: &mut [f64]| {
+            let root = (1.0 + x[0] * x[0]).sqrt();
+            g[0] = -1e-7 * x[0] / root;
+            Ok(-1e-7 * root)
+        })
+    };
+    let options = |max_steps, max_cost| Options {
+        check_minimum: true,
+        max_steps,
+        max_cost,
+        ..Options::default()
+    };
+    let minimum = minimize(flat(), &[0.0], options(3, 1000)).unwrap();
+    assert!(minimum.steps <= 3, "{minimum:?}");
+    let minimum = minimize(flat(), &[0.0], options(1000, 20)).unwrap();
+    assert!(minimum.cost <= 30, "{minimum:?}");
+}
+
+#[test]
+fn a_way_out_of_a_saddle_leads_to_finite_gradients_only() {
+    let f = Objective::new(2, |x: &[f64], g: &mut [f64]| {
+        (g[0], g[1]) = (x[0], if x[1].abs() > 0.05 { f64::NAN } else { -x[1] });
+        Ok(0.5 * (x[0] * x[0] - x[1] * x[1]))
+    });
+    let options = Options {
+        check_minimum: true,
+        max_steps: 1,
+        ..Options::default()
+    };
+    let minimum = minimize(f, &[0.0; 2], options).unwrap();
+    assert!(
+        minimum.last.gradient_norm.is_finite() && minimum.last.value < 0.0,
+        "{minimum:?}"
+    );
+}
+
+/// The curvature that is reported is that of the last point.
+#[test]
+fn the_curvature_of_a_point_that_was_left_is_not_reported() {
+    let f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = -2.5 * (2.5 * x[0]).sin();
+        Ok((2.5 * x[0]).cos())
+    });
+    let options = Options {
+        check_minimum: true,
+        max_steps: 1,
+        ..Options::default()
+    };
+    let minimum = minimize(f, &[0.0], options).unwrap();
+    assert!(minimum.last.parameters[0] != 0.0);
+    assert_eq!(minimum.curvature, Curvature::NotExamined);
+}
+
+/// Stored in bfloat16, V isn't orthonormal, and its Gram matrix is corrected for.
+#[test]
+fn a_basis_in_a_narrow_type_serves_as_well() {
+    let n = 120;
+    let lambda: Vec<f64> = (0..n)
+        .map(|i| {
+            if i < 5 {
+                1e6 * (i + 1) as f64
+            } else {
+                1.0 + i as f64 / 100.0
+            }
+        })
+        .collect();
+    // Rotated by a reflection along (1, …, 1), so that no eigenvector is a unit vector.
+    let reflect = |x: &[f64]| -> Vec<f64> {
+        let mean = 2.0 * x.iter().sum::<f64>() / n as f64;
+        x.iter().map(|x| x - mean).collect()
+    };
+    let times = |v: &[f64], out: &mut [f64]| {
+        let mut turned = reflect(v);
+        turned.iter_mut().zip(&lambda).for_each(|(t, l)| *t *= l);
+        out.copy_from_slice(&reflect(&turned));
+    };
+    let cost = |storage| {
+        let space = Host::<f64>::new(n).with_storage(storage);
+        let f = Objective::on_host(space, |x: &[f64], g: &mut [f64]| {
+            times(x, g);
+            Ok(0.5 * x.iter().zip(&*g).map(|(x, g)| x * g).sum::<f64>())
+        })
+        .with_product(|_, v, out| {
+            times(v, out);
+            Ok(())
+        });
+        let options = Options {
+            gradient_norm: 1e-3,
+            first_estimation: Some(10),
+            max_cost: 1000,
+            ..Options::default()
+        };
+        let start: Vec<f64> = (0..n).map(|i| 1.0 + (i % 7) as f64).collect();
+        let minimum = minimize(f, &start, options).unwrap();
+        assert!(
+            matches!(minimum.status, Status::GradientNorm),
+            "{storage:?} {minimum:?}"
+        );
+        minimum.cost
+    };
+    let full = cost(Storage::Full);
+    for storage in [Storage::Single, Storage::Bf16] {
+        let found = cost(storage);
+        assert!(2 * found <= 3 * full, "{storage:?}: {found} against {full}");
+    }
+}
+
+/// Difference quotients take a step of its own for each magnitude of the variables.
+#[test]
+fn variables_of_all_magnitudes_have_their_own_difference_steps() {
+    for s in [1e5, 1e8] {
+        let f = Objective::new(2, |x: &[f64], g: &mut [f64]| {
+            let (a, b) = (x[0] / s - 1.5, 1e3 * x[1]);
+            (g[0], g[1]) = (a / s, 1e3 * b.sinh());
+            Ok(0.5 * a * a + b.cosh())
+        });
+        let options = Options {
+            first_estimation: Some(0),
+            max_steps: 1,
+            ..Options::default()
+        };
+        let minimum = minimize(f, &[s, 1e-3], options).unwrap();
+        assert!(minimum.failed_estimations.is_empty(), "{minimum:?}");
+        let expected = 1e6 * 1.0_f64.cosh();
+        let largest = minimum.estimations[0].largest;
+        assert!(
+            (largest / expected - 1.0).abs() < 1e-4,
+            "{largest} {expected}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_computed_with_is_said() {
+    let scaled = |scale: f64| {
+        Objective::new(2, move |x: &[f64], g: &mut [f64]| {
+            (g[0], g[1]) = (scale * x[0], 2.0 * scale * x[1]);
+            Ok(scale * (0.5 * x[0] * x[0] + x[1] * x[1]))
+        })
+    };
+    for scale in [1e160, 1e-160] {
+        let error = minimize(scaled(scale), &[1.0; 2], Options::default()).unwrap_err();
+        assert!(error.to_string().contains("scale the function"), "{error}");
+    }
+    let relative = Options {
+        gradient_norm: 0.0,
+        relative_gradient_norm: 1e-6,
+        ..Options::default()
+    };
+    for scale in [1e100, 1e-100] {
+        let minimum = minimize(scaled(scale), &[1.0; 2], relative.clone()).unwrap();
+        assert!(
+            matches!(minimum.status, Status::GradientNorm),
+            "{scale:e} {minimum:?}"
+        );
+    }
+    let options = Options {
+        memory: usize::MAX,
+        ..Options::default()
+    };
+    let error = minimize(scaled(1.0), &[1.0; 2], options).unwrap_err();
+    assert!(error.to_string().contains("at most 10,000"), "{error}");
+    let point = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = 1.0;
+        Ok(if x[0] == 1.0 { 1.0 } else { f64::NAN })
+    });
+    let unchecked = Options {
+        check_gradient: false,
+        ..Options::default()
+    };
+    let minimum = minimize(point, &[1.0], unchecked).unwrap();
+    assert!(matches!(minimum.status, Status::NonFinite), "{minimum:?}");
+    // Its slope shows in steps that are shorter than the usual ones.
+    let wave = Objective::new(1, |x: &[f64], g: &mut [f64]| {
+        g[0] = 1e6 * (1e6 * x[0]).cos();
+        Ok((1e6 * x[0]).sin())
+    });
+    assert!(minimize(wave, &[0.0], Options::default()).is_ok());
+}
+
+/// To its last bit: sᵀy underflows along the way, and what is saved can be loaded.
+#[test]
+fn a_run_to_the_end_of_precision_is_saved_and_loaded() {
+    let mut f = Objective::new(3, |x: &[f64], g: &mut [f64]| {
+        let mut value = 0.0;
+        for i in 0..3 {
+            let k = (i + 1) as f64;
+            g[i] = 4.0 * k * x[i].powi(3);
+            value += k * x[i].powi(4);
+        }
+        Ok(value)
+    });
+    let options = Options {
+        gradient_norm: 0.0,
+        ..Options::default()
+    };
+    let mut run = Minimizer::new(&mut f, &[1.0; 3], options.clone()).unwrap();
+    while run.step(&mut f).is_none() {
+        let bytes = run.to_bytes().unwrap();
+        assert!(Minimizer::from_bytes(Host::<f64>::new(3), options.clone(), &bytes).is_ok());
+    }
+}
+
+#[test]
+fn estimations_can_be_turned_off_when_a_run_is_resumed() {
+    let mut f = chained_rosenbrock(60);
+    let mut run = Minimizer::new(&mut f, &[-1.2; 60], options_with_estimations()).unwrap();
+    while run.estimations().is_empty() {
+        assert!(run.step(&mut f).is_none());
+    }
+    let options = Options {
+        first_estimation: Some(u64::MAX),
+        ..options_with_estimations()
+    };
+    let bytes = run.to_bytes().unwrap();
+    let mut resumed = Minimizer::from_bytes(Host::new(60), options, &bytes).unwrap();
+    while resumed.step(&mut f).is_none() {}
+    assert_eq!(resumed.estimations().len(), 1);
 }
