@@ -125,7 +125,7 @@ impl<'a> Meter<'a> {
 
     /// Gradients and products that may still be computed.
     pub fn left(&self) -> u64 {
-        self.budget - self.cost()
+        self.budget.saturating_sub(self.cost())
     }
 
     /// Gradients and products so far.

@@ -258,10 +258,6 @@ fn what_cannot_be_solved_is_refused() {
         (&["mgh:watson", "--seeds", "1,1"], "--seed names 1 twice"),
         (&["mgh:watson", "--budget", "0"], "--budget"),
         (
-            &["mgh:watson", "mgh:watson"],
-            "problem names mgh:watson twice",
-        ),
-        (
             &["digits-mlp", "--solvers", "bfgs"],
             "digits-mlp has n = 7510, above 5000",
         ),
