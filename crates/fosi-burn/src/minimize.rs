@@ -192,7 +192,7 @@ fn minimize_in<T: Scalar + Element, M: Module>(
         }
         Ok(value)
     };
-    let objective = Objective::in_space(space.clone(), mean);
+    let objective = Objective::on_host(space.clone(), mean);
     let start: Vec<T> = layout.parameters(module)?;
     let found = fosi::minimize::minimize(objective, &start, options).map_err(refusal)?;
     *module = layout.set_parameters(module, &found.best.parameters[..])?;
