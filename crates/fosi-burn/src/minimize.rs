@@ -13,7 +13,7 @@ use crate::precision::Precision;
 use crate::replica::Replica;
 
 /// What a minimisation of a module's loss found and what it cost; the module itself holds the best point.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Minimum {
     /// The lowest loss seen, as it was computed in [`precision`](Self::precision).
@@ -41,6 +41,26 @@ pub struct Minimum {
     pub seconds: f64,
     /// In which the loss was computed.
     pub precision: Precision,
+}
+
+/// The estimations by their number: each has its eigenvalues.
+impl std::fmt::Debug for Minimum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minimum")
+            .field("value", &self.value)
+            .field("gradient_norm", &self.gradient_norm)
+            .field("status", &self.status)
+            .field("curvature", &self.curvature)
+            .field("steps", &self.steps)
+            .field("gradients", &self.gradients)
+            .field("products", &self.products)
+            .field("cost", &self.cost)
+            .field("estimations", &self.estimations.len())
+            .field("failed_estimations", &self.failed_estimations)
+            .field("seconds", &self.seconds)
+            .field("precision", &self.precision)
+            .finish()
+    }
 }
 
 /// Minimises `loss` over the trainable parameters of `module`, without a learning rate, by

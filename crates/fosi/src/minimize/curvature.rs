@@ -15,15 +15,15 @@ use crate::spectrum::{RitzValues, Spectrum, SpectrumParams, estimate_chosen};
 impl<S: Space + Clone> Minimizer<S> {
     /// Estimates the spectrum at x and takes it for the metric. A failure is kept, and the metric stays.
     pub(super) fn estimate(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
-        let steps = self.options.lanczos_steps.min(self.space.dim());
+        let steps = self.products_of_an_estimation() as usize;
         let left = self.options.max_cost.saturating_sub(self.counters.cost);
         if (steps as u64) > left {
             return Ok(());
         }
-        let count = self.options.eigenpairs;
+        let (count, dim) = (self.options.eigenpairs, self.space.dim());
         self.rule.begin();
         let before = self.counters.cost;
-        let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz));
+        let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz, dim));
         self.rule
             .end(self.counters.cost, self.counters.cost - before);
         if let Some((spectrum, exact)) = result? {
@@ -106,7 +106,7 @@ impl<S: Space + Clone> Minimizer<S> {
         &mut self,
         objective: &mut Objective<'_, S>,
     ) -> Result<bool, Status> {
-        let steps = self.options.lanczos_steps.min(self.space.dim());
+        let steps = self.products_of_an_estimation() as usize;
         let smallest = |ritz: &RitzValues<'_>| {
             let negative = |i: &usize| ritz.values[*i] < -ritz.noise;
             (0..ritz.values.len().min(1)).filter(negative).collect()

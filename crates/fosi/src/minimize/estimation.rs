@@ -22,7 +22,7 @@ const RESOLVED: f64 = 0.05;
 
 impl Count {
     /// The indices of the pairs to take, by descending |θ|.
-    pub(super) fn choose(self, ritz: &RitzValues<'_>) -> Vec<usize> {
+    pub(super) fn choose(self, ritz: &RitzValues<'_>, dim: usize) -> Vec<usize> {
         let values = ritz.values;
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|&i, &j| values[j].abs().total_cmp(&values[i].abs()));
@@ -32,6 +32,7 @@ impl Count {
                 order.truncate(k);
                 order.retain(known);
             }
+            Self::Resolved(_) if values.len() == dim => order.retain(known),
             Self::Resolved(most) => {
                 let negative = values.iter().fold(0.0, |least: f64, &x| least.min(x)).abs();
                 order.retain(|&i| values[i] > negative && ritz.residuals[i] < RESOLVED * values[i]);

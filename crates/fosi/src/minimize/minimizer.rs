@@ -254,6 +254,7 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
+    /// Products of an estimation.
     pub(super) fn products_of_an_estimation(&self) -> u64 {
         products(&self.options, &self.space)
     }
@@ -347,7 +348,9 @@ impl<S: Space + Clone> Minimizer<S> {
     }
 }
 
-/// Products of an estimation.
+/// Products of an estimation: m, or n where that is at most twice as many, for then the whole spectrum is known.
 fn products(options: &Options, space: &impl Space) -> u64 {
-    options.lanczos_steps.min(space.dim()) as u64
+    let (steps, dim) = (options.lanczos_steps, space.dim());
+    let whole = dim <= steps.saturating_mul(2);
+    (if whole { dim } else { steps }) as u64
 }

@@ -29,7 +29,8 @@ pub struct Options {
     pub memory: usize,
     /// Eigenpairs of the metric; default all that are resolved, at most 50.
     pub eigenpairs: Count,
-    /// m: Lanczos steps of an estimation; default 60, at most n. Memory while estimating: m + k vectors.
+    /// m: Lanczos steps of an estimation; default 60. Where n ≤ 2m, all n: the whole spectrum. Memory while estimating:
+    /// m + k vectors.
     pub lanczos_steps: usize,
     /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{60, 3m}.
     pub first_estimation: Option<u64>,
