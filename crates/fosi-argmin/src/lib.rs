@@ -3,5 +3,5 @@
 mod product;
 mod solver;
 
-pub use product::{Exact, HessianProduct, Quotients};
+pub use product::{Exact, HessianProduct, Products, Quotients};
 pub use solver::SpectralLbfgs;

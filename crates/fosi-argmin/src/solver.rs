@@ -3,17 +3,13 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use argmin::core::{
-    ArgminError, CostFunction, Error, Gradient, IterState, KV, Problem, Solver, State,
-    TerminationReason,
-};
+use argmin::core::{ArgminError, Error, IterState, KV, Problem, Solver, State, TerminationReason};
 use argmin::kv;
 use fosi::Host;
-use fosi::error::BoxError;
 use fosi::minimize::{Minimizer, Objective, Options, Status};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::product::{Exact, HessianProduct, Quotients};
+use crate::product::{Exact, Products, Quotients};
 
 /// What argmin keeps of a run of this solver.
 type Iterate = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
@@ -33,11 +29,18 @@ type Iterate = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 /// # Errors
 /// Those of [`fosi::minimize::minimize`], of the problem, and [`ArgminError::NotInitialized`] without a start
 /// (`state.param(…)`).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SpectralLbfgs<P = Quotients> {
     options: Options,
     run: Option<Minimizer<Host<f64>>>,
     products: PhantomData<P>,
+}
+
+/// With the default settings.
+impl Default for SpectralLbfgs {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
 }
 
 impl SpectralLbfgs {
@@ -137,68 +140,9 @@ fn start(state: &mut Iterate) -> Result<Vec<f64>, Error> {
         .ok_or_else(|| not_initialized("the start"))
 }
 
-/// f and ∇f by the problem's two methods.
-fn evaluate<O>(problem: &mut Problem<O>, x: &[f64], gradient: &mut [f64]) -> Result<f64, BoxError>
-where
-    O: CostFunction<Param = Vec<f64>, Output = f64>
-        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>,
-{
-    let x = x.to_vec();
-    let value = problem.cost(&x)?;
-    copy(&problem.gradient(&x)?, gradient, "the gradient")?;
-    Ok(value)
-}
-
-fn copy(from: &[f64], to: &mut [f64], what: &'static str) -> Result<(), BoxError> {
-    if from.len() != to.len() {
-        return Err(BoxError::from(fosi::Error::DimensionMismatch {
-            what,
-            expected: to.len(),
-            found: from.len(),
-        }));
-    }
-    to.copy_from_slice(from);
-    Ok(())
-}
-
-impl<O> Solver<O, Iterate> for SpectralLbfgs<Quotients>
-where
-    O: CostFunction<Param = Vec<f64>, Output = f64>
-        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>,
-{
+impl<O, P: Products<O>> Solver<O, Iterate> for SpectralLbfgs<P> {
     fn name(&self) -> &str {
-        "L-BFGS on the spectral metric"
-    }
-
-    fn init(
-        &mut self,
-        problem: &mut Problem<O>,
-        mut state: Iterate,
-    ) -> Result<(Iterate, Option<KV>), Error> {
-        let start = start(&mut state)?;
-        let mut objective = Objective::new(start.len(), |x, g| evaluate(problem, x, g));
-        self.begin(&mut objective, &start, state)
-    }
-
-    fn next_iter(
-        &mut self,
-        problem: &mut Problem<O>,
-        state: Iterate,
-    ) -> Result<(Iterate, Option<KV>), Error> {
-        let dim = self.dim()?;
-        let mut objective = Objective::new(dim, |x, g| evaluate(problem, x, g));
-        self.advance(&mut objective, state)
-    }
-}
-
-impl<O> Solver<O, Iterate> for SpectralLbfgs<Exact>
-where
-    O: CostFunction<Param = Vec<f64>, Output = f64>
-        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>
-        + HessianProduct,
-{
-    fn name(&self) -> &str {
-        "L-BFGS on the spectral metric, exact products"
+        P::NAME
     }
 
     fn init(
@@ -208,7 +152,7 @@ where
     ) -> Result<(Iterate, Option<KV>), Error> {
         let start = start(&mut state)?;
         let problem = RefCell::new(problem);
-        self.begin(&mut exact(start.len(), &problem), &start, state)
+        self.begin(&mut P::objective(start.len(), &problem), &start, state)
     }
 
     fn next_iter(
@@ -217,26 +161,8 @@ where
         state: Iterate,
     ) -> Result<(Iterate, Option<KV>), Error> {
         let problem = RefCell::new(problem);
-        self.advance(&mut exact(self.dim()?, &problem), state)
+        self.advance(&mut P::objective(self.dim()?, &problem), state)
     }
-}
-
-/// The problem with its own products. Both closures call it, never at once.
-fn exact<'a, O>(dim: usize, problem: &'a RefCell<&mut Problem<O>>) -> Objective<'a>
-where
-    O: CostFunction<Param = Vec<f64>, Output = f64>
-        + Gradient<Param = Vec<f64>, Gradient = Vec<f64>>
-        + HessianProduct,
-{
-    Objective::new(dim, |x, g| evaluate(&mut problem.borrow_mut(), x, g)).with_product(
-        |x, v, out| {
-            let product = |problem: &O| problem.hessian_product(x, v);
-            let product = problem
-                .borrow_mut()
-                .problem("hessian_product_count", product)?;
-            copy(&product, out, "the Hessian-vector product")
-        },
-    )
 }
 
 impl<P> SpectralLbfgs<P> {

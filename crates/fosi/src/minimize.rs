@@ -13,7 +13,7 @@
 //! | when to estimate, which pairs to take | `estimation.rs`, [`Count`] |
 //! | the loop | [`Minimizer`], `descent.rs` |
 //! | the curvature along the way | `curvature.rs` |
-//! | when to stop | `stopping.rs` |
+//! | when to stop; what was spent and found | `stopping.rs`; `history.rs` |
 //! | saving and resuming | `saved.rs` |
 
 mod checks;
@@ -21,6 +21,7 @@ mod curvature;
 mod descent;
 mod estimation;
 mod hessian;
+mod history;
 mod lbfgs;
 mod line_search;
 mod metric;

@@ -7,6 +7,7 @@ use super::style::styles;
 use super::tally::tally;
 use crate::plot::{Axis, Cell, Line, Panel, Sheet};
 use crate::problems::Problem;
+use crate::summary::Spread;
 
 /// A problem's runs.
 #[derive(Clone, Debug)]
@@ -71,15 +72,9 @@ impl ComparedProblem {
     }
 }
 
-/// The median; of an even number of values the mean of the middle two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(0.5 * (values[middle - 1] + values[middle])),
-    }
+/// The median; `None` of no values.
+fn median(values: Vec<f64>) -> Option<f64> {
+    (!values.is_empty()).then(|| Spread::of(values).median)
 }
 
 /// Runs of several solvers on several problems.

@@ -48,7 +48,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     file.as_file().sync_all()?;
     file.persist(path)?;
-    // The rename itself must survive a crash. Elsewhere a folder can't be opened, nor one that may be written but not read.
+    // The rename itself must survive a crash. Elsewhere a folder can't be opened, nor one that may be written but not
+    // read.
     #[cfg(unix)]
     if let Ok(folder) = std::fs::File::open(folder) {
         folder.sync_all()?;

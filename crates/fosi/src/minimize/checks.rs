@@ -17,7 +17,8 @@ struct Slope {
     value: f64,
     /// What rounding may add to it.
     rounding: f64,
-    /// How far f is from linear over the step: of a kink, or of a function that changes within h, differences say little.
+    /// How far f is from linear over the step: of a kink, or of a function that changes within h, differences say
+    /// little.
     bend: f64,
 }
 

@@ -15,19 +15,24 @@ use crate::spectrum::{RitzValues, Spectrum, SpectrumParams, estimate_chosen};
 impl<S: Space + Clone> Minimizer<S> {
     /// Estimates the spectrum at x and takes it for the metric. A failure is kept, and the metric stays.
     pub(super) fn estimate(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
-        let steps = self.products_of_an_estimation() as usize;
-        let left = self.options.max_cost.saturating_sub(self.counters.cost);
+        let steps = self.options.products(self.space.dim());
+        let left = self
+            .options
+            .max_cost
+            .saturating_sub(self.history.counters.cost);
         if (steps as u64) > left {
             return Ok(());
         }
         let (count, dim) = (self.options.eigenpairs, self.space.dim());
         self.rule.begin();
-        let before = self.counters.cost;
+        let before = self.history.counters.cost;
         let result = self.spectrum(objective, steps, true, |ritz| count.choose(ritz, dim));
-        self.rule
-            .end(self.counters.cost, self.counters.cost - before);
+        self.rule.end(
+            self.history.counters.cost,
+            self.history.counters.cost - before,
+        );
         if let Some((spectrum, exact)) = result? {
-            self.curvature = Curvature::of(&spectrum, exact);
+            self.history.curvature = Curvature::of(&spectrum, exact);
             // What |λ| counts as at least, relative to the largest.
             let floor = (10.0 * self.space.epsilon()).max(1e-12);
             self.metric.set_spectrum(spectrum, floor);
@@ -39,8 +44,8 @@ impl<S: Space + Clone> Minimizer<S> {
         Ok(())
     }
 
-    /// The eigenpairs at x that `choose` names, and whether products are exact; `None` where the estimation fails. Counted as
-    /// cost where `counted`.
+    /// The eigenpairs at x that `choose` names, and whether products are exact; `None` where the estimation fails.
+    /// Counted as cost where `counted`.
     fn spectrum(
         &mut self,
         objective: &mut Objective<'_, S>,
@@ -49,7 +54,7 @@ impl<S: Space + Clone> Minimizer<S> {
         choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
     ) -> Result<Option<(Spectrum<S>, bool)>, Status> {
         let started = Instant::now();
-        let tried = self.estimations.len() + self.failed_estimations.len();
+        let tried = self.history.estimations.len() + self.history.failed_estimations.len();
         let params = SpectrumParams {
             lanczos_steps: Some(steps),
             probe: false,
@@ -60,20 +65,21 @@ impl<S: Space + Clone> Minimizer<S> {
             Some(workspace) => workspace,
             None => Workspace::new(&self.space, steps),
         };
-        let deadline = self.stopwatch.deadline(self.options.max_time);
+        let deadline = self.history.stopwatch.deadline(self.options.max_time);
         let x: &S::Vector = self.x.borrow();
         let (result, taken) = with_hessian(objective, x, deadline, |space, mut hessian| {
             estimate_chosen(space, &mut hessian, &params, &mut workspace, choose)
         });
         self.workspace = Some(workspace);
-        let (step, cost) = (self.counters.steps, self.counters.cost);
+        let (step, cost) = (self.history.counters.steps, self.history.counters.cost);
         if counted {
-            self.counters
+            self.history
+                .counters
                 .count_products(taken.products, taken.gradients);
         }
         match result {
             Ok(spectrum) => {
-                self.estimations.push(Estimation {
+                self.history.estimations.push(Estimation {
                     step,
                     cost,
                     eigenvalues: spectrum.eigenvalues.clone(),
@@ -90,7 +96,7 @@ impl<S: Space + Clone> Minimizer<S> {
                 Err(Status::MaxTime)
             }
             Err(error) => {
-                self.failed_estimations.push(FailedEstimation {
+                self.history.failed_estimations.push(FailedEstimation {
                     step,
                     cost,
                     reason: error.to_string(),
@@ -106,7 +112,7 @@ impl<S: Space + Clone> Minimizer<S> {
         &mut self,
         objective: &mut Objective<'_, S>,
     ) -> Result<bool, Status> {
-        let steps = self.products_of_an_estimation() as usize;
+        let steps = self.options.products(self.space.dim());
         let smallest = |ritz: &RitzValues<'_>| {
             let negative = |i: &usize| ritz.values[*i] < -ritz.noise;
             (0..ritz.values.len().min(1)).filter(negative).collect()
@@ -114,7 +120,7 @@ impl<S: Space + Clone> Minimizer<S> {
         let Some((spectrum, exact)) = self.spectrum(objective, steps, false, smallest)? else {
             return Ok(false);
         };
-        self.curvature = Curvature::of(&spectrum, exact);
+        self.history.curvature = Curvature::of(&spectrum, exact);
         if spectrum.eigenvalues.is_empty() {
             return Ok(false);
         }
@@ -129,11 +135,11 @@ impl<S: Space + Clone> Minimizer<S> {
                 let trial = self.evaluate_at(objective, step)?;
                 if trial.value < self.value && trial.slope.is_finite() {
                     self.value = trial.value;
-                    self.curvature = Curvature::NotExamined;
+                    self.history.curvature = Curvature::NotExamined;
                     self.pairs.clear();
                     self.accept();
                     self.keep_best();
-                    self.counters.count_step(true, self.gradient_norm);
+                    self.history.counters.count_step(true, self.gradient_norm);
                     return Ok(true);
                 }
             }

@@ -127,7 +127,7 @@ impl<S: Space + Clone> Minimizer<S> {
         let (trial, gradient) = (self.trial.borrow_mut(), self.trial_gradient.borrow_mut());
         self.space.axpby(1.0, self.x.borrow(), 0.0, trial);
         self.space.axpby(step, self.direction.borrow(), 1.0, trial);
-        self.counters.count_gradient();
+        self.history.counters.count_gradient();
         let value = (objective.evaluate)(self.trial.borrow(), gradient);
         let value = value.map_err(|error| Status::Failed(Arc::new(Error::User(error))))?;
         if value == f64::NEG_INFINITY {

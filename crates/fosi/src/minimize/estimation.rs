@@ -75,8 +75,8 @@ pub(super) struct EstimationRule {
 
 impl EstimationRule {
     /// An estimation takes so many `products`; the first one begins after `wait` units, by default a few times as many.
-    pub(super) fn new(wait: Option<u64>, products: u64) -> Self {
-        let few = products.saturating_mul(OUTLAST);
+    pub(super) fn new(wait: Option<u64>, products: usize) -> Self {
+        let few = (products as u64).saturating_mul(OUTLAST);
         Self {
             window: few.clamp(*WINDOW.start(), *WINDOW.end()),
             history: VecDeque::new(),
@@ -95,10 +95,10 @@ impl EstimationRule {
         ordered && possible && self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
     }
 
-    /// Goes on with other settings: they count for the first estimation alone, or where there is to be none any more.
-    pub(super) fn resume(&mut self, wait: Option<u64>, products: u64) {
+    /// Goes on with other settings; the wait counts for the first estimation alone.
+    pub(super) fn resume(&mut self, wait: Option<u64>, products: usize) {
         let fresh = Self::new(wait, products);
-        if self.began.is_none() || wait == Some(u64::MAX) {
+        if self.began.is_none() {
             self.earliest = fresh.earliest;
         }
         self.window = fresh.window;

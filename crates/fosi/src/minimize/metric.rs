@@ -32,8 +32,10 @@ pub(super) struct SpectralMetric<S: Space> {
     inverse: Vec<f64>,
     /// γ.
     scale: f64,
-    coefficients: Vec<f64>,
+    /// Vᵀx and Vᵀy of two vectors, and (VᵀV)⁻¹Vᵀy.
+    projection: Vec<f64>,
     other: Vec<f64>,
+    coefficients: Vec<f64>,
     /// Whether γ has been measured.
     measured: bool,
 }
@@ -45,8 +47,9 @@ impl<S: Space> SpectralMetric<S> {
             gram_inverse: Vec::new(),
             inverse: Vec::new(),
             scale: 1.0,
-            coefficients: Vec::new(),
+            projection: Vec::new(),
             other: Vec::new(),
+            coefficients: Vec::new(),
             measured: false,
         }
     }
@@ -56,8 +59,7 @@ impl<S: Space> SpectralMetric<S> {
     pub(super) fn set_spectrum(&mut self, spectrum: Spectrum<S>, floor: f64) {
         let curvature = spectrum.damped_curvature(floor);
         self.inverse = curvature.iter().map(|x| 1.0 / x).collect();
-        self.coefficients = vec![0.0; self.inverse.len()];
-        self.other = self.coefficients.clone();
+        self.allocate(self.inverse.len());
         self.gram_inverse = spectrum.gram_inverse;
         self.basis = (!self.inverse.is_empty()).then_some(spectrum.basis);
         if !self.measured {
@@ -83,35 +85,41 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// Takes over stored scalars, and the basis with its number of vectors.
+    /// Takes over stored scalars, and their basis.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where they do not belong together.
     pub(super) fn restore(
         &mut self,
+        space: &S,
         saved: SavedMetric,
-        basis: Option<(S::Basis, usize)>,
+        basis: Option<S::Basis>,
     ) -> Result<(), Error> {
-        let k = basis.as_ref().map_or(0, |(_, k)| *k);
+        let k = basis.as_ref().map_or(0, |basis| space.size(basis));
         let positive = |x: &f64| *x > 0.0 && x.is_finite();
-        if saved.inverse.len() != k
-            || !saved.inverse.iter().all(positive)
-            || !positive(&saved.scale)
-        {
+        let possible = saved.inverse.iter().all(positive) && positive(&saved.scale);
+        let finite = saved.gram_inverse.iter().all(|x| x.is_finite());
+        if saved.inverse.len() != k || saved.gram_inverse.len() != k * k || !possible || !finite {
             let given = saved.inverse.len();
             let message = format!(
-                "its metric has {given} eigenvalues, {k} eigenvectors, or an impossible scale"
+                "its metric has {given} eigenvalues, {k} eigenvectors, or numbers that cannot be"
             );
             return Err(Error::Checkpoint(message));
         }
-        self.coefficients = vec![0.0; k];
-        self.other = vec![0.0; k];
+        self.allocate(k);
         self.gram_inverse = saved.gram_inverse;
         self.inverse = saved.inverse;
         self.scale = saved.scale;
         self.measured = saved.measured;
-        self.basis = basis.map(|(basis, _)| basis);
+        self.basis = basis;
         Ok(())
+    }
+
+    /// Memory for the coefficients of k eigenvectors.
+    fn allocate(&mut self, k: usize) {
+        self.projection = vec![0.0; k];
+        self.other = vec![0.0; k];
+        self.coefficients = vec![0.0; k];
     }
 
     /// The number of eigenvectors.
@@ -135,13 +143,12 @@ impl<S: Space> SpectralMetric<S> {
         if let Some(basis) = &self.basis {
             // By differences: where nearly all of s or y lies in the span of V, what is left is rounding.
             let whole = (sy.abs(), yy);
-            space.project(basis, step, &mut self.coefficients);
+            space.project(basis, step, &mut self.projection);
             space.project(basis, change, &mut self.other);
             let inside = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            let mut along = vec![0.0; self.other.len()];
-            apply_inverse(&self.gram_inverse, &self.other, &mut along);
-            sy -= inside(&self.coefficients, &along);
-            yy -= inside(&self.other, &along);
+            apply_inverse(&self.gram_inverse, &self.other, &mut self.coefficients);
+            sy -= inside(&self.projection, &self.coefficients);
+            yy -= inside(&self.other, &self.coefficients);
             let rounding = 100.0 * space.epsilon();
             if yy <= rounding * whole.1 || sy.abs() <= rounding * whole.0 {
                 return;
@@ -164,5 +171,34 @@ impl<S: Space> SpectralMetric<S> {
             space.subtract(basis, &self.coefficients, q);
         }
         space.subtract_scaled(&[], &[], self.scale, q);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Array, Host};
+
+    #[test]
+    fn scalars_that_do_not_fit_the_basis_are_refused() {
+        let space = Host::<f64>::new(3);
+        let rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+        let restored = |gram_inverse: &[f64], inverse: &[f64], scale| {
+            let basis = space.import_basis(&Array::from_rows(&rows)).unwrap();
+            let saved = SavedMetric {
+                gram_inverse: gram_inverse.to_vec(),
+                inverse: inverse.to_vec(),
+                scale,
+                measured: true,
+            };
+            SpectralMetric::identity().restore(&space, saved, Some(basis))
+        };
+        let identity = [1.0, 0.0, 0.0, 1.0];
+        assert!(restored(&identity, &[0.5, 0.25], 2.0).is_ok());
+        assert!(restored(&identity[..3], &[0.5, 0.25], 2.0).is_err());
+        assert!(restored(&[1.0, f64::NAN, 0.0, 1.0], &[0.5, 0.25], 2.0).is_err());
+        assert!(restored(&identity, &[0.5], 2.0).is_err());
+        assert!(restored(&identity, &[0.5, -1.0], 2.0).is_err());
+        assert!(restored(&identity, &[0.5, 0.25], 0.0).is_err());
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::checks::check_start;
 use super::estimation::EstimationRule;
+use super::history::{Counters, History, Stopwatch};
 use super::lbfgs::Pairs;
 use super::metric::SpectralMetric;
-use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
+use super::minimum::{Curvature, Estimation, Evaluated, Minimum, Status};
 use super::objective::Objective;
 use super::options::Options;
-use super::stopping::{Counters, Stopwatch};
+
 use crate::error::{Error, require};
 use crate::lanczos::Workspace;
 use crate::operator::check_dim;
@@ -82,7 +83,6 @@ pub fn minimize<S: Space + Clone>(
 pub struct Minimizer<S: Space> {
     pub(super) space: S,
     pub(super) options: Options,
-    pub(super) stopwatch: Stopwatch,
     pub(super) metric: SpectralMetric<S>,
     pub(super) pairs: Pairs<S>,
     pub(super) rule: EstimationRule,
@@ -95,20 +95,17 @@ pub struct Minimizer<S: Space> {
     pub(super) trial_gradient: S::Owned,
     pub(super) direction: S::Owned,
     pub(super) best: Evaluated<S::Owned>,
-    pub(super) curvature: Curvature,
-    pub(super) counters: Counters,
+    pub(super) history: History,
     /// Whether a trial of the step at hand had a finite value and slope.
     pub(super) any_finite: bool,
-    pub(super) estimations: Vec<Estimation>,
-    pub(super) failed_estimations: Vec<FailedEstimation>,
 }
 
 impl<S: Space> std::fmt::Debug for Minimizer<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Minimizer")
             .field("dim", &self.space.dim())
-            .field("steps", &self.counters.steps)
-            .field("cost", &self.counters.cost)
+            .field("steps", &self.history.counters.steps)
+            .field("cost", &self.history.counters.cost)
             .field("value", &self.value)
             .field("gradient_norm", &self.gradient_norm)
             .field("eigenpairs", &self.metric.len())
@@ -130,17 +127,7 @@ impl<S: Space + Clone> Minimizer<S> {
         options.validate()?;
         let stopwatch = Stopwatch::start(0.0);
         let space = objective.space.clone();
-        require(space.dim() > 0, "the number of variables", 0, "at least 1")?;
-        space.check("the start", start)?;
-        let mut gradient = space.zeros();
-        let value = (objective.evaluate)(start, gradient.borrow_mut()).map_err(Error::User)?;
-        let gradient_norm = space.norm(gradient.borrow());
-        if !(value.is_finite() && gradient_norm.is_finite()) {
-            return Err(Error::NonFiniteStart {
-                value,
-                gradient_norm,
-            });
-        }
+        let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         let representable = gradient_norm == 0.0 || (1e-150..=1e150).contains(&gradient_norm);
         let allowed =
             "0, or from 1e-150 to 1e150, so that its square is a number: scale the function";
@@ -180,24 +167,20 @@ impl<S: Space + Clone> Minimizer<S> {
         Self {
             metric: SpectralMetric::identity(),
             pairs: Pairs::new(options.memory),
-            rule: EstimationRule::new(options.first_estimation, products(&options, &space)),
+            rule: EstimationRule::new(options.first_estimation, options.products(space.dim())),
             workspace: None,
             trial: space.zeros(),
             trial_gradient: space.zeros(),
             direction: space.zeros(),
             value: best.value,
             gradient_norm: best.gradient_norm,
-            curvature: Curvature::NotExamined,
             any_finite: false,
-            estimations: Vec::new(),
-            failed_estimations: Vec::new(),
             space,
             options,
-            stopwatch,
             x,
             gradient,
             best,
-            counters,
+            history: History::new(stopwatch, counters),
         }
     }
 
@@ -225,38 +208,32 @@ impl<S: Space + Clone> Minimizer<S> {
 
     /// Which limit is used up, if one is.
     pub(super) fn exhausted(&self) -> Option<Status> {
-        self.options
-            .limits()
-            .exhausted(&self.counters, &self.stopwatch)
+        self.options.limits().exhausted(&self.history)
     }
 
     fn try_step(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
-        self.rule.observe(self.counters.cost, self.measure());
+        self.rule
+            .observe(self.history.counters.cost, self.measure());
         let limits = self.options.limits();
-        if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
+        if let Some(status) = limits.stop(self.gradient_norm, &self.history) {
             return Err(status);
         }
-        if self.counters.has_stalled() {
+        if self.history.counters.has_stalled() {
             return Err(Status::Stalled);
         }
-        if self.rule.is_due() {
+        if self.options.first_estimation != Some(u64::MAX) && self.rule.is_due() {
             self.estimate(objective)?;
         }
         let before = self.value;
         self.descend(objective)?;
         let fell = self.value < self.best.value - self.space.epsilon() * self.best.value.abs();
-        self.counters.count_step(fell, self.gradient_norm);
-        self.curvature = Curvature::NotExamined;
+        self.history.counters.count_step(fell, self.gradient_norm);
+        self.history.curvature = Curvature::NotExamined;
         self.keep_best();
         match limits.settled(before, self.value) {
             true => Err(Status::ValueChange),
             false => Ok(()),
         }
-    }
-
-    /// Products of an estimation.
-    pub(super) fn products_of_an_estimation(&self) -> u64 {
-        products(&self.options, &self.space)
     }
 
     /// The log of what progress is measured by.
@@ -308,17 +285,17 @@ impl<S: Space + Clone> Minimizer<S> {
 
     /// Steps taken.
     pub fn steps(&self) -> u64 {
-        self.counters.steps
+        self.history.counters.steps
     }
 
     /// Units of cost so far: see [`Minimum::cost`].
     pub fn cost(&self) -> u64 {
-        self.counters.cost
+        self.history.counters.cost
     }
 
     /// The estimations so far.
     pub fn estimations(&self) -> &[Estimation] {
-        &self.estimations
+        &self.history.estimations
     }
 
     /// The number of eigenpairs in the metric.
@@ -328,29 +305,11 @@ impl<S: Space + Clone> Minimizer<S> {
 
     /// The result, with the reason why it ends here.
     pub fn finish(self, status: Status) -> Minimum<S> {
-        Minimum {
-            best: self.best,
-            last: Evaluated {
-                parameters: self.x,
-                value: self.value,
-                gradient_norm: self.gradient_norm,
-            },
-            status,
-            curvature: self.curvature,
-            steps: self.counters.steps,
-            gradients: self.counters.gradients,
-            products: self.counters.products,
-            cost: self.counters.cost,
-            estimations: self.estimations,
-            failed_estimations: self.failed_estimations,
-            seconds: self.stopwatch.seconds(),
-        }
+        let last = Evaluated {
+            parameters: self.x,
+            value: self.value,
+            gradient_norm: self.gradient_norm,
+        };
+        self.history.finish(self.best, last, status)
     }
-}
-
-/// Products of an estimation: m, or n where that is at most twice as many, for then the whole spectrum is known.
-fn products(options: &Options, space: &impl Space) -> u64 {
-    let (steps, dim) = (options.lanczos_steps, space.dim());
-    let whole = dim <= steps.saturating_mul(2);
-    (if whole { dim } else { steps }) as u64
 }

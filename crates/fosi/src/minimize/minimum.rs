@@ -87,8 +87,9 @@ pub enum Curvature {
 }
 
 impl Curvature {
-    /// By the smallest Ritz value θ = vᵀHv. With exact products θ below the noise proves negative curvature, whatever its
-    /// residual is. Difference quotients may err by more than their noise says: there θ must exceed its residual, too.
+    /// By the smallest Ritz value θ = vᵀHv. With exact products θ below the noise proves negative curvature, whatever
+    /// its residual is. Difference quotients may err by more than their noise says: there θ must exceed its residual,
+    /// too.
     pub(super) fn of<S: Space>(spectrum: &Spectrum<S>, exact: bool) -> Self {
         let (smallest, noise) = (spectrum.minimum, spectrum.noise);
         let mut pairs = spectrum.eigenvalues.iter().zip(&spectrum.residuals);

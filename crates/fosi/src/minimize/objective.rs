@@ -1,7 +1,9 @@
 //! The function to minimise.
 
+use std::borrow::{Borrow, BorrowMut};
+
 use super::hessian::{Quotient, quotient_in_groups, quotient_in_one_unit};
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, require};
 use crate::space::{Host, Scalar, Space};
 
 type Evaluate<'a, V> = Box<dyn FnMut(&V, &mut V) -> Result<f64, BoxError> + 'a>;
@@ -50,8 +52,8 @@ impl<'a, T: Scalar> Objective<'a, Host<T>> {
 }
 
 impl<'a, S: Space> Objective<'a, S> {
-    /// The function on any space, such as vectors on a device. The steps of difference quotients follow the largest variable
-    /// alone: where there are no exact products, variables should be of like magnitude.
+    /// The function on any space, such as vectors on a device. The steps of difference quotients follow the largest
+    /// variable alone: where there are no exact products, variables should be of like magnitude.
     pub fn in_space(
         space: S,
         evaluate: impl FnMut(&S::Vector, &mut S::Vector) -> Result<f64, BoxError> + 'a,
@@ -71,6 +73,29 @@ impl<'a, S: Space> Objective<'a, S> {
     ) -> Self {
         self.product = Some(Box::new(product));
         self
+    }
+
+    /// f, ∇f and ‖∇f‖ at the start.
+    ///
+    /// # Errors
+    /// Where the start isn't in the space, or f or ∇f there isn't finite; the function's own.
+    pub(super) fn evaluate_start(
+        &mut self,
+        start: &S::Vector,
+    ) -> Result<(f64, S::Owned, f64), Error> {
+        let dim = self.space.dim();
+        require(dim > 0, "the number of variables", dim, "at least 1")?;
+        self.space.check("the start", start)?;
+        let mut gradient = self.space.zeros();
+        let value = (self.evaluate)(start, gradient.borrow_mut()).map_err(Error::User)?;
+        let gradient_norm = self.space.norm(gradient.borrow());
+        if !(value.is_finite() && gradient_norm.is_finite()) {
+            return Err(Error::NonFiniteStart {
+                value,
+                gradient_norm,
+            });
+        }
+        Ok((value, gradient, gradient_norm))
     }
 
     /// The space of x.

@@ -37,8 +37,8 @@ pub struct Options {
     /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound);
     /// default none: that of log ‖∇f‖².
     pub lower_bound: Option<f64>,
-    /// Whether the first gradient is compared with differences of f along three random directions (at least 7 evaluations, not
-    /// counted as cost); default true.
+    /// Whether the first gradient is compared with differences of f along three random directions (at least 7
+    /// evaluations, not counted as cost); default true.
     pub check_gradient: bool,
     /// Whether the curvature is examined where a stationary point is found, its products counted apart; default false.
     pub check_minimum: bool,
@@ -80,6 +80,14 @@ impl Options {
             max_cost: self.max_cost,
             max_steps: self.max_steps,
             max_time: self.max_time,
+        }
+    }
+
+    /// Products of an estimation: m, or n where that is at most twice as many, for then the whole spectrum is known.
+    pub(super) fn products(&self, dim: usize) -> usize {
+        match dim <= self.lanczos_steps.saturating_mul(2) {
+            true => dim,
+            false => self.lanczos_steps,
         }
     }
 

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::estimation::EstimationRule;
+use super::history::{Counters, Stopwatch};
 use super::lbfgs::{Pair, Pairs};
 use super::metric::SavedMetric;
 use super::minimizer::Minimizer;
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation};
 use super::options::Options;
-use super::stopping::{Counters, Stopwatch};
 use crate::checkpoint::{deserialize, read, serialize, take, write_atomically};
 use crate::error::Error;
 use crate::space::{Array, Space};
@@ -84,14 +84,14 @@ impl<S: Space + Clone> Minimizer<S> {
             gradient_norm: self.gradient_norm,
             best_value: self.best.value,
             best_gradient_norm: self.best.gradient_norm,
-            counters: self.counters,
+            counters: self.history.counters,
             rule: self.rule.clone(),
             metric: self.metric.save(),
             pairs: self.pairs.iter().map(|pair| pair.reciprocal).collect(),
-            curvature: self.curvature,
-            estimations: self.estimations.clone(),
-            failed_estimations: self.failed_estimations.clone(),
-            seconds: self.stopwatch.seconds(),
+            curvature: self.history.curvature,
+            estimations: self.history.estimations.clone(),
+            failed_estimations: self.history.failed_estimations.clone(),
+            seconds: self.history.stopwatch.seconds(),
         };
         check(&header, space.dim())?;
         serialize(&header, &arrays)
@@ -121,19 +121,17 @@ impl<S: Space + Clone> Minimizer<S> {
         run.rule = header.rule;
         run.rule.resume(
             run.options.first_estimation,
-            run.products_of_an_estimation(),
+            run.options.products(run.space.dim()),
         );
-        run.curvature = header.curvature;
-        run.estimations = header.estimations;
-        run.failed_estimations = header.failed_estimations;
+        run.history.curvature = header.curvature;
+        run.history.estimations = header.estimations;
+        run.history.failed_estimations = header.failed_estimations;
         run.pairs = import_pairs(&run.space, run.options.memory, &header.pairs, &mut arrays)?;
-        if header.metric.eigenpairs() > 0 {
-            let basis = run.space.import_basis(&take(&mut arrays, BASIS)?)?;
-            let k = run.space.size(&basis);
-            run.metric.restore(header.metric, Some((basis, k)))?;
-        } else {
-            run.metric.restore(header.metric, None)?;
-        }
+        let basis = match header.metric.eigenpairs() {
+            0 => None,
+            _ => Some(run.space.import_basis(&take(&mut arrays, BASIS)?)?),
+        };
+        run.metric.restore(&run.space, header.metric, basis)?;
         Ok(run)
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use super::minimum::Status;
 use crate::error::{Error, require};
 
@@ -14,82 +15,6 @@ pub(super) struct Limits {
     pub(super) max_cost: u64,
     pub(super) max_steps: u64,
     pub(super) max_time: Option<Duration>,
-}
-
-/// What has been spent so far, and what progress there was.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Counters {
-    /// Steps taken.
-    pub(super) steps: u64,
-    /// Gradients, those of difference quotients included.
-    pub(super) gradients: u64,
-    /// Hessian-vector products.
-    pub(super) products: u64,
-    /// Gradients and exact products.
-    pub(super) cost: u64,
-    /// Steps since f or ‖∇f‖ last fell.
-    pub(super) idle: u32,
-    /// ‖∇f‖ at the start.
-    pub(super) first_gradient_norm: f64,
-    /// The least ‖∇f‖ so far.
-    pub(super) least_gradient_norm: f64,
-}
-
-/// Steps without progress after which a run has stalled.
-const MOST_IDLE: u32 = 20;
-
-impl Counters {
-    /// After the gradient at the start.
-    pub(super) fn new(gradient_norm: f64) -> Self {
-        Self {
-            steps: 0,
-            gradients: 1,
-            products: 0,
-            cost: 1,
-            idle: 0,
-            first_gradient_norm: gradient_norm,
-            least_gradient_norm: gradient_norm,
-        }
-    }
-
-    /// Whether a run can have come to these: counts far below where they would overflow, and norms.
-    pub(super) fn are_possible(&self) -> bool {
-        const MOST: u64 = 1 << 53;
-        let counts = [self.steps, self.gradients, self.products, self.cost];
-        let norms = [self.first_gradient_norm, self.least_gradient_norm];
-        let is_norm = |norm: &f64| *norm >= 0.0 && norm.is_finite();
-        counts.iter().all(|count| *count <= MOST) && norms.iter().all(is_norm)
-    }
-
-    /// A gradient was computed.
-    pub(super) fn count_gradient(&mut self) {
-        self.gradients += 1;
-        self.cost += 1;
-    }
-
-    /// Products were computed, of so many gradients each taken by differences; of none, where they are exact.
-    pub(super) fn count_products(&mut self, products: u64, gradients: u64) {
-        self.gradients += gradients;
-        self.products += products;
-        self.cost += if gradients > 0 { gradients } else { products };
-    }
-
-    /// Whether so many steps have brought nothing that f has come to its precision, where each step is to lower it.
-    pub(super) fn has_stalled(&self) -> bool {
-        self.idle >= MOST_IDLE
-    }
-
-    /// A step led to a point with this gradient, where f is lower than ever before or not.
-    pub(super) fn count_step(&mut self, fell: bool, gradient_norm: f64) {
-        self.steps += 1;
-        let flatter = gradient_norm < 0.999 * self.least_gradient_norm;
-        self.idle = if fell || flatter {
-            0
-        } else {
-            self.idle.saturating_add(1)
-        };
-        self.least_gradient_norm = self.least_gradient_norm.min(gradient_norm);
-    }
 }
 
 impl Limits {
@@ -108,30 +33,26 @@ impl Limits {
     }
 
     /// Why no other step is to be taken at a point with this gradient, if so.
-    pub(super) fn stop(
-        &self,
-        gradient_norm: f64,
-        counters: &Counters,
-        stopwatch: &Stopwatch,
-    ) -> Option<Status> {
-        let relative = self.relative_gradient_norm * counters.first_gradient_norm;
+    pub(super) fn stop(&self, gradient_norm: f64, history: &History) -> Option<Status> {
+        let first = history.counters.first_gradient_norm;
+        let relative = self.relative_gradient_norm * first;
         if gradient_norm <= self.gradient_norm.max(relative) {
             return Some(Status::GradientNorm);
         }
-        self.exhausted(counters, stopwatch)
+        self.exhausted(history)
     }
 
     /// Which limit is used up, if one is.
-    pub(super) fn exhausted(&self, counters: &Counters, stopwatch: &Stopwatch) -> Option<Status> {
+    pub(super) fn exhausted(&self, history: &History) -> Option<Status> {
+        let counters = &history.counters;
         if counters.steps >= self.max_steps {
             return Some(Status::MaxSteps);
         }
         if counters.cost >= self.max_cost {
             return Some(Status::MaxCost);
         }
-        let late = stopwatch
-            .deadline(self.max_time)
-            .is_some_and(|deadline| Instant::now() >= deadline);
+        let deadline = history.stopwatch.deadline(self.max_time);
+        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         late.then_some(Status::MaxTime)
     }
 
@@ -139,33 +60,5 @@ impl Limits {
     pub(super) fn settled(&self, before: f64, after: f64) -> bool {
         let share = self.value_change;
         share > 0.0 && (before - after).abs() <= share * after.abs()
-    }
-}
-
-/// The wall time of a run, with that before it was resumed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stopwatch {
-    started: Instant,
-    before: f64,
-}
-
-impl Stopwatch {
-    /// Starts after so many seconds in another process.
-    pub(super) fn start(before: f64) -> Self {
-        Self {
-            started: Instant::now(),
-            before,
-        }
-    }
-
-    pub(super) fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
-    }
-
-    /// When the time is used up.
-    pub(super) fn deadline(&self, max_time: Option<Duration>) -> Option<Instant> {
-        let left = max_time?.as_secs_f64() - self.before;
-        self.started
-            .checked_add(Duration::try_from_secs_f64(left.max(0.0)).ok()?)
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hessian::{Late, ProductCost, with_hessian};
+use super::history::{Counters, History, Stopwatch};
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
 use super::objective::Objective;
-use super::stopping::{Counters, Limits, Stopwatch};
+use super::stopping::Limits;
 use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::{Error, LanczosError, require};
@@ -35,8 +36,8 @@ pub struct Options {
     /// Stop after this much time; default never.
     pub max_time: Option<Duration>,
     /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most
-    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986) and 1e-10 of its size for rounding, and halved
-    /// until it is.
+    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986) and 1e-10 of
+    /// its size for rounding, and halved until it is.
     pub backtracking: bool,
     #[doc(hidden)]
     pub non_exhaustive: NonExhaustive,
@@ -164,7 +165,6 @@ pub struct BaseMinimizer<B> {
     /// 1/λ_k of the last estimation.
     from_spectrum: Option<f64>,
     options: Options,
-    stopwatch: Stopwatch,
     x: Vec<f64>,
     gradient: Vec<f64>,
     value: f64,
@@ -174,10 +174,7 @@ pub struct BaseMinimizer<B> {
     /// The last values, the newest last.
     recent: Vec<f64>,
     best: Evaluated<Vec<f64>>,
-    curvature: Curvature,
-    counters: Counters,
-    estimations: Vec<Estimation>,
-    failed_estimations: Vec<FailedEstimation>,
+    history: History,
 }
 
 impl<B: Base<Host<f64>>> std::fmt::Debug for BaseMinimizer<B> {
@@ -185,7 +182,7 @@ impl<B: Base<Host<f64>>> std::fmt::Debug for BaseMinimizer<B> {
         f.debug_struct("BaseMinimizer")
             .field("optimizer", &self.optimizer)
             .field("learning_rate", &self.learning_rate)
-            .field("cost", &self.counters.cost)
+            .field("cost", &self.history.counters.cost)
             .field("value", &self.value)
             .field("gradient_norm", &self.gradient_norm)
             .finish_non_exhaustive()
@@ -207,9 +204,6 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
     ) -> Result<Self, Error> {
         let learning_rate = learning_rate.into();
         options.limits().validate()?;
-        let space = Host::new(objective.space.dim());
-        require(space.dim() > 0, "the number of variables", 0, "at least 1")?;
-        space.check("the start", start)?;
         if matches!(learning_rate, LearningRate::FromSpectrum) {
             let name = base.name();
             require(
@@ -221,26 +215,17 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             require(config.largest > 0, "largest (k)", 0, "at least 1")?;
             config.scale_limit = 1.0;
         }
-        let optimizer = Fosi::new(space, base, config)?;
+        let optimizer = Fosi::new(objective.space.clone(), base, config)?;
         if let LearningRate::Given(rate) = &learning_rate {
             optimizer.check_learning_rate(rate.at(0))?;
         }
         let stopwatch = Stopwatch::start(0.0);
-        let mut gradient = vec![0.0; start.len()];
-        let value = (objective.evaluate)(start, &mut gradient).map_err(Error::User)?;
-        let gradient_norm = optimizer.space().norm(&gradient);
-        if !(value.is_finite() && gradient_norm.is_finite()) {
-            return Err(Error::NonFiniteStart {
-                value,
-                gradient_norm,
-            });
-        }
+        let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         Ok(Self {
             optimizer,
             learning_rate,
             from_spectrum: None,
             options,
-            stopwatch,
             x: start.to_vec(),
             trial: start.to_vec(),
             trial_gradient: gradient.clone(),
@@ -253,15 +238,12 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
                 value,
                 gradient_norm,
             },
-            curvature: Curvature::NotExamined,
-            counters: Counters::new(gradient_norm),
-            estimations: Vec::new(),
-            failed_estimations: Vec::new(),
+            history: History::new(stopwatch, Counters::new(gradient_norm)),
         })
     }
 
-    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops. A step
-    /// whose evaluation fails has advanced the base's momentum.
+    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops.
+    /// A step whose evaluation fails has advanced the base's momentum.
     pub fn step(&mut self, objective: &mut Objective<'_>) -> Option<Status> {
         let failed = |error| Status::Failed(Arc::new(error));
         if let Err(error) = check_dim(self.x.len(), objective.space.dim()) {
@@ -273,7 +255,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
     fn try_step(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
         let failed = |error| Status::Failed(Arc::new(error));
         let limits = self.options.limits();
-        if let Some(status) = limits.stop(self.gradient_norm, &self.counters, &self.stopwatch) {
+        if let Some(status) = limits.stop(self.gradient_norm, &self.history) {
             return Err(status);
         }
         if self.needs_rate() || self.optimizer.due() {
@@ -306,7 +288,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
     fn accepted(&mut self, objective: &mut Objective<'_>) -> Result<f64, Status> {
         let mut any_finite = false;
         for _ in 0..=MOST_HALVINGS {
-            self.counters.count_gradient();
+            self.history.counters.count_gradient();
             let value = (objective.evaluate)(&self.trial, &mut self.trial_gradient)
                 .map_err(|error| Status::Failed(Arc::new(Error::User(error))))?;
             if value == f64::NEG_INFINITY {
@@ -344,13 +326,13 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         std::mem::swap(&mut self.gradient, &mut self.trial_gradient);
         self.value = value;
         self.gradient_norm = self.optimizer.space().norm(&self.gradient);
-        self.curvature = Curvature::NotExamined;
+        self.history.curvature = Curvature::NotExamined;
         if self.recent.len() == WINDOW {
             self.recent.remove(0);
         }
         self.recent.push(value);
         let fell = value < self.best.value;
-        self.counters.count_step(fell, self.gradient_norm);
+        self.history.counters.count_step(fell, self.gradient_norm);
         if fell {
             self.best.parameters.copy_from_slice(&self.x);
             self.best.value = value;
@@ -360,17 +342,18 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
 
     /// Refreshes the spectrum at x. A failure is kept and the run goes on, unless the learning rate is to come of it.
     fn refresh(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
-        let (step, cost) = (self.counters.steps, self.counters.cost);
+        let (step, cost) = (self.history.counters.steps, self.history.counters.cost);
         let params = self.optimizer.config().spectrum_params(0);
         let products = params.products(self.x.len()) as u64;
         if products > self.options.max_cost.saturating_sub(cost) {
             return Err(Status::MaxCost);
         }
-        let deadline = self.stopwatch.deadline(self.options.max_time);
+        let deadline = self.history.stopwatch.deadline(self.options.max_time);
         let (result, taken) = with_hessian(objective, &self.x, deadline, |_, mut hessian| {
             self.optimizer.refresh(&mut hessian)
         });
-        self.counters
+        self.history
+            .counters
             .count_products(taken.products, taken.gradients);
         match result {
             Ok(refresh) => self.adopt(refresh, cost, taken),
@@ -379,7 +362,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
                 ..
             }) if source.is::<Late>() => return Err(Status::MaxTime),
             Err(error) if self.needs_rate() => return Err(Status::Failed(Arc::new(error))),
-            Err(error) => self.failed_estimations.push(FailedEstimation {
+            Err(error) => self.history.failed_estimations.push(FailedEstimation {
                 step,
                 cost,
                 reason: error.to_string(),
@@ -395,25 +378,30 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
 
     /// What an estimation says of the curvature, and of the learning rate.
     fn adopt(&mut self, refresh: Refresh, cost: u64, taken: ProductCost) {
-        let step = self.counters.steps;
+        let pairs = refresh.eigenvalues.iter().copied();
+        let (mut largest, mut smallest) = (
+            pairs.clone().fold(f64::NEG_INFINITY, f64::max),
+            pairs.fold(f64::INFINITY, f64::min),
+        );
+        // There is none where no curvature was found.
         if let Some(spectrum) = self.optimizer.spectrum() {
-            let (largest, smallest) = (spectrum.maximum, spectrum.minimum);
-            self.curvature = Curvature::of(spectrum, taken.is_exact());
+            (largest, smallest) = (spectrum.maximum, spectrum.minimum);
+            self.history.curvature = Curvature::of(spectrum, taken.is_exact());
             let left =
                 smallest_resolved(spectrum).map(|left| left.max(spectrum.missed.unwrap_or(0.0)));
             self.from_spectrum = left.map(|left| 1.0 / left).or(self.from_spectrum);
-            self.estimations.push(Estimation {
-                step,
-                cost,
-                eigenvalues: refresh.eigenvalues,
-                residuals: refresh.residuals,
-                largest,
-                smallest,
-                info: refresh.info,
-                gradients: taken.gradients,
-                seconds: refresh.seconds,
-            });
         }
+        self.history.estimations.push(Estimation {
+            step: self.history.counters.steps,
+            cost,
+            eigenvalues: refresh.eigenvalues,
+            residuals: refresh.residuals,
+            largest,
+            smallest,
+            info: refresh.info,
+            gradients: taken.gradients,
+            seconds: refresh.seconds,
+        });
     }
 
     /// FOSI with its base, to change k, α or the base's settings between steps.
@@ -443,37 +431,26 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
 
     /// Steps taken.
     pub fn steps(&self) -> u64 {
-        self.counters.steps
+        self.history.counters.steps
     }
 
     /// Units of cost so far: see [`Minimum::cost`].
     pub fn cost(&self) -> u64 {
-        self.counters.cost
+        self.history.counters.cost
     }
 
     /// The estimations so far.
     pub fn estimations(&self) -> &[Estimation] {
-        &self.estimations
+        &self.history.estimations
     }
 
     /// The result, with the reason why it ends here.
     pub fn finish(self, status: Status) -> Minimum {
-        Minimum {
-            best: self.best,
-            last: Evaluated {
-                parameters: self.x,
-                value: self.value,
-                gradient_norm: self.gradient_norm,
-            },
-            status,
-            curvature: self.curvature,
-            steps: self.counters.steps,
-            gradients: self.counters.gradients,
-            products: self.counters.products,
-            cost: self.counters.cost,
-            estimations: self.estimations,
-            failed_estimations: self.failed_estimations,
-            seconds: self.stopwatch.seconds(),
-        }
+        let last = Evaluated {
+            parameters: self.x,
+            value: self.value,
+            gradient_norm: self.gradient_norm,
+        };
+        self.history.finish(self.best, last, status)
     }
 }

@@ -770,6 +770,14 @@ fn estimations_can_be_turned_off_when_a_run_is_resumed() {
     };
     let bytes = run.to_bytes().unwrap();
     let mut resumed = Minimizer::from_bytes(Host::new(60), options, &bytes).unwrap();
-    while resumed.step(&mut f).is_none() {}
+    for _ in 0..100 {
+        resumed.step(&mut f);
+    }
     assert_eq!(resumed.estimations().len(), 1);
+    // And on again.
+    let bytes = resumed.to_bytes().unwrap();
+    let options = options_with_estimations();
+    let mut again = Minimizer::from_bytes(Host::new(60), options, &bytes).unwrap();
+    while again.step(&mut f).is_none() {}
+    assert!(again.estimations().len() > 1);
 }

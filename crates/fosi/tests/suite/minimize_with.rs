@@ -614,3 +614,34 @@ fn rosenbrocks_valley_takes_fewer_steps() {
     let (base, fosi) = steps(objective, &start, Adam::default, [1e-2; 2], config());
     assert!(fosi <= base, "Adam: {fosi} instead of {base}");
 }
+
+/// A linear function has no curvature: the estimation is told, and the steps are the base's.
+#[test]
+fn an_estimation_without_curvature_is_told() {
+    let slope = Objective::new(8, |x: &[f64], g: &mut [f64]| {
+        g.fill(1.0);
+        Ok(x.iter().sum())
+    })
+    .with_product(|_x, _v, out| {
+        out.fill(0.0);
+        Ok(())
+    });
+    let options = Options {
+        max_steps: 3,
+        ..Options::default()
+    };
+    let minimum = run(
+        slope,
+        FosiConfig {
+            largest: 2,
+            ..FosiConfig::quadratic()
+        },
+        options,
+    );
+    assert_eq!(minimum.steps, 3);
+    let [estimation] = &minimum.estimations[..] else {
+        panic!("{minimum:?}");
+    };
+    assert_eq!((estimation.largest, estimation.smallest), (0.0, 0.0));
+    assert_eq!(minimum.products, estimation.info.products as u64);
+}
