@@ -1,6 +1,8 @@
 //! The Lanczos iteration: a nearly orthonormal basis Q of a Krylov space, and the operator on it.
 
 mod gram;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -9,11 +11,11 @@ use crate::float::times_power_of_two;
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::space::Space;
 
-pub use gram::Gram;
+pub(crate) use gram::Gram;
 
 /// Settings of one Lanczos run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LanczosParams {
+pub(crate) struct LanczosParams {
     /// Number m of steps; never more than n are made.
     pub steps: usize,
     /// Steps after those from another random start vector, orthogonal to all before: they find copies of a repeated
@@ -54,8 +56,7 @@ pub struct LanczosInfo {
 /// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows,
 /// QᵀAQ the tridiagonal T.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Projected {
+pub(crate) struct Projected {
     /// The symmetric part of QᵀAQ/2ᵉ: its lower triangle, row by row.
     pub matrix: Vec<Vec<f64>>,
     /// QᵀQ.
@@ -72,7 +73,7 @@ pub struct Projected {
 }
 
 /// The memory of Lanczos runs, kept from one to the next: m+1 vectors.
-pub struct Workspace<S: Space> {
+pub(crate) struct Workspace<S: Space> {
     /// Q, the vectors of the last run, orthonormal but for what [`Projected::gram`] says.
     pub vectors: Vec<S::Owned>,
     product: S::Owned,
@@ -166,26 +167,9 @@ const AGREEMENT: f64 = 0.05;
 /// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is
 /// 2ᵉ times the answer for A wherever its numbers are representable.
 ///
-/// ```
-/// use fosi::Host;
-/// use fosi::lanczos::{LanczosParams, Workspace, lanczos};
-/// use fosi::operator::DenseMatrix;
-///
-/// let space = Host::<f64>::new(2);
-/// let mut matrix = DenseMatrix::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
-/// let mut workspace = Workspace::new(&space, 2);
-/// let params = LanczosParams { steps: 2, probe_steps: 0, seed: 0 };
-/// let projected = lanczos(&space, &mut matrix, &params, &mut workspace)?;
-/// // With n steps QᵀAQ has all eigenvalues: their sum is 4.
-/// let trace = projected.matrix[0][0] + projected.matrix[1][1];
-/// assert!((trace - 4.0).abs() < 1e-12);
-/// assert_eq!(workspace.vectors.len(), 2);
-/// # Ok::<(), fosi::Error>(())
-/// ```
-///
 /// # Errors
 /// See [`LanczosError`].
-pub fn lanczos<S: Space>(
+pub(crate) fn lanczos<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &LanczosParams,
@@ -571,7 +555,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
 
     /// w ← (w − Qc)/β, but for what is negligible of c.
     fn orthogonalise(&mut self, product: Product) -> Orthogonalised {
-        if !self.resolved(&product) {
+        if !self.is_residual_known(&product) {
             return self.orthogonalise_twice(product);
         }
         let beta = product.residual_norm;
@@ -615,7 +599,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     /// The residual norm of a product whose direction does not become the next vector.
     fn residual_norm(&mut self, product: Product, j: usize) -> f64 {
         let mut length = product.residual_norm;
-        if !self.resolved(&product) {
+        if !self.is_residual_known(&product) {
             match self.orthogonalise_twice(product) {
                 Orthogonalised::Direction(found) => length = found,
                 Orthogonalised::Breakdown(found) => return found,
@@ -627,7 +611,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     }
 
     /// Whether enough of the product is left that its residual is known, and is orthogonal to Q to rounding.
-    fn resolved(&self, product: &Product) -> bool {
+    fn is_residual_known(&self, product: &Product) -> bool {
         product.residual_norm > self.floor(product).max(SECOND_PASS * product.norm)
     }
 

@@ -52,7 +52,7 @@
 //! | θ, g, H = ∇²f | parameters, gradient, Hessian | |
 //! | k, ℓ, m | `largest`, `smallest`, `lanczos_steps` | `config.rs`, `spectrum.rs` |
 //! | Algorithm 1 (ESE): V̂, λ̂ | [`spectrum::estimate`], `basis`, `eigenvalues` | `spectrum.rs` |
-//! | Lanczos | [`lanczos::lanczos`] | `lanczos.rs` |
+//! | Lanczos | `lanczos` | `lanczos.rs` |
 //! | Hv by differences | [`operator::DifferenceQuotient`] | `operator/difference.rs` |
 //! | its guard by symmetry | `Run::product`, `measure` | `lanczos.rs` |
 //! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `subspace.rs`, `split.rs`; θ is written in `base.rs`, on the CPU in `space/host/step.rs` |
@@ -70,7 +70,7 @@
 //!
 //! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
 //! `update_rule`, `elementwise`, `split` ←
-//! [`space`] ← [`operator`], [`mod@base`], `schedule` ← [`mod@lanczos`] ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
+//! [`space`] ← [`operator`], [`mod@base`], `schedule` ← `lanczos` ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
 //! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
 //! paper has none.
 //!
@@ -83,7 +83,7 @@ mod config;
 mod elementwise;
 pub mod error;
 mod float;
-pub mod lanczos;
+mod lanczos;
 pub mod minimize;
 mod momentum;
 mod non_exhaustive;
@@ -102,6 +102,7 @@ mod update_rule;
 
 pub use config::{Clipping, FosiConfig};
 pub use error::Error;
+pub use lanczos::LanczosInfo;
 pub use minimize::minimize;
 #[doc(hidden)]
 pub use non_exhaustive::NonExhaustive;

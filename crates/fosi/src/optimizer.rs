@@ -223,8 +223,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         config.validate()?;
         self.config = config;
         let products = self.config.spectrum_params(0).products(self.space.dim());
-        self.timer
-            .set_lanczos_steps(&self.config.schedule, products);
+        self.timer.set_products(&self.config.schedule, products);
         Ok(())
     }
 

@@ -71,11 +71,11 @@ impl Schedule {
     }
 
     /// T where it needs no measurement, for refreshes of m products.
-    pub(crate) fn fixed_interval(&self, lanczos_steps: usize) -> Option<u64> {
+    pub(crate) fn fixed_interval(&self, products: usize) -> Option<u64> {
         match *self {
             Self::Every { interval, .. } => Some(interval),
             Self::Overhead { overhead, .. } => {
-                let costs = Costs::in_steps(self.given_cost()?, lanczos_steps);
+                let costs = Costs::in_steps(self.given_cost()?, products);
                 interval(&costs, overhead)
             }
             Self::Never => None,
@@ -112,11 +112,11 @@ pub struct Costs {
 impl Costs {
     /// Costs in steps, where steps of FOSI and of its base cost the same: τ₁ = τ₂ = 1 and τ₃ = r·m for m products, each
     /// of the cost of r steps.
-    pub fn in_steps(product_cost: f64, lanczos_steps: usize) -> Self {
+    pub fn in_steps(product_cost: f64, products: usize) -> Self {
         Self {
             base_step: 1.0,
             fosi_step: 1.0,
-            refresh: product_cost * lanczos_steps as f64,
+            refresh: product_cost * products as f64,
         }
     }
 }

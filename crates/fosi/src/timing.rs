@@ -124,7 +124,7 @@ enum Basis {
     /// Measured costs.
     Measured {
         overhead: f64,
-        lanczos_steps: usize,
+        products: usize,
         measurements: Measurements,
     },
 }
@@ -141,15 +141,15 @@ pub(crate) struct StepTimer {
 }
 
 impl StepTimer {
-    pub(crate) fn new(schedule: &Schedule, lanczos_steps: usize) -> Self {
+    pub(crate) fn new(schedule: &Schedule, products: usize) -> Self {
         let given = |interval| Basis::Given {
             interval,
             product_cost: schedule.given_cost(),
         };
-        let basis = match (*schedule, schedule.fixed_interval(lanczos_steps)) {
+        let basis = match (*schedule, schedule.fixed_interval(products)) {
             (Schedule::Overhead { overhead, .. }, None) => Basis::Measured {
                 overhead,
-                lanczos_steps,
+                products,
                 measurements: Measurements::default(),
             },
             (_, fixed) => given(fixed),
@@ -163,19 +163,19 @@ impl StepTimer {
     }
 
     /// Another number m of products per refresh, from the next one on.
-    pub(crate) fn set_lanczos_steps(&mut self, schedule: &Schedule, steps: usize) {
+    pub(crate) fn set_products(&mut self, schedule: &Schedule, count: usize) {
         match &mut self.basis {
             Basis::Measured {
-                lanczos_steps,
+                products,
                 measurements,
                 ..
             } => {
-                *lanczos_steps = steps;
+                *products = count;
                 // Those of m products say nothing of others.
                 measurements.refreshes.clear();
                 measurements.refresh = None;
             }
-            Basis::Given { interval, .. } => *interval = schedule.fixed_interval(steps),
+            Basis::Given { interval, .. } => *interval = schedule.fixed_interval(count),
         }
     }
 
@@ -196,10 +196,10 @@ impl StepTimer {
     pub(crate) fn product_cost(&self) -> Option<f64> {
         match &self.basis {
             Basis::Given { product_cost, .. } => *product_cost,
-            Basis::Measured { lanczos_steps, .. } => {
+            Basis::Measured { products, .. } => {
                 let timing = self.timing()?;
                 let step = timing.base_step.or(timing.fosi_step)?;
-                Some(timing.refresh? / *lanczos_steps as f64 / step)
+                Some(timing.refresh? / *products as f64 / step)
             }
         }
     }

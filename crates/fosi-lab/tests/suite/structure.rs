@@ -29,6 +29,24 @@ const LIBRARY: [&str; 22] = [
     "minimize",
 ];
 
+/// The modules of `fosi-burn`.
+const BURN: [&str; 14] = [
+    "error",
+    "precision",
+    "flat",
+    "fingerprint",
+    "buffers",
+    "gradient",
+    "tensor_space",
+    "replica",
+    "tensor_gradient",
+    "module_space",
+    "burn_base",
+    "report",
+    "optimizer",
+    "minimize",
+];
+
 /// The modules of the program.
 const PROGRAM: [&str; 20] = [
     "names",
@@ -105,4 +123,6 @@ fn modules_import_only_those_below() {
     assert!(imports(&program.join("src"), &PROGRAM, str::trim) > 100);
     let library = program.join("../fosi/src");
     assert!(imports(&library, &LIBRARY, without_unit_tests) > 80);
+    let burn = program.join("../fosi-burn/src");
+    assert!(imports(&burn, &BURN, without_unit_tests) > 30);
 }

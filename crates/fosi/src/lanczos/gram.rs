@@ -2,7 +2,7 @@
 
 /// G = QᵀQ for vectors Q that are nearly orthonormal, with its Cholesky factor L, G = LLᵀ.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Gram {
+pub(crate) struct Gram {
     rows: Vec<Vec<f64>>,
     factor: Vec<Vec<f64>>,
 }

@@ -7,7 +7,6 @@ use fosi::base::{
     Adam, Base, BaseStep, Elements, Elementwise, GradientDescent, HeavyBall, UpdateRule,
 };
 use fosi::error::LanczosError;
-use fosi::lanczos::{LanczosParams, Workspace, lanczos};
 use fosi::minimize::Objective;
 use fosi::minimize::Status;
 use fosi::minimize::with_base::{Options, minimize_with};
@@ -847,17 +846,6 @@ fn operators_of_another_dimension_are_refused_before_the_first_product() {
     assert!(mismatch(&optimizer.refresh(&mut quotient).unwrap_err(), 4));
     assert!(mismatch(&optimizer.refresh(&mut three()).unwrap_err(), 3));
     assert_eq!(calls.get(), 0);
-    let lanczos_params = LanczosParams {
-        steps: 2,
-        probe_steps: 0,
-        seed: 0,
-    };
-    let mut workspace = Workspace::new(&space, 2);
-    let error = lanczos(&space, &mut three(), &lanczos_params, &mut workspace).unwrap_err();
-    assert!(
-        matches!(error, LanczosError::Operator { step: 1, .. }),
-        "{error}"
-    );
 }
 
 #[test]

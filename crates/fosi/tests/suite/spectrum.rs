@@ -1,6 +1,5 @@
 //! The estimated spectrum against a dense eigensolver.
 
-use fosi::lanczos::{LanczosParams, Workspace, lanczos};
 use fosi::operator::{self, DenseMatrix, SymmetricOperator};
 use fosi::space::Scalar;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
@@ -367,53 +366,6 @@ fn rank_two_in_five_dimensions() {
     }
 }
 
-/// The smallest and the largest eigenvalue of QᵀQ after m steps on diag(λ).
-fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
-    let n = eigenvalues.len();
-    let space = Host::<T>::new(n);
-    let mut diagonal = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
-        for ((out, v), lambda) in out.iter_mut().zip(v).zip(eigenvalues) {
-            *out = v.scale(*lambda);
-        }
-    });
-    let mut workspace = Workspace::new(&space, m);
-    let params = LanczosParams {
-        steps: m,
-        probe_steps: 0,
-        seed: 3,
-    };
-    let projected = lanczos(&space, &mut diagonal, &params, &mut workspace).unwrap();
-    let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
-    // What the run says of its vectors is so.
-    let last = m - 1;
-    for i in 0..m {
-        let (a, b) = (&workspace.vectors[i], &workspace.vectors[last]);
-        let found = projected.gram.entry(i, last);
-        assert!((space.dot(a, b) - found).abs() < 1e-6, "{i}: {found}");
-    }
-    let values = gram.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
-    (values[0], values[last])
-}
-
-#[test]
-fn vectors_stay_independent_however_long_the_run() {
-    for m in [40, 200, 600] {
-        let hyperbola: Vec<f64> = (1..=600).map(|i| 1.0 / f64::from(i)).collect();
-        let decades: Vec<f64> = (0..600)
-            .map(|i| 10_f64.powf(-f64::from(i) / 60.0))
-            .collect();
-        let even: Vec<f64> = (0..600).map(f64::from).collect();
-        for eigenvalues in [&hyperbola, &decades, &even] {
-            for (low, high) in [
-                conditioning::<f32>(eigenvalues, m),
-                conditioning::<f64>(eigenvalues, m),
-            ] {
-                assert!(low > 0.8 && high < 1.2, "m = {m}: {low} to {high}");
-            }
-        }
-    }
-}
-
 #[test]
 fn only_vectors_that_matter_are_subtracted() {
     // Of the m(m−1)/2 of full reorthogonalisation.
@@ -453,27 +405,6 @@ fn a_tiny_rest_is_orthogonalised_twice() {
     };
     let info = estimate(&space, &mut matrix, &params).unwrap().info;
     assert!(info.second_passes >= 1 && info.breakdowns == 0, "{info:?}");
-}
-
-#[test]
-fn a_workspace_serves_another_dimension() {
-    let mut workspace = Workspace::new(&Host::<f64>::new(10), 5);
-    for n in [10, 20, 3, 20] {
-        let space = Host::<f64>::new(n);
-        let eigenvalues: Vec<f64> = (0..n).map(|i| i as f64).collect();
-        let mut matrix = with_eigenvalues(&eigenvalues, 1);
-        let params = LanczosParams {
-            steps: n,
-            probe_steps: 0,
-            seed: 0,
-        };
-        let projected = lanczos(&space, &mut matrix, &params, &mut workspace).unwrap();
-        assert_eq!(workspace.vectors.len(), n);
-        // Close enough to orthonormal that the trace is the matrix's to a few percent.
-        let trace: f64 = (0..n).map(|i| projected.matrix[i][i]).sum();
-        let expected: f64 = eigenvalues.iter().sum();
-        assert!((trace / expected - 1.0).abs() < 0.05, "n = {n}: {trace}");
-    }
 }
 
 #[test]
