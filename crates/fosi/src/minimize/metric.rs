@@ -161,23 +161,95 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// q ← H₀q: two passes over V.
+    /// q ← H₀q: two passes over V, or four where [rounding](Self::is_swamped) would hide Newton's part.
     pub(super) fn apply(&mut self, space: &S, q: &mut S::Vector) {
-        if let Some(basis) = &self.basis {
-            space.project(basis, q, &mut self.other);
-            apply_inverse(&self.gram_inverse, &self.other, &mut self.coefficients);
+        let swamped = self.is_swamped(space.epsilon());
+        let Some(basis) = &self.basis else {
+            space.subtract_scaled(&[], &[], self.scale, q);
+            return;
+        };
+        space.project(basis, q, &mut self.other);
+        apply_inverse(&self.gram_inverse, &self.other, &mut self.coefficients);
+        if !swamped {
             let terms = self.coefficients.iter_mut().zip(&self.inverse);
             terms.for_each(|(c, inverse)| *c *= 1.0 - inverse / self.scale);
             space.subtract(basis, &self.coefficients, q);
+            space.subtract_scaled(&[], &[], self.scale, q);
+            return;
         }
+        space.subtract(basis, &self.coefficients, q);
+        // What rounding has left along V.
+        space.project(basis, q, &mut self.projection);
+        apply_inverse(&self.gram_inverse, &self.projection, &mut self.other);
+        space.subtract(basis, &self.other, q);
         space.subtract_scaled(&[], &[], self.scale, q);
+        let terms = self.coefficients.iter_mut().zip(&self.inverse);
+        terms.for_each(|(c, inverse)| *c *= -inverse);
+        space.subtract(basis, &self.coefficients, q);
+    }
+
+    /// Whether the rounding of γVVᵀq is more than a thousandth of V|Λ|⁻¹Vᵀq along some eigenvector: ε·γ·max|λ| > 10⁻³.
+    fn is_swamped(&self, epsilon: f64) -> bool {
+        let least = self.inverse.iter().copied().reduce(f64::min);
+        least.is_some_and(|least| epsilon * self.scale > 1e-3 * least)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::{Array, Host};
+    use crate::space::{Array, Host, Scalar};
+
+    /// The largest relative error of vᵢᵀH₀q for the eigenvectors v₁ and v₂, and q = v₁ + v₂.
+    fn error<T: Scalar>(eigenvalues: [f64; 2], scale: f64) -> f64 {
+        let n = 60;
+        let space = Host::<T>::new(n);
+        let norm = (n as f64).sqrt();
+        let sign = |i: usize, j: usize| {
+            if (i >> j).is_multiple_of(2) {
+                1.0
+            } else {
+                -1.0
+            }
+        };
+        let rows = [0, 1].map(|j| -> Vec<f64> { (0..n).map(|i| sign(i, j) / norm).collect() });
+        let stored = rows
+            .clone()
+            .map(|row| -> Vec<T> { row.into_iter().map(T::of).collect() });
+        let basis = space.import_basis(&Array::from_rows(&stored)).unwrap();
+        let saved = SavedMetric {
+            gram_inverse: vec![1.0, 0.0, 0.0, 1.0],
+            inverse: eigenvalues.map(|x| 1.0 / x).to_vec(),
+            scale,
+            measured: true,
+        };
+        let mut metric = SpectralMetric::identity();
+        metric.restore(&space, saved, Some(basis)).unwrap();
+        let mut q: Vec<T> = (0..n).map(|i| T::of(rows[0][i] + rows[1][i])).collect();
+        metric.apply(&space, &mut q);
+        let along = |row: &[f64]| {
+            row.iter()
+                .zip(&q)
+                .map(|(v, q)| v * f64::of(*q))
+                .sum::<f64>()
+        };
+        let errors = rows.iter().zip(eigenvalues);
+        errors
+            .map(|(row, value)| (along(row) * value - 1.0).abs())
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn newtons_part_is_kept_however_large_the_curvature() {
+        for (value, scale) in [(1e3, 1.0), (1e7, 1.0)] {
+            let error = error::<f32>([value, 0.5 * value], scale);
+            assert!(error < 1e-2, "{value}: {error}");
+        }
+        for (value, scale) in [(1e3, 1.0), (1e14, 1.0), (1e14, 100.0)] {
+            let error = error::<f64>([value, 0.5 * value], scale);
+            assert!(error < 1e-2, "{value}: {error}");
+        }
+    }
 
     #[test]
     fn scalars_that_do_not_fit_the_basis_are_refused() {
