@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
-use crate::solve::Solver;
+use crate::solve::{Budget, Solver};
 
 /// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
 ///
@@ -196,17 +196,16 @@ pub struct SolveCommand {
     pub solvers: Vec<Solver>,
     /// Seeds of the starts
     #[arg(
-        long,
+        long = "seed",
         visible_alias = "seeds",
         value_delimiter = ',',
         default_value = "0",
-        value_name = "LIST",
-        id = "seed"
+        value_name = "LIST"
     )]
     pub seeds: Vec<u64>,
-    /// Gradients and Hessian-vector products of a run, at most
-    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub budget: u64,
+    /// What a run may cost: gradients and Hessian-vector products, or seconds, as in 60s
+    #[arg(long, default_value = "10000", value_name = "N")]
+    pub budget: Budget,
     /// Pairs of L-BFGS
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub memory: usize,

@@ -41,7 +41,8 @@ fn main() {
         Command::Solve(command) => {
             let interrupt =
                 listen("ending; the runs made so far are kept. Ctrl-C again ends at once");
-            commands::solve(&command, &say, &interrupt, &mut stdout())
+            let watch = &progress::solver_on_stderr;
+            commands::solve(&command, &say, watch, &interrupt, &mut stdout())
         }
     };
     exit(outcome.unwrap_or_else(|error| match &error {

@@ -1,5 +1,6 @@
 //! What the user sees during a run: a bar for each optimizer, or plain lines where there is no terminal.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use crate::optimizers::OptimizerName;
 use crate::quadratic::Tick;
 use crate::runs::{Failure, MetricsRow, RefreshRecord};
+use crate::solve::{Standing, Watch};
 use crate::tasks::Advance;
 use crate::train::{Observer, Start};
 
@@ -53,6 +55,34 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
     })
 }
 
+/// A bar on standard error for the run `name` of a solver, with the lowest value so far; a line now and then where that
+/// is no terminal. Gone when it is dropped.
+pub fn solver_on_stderr(name: String) -> Box<Watch<'static>> {
+    if std::io::stderr().is_terminal() {
+        let bar = ProgressBar::new(PERCENT)
+            .with_style(style(TEMPLATE_SOLVER))
+            .with_prefix(name)
+            .with_finish(indicatif::ProgressFinish::AndClear);
+        return Box::new(move |standing| {
+            bar.set_position((standing.share * PERCENT as f64) as u64);
+            bar.set_message(solver_standing(&standing));
+        });
+    }
+    let told = Cell::new(Instant::now());
+    Box::new(move |standing| {
+        if told.get().elapsed() >= PAUSE {
+            told.set(Instant::now());
+            let _ = writeln!(std::io::stderr(), "{name}: {}", solver_standing(&standing));
+        }
+    })
+}
+
+fn solver_standing(standing: &Standing) -> String {
+    let Standing { share, cost, value } = standing;
+    let percent = share * PERCENT as f64;
+    format!("f = {value:.3e} after {cost} units, {percent:.0} % of the budget")
+}
+
 /// Progress that can't be shown is no reason to end a run.
 fn write_line(out: &mut impl Write, text: &str) {
     let _ = writeln!(out, "{text}");
@@ -76,6 +106,7 @@ struct Bars {
 /// At 80 columns nine are left for the bar itself.
 const TEMPLATE: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {eta:>4} left {msg:24}";
 const TEMPLATE_TICKS: &str = "{prefix:12} {wide_bar} {pos}/{len} {eta:>4} left";
+const TEMPLATE_SOLVER: &str = "{prefix} {wide_bar} {msg}";
 const TEMPLATE_OVER: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {elapsed:>4} {msg:24}";
 
 fn style(template: &str) -> ProgressStyle {
@@ -175,7 +206,9 @@ struct Lines<W> {
     steps: u64,
 }
 
-/// Between two lines of the same optimizer.
+/// Steps of a bar that shows a share.
+const PERCENT: u64 = 100;
+/// Between two lines of the same optimizer or solver.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After it a step gets a line too.
 const LONG_PAUSE: Duration = Duration::from_secs(30);

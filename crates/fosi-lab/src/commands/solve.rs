@@ -10,8 +10,12 @@ use crate::interrupt::Interrupt;
 use crate::problems::{self, Problem, ProblemError};
 use crate::runs::replace_file;
 use crate::solve::{
-    ComparedProblem, Comparison, Made, Report, Run, RunsFolder, Study, file_name, picture, tally,
+    ComparedProblem, Comparison, LeftOut, Made, Report, Run, RunsFolder, Study, Watch, file_name,
+    picture, tally,
 };
+
+/// Makes what is told how far the run of this name is.
+pub type MakeWatch<'a> = dyn Fn(String) -> Box<Watch<'static>> + 'a;
 
 /// `fosi solve`: minimises each problem with each solver from each start unless that run is kept already, draws curves,
 /// and prints the table; of several problems the comparison.
@@ -22,6 +26,7 @@ use crate::solve::{
 pub fn solve(
     command: &SolveCommand,
     notice: &dyn Fn(&str),
+    watch: &MakeWatch<'_>,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
@@ -36,8 +41,8 @@ pub fn solve(
     no_repeats("seed", &command.seeds)?;
     let names = problems::select(&command.problems).map_err(ProblemError::from)?;
     match names.as_slice() {
-        [name] => one(command, name, notice, interrupt, out)?,
-        names => several(command, names, notice, interrupt, out)?,
+        [name] => one(command, name, notice, watch, interrupt, out)?,
+        names => several(command, names, notice, watch, interrupt, out)?,
     }
     match interrupt.requested() {
         true => Ok(crate::interrupt::EXIT_STATUS),
@@ -50,6 +55,7 @@ fn one(
     command: &SolveCommand,
     name: &str,
     notice: &dyn Fn(&str),
+    watch: &MakeWatch<'_>,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
@@ -58,7 +64,7 @@ fn one(
         solver.check(problem.name, problem.dim)?;
     }
     make_folder(&command.out)?;
-    let runs = run(command, &problem, notice, interrupt)?;
+    let runs = run(command, &problem, notice, watch, interrupt)?;
     let (summary, n) = (problem.summary, problem.dim);
     writeln!(out, "{name}: {summary}, n = {n}\n")?;
     writeln!(out, "{}\n", Report::new(&problem, &runs).text)?;
@@ -78,6 +84,7 @@ fn several(
     command: &SolveCommand,
     names: &[&str],
     notice: &dyn Fn(&str),
+    watch: &MakeWatch<'_>,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
@@ -85,7 +92,7 @@ fn several(
     let mut compared = Vec::new();
     for name in names {
         let problem = problems::named(name)?;
-        let runs = run(command, &problem, notice, interrupt)?;
+        let runs = run(command, &problem, notice, watch, interrupt)?;
         compared.push(ComparedProblem::new(&problem, runs));
     }
     let comparison = Comparison::new(compared);
@@ -103,6 +110,7 @@ fn run(
     command: &SolveCommand,
     problem: &Problem,
     notice: &dyn Fn(&str),
+    watch: &MakeWatch<'_>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Run>, CommandError> {
     let study = Study {
@@ -125,17 +133,17 @@ fn run(
                 problem.name
             ));
         } else {
-            let made = study.make(solver, seed, interrupt);
+            let name = format!("{}: {solver}, seed {seed}", problem.name);
+            let made = study.make(solver, seed, interrupt, &*watch(name));
             keep(&study, &made)?;
             notice(&told(&made.run));
         }
     }
     let (runs, others) = study.comparable()?;
-    for other in others {
-        let record = other.record;
-        let (solver, seed, budget) = (record.solver, record.seed, record.budget);
+    for LeftOut { run, difference } in others {
+        let (solver, seed) = (run.record.solver, run.record.seed);
         notice(&format!(
-            "{}: {solver}, seed {seed}, was made with other settings (a budget of {budget}) and is left out",
+            "{}: {solver}, seed {seed}, was made with other settings ({difference}) and is left out",
             problem.name
         ));
     }

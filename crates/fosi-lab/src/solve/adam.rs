@@ -10,8 +10,8 @@ use super::solver::{Ending, SolverOptions};
 use super::with_fosi;
 
 const LEARNING_RATE: f64 = 1e-3;
-/// Adam's part of the budget is one of so many.
-const PARTS: u64 = 10;
+/// Adam's share of the budget.
+const SHARE: f64 = 0.1;
 
 /// Adam for a tenth of the budget, and L-BFGS from where it ends.
 pub(super) fn adam_lbfgs(
@@ -32,7 +32,9 @@ fn adam(meter: &mut Meter<'_>, x: &mut [f64]) -> Result<(), Ending> {
     let mut base = Adam::default();
     let mut state = vec![space.zeros(); Base::<Host<f64>>::state_len(&base)];
     let mut gradient = space.zeros();
-    for step in 1..=meter.left() / PARTS {
+    let mut step = 0;
+    while meter.share() < SHARE {
+        step += 1;
         meter.evaluate(x, &mut gradient)?;
         let at = BaseStep {
             space: &space,

@@ -1,9 +1,10 @@
 //! A problem's function with a counter, a budget and a record of what was reached.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::budget::Budget;
 use crate::interrupt::Interrupt;
 use crate::problems::{Function, Problem};
 
@@ -24,13 +25,27 @@ pub enum Stop {
     /// The problem counts as solved.
     #[error("solved")]
     Solved,
-    /// The cost allowed is used up.
-    #[error("the cost allowed is used up")]
+    /// The budget is used up.
+    #[error("the budget is used up")]
     Budget,
     /// The user asked for the end.
     #[error("interrupted")]
     Interrupted,
 }
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The share of the budget that is used up.
+    pub share: f64,
+    /// Gradients and Hessian-vector products so far.
+    pub cost: u64,
+    /// The lowest value so far.
+    pub value: f64,
+}
+
+/// Is told after each evaluation how far a run is.
+pub type Watch<'a> = dyn Fn(Standing) + 'a;
 
 /// A problem's function as a solver sees it.
 ///
@@ -40,7 +55,8 @@ pub struct Meter<'a> {
     problem: &'a Problem,
     function: Box<dyn Function>,
     interrupt: &'a Interrupt,
-    budget: u64,
+    watch: &'a Watch<'a>,
+    budget: Budget,
     begun: Instant,
     start: Option<Start>,
     start_value: f64,
@@ -81,7 +97,13 @@ impl std::fmt::Debug for Meter<'_> {
 
 impl<'a> Meter<'a> {
     /// Evaluates the start, which counts as the first gradient; the solver gets it where it asks for it first.
-    pub fn new(problem: &'a Problem, start: &[f64], budget: u64, interrupt: &'a Interrupt) -> Self {
+    pub fn new(
+        problem: &'a Problem,
+        start: &[f64],
+        budget: impl Into<Budget>,
+        interrupt: &'a Interrupt,
+        watch: &'a Watch<'a>,
+    ) -> Self {
         let mut function = problem.function();
         let begun = Instant::now();
         let mut gradient = vec![0.0; problem.dim];
@@ -90,7 +112,8 @@ impl<'a> Meter<'a> {
             problem,
             function,
             interrupt,
-            budget,
+            watch,
+            budget: budget.into(),
             begun,
             start: None,
             start_value: value,
@@ -123,9 +146,21 @@ impl<'a> Meter<'a> {
         self.problem
     }
 
-    /// Gradients and products that may still be computed.
-    pub fn left(&self) -> u64 {
-        self.budget.saturating_sub(self.cost())
+    /// Gradients and products that may still be computed, where those are what is allowed.
+    pub fn left(&self) -> Option<u64> {
+        match self.budget {
+            Budget::Cost(most) => Some(most.saturating_sub(self.cost())),
+            Budget::Time(_) => None,
+        }
+    }
+
+    /// The share of the budget that is used up.
+    pub fn share(&self) -> f64 {
+        self.budget.share(self.cost(), self.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Gradients and products so far.
@@ -167,6 +202,7 @@ impl<'a> Meter<'a> {
         self.check()?;
         self.function.product(x, v, out);
         self.products += 1;
+        self.tell();
         Ok(())
     }
 
@@ -178,11 +214,19 @@ impl<'a> Meter<'a> {
         if self.stop.is_none() {
             self.stop = match () {
                 () if self.interrupt.requested() => Some(Stop::Interrupted),
-                () if self.cost() >= self.budget => Some(Stop::Budget),
+                () if self.share() >= 1.0 => Some(Stop::Budget),
                 () => None,
             };
         }
         self.stop.map_or(Ok(()), Err)
+    }
+
+    fn tell(&self) {
+        (self.watch)(Standing {
+            share: self.share(),
+            cost: self.cost(),
+            value: self.best.value,
+        });
     }
 
     fn observe(&mut self, x: &[f64], gradient: &[f64], value: f64) {
@@ -200,12 +244,13 @@ impl<'a> Meter<'a> {
                 self.stop = Some(Stop::Solved);
             }
         }
+        self.tell();
     }
 
     fn point(&self) -> Point {
         Point {
             cost: self.cost(),
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds: self.elapsed().as_secs_f64(),
             value: self.best.value,
         }
     }

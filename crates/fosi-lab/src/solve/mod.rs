@@ -6,6 +6,7 @@
 mod adam;
 mod argmin_problem;
 mod bfgs;
+mod budget;
 mod comparison;
 mod error;
 mod folder;
@@ -21,15 +22,16 @@ mod style;
 mod tally;
 mod with_fosi;
 
+pub use budget::Budget;
 pub use comparison::{ComparedProblem, Comparison};
 pub use error::SolveError;
 pub use folder::{RunsFolder, file_name};
-pub use meter::{Meter, Point, Stop};
+pub use meter::{Meter, Point, Standing, Stop, Watch};
 pub use picture::picture;
 pub use record::{Record, Run, Stopped};
 pub use report::Report;
 pub use solver::{Ending, Solver, SolverOptions};
-pub use study::{Made, Study};
+pub use study::{LeftOut, Made, Study};
 pub use tally::tally;
 
 #[cfg(test)]

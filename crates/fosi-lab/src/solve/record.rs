@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::meter::{Point, Stop};
 
 /// What ended a run.
@@ -44,8 +45,8 @@ pub struct Record {
     pub problem: String,
     /// n.
     pub n: usize,
-    /// Gradients and products that were allowed.
-    pub budget: u64,
+    /// What was allowed.
+    pub budget: Budget,
     /// Pairs of L-BFGS; none where the solver keeps none.
     pub memory: Option<usize>,
     /// The lowest f.

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
+use super::budget::Budget;
 use super::error::SolveError;
 use super::folder::RunsFolder;
-use super::meter::{Meter, Metered};
+use super::meter::{Meter, Metered, Watch};
 use super::record::{Record, Run, Stopped};
 use super::solver::{Ending, Solver, SolverOptions};
 use crate::interrupt::Interrupt;
@@ -20,8 +21,8 @@ pub struct Study<'a> {
     pub solvers: &'a [Solver],
     /// Seeds of the starts, and of Lanczos' vectors.
     pub seeds: &'a [u64],
-    /// Gradients and products of a run, at most.
-    pub budget: u64,
+    /// What a run may cost.
+    pub budget: Budget,
     /// Pairs of L-BFGS.
     pub memory: usize,
     /// Where the runs are kept.
@@ -37,6 +38,15 @@ pub struct Made {
     pub solution: Option<Solution>,
 }
 
+/// A kept run that can't be compared with a study's.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// The run.
+    pub run: Run,
+    /// What of it is not as in the study.
+    pub difference: String,
+}
+
 impl Study<'_> {
     /// Solvers and seeds, solver by solver.
     pub fn pairs(&self) -> impl Iterator<Item = (Solver, u64)> {
@@ -44,21 +54,28 @@ impl Study<'_> {
         self.solvers.iter().flat_map(of_solver)
     }
 
-    /// The kept run of a solver from a seed's start, if it was made with the same settings to its end.
+    /// The kept run of a solver from a seed's start, if this version made it with the same settings to its end.
     ///
     /// # Errors
     /// Of a damaged file.
     pub fn kept(&self, solver: Solver, seed: u64) -> Result<Option<Run>, SolveError> {
         let kept = self.folder.find(&solver.to_string(), seed)?;
         Ok(kept.filter(|run| {
-            self.same_settings(&run.record) && run.record.stopped != Stopped::Interrupted
+            self.difference(&run.record).is_none() && run.record.stopped != Stopped::Interrupted
         }))
     }
 
     /// Makes a run; nothing is kept.
-    pub fn make(&self, solver: Solver, seed: u64, interrupt: &Interrupt) -> Made {
+    pub fn make(
+        &self,
+        solver: Solver,
+        seed: u64,
+        interrupt: &Interrupt,
+        watch: &Watch<'_>,
+    ) -> Made {
         let start = self.problem.start(seed);
-        let meter = RefCell::new(Meter::new(self.problem, &start, self.budget, interrupt));
+        let meter = Meter::new(self.problem, &start, self.budget, interrupt, watch);
+        let meter = RefCell::new(meter);
         let options = SolverOptions {
             memory: self.memory,
             seed,
@@ -103,16 +120,20 @@ impl Study<'_> {
         }
     }
 
-    /// The kept runs that can be compared: with the study's budget, and its memory if the solver is one of this
-    /// program's. First this program's solvers, in their order, then others by name. The second part names the rest.
+    /// The kept runs that can be compared: with the study's budget and, if the solver is one of this program's, its
+    /// memory and this version. First this program's solvers, in their order, then others by name. The second part is
+    /// the other runs.
     ///
     /// # Errors
     /// Of a damaged file.
-    pub fn comparable(&self) -> Result<(Vec<Run>, Vec<Run>), SolveError> {
-        let runs = self.folder.all()?;
-        let (mut runs, others): (Vec<Run>, Vec<Run>) = runs
-            .into_iter()
-            .partition(|run| self.same_settings(&run.record));
+    pub fn comparable(&self) -> Result<(Vec<Run>, Vec<LeftOut>), SolveError> {
+        let (mut runs, mut others) = (Vec::new(), Vec::new());
+        for run in self.folder.all()? {
+            match self.difference(&run.record) {
+                None => runs.push(run),
+                Some(difference) => others.push(LeftOut { run, difference }),
+            }
+        }
         runs.sort_by_key(|run| {
             let name = run.record.solver.clone();
             (rank(&name), name, run.record.seed)
@@ -120,12 +141,20 @@ impl Study<'_> {
         Ok((runs, others))
     }
 
-    fn same_settings(&self, record: &Record) -> bool {
-        let memory = match record.solver.parse::<Solver>() {
-            Ok(solver) => solver.has_memory().then_some(self.memory),
-            Err(_) => record.memory,
-        };
-        record.budget == self.budget && record.memory == memory
+    /// What of a kept run differs from the study's: its budget, or for solvers of this program the memory or version.
+    fn difference(&self, record: &Record) -> Option<String> {
+        let own = record.solver.parse::<Solver>().ok();
+        let memory = |solver: Solver| solver.has_memory().then_some(self.memory);
+        let version = &record.version;
+        match own {
+            _ if record.budget != self.budget => Some(format!("a budget of {}", record.budget)),
+            Some(solver) if record.memory != memory(solver) => {
+                let pairs = record.memory.unwrap_or(0);
+                Some(format!("a memory of {pairs} pairs"))
+            }
+            Some(_) if *version != Versions::here().to_string() => Some(version.clone()),
+            _ => None,
+        }
     }
 }
 

@@ -53,7 +53,13 @@ fn the_cost_is_the_number_of_calls() {
             let calls = Calls::default();
             let problem = rosenbrock(&calls);
             let interrupt = Interrupt::new();
-            let meter = RefCell::new(Meter::new(&problem, &[-1.2, 1.0], budget, &interrupt));
+            let meter = RefCell::new(Meter::new(
+                &problem,
+                &[-1.2, 1.0],
+                budget,
+                &interrupt,
+                &|_| {},
+            ));
             solver.minimize(&meter, &[-1.2, 1.0], OPTIONS);
             let metered = meter.into_inner().finish();
             let gradients = calls.gradients.load(Ordering::Relaxed);
@@ -75,7 +81,13 @@ fn an_interrupt_ends_every_solver() {
         let problem = rosenbrock(&calls);
         let interrupt = Interrupt::new();
         interrupt.request();
-        let meter = RefCell::new(Meter::new(&problem, &[-1.2, 1.0], 1_000, &interrupt));
+        let meter = RefCell::new(Meter::new(
+            &problem,
+            &[-1.2, 1.0],
+            1_000,
+            &interrupt,
+            &|_| {},
+        ));
         solver.minimize(&meter, &[-1.2, 1.0], OPTIONS);
         assert_eq!(calls.gradients.load(Ordering::Relaxed), 1, "{solver}");
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use fosi::minimize::{Objective, Options, Status, minimize};
 
-use super::meter::Meter;
+use super::meter::{Meter, Stop};
 use super::record::Stopped;
 use super::solver::{Ending, SolverOptions};
 
@@ -34,7 +34,7 @@ fn run(
     .with_product(|x, v, out| Ok(meter.borrow_mut().product(x, v, out)?));
     let options = Options {
         gradient_norm: 0.0,
-        max_cost: left,
+        max_cost: left.unwrap_or(u64::MAX),
         memory: options.memory,
         lower_bound: nonnegative.then_some(0.0),
         check_gradient: false,
@@ -49,7 +49,10 @@ fn run(
                 Status::Failed(_) => Stopped::Failed,
                 _ => Stopped::Converged,
             },
-            reason: minimum.status.to_string(),
+            reason: match minimum.status {
+                Status::MaxCost => Stop::Budget.to_string(),
+                status => status.to_string(),
+            },
             estimations: minimum.estimations.len() as u64,
         },
         Err(error) => Ending::failed(&error),

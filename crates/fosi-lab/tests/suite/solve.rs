@@ -18,10 +18,7 @@ fn a_problem_is_solved_by_both_solvers_and_kept_in_files() {
             .unwrap()
     };
     assert!(row("fosi").ends_with("solved"), "{text}");
-    assert!(
-        row("lbfgs").ends_with("the cost allowed is used up"),
-        "{text}"
-    );
+    assert!(row("lbfgs").ends_with("the budget is used up"), "{text}");
     let read = |name: &str| fs::read(folder.path().join("solve").join(name)).unwrap();
     // Both begin at the same start, in one gradient.
     let start = |name: &str| {
@@ -144,6 +141,44 @@ fn kept_runs_are_not_made_again() {
         "{notices}"
     );
     assert!(!text.contains("lbfgs"), "{text}");
+}
+
+#[test]
+fn runs_of_another_version_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "mgh:rosenbrock --solvers lbfgs --seeds 0,1";
+    solve(folder.path(), line);
+    let made = record(folder.path(), "mgh-rosenbrock/lbfgs-0.json");
+    for seed in ["0", "1"] {
+        let path = folder
+            .path()
+            .join(format!("solve/mgh-rosenbrock/lbfgs-{seed}.json"));
+        let text = fs::read_to_string(&path).unwrap();
+        let version = made["version"].as_str().unwrap();
+        fs::write(&path, text.replace(version, "fosi 0.0.1")).unwrap();
+    }
+    let (_, notices) = solve(folder.path(), "mgh:rosenbrock --solvers lbfgs --seed 0");
+    assert!(!notices.contains("is kept from before"), "{notices}");
+    let left_out = "lbfgs, seed 1, was made with other settings (fosi 0.0.1) and is left out";
+    assert!(notices.contains(left_out), "{notices}");
+    let again = record(folder.path(), "mgh-rosenbrock/lbfgs-0.json");
+    assert_eq!(again["version"], made["version"]);
+    assert_eq!(again["value"], made["value"]);
+}
+
+#[test]
+fn a_budget_may_be_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let solvers = ["lbfgs", "adam-lbfgs", "lbfgs-argmin"];
+    let line = format!("helmholtz --budget 0.2s --solvers {}", solvers.join(","));
+    let (text, _) = solve(folder.path(), &line);
+    for solver in solvers {
+        let run = record(folder.path(), &format!("helmholtz/{solver}-0.json"));
+        assert_eq!(run["budget"], "0.2s", "{text}");
+        assert_eq!(run["stopped"], "budget", "{text}");
+        assert!(run["seconds"].as_f64().unwrap() >= 0.2, "{text}");
+        assert!(run["cost"].as_u64().unwrap() > 1, "{text}");
+    }
 }
 
 /// A run of a solver that the program doesn't know, as a script writes it.
