@@ -6,19 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fosi::base::HeavyBall;
+use fosi::minimize::{Minimizer, Objective, Options};
 use fosi::{Fosi, FosiConfig, Host};
 use fosi_lab::config::{TaskName, TrainConfig, TrainOptions};
 use fosi_lab::data::{
     AudioSetFiles, ClassList, Damaged, NonAscii, class_folders, read_cifar10_file, read_images,
     read_labels, read_text, read_wav,
 };
+use fosi_lab::problems;
 use fosi_lab::runs::{Checkpoint, Run};
+use fosi_lab::solve::RunsFolder;
 
 /// A reader, and the file that it takes.
 pub type Reader = fn(&[u8]) -> Result<(), String>;
 
 /// All of them, by the names of their corpora.
-pub const READERS: [(&str, Reader); 15] = [
+pub const READERS: [(&str, Reader); 19] = [
     ("idx-images", idx_images),
     ("idx-labels", idx_labels),
     ("cifar10", cifar10),
@@ -34,6 +37,10 @@ pub const READERS: [(&str, Reader); 15] = [
     ("checkpoint", checkpoint),
     ("optimizer", optimizer),
     ("optimizer-sealed", optimizer_sealed),
+    ("minimizer", minimizer),
+    ("minimizer-sealed", minimizer_sealed),
+    ("solver-record", solver_record),
+    ("solver-curve", solver_curve),
 ];
 
 thread_local! {
@@ -238,6 +245,86 @@ pub fn optimizer(bytes: &[u8]) -> Result<(), String> {
 /// The same with a checksum that fits, so that what lies behind it is reached.
 pub fn optimizer_sealed(bytes: &[u8]) -> Result<(), String> {
     optimizer(&sealed(bytes).unwrap_or_else(|| bytes.to_vec()))
+}
+
+/// Rosenbrock's function in three pairs of variables, with its exact products.
+pub fn three_valleys() -> Objective<'static> {
+    let gradient = |x: &[f64], g: &mut [f64]| {
+        let mut value = 0.0;
+        for (x, g) in x.chunks(2).zip(g.chunks_mut(2)) {
+            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+            g.copy_from_slice(&[-2.0 * a - 400.0 * x[0] * b, 200.0 * b]);
+            value += a * a + 100.0 * b * b;
+        }
+        Ok(value)
+    };
+    Objective::new(6, gradient).with_product(|x, v, out| {
+        let parts = x.chunks(2).zip(v.chunks(2)).zip(out.chunks_mut(2));
+        for ((x, v), out) in parts {
+            let (xx, xy) = (2.0 - 400.0 * (x[1] - 3.0 * x[0] * x[0]), -400.0 * x[0]);
+            out.copy_from_slice(&[xx * v[0] + xy * v[1], xy * v[0] + 200.0 * v[1]]);
+        }
+        Ok(())
+    })
+}
+
+/// The settings of [`minimizer`].
+pub fn minimizer_options() -> Options {
+    Options {
+        memory: 3,
+        lanczos_steps: 4,
+        first_estimation: Some(5),
+        gradient_norm: 0.0,
+        max_cost: u64::MAX,
+        ..Options::default()
+    }
+}
+
+/// A minimiser's state; one that is read goes on, and is written again.
+pub fn minimizer(bytes: &[u8]) -> Result<(), String> {
+    let space = Host::<f64>::new(6);
+    let load = |bytes: &[u8]| Minimizer::from_bytes(space.clone(), minimizer_options(), bytes);
+    let mut run = load(bytes).map_err(|error| error.to_string())?;
+    let state = run.to_bytes().map_err(|error| error.to_string())?;
+    load(&state).map_err(|error| format!("what was read is written, and refused: {error}"))?;
+    let mut objective = three_valleys();
+    for _ in 0..10 {
+        if run.step(&mut objective).is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The same with a checksum that fits.
+pub fn minimizer_sealed(bytes: &[u8]) -> Result<(), String> {
+    minimizer(&sealed(bytes).unwrap_or_else(|| bytes.to_vec()))
+}
+
+/// A file of a solver's run beside the good ones.
+fn solver_file(name: &str, bytes: &[u8]) -> Result<(), String> {
+    let root = folder().join("solver-of").join(name);
+    let problem = problems::named("mgh:rosenbrock").map_err(|error| error.to_string())?;
+    let runs = RunsFolder::new(&root, &problem);
+    let good: [(&str, &[u8]); 2] = [
+        ("fosi-0.json", include_bytes!("data/solver-record.json")),
+        ("fosi-0.csv", include_bytes!("data/solver-curve.csv")),
+    ];
+    for (file, content) in good {
+        let content = if file == name { bytes } else { content };
+        put(&runs.path().join(file), content);
+    }
+    runs.all().map(drop).map_err(|error| error.to_string())
+}
+
+/// The record of a solver's run, beside a good curve.
+pub fn solver_record(bytes: &[u8]) -> Result<(), String> {
+    solver_file("fosi-0.json", bytes)
+}
+
+/// The curve of a solver's run, beside a good record.
+pub fn solver_curve(bytes: &[u8]) -> Result<(), String> {
+    solver_file("fosi-0.csv", bytes)
 }
 
 /// The file with the right checksum of its content; none where the container is broken.
