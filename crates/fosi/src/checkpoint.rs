@@ -27,7 +27,7 @@ use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -269,6 +269,11 @@ fn resumed(saved: Progress) -> Result<Progress, Error> {
     let last = saved.last_refresh.unwrap_or(0);
     if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
         let message = format!("its step {} cannot be", saved.step);
+        return Err(Error::Checkpoint(message));
+    }
+    let largest = saved.largest_rate;
+    if !(largest >= 0.0 && largest.is_finite()) {
+        let message = format!("its largest learning rate {largest} cannot be");
         return Err(Error::Checkpoint(message));
     }
     Ok(saved)

@@ -1,8 +1,9 @@
 //! FOSI's settings.
 
 use crate::error::{Error, require};
+use crate::newton_rate::NewtonRate;
 use crate::non_exhaustive::NonExhaustive;
-use crate::schedule::{Rate, Schedule};
+use crate::schedule::Schedule;
 use crate::spectrum::SpectrumParams;
 
 /// What is done to gradients before the split.
@@ -32,7 +33,8 @@ impl Clipping {
 
 /// FOSI's settings.
 ///
-/// k, ℓ, m, α and c default to the values of the paper's experiments. The schedule does not: it refreshes so rarely
+/// k, ℓ, m, α and c default to the values of the paper's experiments; α follows the learning rate where that has a
+/// schedule. When the spectrum is refreshed does not: it refreshes so rarely
 /// that FOSI takes at most 1.1 times the base's time, where the paper has T = 800 and W = one epoch. Nor do the
 /// safeguards and the curvature floor, which the paper lacks. [`FosiConfig::paper`] has the paper's values of all.
 #[derive(Debug, Clone)]
@@ -43,11 +45,11 @@ pub struct FosiConfig {
     pub smallest: usize,
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
-    /// α: rate of the Newton step, 1 for an exact one; default 0.01. Under momentum it multiplies c̄, as in the
-    /// paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
+    /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning
+    /// rate's schedule. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
     /// Newton steps. α = 1 is then Heavy-Ball at the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step
     /// in the long run.
-    pub newton_rate: Rate,
+    pub newton_rate: NewtonRate,
     /// c ≥ 1: limit of the factor on the base's learning rate, ∞ allowed; default 3.
     pub scale_limit: f64,
     /// μ for the learning-rate scaling where it is known, say 0; default: the smallest Ritz value.
@@ -81,7 +83,7 @@ impl Default for FosiConfig {
             largest: 10,
             smallest: 0,
             lanczos_steps: None,
-            newton_rate: Rate::Constant(0.01),
+            newton_rate: NewtonRate::Following(0.01),
             scale_limit: 3.0,
             strong_convexity: None,
             curvature_floor: 1e-6,
@@ -95,10 +97,10 @@ impl Default for FosiConfig {
 }
 
 impl FosiConfig {
-    /// Settings for smooth deterministic functions: α = 1, no warm-up, a refresh every 50 steps.
+    /// Settings for smooth deterministic functions: α = 1 whatever the learning rate, no warm-up, a refresh every 50 steps.
     pub fn quadratic() -> Self {
         Self {
-            newton_rate: Rate::Constant(1.0),
+            newton_rate: NewtonRate::Constant(1.0),
             schedule: Schedule::Every {
                 warmup: 0,
                 interval: 50,
@@ -113,6 +115,7 @@ impl FosiConfig {
     /// [`StepReport`](crate::StepReport) say so.
     pub fn paper(steps_per_epoch: u64) -> Self {
         Self {
+            newton_rate: NewtonRate::Constant(0.01),
             curvature_floor: 0.0,
             safeguards: false,
             schedule: Schedule::Every {
@@ -135,7 +138,7 @@ impl FosiConfig {
     /// [`Error::InvalidSetting`], for the first setting outside its range.
     pub fn validate(&self) -> Result<(), Error> {
         self.spectrum_params(0).validate()?;
-        self.newton_rate.checked("newton_rate (α)", 0)?;
+        self.newton_rate.validate(0)?;
         require(
             self.scale_limit >= 1.0,
             "scale_limit (c)",

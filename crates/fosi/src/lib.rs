@@ -61,7 +61,7 @@
 //! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
 //! | u, ε | `damped_curvature` = 1/u, `curvature_floor` | `spectrum.rs`, `config.rs` |
-//! | α, η | `newton_rate` ([`Rate`]), `learning_rate` | `schedule.rs`, `optimizer/step.rs` |
+//! | α, η | [`NewtonRate`], `learning_rate` | `newton_rate.rs`, `optimizer/step.rs` |
 //! | §3.6: s, and its limit, also c | `scale`, `scale_limit` | `scaling.rs` |
 //! | γ of clipping | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
 //! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |
@@ -70,7 +70,7 @@
 //!
 //! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
 //! `update_rule`, `elementwise`, `split` ←
-//! [`space`] ← [`operator`], [`mod@base`], `schedule` ← `lanczos` ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
+//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
 //! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
 //! paper has none.
 //!
@@ -86,6 +86,7 @@ mod float;
 mod lanczos;
 pub mod minimize;
 mod momentum;
+mod newton_rate;
 mod non_exhaustive;
 pub mod operator;
 mod optimizer;
@@ -104,6 +105,7 @@ pub use config::{Clipping, FosiConfig};
 pub use error::Error;
 pub use lanczos::LanczosInfo;
 pub use minimize::minimize;
+pub use newton_rate::NewtonRate;
 #[doc(hidden)]
 pub use non_exhaustive::NonExhaustive;
 pub use optimizer::Fosi;

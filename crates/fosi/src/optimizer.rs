@@ -7,8 +7,8 @@ use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::Error;
 use crate::lanczos::Workspace;
+use crate::newton_rate::NewtonRate;
 use crate::safeguard::{Caution, Interventions, MeanNorm};
-use crate::schedule::Rate;
 use crate::space::{Host, Scalar, Space, Storage};
 use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
@@ -86,6 +86,8 @@ pub(crate) struct Progress {
     /// The mean of ‖∇f‖ of late.
     #[serde(default)]
     pub(crate) gradient_norm: MeanNorm,
+    /// The largest learning rate so far.
+    pub(crate) largest_rate: f64,
     /// ‖d₂‖ of the last step.
     #[serde(default)]
     pub(crate) base_norm: Option<f64>,
@@ -203,9 +205,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for a negative or non-finite rate.
-    pub fn set_newton_rate(&mut self, newton_rate: impl Into<Rate>) -> Result<(), Error> {
+    pub fn set_newton_rate(&mut self, newton_rate: impl Into<NewtonRate>) -> Result<(), Error> {
         let newton_rate = newton_rate.into();
-        newton_rate.checked("newton_rate (α)", self.progress.step)?;
+        newton_rate.validate(self.progress.step)?;
         self.config.newton_rate = newton_rate;
         Ok(())
     }

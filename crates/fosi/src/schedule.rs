@@ -167,13 +167,6 @@ impl Rate {
             Self::Scheduled(schedule) => schedule(step),
         }
     }
-
-    /// The value at a step, refused unless it is finite and at least 0.
-    pub(crate) fn checked(&self, name: &'static str, step: u64) -> Result<f64, Error> {
-        let value = self.at(step);
-        check_rate(name, value)?;
-        Ok(value)
-    }
 }
 
 /// Refuses a rate unless it is finite and at least 0.

@@ -150,7 +150,7 @@ fn momentum_in_the_subspace_survives_a_refresh() {
     let config = |interval| FosiConfig {
         // All steps, at a rate so slow that both refreshes see the same Hessian: the same V, from other starts.
         lanczos_steps: Some(44),
-        newton_rate: fosi::Rate::Constant(1e-6),
+        newton_rate: fosi::NewtonRate::Constant(1e-6),
         ..every(0, interval)
     };
     let loss = |m: &Network| m.loss(&x, &y);

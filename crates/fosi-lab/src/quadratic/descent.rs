@@ -1,7 +1,7 @@
 //! Runs of an optimizer on a quadratic, with the library's own optimizers and Lanczos.
 
 use fosi::base::{Adam, AdamW, Base as Rule, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Fosi, FosiConfig, Host, Rate, Schedule};
+use fosi::{Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +122,7 @@ impl Descent {
             // As in the paper's figures.
             safeguards: false,
             largest: self.largest,
-            newton_rate: Rate::Constant(newton_rate),
+            newton_rate: NewtonRate::Constant(newton_rate),
             scale_limit: self.scale_limit,
             strong_convexity: Some(0.0),
             // The Hessian is the same everywhere: one estimate is enough.

@@ -1,7 +1,7 @@
 //! Figure 1: FOSI's step in two dimensions, in the whole and in both subspaces.
 
 use fosi::base::GradientDescent;
-use fosi::{Fosi, FosiConfig, Host, Rate, Schedule};
+use fosi::{Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use plotters::style::RGBColor;
 
 use super::report::{short, table};
@@ -55,7 +55,7 @@ fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
         // As in the paper's figures.
         safeguards: false,
         largest: 1,
-        newton_rate: Rate::Constant(1.0),
+        newton_rate: NewtonRate::Constant(1.0),
         scale_limit: 1.0,
         schedule: Schedule::Every {
             warmup: 0,

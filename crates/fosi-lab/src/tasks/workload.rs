@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, FosiConfig, Rate, Schedule, Space};
+use fosi::{Clipping, FosiConfig, NewtonRate, Schedule, Space};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
 use super::device::device;
@@ -125,7 +125,10 @@ impl<T: Task> BurnWorkload<T> {
             largest: config.k,
             smallest: config.l,
             lanczos_steps: config.m,
-            newton_rate: Rate::Constant(config.alpha),
+            newton_rate: match config.algorithm {
+                Algorithm::Paper => NewtonRate::Constant(config.alpha),
+                Algorithm::Guarded => NewtonRate::Following(config.alpha),
+            },
             scale_limit: config.scale_limit.get(name.base),
             curvature_floor: config.curvature_floor,
             safeguards: config.algorithm == Algorithm::Guarded,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `fosi`. Each may import those before it.
-const LIBRARY: [&str; 22] = [
+const LIBRARY: [&str; 23] = [
     "error",
     "float",
     "non_exhaustive",
@@ -17,6 +17,7 @@ const LIBRARY: [&str; 22] = [
     "operator",
     "base",
     "schedule",
+    "newton_rate",
     "lanczos",
     "spectrum",
     "safeguard",

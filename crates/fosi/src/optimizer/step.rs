@@ -40,7 +40,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.base.validate(&limits)?;
         let step = self.progress.step;
         self.check_learning_rate(learning_rate)?;
-        let newton_rate = self.config.newton_rate.checked("newton_rate (α)", step)?;
+        let largest_rate = self.progress.largest_rate.max(learning_rate);
+        let newton_rate = self
+            .config
+            .newton_rate
+            .checked(step, learning_rate, largest_rate)?;
         let norm = self.project_gradient(gradient)?;
         self.refuse_overflow(norm)?;
         let gradient_scale = match self.config.clipping {
@@ -93,6 +97,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             return Err(Error::Spoiled { step: step + 1 });
         }
         let base_norm = plan.scale * moved.complement_norm;
+        self.progress.largest_rate = largest_rate;
         self.advance(&plan, norm, base_norm, reach.momentum);
         Ok(StepReport {
             step: self.progress.step,

@@ -5,7 +5,7 @@ use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi::error::BoxError;
 use fosi::operator::SymmetricOperator;
 use fosi::space::Scalar;
-use fosi::{Clipping, Fosi, FosiConfig, Host, Rate, Schedule, operator};
+use fosi::{Clipping, Fosi, FosiConfig, Host, NewtonRate, Schedule, operator};
 
 /// Allocations of fifty steps with ten pairs, after a refresh and two steps.
 fn allocations<T: Scalar, B: Base<Host<T>>>(base: B, clipping: Clipping) -> u64 {
@@ -23,7 +23,7 @@ fn allocations_under<T: Scalar, B: Base<Host<T>>>(
 ) -> u64 {
     let n = 10_000;
     let config = FosiConfig {
-        newton_rate: Rate::scheduled(|t| 0.1 / (t + 1) as f64),
+        newton_rate: NewtonRate::scheduled(|t| 0.1 / (t + 1) as f64),
         schedule,
         clipping,
         ..FosiConfig::default()

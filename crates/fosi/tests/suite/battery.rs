@@ -6,7 +6,7 @@ use fosi::base::{
 };
 use fosi::operator::{self, SymmetricOperator};
 use fosi::space::Scalar;
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, Rate, Schedule};
+use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -228,6 +228,7 @@ battery!(
     small_spaces_work,
     resuming_gives_the_same_run,
     the_learning_rate_may_change_vanish_and_return,
+    the_newton_rate_is_a_share_of_the_largest_learning_rate,
     bad_rates_change_nothing,
     clipping_comes_before_the_split,
     slices_accumulate_to_the_whole_batch,
@@ -243,7 +244,7 @@ fn config(wrapped: bool) -> FosiConfig {
     FosiConfig {
         largest: 2,
         smallest: 1,
-        newton_rate: Rate::Constant(0.5),
+        newton_rate: NewtonRate::Constant(0.5),
         schedule: Schedule::Every {
             warmup: 3,
             interval: 5,
@@ -589,7 +590,7 @@ mod checks {
         let rate = |t: u64| [0.02, 0.01, 0.0, 0.0, 0.005, 0.01][t as usize % 6];
         let n = 12;
         let config = FosiConfig {
-            newton_rate: Rate::scheduled(rate),
+            newton_rate: NewtonRate::Following(0.5),
             ..config(wrapped)
         };
         let mut optimizer = Fosi::new(Host::new(n), make(), config).unwrap();
@@ -613,6 +614,56 @@ mod checks {
         }
     }
 
+    /// With a rate that rises from zero and falls to zero, stopped and resumed while it falls; and with a constant one.
+    pub fn the_newton_rate_is_a_share_of_the_largest_learning_rate<T: Plain, B: Base<Host<T>>>(
+        rule: Rule,
+        make: impl Fn() -> B,
+        wrapped: bool,
+    ) {
+        const RATES: [f64; 12] = [
+            0.0, 0.0, 0.0, 0.0, 0.005, 0.02, 0.01, 0.02, 0.01, 0.005, 0.0, 0.0,
+        ];
+        let share = |t: u64| if t < 5 { 1.0 } else { RATES[t as usize] / 0.02 };
+        let varying = |newton_rate: NewtonRate, stop: usize| {
+            let config = FosiConfig {
+                newton_rate,
+                ..config(wrapped)
+            };
+            let fresh = || Fosi::new(Host::new(12), make(), config.clone()).unwrap();
+            let mut optimizer = fresh();
+            let mut x = start::<T>(12);
+            for (t, rate) in RATES.into_iter().enumerate() {
+                if t == stop {
+                    let bytes = optimizer.to_bytes().unwrap();
+                    optimizer = fresh();
+                    optimizer.restore(&bytes).unwrap();
+                }
+                let g = gradient(&x);
+                advance_at(rate, &mut optimizer, &mut x, &g);
+                if t < 4 {
+                    assert!(x == start::<T>(12), "{rule:?}, {wrapped}");
+                }
+            }
+            x
+        };
+        // Before the first positive rate the share is 0.
+        let shares = move |t: u64| if t < 4 { 0.0 } else { 0.3 * share(t) };
+        let expected = varying(NewtonRate::scheduled(shares), RATES.len());
+        for stop in [4, 8, RATES.len()] {
+            let x = varying(NewtonRate::Following(0.3), stop);
+            assert!(x == expected, "{rule:?}, {wrapped}, {stop}");
+        }
+        let constant = |newton_rate| {
+            let with = FosiConfig {
+                newton_rate,
+                ..config(wrapped)
+            };
+            running::<T, B>(make(), with, 12).1
+        };
+        let same = constant(NewtonRate::Following(0.3)) == constant(NewtonRate::Constant(0.3));
+        assert!(same, "{rule:?}, {wrapped}");
+    }
+
     pub fn bad_rates_change_nothing<T: Plain, B: Base<Host<T>>>(
         rule: Rule,
         make: impl Fn() -> B,
@@ -624,14 +675,16 @@ mod checks {
                 let result = if learning {
                     optimizer.check_learning_rate(bad)
                 } else {
-                    optimizer.set_newton_rate(Rate::scheduled(move |_| bad))
+                    optimizer.set_newton_rate(NewtonRate::scheduled(move |_| bad))
                 };
                 assert!(matches!(result, Err(Error::InvalidSetting { .. })));
                 // Past the check: a rate that goes wrong later.
                 let later = move |t: u64| if t == 11 { bad } else { RATE };
                 let learning_rate = if learning { bad } else { RATE };
                 if !learning {
-                    optimizer.set_newton_rate(Rate::scheduled(later)).unwrap();
+                    optimizer
+                        .set_newton_rate(NewtonRate::scheduled(later))
+                        .unwrap();
                 }
                 let g = gradient(&x);
                 advance(&mut optimizer, &mut x, &g);
@@ -906,7 +959,7 @@ proptest! {
         (seed, n, momentum) in (any::<u64>(), 0..20_usize, numbers()),
     ) {
         let config = FosiConfig {
-            largest, smallest, lanczos_steps: steps, newton_rate: Rate::Constant(tame(alpha)),
+            largest, smallest, lanczos_steps: steps, newton_rate: NewtonRate::Constant(tame(alpha)),
             scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, safeguards: seed % 2 == 0, schedule, clipping, seed,
             ..FosiConfig::default()
         };

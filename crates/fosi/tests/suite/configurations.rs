@@ -1,7 +1,7 @@
 //! Every combination of settings is either refused with a message or trains a small problem without NaN.
 
 use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, Rate, Schedule, Storage, operator};
+use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Storage, operator};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -63,7 +63,7 @@ fn config() -> impl Strategy<Value = FosiConfig> {
             largest,
             smallest,
             lanczos_steps,
-            newton_rate: Rate::Constant(rates.0),
+            newton_rate: NewtonRate::Constant(rates.0),
             scale_limit: rates.1,
             strong_convexity: rates.2,
             curvature_floor: rates.3,

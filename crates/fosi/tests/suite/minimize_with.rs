@@ -6,7 +6,7 @@ use std::time::Duration;
 use fosi::base::{Adam, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi::minimize::with_base::{BaseMinimizer, LearningRate, Options, minimize_with};
 use fosi::minimize::{Curvature, Minimum, Objective, Status};
-use fosi::{Error, FosiConfig, Host, Rate, Schedule};
+use fosi::{Error, FosiConfig, Host, NewtonRate, Rate, Schedule};
 
 /// (Σ λᵢxᵢ²)/2 with its counts of calls.
 #[derive(Default)]
@@ -42,7 +42,7 @@ fn with_product(counts: &Counts) -> Objective<'_> {
 fn config() -> FosiConfig {
     FosiConfig {
         largest: 2,
-        newton_rate: Rate::Constant(0.5),
+        newton_rate: NewtonRate::Constant(0.5),
         schedule: Schedule::Every {
             warmup: 2,
             interval: 10,
@@ -575,7 +575,7 @@ fn rosenbrocks_valley_takes_fewer_steps() {
     };
     let config = || FosiConfig {
         largest: 1,
-        newton_rate: Rate::Constant(0.5),
+        newton_rate: NewtonRate::Constant(0.5),
         schedule: Schedule::Every {
             warmup: 0,
             interval: 1,

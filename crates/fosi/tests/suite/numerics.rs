@@ -871,6 +871,9 @@ fn the_schedule_of_the_paper_is_an_epoch_and_eight_hundred_steps() {
     };
     assert_eq!(config.schedule, schedule);
     assert_eq!((config.largest, config.smallest), (10, 0));
-    assert_eq!((config.scale_limit, config.newton_rate.at(7)), (3.0, 0.01));
+    assert_eq!(
+        (config.scale_limit, config.newton_rate.at(7, 0.1, 0.2)),
+        (3.0, 0.01)
+    );
     assert!(!config.safeguards);
 }

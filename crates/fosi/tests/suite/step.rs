@@ -8,7 +8,7 @@ use fosi::base::{
 use fosi::operator;
 use fosi::scaling::Extremes;
 use fosi::space::Scalar;
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, Rate, Schedule, Space, Storage};
+use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Space, Storage};
 
 /// A diagonal Hessian whose large entries sit elsewhere at each refresh.
 fn curvature(refresh: usize, i: usize) -> f64 {
@@ -26,7 +26,7 @@ fn config(largest: usize, smallest: usize) -> FosiConfig {
     FosiConfig {
         largest,
         smallest,
-        newton_rate: Rate::Constant(0.3),
+        newton_rate: NewtonRate::Constant(0.3),
         // The gradients here are no function's, which the safeguards would notice.
         safeguards: false,
         schedule: Schedule::Every {
@@ -378,7 +378,7 @@ fn leak<T: Scalar, B: Base<Host<T>>>(
     let space = Host::<T>::new(n).with_storage(storage);
     // The base moves at the rate 1, the Newton step not at all.
     let config = FosiConfig {
-        newton_rate: Rate::Constant(0.0),
+        newton_rate: NewtonRate::Constant(0.0),
         scale_limit: 1.0,
         ..config(6, 0)
     };

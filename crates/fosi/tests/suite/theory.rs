@@ -3,7 +3,7 @@
 use faer::{Mat, Side};
 use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall, UpdateRule};
 use fosi::operator::DenseMatrix;
-use fosi::{Error, Fosi, FosiConfig, Host, Rate, Schedule};
+use fosi::{Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -97,7 +97,7 @@ fn config(n: usize, k: usize, l: usize, alpha: f64) -> FosiConfig {
         largest: k,
         smallest: l,
         lanczos_steps: Some(n.max(k + l)),
-        newton_rate: Rate::Constant(alpha),
+        newton_rate: NewtonRate::Constant(alpha),
         scale_limit: 1.0,
         // The lemmas are about the step alone, for gradients that no function has.
         safeguards: false,
@@ -413,7 +413,7 @@ fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let falling = move |t: u64| size * (t as f64 + 1.0).powf(-beta);
         let config = FosiConfig {
-            newton_rate: Rate::scheduled(falling),
+            newton_rate: NewtonRate::scheduled(falling),
             schedule: Schedule::Every {
                 warmup: 0,
                 interval: 500,
