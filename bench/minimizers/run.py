@@ -85,7 +85,7 @@ class Run:
     def _spend(self):
         self._repetitions = 0
         if self.cost >= self.budget:
-            raise Ended("budget", "the cost allowed is used up")
+            raise Ended("budget", "the budget is used up")
 
     def _improve(self, point):
         self.best = point
