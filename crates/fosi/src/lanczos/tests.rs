@@ -13,23 +13,21 @@ fn diagonal<T: Scalar>(eigenvalues: &[f64]) -> impl SymmetricOperator<Host<T>> {
     })
 }
 
+fn params(steps: usize, seed: u64) -> LanczosParams {
+    LanczosParams {
+        steps,
+        probe_steps: 0,
+        seed,
+    }
+}
+
 /// The smallest and the largest eigenvalue of QᵀQ after m steps on diag(λ).
 fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
     let n = eigenvalues.len();
     let space = Host::<T>::new(n);
     let mut workspace = Workspace::new(&space, m);
-    let params = LanczosParams {
-        steps: m,
-        probe_steps: 0,
-        seed: 3,
-    };
-    let projected = lanczos(
-        &space,
-        &mut diagonal::<T>(eigenvalues),
-        &params,
-        &mut workspace,
-    )
-    .unwrap();
+    let mut operator = diagonal::<T>(eigenvalues);
+    let projected = lanczos(&space, &mut operator, &params(m, 3), &mut workspace).unwrap();
     let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
     // What the run says of its vectors is so.
     let last = m - 1;
@@ -67,18 +65,8 @@ fn a_workspace_serves_another_dimension() {
     for n in [10, 20, 3, 20] {
         let space = Host::<f64>::new(n);
         let eigenvalues: Vec<f64> = (0..n).map(|i| i as f64).collect();
-        let params = LanczosParams {
-            steps: n,
-            probe_steps: 0,
-            seed: 0,
-        };
-        let projected = lanczos(
-            &space,
-            &mut diagonal::<f64>(&eigenvalues),
-            &params,
-            &mut workspace,
-        )
-        .unwrap();
+        let mut operator = diagonal::<f64>(&eigenvalues);
+        let projected = lanczos(&space, &mut operator, &params(n, 0), &mut workspace).unwrap();
         assert_eq!(workspace.vectors.len(), n);
         // Close enough to orthonormal that the trace is the matrix's to a few percent.
         let trace: f64 = (0..n).map(|i| projected.matrix[i][i]).sum();
@@ -91,13 +79,8 @@ fn a_workspace_serves_another_dimension() {
 fn an_operator_of_another_dimension_is_refused_before_a_product() {
     let space = Host::<f64>::new(2);
     let mut three = DenseMatrix::new(3, vec![1.0; 9]).unwrap();
-    let params = LanczosParams {
-        steps: 2,
-        probe_steps: 0,
-        seed: 0,
-    };
     let mut workspace = Workspace::new(&space, 2);
-    let error = lanczos(&space, &mut three, &params, &mut workspace).unwrap_err();
+    let error = lanczos(&space, &mut three, &params(2, 0), &mut workspace).unwrap_err();
     assert!(
         matches!(error, LanczosError::Operator { step: 1, .. }),
         "{error}"

@@ -11,6 +11,7 @@ use super::stopping::Limits;
 use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::{Error, LanczosError, require};
+use crate::newton_rate::NewtonRate;
 use crate::non_exhaustive::NonExhaustive;
 use crate::operator::check_dim;
 use crate::optimizer::Fosi;
@@ -214,6 +215,10 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             )?;
             require(config.largest > 0, "largest (k)", 0, "at least 1")?;
             config.scale_limit = 1.0;
+            // η follows the curvature then, not a schedule that α could share.
+            if let NewtonRate::Following(rate) = config.newton_rate {
+                config.newton_rate = NewtonRate::Constant(rate);
+            }
         }
         let optimizer = Fosi::new(objective.space.clone(), base, config)?;
         if let LearningRate::Given(rate) = &learning_rate {

@@ -286,6 +286,45 @@ fn a_loop_of_ones_own_sees_each_step_and_estimation() {
     assert_eq!(seen, expected);
 }
 
+/// A rate that falls as the curvature grows is no schedule: α stays.
+#[test]
+fn the_newton_rate_does_not_follow_the_rate_of_the_spectrum() {
+    let run = |newton_rate| {
+        // Σ wᵢ ln cosh xᵢ, whose curvature is largest at its minimum.
+        let f = Objective::new(4, |x: &[f64], g: &mut [f64]| {
+            let mut value = 0.0;
+            for (i, (x, g)) in x.iter().zip(g).enumerate() {
+                let weight = (i + 1) as f64;
+                *g = weight * x.tanh();
+                value += weight * x.cosh().ln();
+            }
+            Ok(value)
+        });
+        let config = FosiConfig {
+            largest: 2,
+            newton_rate,
+            schedule: Schedule::Every {
+                warmup: 0,
+                interval: 3,
+            },
+            ..FosiConfig::default()
+        };
+        let rate = LearningRate::FromSpectrum;
+        let options = Options {
+            max_steps: 20,
+            ..Options::default()
+        };
+        minimize_with(f, &[1.5; 4], GradientDescent, rate, config, options).unwrap()
+    };
+    let (following, constant) = (
+        run(NewtonRate::Following(0.5)),
+        run(NewtonRate::Constant(0.5)),
+    );
+    let smallest = |i: usize| constant.estimations[i].eigenvalues[1];
+    assert!(smallest(2) > 1.1 * smallest(0), "{constant:?}");
+    assert_eq!(following.last, constant.last);
+}
+
 #[test]
 fn the_rate_follows_from_the_spectrum() {
     let counts = Counts::default();
