@@ -58,21 +58,27 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
 /// A bar on standard error for the run `name` of a solver, with the lowest value so far; a line now and then where that
 /// is no terminal. Gone when it is dropped.
 pub fn solver_on_stderr(name: String) -> Box<Watch<'static>> {
-    if std::io::stderr().is_terminal() {
-        let bar = ProgressBar::new(PERCENT)
+    let bar = std::io::stderr().is_terminal().then(|| {
+        ProgressBar::new(PERCENT)
             .with_style(style(TEMPLATE_SOLVER))
-            .with_prefix(name)
-            .with_finish(indicatif::ProgressFinish::AndClear);
-        return Box::new(move |standing| {
-            bar.set_position((standing.share * PERCENT as f64) as u64);
-            bar.set_message(solver_standing(&standing));
-        });
-    }
+            .with_prefix(name.clone())
+            .with_finish(indicatif::ProgressFinish::AndClear)
+    });
+    let pause = if bar.is_some() { FRAME } else { PAUSE };
     let told = Cell::new(Instant::now());
     Box::new(move |standing| {
-        if told.get().elapsed() >= PAUSE {
-            told.set(Instant::now());
-            let _ = writeln!(std::io::stderr(), "{name}: {}", solver_standing(&standing));
+        // Evaluations may take less time than a text about them.
+        if told.get().elapsed() < pause {
+            return;
+        }
+        told.set(Instant::now());
+        let text = solver_standing(&standing);
+        match &bar {
+            Some(bar) => {
+                bar.set_position((standing.share * PERCENT as f64) as u64);
+                bar.set_message(text);
+            }
+            None => write_line(&mut std::io::stderr(), &format!("{name}: {text}")),
         }
     })
 }
@@ -208,6 +214,8 @@ struct Lines<W> {
 
 /// Steps of a bar that shows a share.
 const PERCENT: u64 = 100;
+/// Between two states of a solver's bar.
+const FRAME: Duration = Duration::from_millis(100);
 /// Between two lines of the same optimizer or solver.
 const PAUSE: Duration = Duration::from_secs(5);
 /// After it a step gets a line too.

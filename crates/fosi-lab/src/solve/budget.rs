@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// The share that is used up.
-    pub fn share(self, cost: u64, elapsed: Duration) -> f64 {
+    /// The share that is used up by a run of this cost that began then. The clock is read under a limit of time alone.
+    pub fn share(self, cost: u64, begun: Instant) -> f64 {
         match self {
             Self::Cost(most) => cost as f64 / most as f64,
-            Self::Time(most) => elapsed.as_secs_f64() / most.as_secs_f64(),
+            Self::Time(most) => begun.elapsed().as_secs_f64() / most.as_secs_f64(),
         }
     }
 }

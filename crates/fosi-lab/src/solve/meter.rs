@@ -1,6 +1,6 @@
 //! A problem's function with a counter, a budget and a record of what was reached.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -156,11 +156,7 @@ impl<'a> Meter<'a> {
 
     /// The share of the budget that is used up.
     pub fn share(&self) -> f64 {
-        self.budget.share(self.cost(), self.elapsed())
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+        self.budget.share(self.cost(), self.begun)
     }
 
     /// Gradients and products so far.
@@ -250,7 +246,7 @@ impl<'a> Meter<'a> {
     fn point(&self) -> Point {
         Point {
             cost: self.cost(),
-            seconds: self.elapsed().as_secs_f64(),
+            seconds: self.begun.elapsed().as_secs_f64(),
             value: self.best.value,
         }
     }
