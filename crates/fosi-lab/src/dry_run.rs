@@ -2,8 +2,9 @@
 
 use strum::IntoEnumIterator;
 
-use crate::config::{HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig};
-use crate::data::Batches;
+use crate::config::{
+    HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+};
 use crate::optimizers::{BaseName, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
 use crate::train::GradientCost;
@@ -17,7 +18,7 @@ pub fn describe(
     data: &DataDescription,
     gradient: Option<GradientCost>,
 ) -> String {
-    let steps_per_epoch = Batches::new(data.train, config.batch, 0).per_epoch();
+    let steps_per_epoch = config.steps_per_epoch(data.train);
     let mut lines = vec![
         ("model", model.name.clone()),
         ("parameters", model.parameters.to_string()),
@@ -44,12 +45,18 @@ fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static
     vec![
         ("optimizers", join(&config.optimizers)),
         ("seed", join(&config.seeds)),
-        (
-            "epochs",
-            format!("{} of {steps_per_epoch} steps", config.epochs),
-        ),
+        match config.length {
+            TrainingLength::Epochs(epochs) => {
+                ("epochs", format!("{epochs} of {steps_per_epoch} steps"))
+            }
+            TrainingLength::Steps(steps) => {
+                ("steps", format!("{steps} in epochs of {steps_per_epoch}"))
+            }
+        },
         ("batch", config.batch.to_string()),
         ("lr", per_base(config, &config.lr)),
+        ("schedule", config.schedule.to_string()),
+        ("warmup-rate", format!("{} steps", config.warmup_rate)),
         (
             "lr-grid",
             match config.lr_grid.as_slice() {
@@ -71,7 +78,7 @@ fn fosi_lines(
     parameters: usize,
     steps_per_epoch: usize,
 ) -> Vec<(&'static str, String)> {
-    let schedule = match config.schedule {
+    let refreshes = match config.refreshes {
         RefreshSchedule::Interval(steps) => ("interval", format!("{steps} steps")),
         RefreshSchedule::Overhead(factor) => (
             "overhead",
@@ -85,7 +92,7 @@ fn fosi_lines(
         ("m", config.lanczos_steps(parameters).to_string()),
         ("alpha", config.alpha.to_string()),
         ("curvature-floor", config.curvature_floor.to_string()),
-        schedule,
+        refreshes,
         (
             "warmup",
             format!("{} steps", config.warmup_steps(steps_per_epoch)),

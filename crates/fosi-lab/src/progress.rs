@@ -140,7 +140,7 @@ fn rate_text(rate: f64) -> String {
 }
 
 fn training_bar(start: &Start, target: ProgressDrawTarget) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(start.steps()), ProgressDrawTarget::hidden())
+    let bar = ProgressBar::with_draw_target(Some(start.steps), ProgressDrawTarget::hidden())
         .with_style(training_style(TEMPLATE, start.taken))
         .with_prefix(label(start.optimizer, start.seed))
         .with_position(start.taken);
@@ -264,7 +264,7 @@ impl<W: Write> Observer for Lines<W> {
             && silent >= LONG_PAUSE
         {
             self.last = Some(Instant::now());
-            let (steps, all) = (start.taken + self.steps, start.steps());
+            let (steps, all) = (start.taken + self.steps, start.steps);
             let name = label(start.optimizer, start.seed);
             self.line(&format!("{name:24} step {steps} of {all}"));
         }
@@ -275,7 +275,7 @@ impl<W: Write> Observer for Lines<W> {
             return;
         };
         let due = self.last.is_none_or(|last| last.elapsed() >= PAUSE);
-        if !due && row.epoch != start.epochs as u64 {
+        if !due && row.epoch != start.epochs {
             return;
         }
         self.last = Some(Instant::now());
@@ -302,7 +302,7 @@ impl<W: Write> Observer for Lines<W> {
 fn epoch_line(start: &Start, row: &MetricsRow, elapsed: f64) -> String {
     let steps = row.step.saturating_sub(start.taken).max(1) as f64;
     let rate = steps / elapsed.max(f64::MIN_POSITIVE);
-    let left = start.steps().saturating_sub(row.step) as f64 / rate;
+    let left = start.steps.saturating_sub(row.step) as f64 / rate;
     format!(
         "{:24} epoch {}/{}  {}  {}  {left:.0} s left",
         label(start.optimizer, start.seed),
@@ -370,6 +370,7 @@ mod tests {
             seed: 3,
             epoch,
             step: 7 * epoch,
+            learning_rate: 0.1,
             train_loss: 0.25,
             valid_loss: 0.5,
             valid_accuracy: Some(0.875),
@@ -385,7 +386,7 @@ mod tests {
             optimizer: row(1).optimizer,
             seed: 3,
             epochs: 4,
-            steps_per_epoch: 7,
+            steps: 28,
             taken,
         }
     }
@@ -416,6 +417,7 @@ mod tests {
         let bar = training_bar(
             &Start {
                 epochs: 1_000_000,
+                steps: 7_000_000,
                 taken: 6_000_000,
                 ..start(0)
             },

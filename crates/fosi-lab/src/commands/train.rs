@@ -7,7 +7,6 @@ use super::CommandError;
 use super::report::report;
 use crate::cli::TrainCommand;
 use crate::config::{Resolved, TaskName, TrainConfig, TrainOptions};
-use crate::data::Batches;
 use crate::dry_run::describe;
 use crate::interrupt::Interrupt;
 use crate::runs::{Run, RunFolder, RunLock, RunStatus, check_writable};
@@ -77,7 +76,7 @@ fn dry_run(
         "{}",
         describe(config, &workload.model(), &data, gradient)
     )?;
-    let steps = Batches::new(data.train, config.batch, 0).per_epoch();
+    let steps = config.steps_per_epoch(data.train);
     for note in workload.notes().into_iter().chain(config.idle_note(steps)) {
         writeln!(out, "{note}.")?;
     }

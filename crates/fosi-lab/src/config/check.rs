@@ -5,7 +5,10 @@ use std::path::{Component, Path};
 use fosi::spectrum::SpectrumParams;
 use strum::IntoEnumIterator;
 
-use super::{ConfigError, DeviceName, PerBase, RefreshSchedule, TrainConfig};
+use super::{
+    ConfigError, DeviceName, LearningRateSchedule, PerBase, RefreshSchedule, TrainConfig,
+    TrainingLength,
+};
 use crate::data::DataName;
 use crate::optimizers::BaseName;
 
@@ -13,12 +16,30 @@ impl TrainConfig {
     /// Checks what can be checked once the data is there.
     ///
     /// # Errors
-    /// [`ConfigError::BatchTooLarge`].
+    /// [`ConfigError::BatchTooLarge`], [`ConfigError::WarmupRateTooLong`].
     pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
         if self.batch > examples {
             return Err(ConfigError::BatchTooLarge {
                 batch: self.batch,
                 examples,
+            });
+        }
+        self.check_warmup_rate(self.steps_per_epoch(examples))
+    }
+
+    /// Refuses a warm-up that doesn't end within the run, or leaves a falling learning rate no step.
+    fn check_warmup_rate(&self, steps_per_epoch: usize) -> Result<(), ConfigError> {
+        let steps = self.length.steps(steps_per_epoch);
+        let most = match self.schedule {
+            LearningRateSchedule::Constant => steps,
+            LearningRateSchedule::Cosine | LearningRateSchedule::Linear => steps.saturating_sub(1),
+        };
+        if self.warmup_rate as u64 > most {
+            return Err(ConfigError::WarmupRateTooLong {
+                warmup: self.warmup_rate,
+                schedule: self.schedule,
+                steps,
+                most,
             });
         }
         Ok(())
@@ -95,7 +116,10 @@ impl TrainConfig {
     fn check_counts(&self) -> Result<(), ConfigError> {
         let counts = [
             ("batch", Some(self.batch)),
-            ("epochs", Some(self.epochs)),
+            match self.length {
+                TrainingLength::Epochs(epochs) => ("epochs", Some(epochs)),
+                TrainingLength::Steps(steps) => ("steps", Some(steps)),
+            },
             ("threads", self.threads),
             ("checkpoint-every", self.checkpoint_every),
             ("sequence", Some(self.sequence)),
@@ -103,7 +127,7 @@ impl TrainConfig {
             ("eval-examples", self.eval_examples),
             (
                 "interval",
-                match self.schedule {
+                match self.refreshes {
                     RefreshSchedule::Interval(steps) => Some(steps),
                     RefreshSchedule::Overhead(_) => None,
                 },
@@ -155,7 +179,7 @@ impl TrainConfig {
         )?;
         let decay = self.weight_decay;
         rate("weight-decay", decay, AT_LEAST_ZERO, decay >= 0.0)?;
-        match self.schedule {
+        match self.refreshes {
             RefreshSchedule::Overhead(rho) => rate(
                 "overhead",
                 rho,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName,
-    TrainConfig,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, PerBase, Preset,
+    RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
 use crate::optimizers::{BaseName, OptimizerName};
@@ -16,7 +16,8 @@ impl TrainConfig {
     /// The settings of a run of which only task, data and preset are given.
     ///
     /// [`Preset::Paper`] has the paper's (§4 and appendix C): k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam), T = 800,
-    /// momentum 0.9, and each task's batch, rates and W. The numbers of epochs are our own but for LR.
+    /// constant learning rates, momentum 0.9, and each task's batch, rates and W. The numbers of epochs are our own but
+    /// for LR.
     ///
     /// [`Preset::Small`] has narrower models and less data, for minutes on two cores, and T from ρ = 1.1. For LR it is
     /// the data that decides: the embedded digits, which the small preset takes, are 42 times smaller than MNIST and
@@ -67,7 +68,7 @@ impl TrainConfig {
                 Preset::Paper => 0.0,
                 Preset::Small => fosi::FosiConfig::default().curvature_floor,
             },
-            schedule: RefreshSchedule::Interval(800),
+            refreshes: RefreshSchedule::Interval(800),
             warmup: None,
             scale_limit: PerBase {
                 adam: 1.0,
@@ -75,12 +76,14 @@ impl TrainConfig {
                 ..PerBase::all(3.0)
             },
             lr: rates(0.1, 0.001),
+            schedule: LearningRateSchedule::Constant,
+            warmup_rate: 0,
             lr_grid: Vec::new(),
             clip_gradient: None,
             momentum: 0.9,
             weight_decay: 0.01,
             batch: 1024,
-            epochs: 100,
+            length: TrainingLength::Epochs(100),
             seeds: vec![0],
             device: DeviceName::Cpu,
             threads: None,
@@ -96,14 +99,14 @@ impl TrainConfig {
         match self.task {
             TaskName::Lr if self.data == DataName::Digits => Self {
                 batch: 64,
-                epochs: 60,
-                schedule: RefreshSchedule::Interval(200),
+                length: TrainingLength::Epochs(60),
+                refreshes: RefreshSchedule::Interval(200),
                 ..self
             },
             TaskName::Lr => self,
             TaskName::Ae => Self {
                 batch: 256,
-                epochs: 100,
+                length: TrainingLength::Epochs(100),
                 scale_limit: PerBase::all(1.0),
                 clip_gradient: Some(1.0),
                 lr: rates(0.001, 0.001),
@@ -113,7 +116,7 @@ impl TrainConfig {
             },
             TaskName::Lm => Self {
                 batch: 32,
-                epochs: 20,
+                length: TrainingLength::Epochs(20),
                 warmup: Some(800),
                 eval_examples: Some(800),
                 ..self
@@ -134,7 +137,7 @@ impl TrainConfig {
     /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
     fn small(self) -> Self {
         let small = Self {
-            schedule: RefreshSchedule::Overhead(OVERHEAD),
+            refreshes: RefreshSchedule::Overhead(OVERHEAD),
             ..self
         };
         match small.task {
@@ -144,7 +147,7 @@ impl TrainConfig {
                 examples: Some(8_192),
                 eval_examples: Some(1_024),
                 batch: 128,
-                epochs: 12,
+                length: TrainingLength::Epochs(12),
                 warmup: Some(64),
                 ..small
             },
@@ -153,21 +156,21 @@ impl TrainConfig {
                 sequence: 64,
                 examples: Some(4_096),
                 eval_examples: Some(512),
-                epochs: 10,
+                length: TrainingLength::Epochs(10),
                 warmup: Some(128),
                 ..small
             },
             TaskName::Tl => Self {
                 examples: Some(4_096),
                 eval_examples: Some(1_024),
-                epochs: 300,
+                length: TrainingLength::Epochs(300),
                 ..small
             },
             TaskName::Ac => Self {
                 width: 0.125,
                 eval_examples: Some(300),
                 batch: 32,
-                epochs: 12,
+                length: TrainingLength::Epochs(12),
                 lr: rates(0.1, 0.01),
                 ..small
             },

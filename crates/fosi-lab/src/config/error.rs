@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{DeviceName, TaskName};
+use super::{DeviceName, LearningRateSchedule, TaskName};
 use crate::data::DataName;
 use crate::names::UnknownName;
 use crate::optimizers::BaseName;
@@ -179,6 +179,31 @@ pub enum ConfigError {
         /// The overhead given.
         overhead: f64,
     },
+    /// `--epochs` together with `--steps`.
+    #[error(
+        "--epochs {epochs} and --steps {steps} contradict each other: both set how long the run is; give one of them"
+    )]
+    TwoLengths {
+        /// The epochs given.
+        epochs: usize,
+        /// The steps given.
+        steps: usize,
+    },
+    /// A warm-up of the learning rate that is longer than the run, or that leaves a falling rate no step.
+    #[error(
+        "--warmup-rate {warmup} is too long for --schedule {schedule} in a run of {steps} steps: at most {most} are \
+         allowed"
+    )]
+    WarmupRateTooLong {
+        /// Steps of warm-up given.
+        warmup: usize,
+        /// The schedule after it.
+        schedule: LearningRateSchedule,
+        /// Steps of the run.
+        steps: u64,
+        /// Steps that warm-up may have.
+        most: u64,
+    },
     /// A batch larger than the data.
     #[error("--batch {batch} is larger than the training data: at most {examples} examples")]
     BatchTooLarge {
@@ -245,7 +270,11 @@ impl ConfigError {
             Self::Zero { option: "interval" }
             | Self::Rate {
                 option: "overhead", ..
-            } => &["schedule.value"],
+            } => &["refreshes.value"],
+            Self::Zero {
+                option: "epochs" | "steps",
+            } => &["length.value"],
+            Self::WarmupRateTooLong { .. } => &["warmup-rate", "length.value"],
             Self::Rate {
                 option,
                 base: Some(base),

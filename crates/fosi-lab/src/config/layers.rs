@@ -50,7 +50,7 @@ impl Resolved {
     /// Checks what can be checked once the data is there.
     ///
     /// # Errors
-    /// [`ConfigError::BatchTooLarge`].
+    /// [`ConfigError::BatchTooLarge`], [`ConfigError::WarmupRateTooLong`].
     pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
         let checked = self.config.check_against(examples);
         checked.map_err(|error| self.with_file(error))
@@ -101,7 +101,7 @@ fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     if asked == Some(Algorithm::Paper) && preset == Preset::Small {
         // The paper's preset has these, and the W of each of its tasks.
         config.curvature_floor = 0.0;
-        config.schedule = RefreshSchedule::Interval(800);
+        config.refreshes = RefreshSchedule::Interval(800);
         config.warmup = None;
     }
     config
@@ -138,14 +138,19 @@ impl Provider for TrainOptions {
         if let Some(limit) = given.remove("clip") {
             given.entry("scale-limit".to_owned()).or_insert(limit);
         }
-        // A layer that sets one of the two replaces either of the layer below.
-        for by in ["interval", "overhead"] {
-            if let Some(value) = given.remove(by) {
-                let schedule = Dict::from([
-                    ("by".to_owned(), Value::from(by)),
+        // A layer that sets one of two options that exclude each other replaces either of the layer below.
+        for (option, field) in [
+            ("interval", "refreshes"),
+            ("overhead", "refreshes"),
+            ("epochs", "length"),
+            ("steps", "length"),
+        ] {
+            if let Some(value) = given.remove(option) {
+                let choice = Dict::from([
+                    ("by".to_owned(), Value::from(option)),
                     ("value".to_owned(), value),
                 ]);
-                given.insert("schedule".to_owned(), schedule.into());
+                given.insert(field.to_owned(), choice.into());
             }
         }
         Ok(Profile::Default.collect(given))

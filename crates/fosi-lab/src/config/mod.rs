@@ -7,6 +7,7 @@ mod check;
 mod defaults;
 mod error;
 mod layers;
+mod learning_rate;
 mod names;
 mod numbers;
 mod options;
@@ -17,10 +18,15 @@ mod values;
 pub(crate) use check::no_repeats;
 pub use error::ConfigError;
 pub use layers::Resolved;
-pub use names::{Algorithm, DeviceName, HvpMode, HvpPrecision, Preset, TaskName};
+pub use learning_rate::LearningRate;
+pub use names::{
+    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, Preset, TaskName,
+};
 pub use options::TrainOptions;
 pub use settings::TrainConfig;
-pub use values::{BaseValues, Element, List, PerBase, RefreshSchedule, WeightsSource};
+pub use values::{
+    BaseValues, Element, List, PerBase, RefreshSchedule, TrainingLength, WeightsSource,
+};
 
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,21 @@ named! {
 }
 
 named! {
+    "schedule",
+    /// How the learning rate changes over a run.
+    #[derive(Default)]
+    pub enum LearningRateSchedule {
+        /// Not at all.
+        #[default]
+        Constant,
+        /// Falls to zero along half a cosine.
+        Cosine,
+        /// Falls to zero along a line.
+        Linear,
+    }
+}
+
+named! {
     "precision",
     /// How Hessian-vector products are computed.
     #[derive(Default)]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
-    Algorithm, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, List, Preset,
-    WeightsSource,
+    Algorithm, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule,
+    List, Preset, WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -126,6 +126,16 @@ pub struct TrainOptions {
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<BaseValues>,
+    /// Learning rate over the run: constant; cosine, lr·½(1 + cos(πt/S)); or linear, lr(1 − t/S). S is the number of
+    /// steps after --warmup-rate, t that of those already taken: 0 at the first, S − 1 at the last; t = S, where the
+    /// rate is 0, is the run's end [default: constant]
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<LearningRateSchedule>,
+    /// Steps over which the learning rate rises linearly at the start: the first has lr/STEPS, step STEPS has lr
+    /// [default: 0]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
+    pub warmup_rate: Option<usize>,
     /// Also run each plain optimizer with these factors on its learning rate, and compare FOSI with the best of them
     /// [without a value: 0.1,0.3,3,10]
     #[arg(
@@ -155,6 +165,10 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub epochs: Option<usize>,
+    /// Instead of --epochs: optimizer steps, after which training ends; the last epoch may be cut short
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
+    pub steps: Option<usize>,
     /// Seed, or several separated by commas: every optimizer runs with each [default: 0]
     #[arg(
         long,

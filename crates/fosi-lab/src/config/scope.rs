@@ -49,6 +49,9 @@ impl TrainOptions {
         if let (Some(interval), Some(overhead)) = (self.interval, self.overhead) {
             return Err(ConfigError::TwoSchedules { interval, overhead });
         }
+        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
+            return Err(ConfigError::TwoLengths { epochs, steps });
+        }
         // A run's record is JSON, which holds no other text than Unicode.
         let paths = [
             ("data-dir", &self.data_dir),

@@ -6,10 +6,10 @@ use fosi::spectrum::SpectrumParams;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, PerBase, Preset, RefreshSchedule, TaskName,
-    WeightsSource,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, PerBase, Preset,
+    RefreshSchedule, TaskName, TrainingLength, WeightsSource,
 };
-use crate::data::{Damaged, DataError, DataName};
+use crate::data::{Batches, Damaged, DataError, DataName};
 use crate::optimizers::{OptimizerName, RateFactor};
 
 /// A training run's settings, complete and checked.
@@ -53,13 +53,17 @@ pub struct TrainConfig {
     /// ε: in the Newton step |λ| counts as at least this much of the largest |λ|.
     pub curvature_floor: f64,
     /// When the spectrum is estimated again.
-    pub schedule: RefreshSchedule,
+    pub refreshes: RefreshSchedule,
     /// Steps W before the first estimation; `None`: one epoch.
     pub warmup: Option<usize>,
     /// Upper limit c of the learning rate's scaling.
     pub scale_limit: PerBase,
-    /// Learning rate η.
+    /// Learning rate η; under a schedule the largest.
     pub lr: PerBase,
+    /// How η changes over the run.
+    pub schedule: LearningRateSchedule,
+    /// Steps over which η rises to `lr` before the schedule begins.
+    pub warmup_rate: usize,
     /// Factors on η with which each plain optimizer runs too.
     pub lr_grid: Vec<RateFactor>,
     /// Limit of each entry of the gradient.
@@ -70,8 +74,8 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Examples in a batch.
     pub batch: usize,
-    /// Passes over the training data.
-    pub epochs: usize,
+    /// How long each optimizer trains.
+    pub length: TrainingLength,
     /// One run of every optimizer for each.
     #[serde(rename = "seed")]
     pub seeds: Vec<u64>,
@@ -158,6 +162,11 @@ impl TrainConfig {
         ((paper as f64 * self.width).round() as usize).max(1)
     }
 
+    /// Steps of an epoch over as many training examples.
+    pub fn steps_per_epoch(&self, examples: usize) -> usize {
+        Batches::new(examples, self.batch, 0).per_epoch()
+    }
+
     /// Steps before the first refresh: W as given, or one epoch.
     pub fn warmup_steps(&self, steps_per_epoch: usize) -> usize {
         self.warmup.unwrap_or(steps_per_epoch)
@@ -167,8 +176,8 @@ impl TrainConfig {
     #[must_use]
     pub fn idle_note(&self, steps_per_epoch: usize) -> Option<String> {
         let warmup = self.warmup_steps(steps_per_epoch);
-        let steps = self.epochs.saturating_mul(steps_per_epoch);
-        let idle = warmup >= steps && self.has_fosi();
+        let steps = self.length.steps(steps_per_epoch);
+        let idle = warmup as u64 >= steps && self.has_fosi();
         idle.then(|| {
             format!(
                 "No spectrum is estimated: the first estimation is due after {warmup} steps (--warmup), and the run has {steps}"

@@ -18,8 +18,11 @@ fn resolve(toml: &str) -> Result<TrainConfig, ConfigError> {
 #[test]
 fn mnist_defaults_are_the_papers() {
     let config = resolve("data = 'mnist'").unwrap();
-    assert_eq!((config.batch, config.epochs), (1024, 100));
-    assert_eq!(config.schedule, RefreshSchedule::Interval(800));
+    assert_eq!(
+        (config.batch, config.length),
+        (1024, TrainingLength::Epochs(100))
+    );
+    assert_eq!(config.refreshes, RefreshSchedule::Interval(800));
     assert_eq!((config.k, config.l, config.alpha), (10, 0, 0.01));
     assert_eq!(
         (config.lr.hb, config.momentum, config.lr.adam),
@@ -39,15 +42,15 @@ fn mnist_defaults_are_the_papers() {
 }
 
 #[test]
-fn the_papers_algorithm_has_its_schedule_with_any_preset() {
+fn the_papers_algorithm_has_its_refreshes_with_any_preset() {
     let ae = |toml: &str| TrainConfig::resolve(TaskName::Ae, &[layer(toml)]).unwrap();
     let paper = ae("algorithm = 'paper'");
     assert_eq!((paper.k, paper.l, paper.alpha), (10, 0, 0.01));
-    assert_eq!(paper.schedule, RefreshSchedule::Interval(800));
+    assert_eq!(paper.refreshes, RefreshSchedule::Interval(800));
     assert_eq!((paper.warmup, paper.curvature_floor), (None, 0.0));
-    assert_eq!(ae("").schedule, RefreshSchedule::Overhead(1.1));
+    assert_eq!(ae("").refreshes, RefreshSchedule::Overhead(1.1));
     let given = ae("algorithm = 'paper'\noverhead = 1.2\nwarmup = 7");
-    assert_eq!(given.schedule, RefreshSchedule::Overhead(1.2));
+    assert_eq!(given.refreshes, RefreshSchedule::Overhead(1.2));
     assert_eq!(given.warmup, Some(7));
     // The paper's own W of this task.
     let whole = ae("algorithm = 'paper'\npreset = 'paper'");
@@ -69,8 +72,11 @@ fn flags_override_the_file_and_the_file_the_defaults() {
     let file = layer("batch = 32\nepochs = 7\noverhead = 1.2\nlr = { hb = 0.5 }\nseed = [1, 2]");
     let flags = layer("epochs = 9\ninterval = 4\nlr = { adam = 0.25 }");
     let config = TrainConfig::resolve(TaskName::Lr, &[file, flags]).unwrap();
-    assert_eq!((config.batch, config.epochs), (32, 9));
-    assert_eq!(config.schedule, RefreshSchedule::Interval(4));
+    assert_eq!(
+        (config.batch, config.length),
+        (32, TrainingLength::Epochs(9))
+    );
+    assert_eq!(config.refreshes, RefreshSchedule::Interval(4));
     assert_eq!(
         (config.lr.hb, config.lr.adam, config.lr.gd),
         (0.5, 0.25, 0.1)
@@ -101,6 +107,9 @@ fn an_error_names_the_file_whose_fault_it_is() {
         ("interval = 5", "overhead = 0.5", false),
         ("interval = 5\noverhead = 2", "", true),
         ("k = 9", "m = 8", false),
+        ("steps = 0", "", true),
+        ("steps = 3\nepochs = 3", "", true),
+        ("steps = 0", "epochs = 0", false),
         ("k = 9\nm = 8", "", true),
         ("k = 0", "", true),
         ("optimizers = 'hb'\nk = 3", "", true),
@@ -122,7 +131,7 @@ fn a_layer_keeps_what_it_does_not_set() {
     let file = layer("interval = 7\nclip = { hb = 2 }\nthreads = 3\nskip-damaged = true");
     let config = TrainConfig::resolve(TaskName::Ae, &[file, layer("scale-limit = { adam = 4 }")]);
     let config = config.unwrap();
-    assert_eq!(config.schedule, RefreshSchedule::Interval(7));
+    assert_eq!(config.refreshes, RefreshSchedule::Interval(7));
     assert_eq!((config.scale_limit.hb, config.scale_limit.adam), (2.0, 4.0));
     assert_eq!((config.threads, config.skip_damaged), (Some(3), true));
     let largest = layer("seed = '18446744073709551615'");
@@ -134,7 +143,10 @@ fn a_layer_keeps_what_it_does_not_set() {
 fn the_data_set_of_any_layer_chooses_the_defaults() {
     let layers = [layer("data = 'mnist'"), layer("epochs = 3")];
     let config = TrainConfig::resolve(TaskName::Lr, &layers).unwrap();
-    assert_eq!((config.batch, config.epochs), (1024, 3));
+    assert_eq!(
+        (config.batch, config.length),
+        (1024, TrainingLength::Epochs(3))
+    );
 }
 
 #[test]
@@ -180,6 +192,11 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("overhead = 1.1\ninterval = 5", "contradict each other"),
         ("interval = 0", "--interval is 0"),
         ("epochs = 0", "--epochs is 0"),
+        ("steps = 0", "--steps is 0"),
+        (
+            "epochs = 3\nsteps = 9",
+            "--epochs 3 and --steps 9 contradict each other",
+        ),
         ("batch = 0", "--batch is 0"),
         ("threads = 0", "--threads is 0"),
         ("threads = 1025", "--threads is 1025: at most 1024"),
@@ -226,9 +243,61 @@ fn a_batch_may_be_all_the_data_but_not_more() {
 }
 
 #[test]
+fn the_length_of_any_layer_replaces_that_of_the_layer_below() {
+    let length = |file: &str, flags: &str| {
+        let layers = [layer(file), layer(flags)];
+        let config = TrainConfig::resolve(TaskName::Lr, &layers).unwrap();
+        config.length
+    };
+    assert_eq!(length("steps = 9", ""), TrainingLength::Steps(9));
+    assert_eq!(length("steps = 9", "epochs = 3"), TrainingLength::Epochs(3));
+    assert_eq!(length("epochs = 3", "steps = 9"), TrainingLength::Steps(9));
+    let steps = TrainingLength::Steps(24);
+    assert_eq!((steps.steps(23), steps.epochs(23)), (24, 2));
+    let epochs = TrainingLength::Epochs(3);
+    assert_eq!((epochs.steps(23), epochs.epochs(23)), (69, 3));
+    assert_eq!(TrainingLength::Epochs(usize::MAX).steps(23), u64::MAX);
+}
+
+#[test]
+fn a_schedule_is_constant_unless_one_is_given() {
+    for preset in ["small", "paper"] {
+        let config = resolve(&format!("preset = '{preset}'")).unwrap();
+        let expected = (LearningRateSchedule::Constant, 0);
+        assert_eq!((config.schedule, config.warmup_rate), expected);
+    }
+    let config = resolve("schedule = 'cosine'\nwarmup-rate = 5").unwrap();
+    let expected = (LearningRateSchedule::Cosine, 5);
+    assert_eq!((config.schedule, config.warmup_rate), expected);
+}
+
+#[test]
+fn a_warmup_of_the_learning_rate_ends_within_the_run() {
+    // 100 examples by 64: two steps an epoch.
+    let check = |toml: &str| resolve(toml).unwrap().check_against(100);
+    assert!(check("epochs = 3\nwarmup-rate = 6").is_ok());
+    assert!(check("epochs = 3\nwarmup-rate = 5\nschedule = 'cosine'").is_ok());
+    for (toml, parts) in [
+        (
+            "epochs = 3\nwarmup-rate = 7",
+            ["--warmup-rate 7", "a run of 6 steps: at most 6"],
+        ),
+        (
+            "steps = 5\nwarmup-rate = 5\nschedule = 'linear'",
+            ["--schedule linear", "a run of 5 steps: at most 4"],
+        ),
+    ] {
+        let message = check(toml).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    }
+}
+
+#[test]
 fn a_run_that_ends_before_its_first_estimation_is_told() {
     let note = |toml: &str| resolve(toml).unwrap().idle_note(23);
     assert_eq!(note("epochs = 2\nwarmup = 45"), None);
+    assert!(note("steps = 45\nwarmup = 45").is_some());
+    assert_eq!(note("steps = 46\nwarmup = 45"), None);
     assert!(
         note("epochs = 2\nwarmup = 46")
             .unwrap()
@@ -257,6 +326,7 @@ fn names_in_files_are_checked_with_the_nearest_known() {
     assert!(wrong("data_dir = 'x'").contains("did you mean `data-dir`?"));
     assert!(wrong("optimizers = ['fosi-hp']").contains("did you mean `fosi-hb`?"));
     assert!(wrong("lr = { adm = 1 }").contains("did you mean `adam`?"));
+    assert!(wrong("schedule = 'cosin'").contains("did you mean `cosine`?"));
     assert!(wrong("device = 'cdua'").contains("unknown device `cdua` (did you mean `cuda`?)"));
     assert!(wrong("epochs = -3").contains("line 1"));
     for huge in [
@@ -295,7 +365,8 @@ fn every_flag_is_a_key() {
 
 #[test]
 fn a_configuration_reads_back_from_json() {
-    let config = resolve("overhead = 1.5\nseeds = [1, 2]\nm = 50").unwrap();
+    let config =
+        resolve("overhead = 1.5\nseeds = [1, 2]\nm = 50\nsteps = 7\nschedule = 'linear'").unwrap();
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
 }
@@ -319,7 +390,7 @@ fn help_has_the_defaults_of_every_task() {
     });
     let configs: Vec<TrainConfig> = everything.collect();
     type Value = fn(&TrainConfig) -> String;
-    let options: [(&str, Value); 14] = [
+    let options: [(&str, Value); 16] = [
         ("width", |c| c.width.to_string()),
         ("sequence", |c| c.sequence.to_string()),
         ("examples", |c| or_all(c.examples)),
@@ -333,7 +404,9 @@ fn help_has_the_defaults_of_every_task() {
         ("lr", |c| format!("{:?}", c.lr)),
         ("momentum", |c| c.momentum.to_string()),
         ("batch", |c| c.batch.to_string()),
-        ("epochs", |c| c.epochs.to_string()),
+        ("epochs", |c| format!("{:?}", c.length)),
+        ("schedule", |c| c.schedule.to_string()),
+        ("warmup-rate", |c| c.warmup_rate.to_string()),
     ];
     for (option, value) in options {
         let help = help(option);
@@ -346,13 +419,13 @@ fn help_has_the_defaults_of_every_task() {
             );
         }
     }
-    let schedules = help("interval") + &help("overhead");
+    let refreshes = help("interval") + &help("overhead");
     for config in &configs {
-        let value = match config.schedule {
+        let value = match config.refreshes {
             RefreshSchedule::Interval(steps) => steps.to_string(),
             RefreshSchedule::Overhead(factor) => factor.to_string(),
         };
-        assert!(schedules.contains(&value), "{value}: {schedules}");
+        assert!(refreshes.contains(&value), "{value}: {refreshes}");
     }
 }
 

@@ -57,6 +57,36 @@ pub enum RefreshSchedule {
     Overhead(f64),
 }
 
+/// How long each optimizer trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", content = "value", rename_all = "kebab-case")]
+pub enum TrainingLength {
+    /// Passes over the training data.
+    Epochs(usize),
+    /// Optimizer steps; the last epoch may be cut short.
+    Steps(usize),
+}
+
+impl TrainingLength {
+    /// Steps from the start to the end.
+    #[must_use]
+    pub fn steps(self, steps_per_epoch: usize) -> u64 {
+        match self {
+            Self::Epochs(epochs) => (epochs as u64).saturating_mul(steps_per_epoch as u64),
+            Self::Steps(steps) => steps as u64,
+        }
+    }
+
+    /// Epochs, one that is cut short among them.
+    #[must_use]
+    pub fn epochs(self, steps_per_epoch: usize) -> u64 {
+        match self {
+            Self::Epochs(epochs) => epochs as u64,
+            Self::Steps(steps) => steps.div_ceil(steps_per_epoch.max(1)) as u64,
+        }
+    }
+}
+
 /// A number for each base optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the base optimizers' names")]

@@ -97,7 +97,7 @@ fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
             optimizers.push(row.optimizer);
         }
     }
-    let epochs = |optimizer| (optimizer, epochs(&run.rows, optimizer));
+    let epochs = |optimizer| (optimizer, epochs(run, optimizer));
     optimizers.into_iter().map(epochs).collect()
 }
 
@@ -108,8 +108,9 @@ struct Epoch {
     measures: [Spread; 3],
 }
 
-fn epochs(rows: &[MetricsRow], optimizer: OptimizerName) -> Vec<Epoch> {
-    let own: Vec<&MetricsRow> = rows
+fn epochs(run: &Run, optimizer: OptimizerName) -> Vec<Epoch> {
+    let own: Vec<&MetricsRow> = run
+        .rows
         .iter()
         .filter(|row| row.optimizer == optimizer)
         .collect();
@@ -121,7 +122,7 @@ fn epochs(rows: &[MetricsRow], optimizer: OptimizerName) -> Vec<Epoch> {
         .map(|number| {
             let seeds = || own.iter().filter(|row| row.epoch == number);
             Epoch {
-                epoch: number as f64,
+                epoch: Spread::of(seeds().map(|row| run.record.epochs_after(row.step))).median,
                 seconds: Spread::of(seeds().map(|row| row.train_seconds)).median,
                 measures: Measure::ALL
                     .map(|measure| Spread::of(seeds().filter_map(|row| measure.of(row)))),

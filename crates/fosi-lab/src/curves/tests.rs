@@ -27,6 +27,7 @@ fn row(optimizer: &str, seed: u64, epoch: u64, loss: f64) -> MetricsRow {
         seed,
         epoch,
         step: epoch,
+        learning_rate: 0.1,
         train_loss: loss,
         valid_loss: loss,
         valid_accuracy: Some(1.0 - loss / 4.0),

@@ -19,6 +19,8 @@ pub struct MetricsRow {
     pub epoch: u64,
     /// Steps taken since the start.
     pub step: u64,
+    /// Learning rate of the last of them.
+    pub learning_rate: f64,
     /// Mean loss over the training data, or over as many examples of it as the run evaluates.
     pub train_loss: f64,
     /// Mean loss over the validation data.
@@ -37,11 +39,12 @@ pub struct MetricsRow {
 
 impl MetricsRow {
     /// The columns' names, in their order.
-    pub const COLUMNS: [&str; 11] = [
+    pub const COLUMNS: [&str; 12] = [
         "optimizer",
         "seed",
         "epoch",
         "step",
+        "learning_rate",
         "train_loss",
         "valid_loss",
         "valid_accuracy",
@@ -105,6 +108,7 @@ impl MetricsRow {
 
     fn is_finite(&self) -> bool {
         [
+            self.learning_rate,
             self.train_loss,
             self.valid_loss,
             self.valid_accuracy.unwrap_or(0.0),

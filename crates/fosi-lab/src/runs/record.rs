@@ -43,7 +43,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The format that this program writes and reads.
-    pub const FORMAT: u64 = 3;
+    pub const FORMAT: u64 = 4;
 
     /// The record of a run that starts now on this machine.
     pub fn start(
@@ -88,6 +88,12 @@ impl RunRecord {
             } => Some((eigenvalues.as_slice(), *scale)),
             RefreshOutcome::Refused { .. } => None,
         })
+    }
+
+    /// Passes over the training data that so many steps are, with the part of one that was cut short.
+    pub fn epochs_after(&self, steps: u64) -> f64 {
+        let per_epoch = self.config.steps_per_epoch(self.data.train).max(1);
+        steps as f64 / per_epoch as f64
     }
 
     /// Marks the run as running again.

@@ -52,7 +52,7 @@ pub struct Totals {
     pub steps: Spread,
     /// Training seconds, refreshes included.
     pub seconds: Spread,
-    /// Seconds an epoch.
+    /// Seconds an epoch, of one whole where the last was cut short.
     pub epoch_seconds: Spread,
     /// Seconds in refreshes.
     pub refresh_seconds: Spread,
@@ -94,7 +94,7 @@ fn entry(group: &[&Series], all: &[Series], run: &Run) -> Entry {
             .any(|failure| failure.optimizer == group[0].optimizer),
         refusals: Refusals::of(group[0].optimizer, &run.record),
         standings: Measure::ALL.map(|measure| standing(measure, group, all)),
-        totals: totals(group),
+        totals: totals(group, run),
     }
 }
 
@@ -113,14 +113,14 @@ fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
     }
 }
 
-fn totals(group: &[&Series]) -> Totals {
-    let last = |value: fn(&MetricsRow) -> f64| {
-        Spread::of(group.iter().filter_map(|s| s.rows.last()).map(value))
-    };
+fn totals(group: &[&Series], run: &Run) -> Totals {
+    let lasts = || group.iter().filter_map(|s| s.rows.last());
+    let last = |value: fn(&MetricsRow) -> f64| Spread::of(lasts().map(value));
+    let epochs = |row: &MetricsRow| run.record.epochs_after(row.step);
     Totals {
         steps: last(|row| row.step as f64),
         seconds: last(|row| row.train_seconds),
-        epoch_seconds: last(|row| row.train_seconds / row.epoch as f64),
+        epoch_seconds: Spread::of(lasts().map(|row| row.train_seconds / epochs(row))),
         refresh_seconds: last(|row| row.refresh_seconds),
         gradients: last(|row| row.gradients as f64),
         products: last(|row| row.products as f64),

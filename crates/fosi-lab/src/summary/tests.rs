@@ -19,6 +19,7 @@ pub(super) fn row(
         seed,
         epoch,
         step: 10 * epoch,
+        learning_rate: 0.1,
         train_loss: loss,
         valid_loss: loss + 1.0,
         valid_accuracy: Some(accuracy),
@@ -43,7 +44,8 @@ pub(super) fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
         },
         data: DataDescription {
             name: "digits".to_owned(),
-            train: 1,
+            // Ten steps of 64 an epoch.
+            train: 640,
             validation: 1,
             shape: vec![1],
             classes: 1,

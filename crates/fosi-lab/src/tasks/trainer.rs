@@ -11,6 +11,7 @@ use fosi::{Interventions, Space};
 use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt};
 
 use super::Task;
+use crate::config::LearningRate;
 use crate::data::{Part, Prefetch};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
@@ -28,7 +29,7 @@ pub(super) struct BurnTrainer<T: Task, S: Space> {
     pub(super) task: Arc<T>,
     pub(super) name: OptimizerName,
     pub(super) seed: u64,
-    pub(super) learning_rate: f64,
+    pub(super) learning_rate: LearningRate,
     /// Examples of each part that are evaluated, at most.
     pub(super) evaluated: usize,
     pub(super) model: T::Model,
@@ -44,9 +45,11 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<f64, StepError> {
         let task = Arc::clone(&self.task);
         let loss = |model: &T::Model| task.loss(model, batch);
+        // The optimizer's own count is in its checkpoint.
+        let learning_rate = self.learning_rate.at(self.optimizer.fosi().steps());
         let done = self
             .optimizer
-            .step(self.learning_rate, &mut self.model, &loss)
+            .step(learning_rate, &mut self.model, &loss)
             .map_err(step_error)?;
         self.cost.gradients += 1;
         Ok(done.loss)

@@ -12,7 +12,7 @@ use super::device::device;
 use super::trainer::{BurnTrainer, Optimizer};
 use super::{Opening, Task, TaskError, placeholder};
 use crate::config::{Algorithm, DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
-use crate::data::{Batches, Part};
+use crate::data::Part;
 use crate::interrupt::Interrupt;
 use crate::optimizers::{BaseName, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
@@ -70,6 +70,7 @@ impl<T: Task> BurnWorkload<T> {
         device.seed(seed);
         let device = device.autodiff();
         let model = self.task.init(seed, &device);
+        let steps_per_epoch = self.config.steps_per_epoch(self.data.train);
         let optimizer = new(&model, self.fosi_config(name, seed)).map_err(StepError::other)?;
         let optimizer = match self.config.hvp {
             // Its default, or f32 where the device has no f64.
@@ -80,7 +81,7 @@ impl<T: Task> BurnWorkload<T> {
             task: Arc::clone(&self.task),
             name,
             seed,
-            learning_rate: self.config.lr.get(name.base) * name.rate.get(),
+            learning_rate: self.config.learning_rate(name, steps_per_epoch),
             evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
             model,
             optimizer,
@@ -107,9 +108,9 @@ impl<T: Task> BurnWorkload<T> {
 
     fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
         let config = &self.config;
-        let steps_per_epoch = Batches::new(self.data.train, config.batch, 0).per_epoch();
+        let steps_per_epoch = config.steps_per_epoch(self.data.train);
         let warmup = config.warmup_steps(steps_per_epoch) as u64;
-        let schedule = match (name.fosi, config.schedule) {
+        let schedule = match (name.fosi, config.refreshes) {
             (false, _) => Schedule::Never,
             (true, RefreshSchedule::Interval(steps)) => Schedule::Every {
                 warmup,

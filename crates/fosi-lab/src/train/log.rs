@@ -49,7 +49,7 @@ impl Log<'_> {
 
     /// Notes, once in a run, that no interval keeps the overhead.
     pub(super) fn note_overhead(&mut self, timing: Option<Timing>) {
-        let RefreshSchedule::Overhead(overhead) = self.run.record.config.schedule else {
+        let RefreshSchedule::Overhead(overhead) = self.run.record.config.refreshes else {
             return;
         };
         if timing.is_none_or(|timing| timing.overhead != OverheadStatus::Unattainable) {

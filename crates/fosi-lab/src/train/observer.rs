@@ -30,17 +30,10 @@ pub struct Start {
     pub optimizer: OptimizerName,
     /// Its seed.
     pub seed: u64,
-    /// Passes over the training data.
-    pub epochs: usize,
-    /// Steps of each.
-    pub steps_per_epoch: usize,
+    /// Passes over the training data, of which the last may be cut short.
+    pub epochs: u64,
+    /// Steps to the end, from the first on.
+    pub steps: u64,
     /// Steps taken before the run was cut off.
     pub taken: u64,
-}
-
-impl Start {
-    /// Steps to the end, from the first on.
-    pub fn steps(&self) -> u64 {
-        (self.epochs as u64).saturating_mul(self.steps_per_epoch as u64)
-    }
 }

@@ -4,7 +4,6 @@ use super::log::Log;
 use super::training::Training;
 use super::{Observer, Workload};
 use crate::config::TrainConfig;
-use crate::data::Batches;
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{Checkpoint, Run, RunError, RunFolder, RunLock, RunRecord, RunStatus, Versions};
@@ -31,7 +30,7 @@ pub fn run(
         .unwrap_or_default();
     let mut record = RunRecord::start(&name, config, workload.model(), workload.data());
     record.notes = workload.notes();
-    let steps = Batches::new(record.data.train, config.batch, 0).per_epoch();
+    let steps = config.steps_per_epoch(record.data.train);
     record.notes.extend(config.idle_note(steps));
     let run = Run {
         record,

@@ -76,8 +76,8 @@ impl<'a> Training<'a> {
         log.observer.started(&Start {
             optimizer: self.optimizer,
             seed: self.seed,
-            epochs: self.config.epochs,
-            steps_per_epoch: self.batches.per_epoch(),
+            epochs: self.config.length.epochs(self.batches.per_epoch()),
+            steps: self.config.length.steps(self.batches.per_epoch()),
             taken: from.as_ref().map_or(0, |c| c.header.step),
         });
         let failure = match workload.trainer(self.optimizer, self.seed) {
@@ -120,7 +120,8 @@ impl<'a> Training<'a> {
         if let Some(checkpoint) = from {
             self.restore(&checkpoint, trainer)?;
         }
-        while self.epoch <= self.config.epochs as u64 {
+        let epochs = self.config.length.epochs(self.batches.per_epoch());
+        while self.epoch <= epochs {
             let outcome = self.train_epoch(trainer, log);
             log.note_overhead(trainer.timing());
             if !outcome? {
@@ -180,7 +181,11 @@ impl<'a> Training<'a> {
     /// Takes the remaining steps of the epoch; `false` where an interruption leaves it unfinished.
     fn train_epoch(&mut self, trainer: &mut dyn Trainer, log: &mut Log) -> Result<bool, Stop> {
         let order = self.batches.order(self.epoch);
-        let batches: Vec<&[u32]> = order.chunks(self.config.batch).collect();
+        let mut batches: Vec<&[u32]> = order.chunks(self.config.batch).collect();
+        let before = self.step.saturating_sub(self.epoch_step as u64);
+        let steps = self.config.length.steps(self.batches.per_epoch());
+        let left = steps.saturating_sub(before);
+        batches.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         // From one checkpoint to the next.
         while self.epoch_step < batches.len() {
             let rest = &batches[self.epoch_step..];
@@ -281,11 +286,14 @@ impl<'a> Training<'a> {
         StepError::check_finite("the training loss", train.loss)?;
         StepError::check_finite("the validation loss", validation.loss)?;
         let cost = trainer.cost();
+        let per_epoch = self.batches.per_epoch();
+        let learning_rate = self.config.learning_rate(self.optimizer, per_epoch);
         Ok(MetricsRow {
             optimizer: self.optimizer,
             seed: self.seed,
             epoch: self.epoch,
             step: self.step,
+            learning_rate: learning_rate.at(self.step.saturating_sub(1)),
             train_loss: train.loss,
             valid_loss: validation.loss,
             valid_accuracy: validation.accuracy,

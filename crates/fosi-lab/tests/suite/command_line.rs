@@ -42,7 +42,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 #[test]
 fn settings_that_are_not_allowed() {
-    let cases: [(&[&str], &[&str]); 42] = [
+    let cases: [(&[&str], &[&str]); 48] = [
         (&["--k", "0"], &["--k 0", "at least 1"]),
         (
             &["--k", "4", "--l", "4", "--m", "7"],
@@ -75,6 +75,27 @@ fn settings_that_are_not_allowed() {
         ),
         (&["--interval", "0"], &["--interval is 0"]),
         (&["--epochs", "0"], &["--epochs is 0"]),
+        (&["--steps", "0"], &["--steps is 0"]),
+        (
+            &["--epochs", "3", "--steps", "69"],
+            &["--epochs 3", "--steps 69", "contradict"],
+        ),
+        (
+            &["--schedule", "cosin"],
+            &["unknown schedule `cosin`", "did you mean `cosine`?"],
+        ),
+        (
+            &["--warmup-rate", "-1"],
+            &["`-1` is not a whole number of at least 0"],
+        ),
+        (
+            &["--epochs", "2", "--warmup-rate", "47"],
+            &["--warmup-rate 47", "46 steps: at most 46"],
+        ),
+        (
+            &["--steps", "5", "--warmup-rate", "5", "--schedule", "cosine"],
+            &["--warmup-rate 5", "--schedule cosine", "at most 4"],
+        ),
         (&["--batch", "0"], &["--batch is 0"]),
         (&["--batch", "1438"], &["--batch 1438", "at most 1437"]),
         (&["--threads", "0"], &["--threads is 0"]),
@@ -161,6 +182,8 @@ fn configuration_files() {
             "unknown optimizer `fosi-gb`",
         ),
         ("interval = 5\noverhead = 1.5", "contradict"),
+        ("epochs = 5\nsteps = 5", "contradict"),
+        ("steps = 5\nwarmup-rate = 6", "--warmup-rate 6"),
         ("= 3", "line 1"),
         ("epochs = 'three'", "expected a whole number of at least 0"),
         ("epochs = -3", "expected a whole number of at least 0"),
@@ -348,8 +371,11 @@ fn help_names_every_option() {
         "scale-limit",
         "lr",
         "momentum",
+        "schedule",
+        "warmup-rate",
         "batch",
         "epochs",
+        "steps",
         "seed",
         "threads",
         "hvp",

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::folder::{Folder, named};
-use fosi_lab::config::{TaskName, TrainConfig, TrainOptions};
+use fosi_lab::config::{TaskName, TrainConfig, TrainOptions, TrainingLength};
 use fosi_lab::data::{
     AudioError, AudioSetFiles, AudioSplit, ClassList, Clips, Damaged, DataError, NonAscii,
     read_text,
@@ -265,7 +265,10 @@ fn records_and_settings_are_the_same_in_every_form() {
         TrainConfig::resolve(TaskName::Lr, &[TrainOptions::from_file(&path).unwrap()]).unwrap()
     };
     let config = settings(toml);
-    assert_eq!((config.epochs, config.lr.hb), (7, 0.25));
+    assert_eq!(
+        (config.length, config.lr.hb),
+        (TrainingLength::Epochs(7), 0.25)
+    );
     for (form, _) in forms(json) {
         folder.write("run.json", &form);
         assert_eq!(Run::read(folder.path()).unwrap(), expected);

@@ -25,6 +25,7 @@ mod quadratic;
 mod quadratic_adam;
 mod quadratic_command;
 mod run_folder;
+mod schedules;
 mod solve;
 mod structure;
 mod tasks;

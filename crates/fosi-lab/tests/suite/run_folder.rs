@@ -15,6 +15,7 @@ fn row(epoch: u64) -> MetricsRow {
         seed: 3,
         epoch,
         step: 23 * epoch,
+        learning_rate: 1e-3 / 3.0,
         train_loss: 0.1 + 0.2,
         valid_loss: 1.0 / 3.0,
         valid_accuracy: Some(0.9),
@@ -185,7 +186,11 @@ fn damaged_metrics_are_named_with_their_line() {
         (good.replace("optimizer,seed", "seed,optimizer"), 1),
         (good.replace("fosi-hb,3,1", "fosi-xy,3,1"), 2),
         (good.replace("fosi-hb,3,2", "fosi-hb,-3,2"), 3),
-        (good.replace("fosi-hb,3,2,46,", "fosi-hb,3,2,46,NaN,"), 3),
+        (good.replace("fosi-hb,3,2,46,", "fosi-hb,3,2,46,NaN"), 3),
+        (
+            good.replace("3333333333333333,0.3", "3333333333333333,NaN"),
+            2,
+        ),
         (good.replacen("0.30000000000000004", "inf", 1), 2),
         (good[..good.len() - 9].to_owned(), 3),
         (String::new(), 1),
@@ -218,12 +223,12 @@ fn a_damaged_or_missing_record_is_named() {
         assert!(matches!(&error, RunError::Record { .. }), "{error}");
         assert!(error.to_string().contains("run.json"));
     }
-    fs::write(&path, good.replace("\"format\": 3", "\"format\": 2")).unwrap();
+    fs::write(&path, good.replace("\"format\": 4", "\"format\": 3")).unwrap();
     assert!(matches!(
         Run::read(&folder),
         Err(RunError::Format {
-            found: 2,
-            known: 3,
+            found: 3,
+            known: 4,
             ..
         })
     ));

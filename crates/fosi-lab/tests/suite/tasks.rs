@@ -147,12 +147,13 @@ fn every_task_trains_with_every_optimizer_and_finds_its_spectrum() {
 /// All columns of `metrics.csv` but the times.
 fn numbers(run: &Run) -> Vec<String> {
     let row = |row: &fosi_lab::runs::MetricsRow| {
-        let losses = [
+        let values = [
+            row.learning_rate,
             row.train_loss,
             row.valid_loss,
             row.valid_accuracy.unwrap_or(-1.0),
         ];
-        let bits = losses.map(f64::to_bits);
+        let bits = values.map(f64::to_bits);
         format!(
             "{} {} {} {bits:x?} {} {}",
             row.optimizer, row.epoch, row.step, row.gradients, row.products
@@ -239,13 +240,20 @@ fn the_interval_that_an_overhead_led_to_repeats_the_run() {
 fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
     for task in ["ae", "lm", "tl", "ac"] {
         let folder = data_of(task);
-        let optimizers = ["--optimizers", "fosi-hb,fosi-adam"];
-        let whole = train(task, &folder, &optimizers);
+        let more = [
+            "--optimizers",
+            "fosi-hb,fosi-adam",
+            "--schedule",
+            "cosine",
+            "--warmup-rate",
+            "2",
+        ];
+        let whole = train(task, &folder, &more);
         again(&folder);
         train(
             task,
             &folder,
-            &[&optimizers[..], &["--checkpoint-every", "3"]].concat(),
+            &[&more[..], &["--checkpoint-every", "3"]].concat(),
         );
         // The run as it was when its newest checkpoint was written.
         let done = folder.path().join("done/r");

@@ -110,7 +110,7 @@ fn a_run_writes_metrics_record_curves_and_table() {
     let csv = std::fs::read_to_string(folder.join("metrics.csv")).unwrap();
     assert_eq!(
         csv.lines().next().unwrap(),
-        "optimizer,seed,epoch,step,train_loss,valid_loss,valid_accuracy,train_seconds,refresh_seconds,gradients,products"
+        "optimizer,seed,epoch,step,learning_rate,train_loss,valid_loss,valid_accuracy,train_seconds,refresh_seconds,gradients,products"
     );
     let run = Run::read(&folder).unwrap();
     assert_eq!(run.rows, recorder.rows);
@@ -151,6 +151,40 @@ fn a_run_writes_metrics_record_curves_and_table() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn steps_cut_the_last_epoch_short() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let arguments = [
+        "--optimizers",
+        "hb",
+        "--lr-grid",
+        "0.5",
+        "--steps",
+        "50",
+        "--schedule",
+        "linear",
+        "--warmup-rate",
+        "10",
+        "--lr",
+        "0.4",
+    ];
+    let (status, text) = train(out.path(), &arguments, AS_IS, &mut recorder);
+    assert_eq!((status, recorder.steps), (0, 100), "{text}");
+    let run = Run::read(&out.path().join("run")).unwrap();
+    // 23 steps an epoch; the rate of the last step taken, 36, 13 or 1 of 40 steps before the end.
+    let found = run.rows.iter().map(|r| (r.epoch, r.step, r.learning_rate));
+    let expected = |largest: f64| {
+        let row = |epoch, step: u64| {
+            let left = (50 - (step - 1)) as f64;
+            (epoch, step, largest * (left / 40.0))
+        };
+        [row(1, 23), row(2, 46), row(3, 50)]
+    };
+    let both = [expected(0.4), expected(0.2)].concat();
+    assert_eq!(found.collect::<Vec<_>>(), both);
 }
 
 #[test]
@@ -330,6 +364,9 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
         "parameters       650",
         "m                28",
         "warmup           23 steps",
+        "schedule         constant",
+        "warmup-rate      0 steps",
+        "epochs           60 of 23 steps",
         "curvature-floor  0.000001",
         // (k+l)n and mn numbers of four bytes, for n = 650, k = 7 and m = 28, and the probe's four.
         "memory           (k+l)n: 18.2 kB kept for 7 eigenvectors; mn: 83.2 kB for 32 Lanczos vectors",

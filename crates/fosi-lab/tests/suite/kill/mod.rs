@@ -21,8 +21,8 @@ use fosi_lab::runs::{Checkpoint, MetricsRow, RefreshOutcome, Run, RunStatus};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A run with batches, refreshes and checkpoints in all positions to each other.
-const ARGUMENTS: [&str; 15] = [
+/// A run with batches, refreshes and checkpoints in all positions to each other; its twelfth epoch is cut short.
+const ARGUMENTS: [&str; 19] = [
     "train",
     "lr",
     "--name",
@@ -31,8 +31,12 @@ const ARGUMENTS: [&str; 15] = [
     "hb,fosi-hb,fosi-adam",
     "--seeds",
     "3,4",
-    "--epochs",
-    "12",
+    "--steps",
+    "270",
+    "--schedule",
+    "cosine",
+    "--warmup-rate",
+    "20",
     "--interval",
     "30",
     "--checkpoint-every",
@@ -53,7 +57,12 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
 /// Everything of a run that isn't a time.
 fn content(run: &Run) -> (Vec<String>, Vec<String>) {
     let row = |row: &MetricsRow| {
-        let numbers = [row.train_loss, row.valid_loss, row.valid_accuracy.unwrap()];
+        let numbers = [
+            row.learning_rate,
+            row.train_loss,
+            row.valid_loss,
+            row.valid_accuracy.unwrap(),
+        ];
         let bits = numbers.map(f64::to_bits);
         format!(
             "{} {} {} {} {bits:x?} {} {}",
