@@ -94,6 +94,12 @@ fn fosi_lines(
         ("curvature-floor", config.curvature_floor.to_string()),
         refreshes,
         (
+            "curvature-batch",
+            config
+                .curvature_batch
+                .map_or_else(|| "the step's".to_owned(), |size| size.to_string()),
+        ),
+        (
             "warmup",
             format!("{} steps", config.warmup_steps(steps_per_epoch)),
         ),
@@ -132,7 +138,10 @@ fn cost_lines(
             "refresh",
             format!(
                 "about {seconds:.2} s: {gradients} gradients in {} of {:.3} s, timed on {} of {} examples",
-                gradient.precision, gradient.seconds, gradient.examples, config.batch
+                gradient.precision,
+                gradient.seconds,
+                gradient.examples,
+                config.curvature_batch.unwrap_or(config.batch)
             ),
         ),
     ]

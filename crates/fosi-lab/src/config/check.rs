@@ -18,11 +18,17 @@ impl TrainConfig {
     /// # Errors
     /// [`ConfigError::BatchTooLarge`], [`ConfigError::WarmupRateTooLong`].
     pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
-        if self.batch > examples {
-            return Err(ConfigError::BatchTooLarge {
-                batch: self.batch,
-                examples,
-            });
+        for (option, batch) in [
+            ("batch", self.batch),
+            ("curvature-batch", self.curvature_batch.unwrap_or(0)),
+        ] {
+            if batch > examples {
+                return Err(ConfigError::BatchTooLarge {
+                    option,
+                    batch,
+                    examples,
+                });
+            }
         }
         self.check_warmup_rate(self.steps_per_epoch(examples))
     }
@@ -120,6 +126,7 @@ impl TrainConfig {
                 TrainingLength::Epochs(epochs) => ("epochs", Some(epochs)),
                 TrainingLength::Steps(steps) => ("steps", Some(steps)),
             },
+            ("curvature-batch", self.curvature_batch),
             ("threads", self.threads),
             ("checkpoint-every", self.checkpoint_every),
             ("sequence", Some(self.sequence)),

@@ -68,6 +68,7 @@ impl TrainConfig {
                 Preset::Paper => 0.0,
                 Preset::Small => fosi::FosiConfig::default().curvature_floor,
             },
+            curvature_batch: None,
             refreshes: RefreshSchedule::Interval(800),
             warmup: None,
             scale_limit: PerBase {

@@ -205,8 +205,10 @@ pub enum ConfigError {
         most: u64,
     },
     /// A batch larger than the data.
-    #[error("--batch {batch} is larger than the training data: at most {examples} examples")]
+    #[error("--{option} {batch} is larger than the training data: at most {examples} examples")]
     BatchTooLarge {
+        /// `batch` or `curvature-batch`.
+        option: &'static str,
         /// The batch size given.
         batch: usize,
         /// Training examples there are.
@@ -265,7 +267,6 @@ impl ConfigError {
             Self::NoPairs | Self::TooManyPairs { .. } => &["k", "l"],
             Self::TooFewLanczosSteps { .. } => &["m", "k", "l"],
             Self::TooManyLanczosSteps { .. } => &["m"],
-            Self::BatchTooLarge { .. } => &["batch"],
             Self::Name { .. } => &["name"],
             Self::Zero { option: "interval" }
             | Self::Rate {
@@ -281,6 +282,7 @@ impl ConfigError {
                 ..
             } => return vec![format!("{option}.{base}")],
             Self::Zero { option }
+            | Self::BatchTooLarge { option, .. }
             | Self::TooMany { option, .. }
             | Self::Rate { option, .. }
             | Self::EmptyList { option }

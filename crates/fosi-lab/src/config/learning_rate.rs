@@ -7,14 +7,13 @@ use crate::optimizers::OptimizerName;
 
 /// The learning rate η of each step of a run of N steps, W of them warm-up.
 ///
-/// Of the first W steps, step j = 1, …, W has ηj/W. Of the S = N − W steps after them the one before which t of them
-/// were taken, t = 0, …, S − 1, has
+/// Step j = 1, …, W of warm-up has ηj/W. The S = N − W steps after it, counted t = 0, …, S − 1, have
 ///
 /// - constant: η,
 /// - cosine: η·½(1 + cos(πt/S)),
 /// - linear: η(1 − t/S).
 ///
-/// The last two are 0 at t = S, where the run is over.
+/// The last two would be 0 at t = S, after the last step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearningRate {
     largest: f64,

@@ -88,7 +88,8 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub m: Option<usize>,
-    /// Newton rate in the subspace [default: 0.01]
+    /// Newton rate in the subspace; under a --schedule it falls as the learning rate does, except with --algorithm paper
+    /// [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
@@ -97,6 +98,11 @@ pub struct TrainOptions {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub curvature_floor: Option<f64>,
+    /// Examples over which an estimation takes the Hessian: at most --batch, the first of the step's batch; more, drawn
+    /// anew for each estimation and taken in slices of at most --batch [default: the step's batch]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
+    pub curvature_batch: Option<usize>,
     /// Steps between estimations of the spectrum
     /// [default: 800; digits: 200; small presets but that of lr: by --overhead]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
@@ -126,9 +132,9 @@ pub struct TrainOptions {
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<BaseValues>,
-    /// Learning rate over the run: constant; cosine, lr·½(1 + cos(πt/S)); or linear, lr(1 − t/S). S is the number of
-    /// steps after --warmup-rate, t that of those already taken: 0 at the first, S − 1 at the last; t = S, where the
-    /// rate is 0, is the run's end [default: constant]
+    /// Learning rate over the run: constant; cosine, lr·½(1 + cos(πt/S)); or linear, lr(1 − t/S), at step t of the S
+    /// steps after --warmup-rate, counted from 0 to S − 1, so that the rate would be 0 after the last one
+    /// [default: constant]
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<LearningRateSchedule>,
     /// Steps over which the learning rate rises linearly at the start: the first has lr/STEPS, step STEPS has lr

@@ -124,6 +124,7 @@ impl TrainOptions {
             ("m", self.m.is_some(), For::Fosi),
             ("alpha", self.alpha.is_some(), For::Fosi),
             ("curvature-floor", self.curvature_floor.is_some(), For::Fosi),
+            ("curvature-batch", self.curvature_batch.is_some(), For::Fosi),
             ("interval", self.interval.is_some(), For::Fosi),
             ("overhead", self.overhead.is_some(), For::Fosi),
             ("warmup", self.warmup.is_some(), For::Fosi),

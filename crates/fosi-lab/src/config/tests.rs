@@ -198,6 +198,7 @@ fn what_is_not_allowed_is_refused_with_what_is() {
             "--epochs 3 and --steps 9 contradict each other",
         ),
         ("batch = 0", "--batch is 0"),
+        ("curvature-batch = 0", "--curvature-batch is 0"),
         ("threads = 0", "--threads is 0"),
         ("threads = 1025", "--threads is 1025: at most 1024"),
         ("lr = { adam = -1 }", "--lr is -1 for adam"),
@@ -240,6 +241,10 @@ fn a_batch_may_be_all_the_data_but_not_more() {
     assert!(config.check_against(100).is_ok());
     let message = config.check_against(99).unwrap_err().to_string();
     assert!(message.contains("at most 99"), "{message}");
+    let config = resolve("batch = 10\ncurvature-batch = 100").unwrap();
+    assert!(config.check_against(100).is_ok());
+    let message = config.check_against(99).unwrap_err().to_string();
+    assert!(message.contains("--curvature-batch 100"), "{message}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -11,6 +12,7 @@ use fosi::{Interventions, Space};
 use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt};
 
 use super::Task;
+use super::curvature_batch::{Curvature, CurvatureBatch};
 use crate::config::LearningRate;
 use crate::data::{Part, Prefetch};
 use crate::interrupt::Interrupt;
@@ -30,6 +32,7 @@ pub(super) struct BurnTrainer<T: Task, S: Space> {
     pub(super) name: OptimizerName,
     pub(super) seed: u64,
     pub(super) learning_rate: LearningRate,
+    pub(super) curvature_batch: CurvatureBatch,
     /// Examples of each part that are evaluated, at most.
     pub(super) evaluated: usize,
     pub(super) model: T::Model,
@@ -55,19 +58,37 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         Ok(done.loss)
     }
 
-    /// An interrupt ends the estimation after the current gradient; the optimizer is then as before.
-    fn refresh(&mut self, batch: &T::Batch) -> Result<RefreshRecord, StepError> {
+    /// A refresh before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current
+    /// gradient; the optimizer is then as before.
+    fn refresh(&mut self, batch: &T::Batch, indices: &[u32]) -> Result<RefreshRecord, StepError> {
+        let started = Instant::now();
         let step = self.optimizer.fosi().steps();
+        let drawn = match self.curvature_batch.draw(step, indices) {
+            Curvature::OfStep => Vec::new(),
+            Curvature::Of(slices) => self.weighted(&slices),
+        };
+        let slices: Vec<(&T::Batch, f64)> = match drawn.as_slice() {
+            [] => vec![(batch, 1.0)],
+            drawn => drawn
+                .iter()
+                .map(|(batch, weight)| (batch, *weight))
+                .collect(),
+        };
+        let drawing = started.elapsed().as_secs_f64();
         let before = match self.checkpoints {
             true => Some(self.optimizer.fosi().to_bytes().map_err(StepError::other)?),
             false => None,
         };
         let (task, interrupt) = (&self.task, &self.interrupt);
-        let loss = |model: &T::Model| match interrupt.requested() {
-            true => not_finite(model),
-            false => task.curvature_loss(model, batch),
-        };
-        let attempt = self.optimizer.refresh(&self.model, &loss);
+        let losses = slices.iter().map(|&(batch, weight)| {
+            move |model: &T::Model| match interrupt.requested() {
+                true => not_finite(model),
+                false if weight == 1.0 => task.curvature_loss(model, batch),
+                false => task.curvature_loss(model, batch) * weight,
+            }
+        });
+        let losses: Vec<_> = losses.collect();
+        let attempt = self.optimizer.refresh_mean(&self.model, &losses);
         if self.interrupt.requested() {
             if let Some(before) = before {
                 self.optimizer
@@ -77,7 +98,20 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             }
             return Err(StepError::Interrupted);
         }
-        Ok(self.record(step, attempt.map_err(StepError::other)?))
+        let mut attempt = attempt.map_err(StepError::other)?;
+        attempt.seconds += drawing;
+        Ok(self.record(step, attempt))
+    }
+
+    /// The slices' batches, each with its size over their mean size: the mean of the losses so weighted is that over
+    /// all examples.
+    fn weighted(&self, slices: &[Vec<u32>]) -> Vec<(T::Batch, f64)> {
+        let examples: usize = slices.iter().map(Vec::len).sum();
+        let batch_of = |slice: &Vec<u32>| {
+            let weight = (slice.len() * slices.len()) as f64 / examples as f64;
+            (self.task.batch(Part::Train, slice, &self.device), weight)
+        };
+        slices.iter().map(batch_of).collect()
     }
 
     fn record(&mut self, step: u64, attempt: RefreshAttempt) -> RefreshRecord {
@@ -120,10 +154,10 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
         let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
         let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make);
-        for batch in made.map_err(StepError::other)? {
+        for (batch, indices) in made.map_err(StepError::other)?.zip(batches) {
             if self.optimizer.due() {
                 let _ = on_event(TrainEvent::Refreshing);
-                let refresh = self.refresh(&batch)?;
+                let refresh = self.refresh(&batch, indices)?;
                 let _ = on_event(TrainEvent::Refreshed(Box::new(refresh)));
             }
             let loss = self.step(&batch)?;

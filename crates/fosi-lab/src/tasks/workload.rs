@@ -8,6 +8,7 @@ use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
 use fosi::{Clipping, FosiConfig, NewtonRate, Schedule, Space};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
+use super::curvature_batch::CurvatureBatch;
 use super::device::device;
 use super::trainer::{BurnTrainer, Optimizer};
 use super::{Opening, Task, TaskError, placeholder};
@@ -82,6 +83,7 @@ impl<T: Task> BurnWorkload<T> {
             name,
             seed,
             learning_rate: self.config.learning_rate(name, steps_per_epoch),
+            curvature_batch: CurvatureBatch::new(&self.config, self.data.train, seed),
             evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
             model,
             optimizer,
@@ -162,7 +164,8 @@ impl<T: Task> Workload for BurnWorkload<T> {
         let replica =
             Replica::new(&self.task.init(0, &device), precision).map_err(StepError::other)?;
         let parameters = replica.parameters().map_err(StepError::other)?;
-        let batch = self.config.batch.min(self.data.train);
+        let batch = self.config.curvature_batch.unwrap_or(self.config.batch);
+        let batch = batch.min(self.data.train);
         let most = batch
             .min(self.task.data().train)
             .min(placeholder::count(&self.config));

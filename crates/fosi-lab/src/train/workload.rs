@@ -24,8 +24,8 @@ pub trait Workload {
         Vec::new()
     }
 
-    /// What a gradient on a batch costs in the precision of Hessian-vector products, which an estimation takes one or
-    /// two of a product; measured here and now. `None` where no optimizer takes products.
+    /// What a gradient on a curvature batch costs in the precision of Hessian-vector products, which an estimation
+    /// takes one or two of a product; measured here and now. `None` where no optimizer takes products.
     ///
     /// # Errors
     /// When it can't be computed.
@@ -118,7 +118,7 @@ pub enum TrainEvent {
 pub struct GradientCost {
     /// The precision in which it is taken.
     pub precision: HvpPrecision,
-    /// Seconds for a whole batch.
+    /// Seconds for a whole curvature batch.
     pub seconds: f64,
     /// Examples on which it was timed.
     pub examples: usize,

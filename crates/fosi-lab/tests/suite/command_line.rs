@@ -42,7 +42,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 #[test]
 fn settings_that_are_not_allowed() {
-    let cases: [(&[&str], &[&str]); 48] = [
+    let cases: [(&[&str], &[&str]); 50] = [
         (&["--k", "0"], &["--k 0", "at least 1"]),
         (
             &["--k", "4", "--l", "4", "--m", "7"],
@@ -98,6 +98,11 @@ fn settings_that_are_not_allowed() {
         ),
         (&["--batch", "0"], &["--batch is 0"]),
         (&["--batch", "1438"], &["--batch 1438", "at most 1437"]),
+        (&["--curvature-batch", "0"], &["--curvature-batch is 0"]),
+        (
+            &["--curvature-batch", "1438"],
+            &["--curvature-batch 1438", "at most 1437"],
+        ),
         (&["--threads", "0"], &["--threads is 0"]),
         (
             &["--threads", "1000000"],
@@ -193,6 +198,7 @@ fn configuration_files() {
         ("seed = -1", "`-1` is not a whole number"),
         ("skip-damaged = true", "--skip-damaged is for ae"),
         ("batch = 5000", "--batch 5000"),
+        ("curvature-batch = 5000", "--curvature-batch 5000"),
     ];
     for (text, part) in cases {
         fs::write(folder.path().join("run.toml"), text).unwrap();
@@ -365,6 +371,7 @@ fn help_names_every_option() {
         "m",
         "alpha",
         "curvature-floor",
+        "curvature-batch",
         "interval",
         "overhead",
         "warmup",
@@ -395,13 +402,14 @@ fn help_names_every_option() {
 #[test]
 fn options_that_have_no_effect() {
     let fosi = ["optimizers with FOSI", "--optimizers is hb,adam"];
-    let cases: [(&str, &[&str], &[&str]); 22] = [
+    let cases: [(&str, &[&str], &[&str]); 23] = [
         ("hb,adam", &["--algorithm", "paper"], &fosi),
         ("hb,adam", &["--k", "5"], &fosi),
         ("hb,adam", &["--l", "1"], &fosi),
         ("hb,adam", &["--m", "50"], &fosi),
         ("hb,adam", &["--alpha", "0.1"], &fosi),
         ("hb,adam", &["--curvature-floor", "0.1"], &fosi),
+        ("hb,adam", &["--curvature-batch", "9"], &fosi),
         ("hb,adam", &["--interval", "9"], &fosi),
         ("hb,adam", &["--overhead", "1.5"], &fosi),
         ("hb,adam", &["--warmup", "9"], &fosi),

@@ -9,6 +9,7 @@ mod softmax;
 mod audio;
 mod command_line;
 mod corpus;
+mod curvature_batch;
 mod devices;
 mod files;
 mod idx;

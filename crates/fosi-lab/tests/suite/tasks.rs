@@ -247,6 +247,9 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
             "cosine",
             "--warmup-rate",
             "2",
+            // More than a batch but for `lm`, and more than an epoch's last one.
+            "--curvature-batch",
+            "5",
         ];
         let whole = train(task, &folder, &more);
         again(&folder);

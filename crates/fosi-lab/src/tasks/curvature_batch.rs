@@ -1,0 +1,122 @@
+//! The examples over which an estimation takes the Hessian.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::TrainConfig;
+
+/// How many examples an estimation takes the Hessian over, and which.
+#[derive(Clone, Debug)]
+pub(super) struct CurvatureBatch {
+    /// None: those of the step's batch.
+    size: Option<usize>,
+    /// Examples of a batch, which are as many as are taken at once.
+    batch: usize,
+    /// Training examples.
+    examples: usize,
+    seed: u64,
+}
+
+/// The examples of one estimation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Curvature {
+    /// Those of the step's batch.
+    OfStep,
+    /// These, in slices whose sizes differ by one at most.
+    Of(Vec<Vec<u32>>),
+}
+
+impl CurvatureBatch {
+    pub(super) fn new(config: &TrainConfig, examples: usize, seed: u64) -> Self {
+        Self {
+            size: config.curvature_batch,
+            batch: config.batch,
+            examples,
+            seed,
+        }
+    }
+
+    /// The examples of the estimation after `taken` steps, before the step on `batch`.
+    ///
+    /// Where the size is at most that of batches, they are the first of `batch`, all of it where it is an epoch's last
+    /// and smaller. A larger number is drawn from the training data without repetition, anew for each estimation.
+    pub(super) fn draw(&self, taken: u64, batch: &[u32]) -> Curvature {
+        match self.size {
+            Some(size) if size > self.batch => Curvature::Of(self.slices(taken, size)),
+            Some(size) if size < batch.len() => Curvature::Of(vec![batch[..size].to_vec()]),
+            _ => Curvature::OfStep,
+        }
+    }
+
+    fn slices(&self, taken: u64, size: usize) -> Vec<Vec<u32>> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        // The streams of the epochs' orders are counted up from 0, these down from the end.
+        random.set_stream(!taken);
+        let mut order: Vec<u32> = (0..self.examples as u32).collect();
+        let (drawn, _) = order.partial_shuffle(&mut random, size);
+        let count = drawn.len().div_ceil(self.batch.max(1));
+        let bound = |index: usize| index * drawn.len() / count;
+        (0..count)
+            .map(|index| drawn[bound(index)..bound(index + 1)].to_vec())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Preset, TaskName};
+
+    fn of_size(size: usize, seed: u64) -> CurvatureBatch {
+        let config = TrainConfig {
+            batch: 30,
+            curvature_batch: Some(size),
+            ..TrainConfig::defaults(TaskName::Lr, None, Preset::Small)
+        };
+        CurvatureBatch::new(&config, 100, seed)
+    }
+
+    #[test]
+    fn a_smaller_one_is_the_first_of_the_steps_batch() {
+        let batch: Vec<u32> = (40..70).collect();
+        let first = Curvature::Of(vec![vec![40, 41, 42]]);
+        assert_eq!(of_size(3, 0).draw(7, &batch), first);
+        assert_eq!(of_size(30, 0).draw(7, &batch), Curvature::OfStep);
+        // The last batch of an epoch.
+        assert_eq!(of_size(30, 0).draw(7, &batch[..10]), Curvature::OfStep);
+        assert_eq!(of_size(10, 0).draw(7, &batch[..10]), Curvature::OfStep);
+    }
+
+    fn drawn(size: usize, seed: u64, taken: u64) -> Vec<Vec<u32>> {
+        match of_size(size, seed).draw(taken, &[0, 1]) {
+            Curvature::Of(slices) => slices,
+            Curvature::OfStep => panic!("the step's batch"),
+        }
+    }
+
+    #[test]
+    fn a_larger_one_is_drawn_without_repetition_in_slices_of_about_the_same_size() {
+        for (size, sizes) in [
+            (31, vec![15, 16]),
+            (60, vec![30, 30]),
+            (100, vec![25, 25, 25, 25]),
+        ] {
+            let slices = drawn(size, 0, 7);
+            let found: Vec<usize> = slices.iter().map(Vec::len).collect();
+            assert_eq!(found, sizes);
+            let mut all = slices.concat();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), size);
+            assert!(all.iter().all(|index| *index < 100));
+        }
+    }
+
+    #[test]
+    fn a_draw_depends_on_the_seed_and_the_steps_taken_alone() {
+        assert_eq!(drawn(60, 3, 7), drawn(60, 3, 7));
+        assert_ne!(drawn(60, 3, 7), drawn(60, 3, 8));
+        assert_ne!(drawn(60, 3, 7), drawn(60, 4, 7));
+    }
+}
