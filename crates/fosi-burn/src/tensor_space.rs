@@ -289,6 +289,14 @@ impl Space for TensorSpace {
         let gram = (0..k * k).map(|at| entry(at / k, at % k)).collect();
         (TensorBasis { rows }, gram)
     }
+    fn split_off(&self, basis: &mut TensorBasis, at: usize) -> TensorBasis {
+        TensorBasis {
+            rows: basis.rows.split_off(at),
+        }
+    }
+    fn take_vectors(&self, basis: TensorBasis) -> Vec<Tensor<1>> {
+        basis.rows
+    }
 
     fn elementwise_step<E: Elementwise>(
         &self,

@@ -73,6 +73,18 @@ pub trait Base<S: Space>: UpdateRule {
     fn squares(&self) -> bool {
         false
     }
+    /// x ← Dx, where the direction after step t is η·D·m̂ with m̂ the momentum and D a symmetric matrix that the state
+    /// gives: see [`NewtonRate::adaptive`](crate::NewtonRate::adaptive). `false` where the base has no such D; x may
+    /// then be anything. The state stays as it is.
+    fn precondition(
+        &self,
+        _space: &S,
+        _step: u64,
+        _state: &mut [S::Owned],
+        _x: &mut S::Vector,
+    ) -> bool {
+        false
+    }
     /// State beyond the state vectors, for checkpoints.
     fn export(&self) -> Result<Vec<u8>, Error> {
         Ok(Vec::new())
@@ -149,6 +161,28 @@ pub fn split_step<S: Space, B: Base<S> + ?Sized>(
     })
 }
 
+/// The rule whose direction is D times the gradient, with D of the rule `E`.
+struct Preconditioner<'a, E>(&'a E);
+
+impl<E: Elementwise> UpdateRule for Preconditioner<'_, E> {
+    fn name(&self) -> &'static str {
+        "preconditioner"
+    }
+}
+
+impl<E: Elementwise> Elementwise for Preconditioner<'_, E> {
+    type Coefficients = E::Coefficients;
+    const STATE: usize = E::STATE;
+
+    fn coefficients(&self, step: u64, learning_rate: f64) -> E::Coefficients {
+        self.0.coefficients(step, learning_rate)
+    }
+    #[inline(always)]
+    fn direction<X: Elements>(c: &E::Coefficients, state: &mut [X], gradient: X) -> X {
+        E::precondition(c, state, gradient)
+    }
+}
+
 impl<S: Space, E: Elementwise> Base<S> for E {
     fn state_len(&self) -> usize {
         const {
@@ -184,6 +218,30 @@ impl<S: Space, E: Elementwise> Base<S> for E {
     }
     fn squares(&self) -> bool {
         E::SQUARES
+    }
+    fn precondition(
+        &self,
+        space: &S,
+        step: u64,
+        state: &mut [S::Owned],
+        x: &mut S::Vector,
+    ) -> bool {
+        if !E::PRECONDITIONS || step == 0 {
+            return false;
+        }
+        let coefficients = Preconditioner(self).coefficients(step, 1.0);
+        let (mut moved, mut scratch) = (space.zeros(), space.zeros());
+        let parameters: &mut S::Vector = moved.borrow_mut();
+        space.elementwise_step::<Preconditioner<'_, E>>(
+            &coefficients,
+            state,
+            x,
+            &Split::NONE,
+            parameters,
+            &mut scratch,
+        );
+        space.axpby(-1.0, parameters, 0.0, x);
+        true
     }
     fn step(
         &mut self,
@@ -234,6 +292,15 @@ impl<S: Space> Base<S> for Box<dyn Base<S>> {
     }
     fn squares(&self) -> bool {
         (**self).squares()
+    }
+    fn precondition(
+        &self,
+        space: &S,
+        step: u64,
+        state: &mut [S::Owned],
+        x: &mut S::Vector,
+    ) -> bool {
+        (**self).precondition(space, step, state, x)
     }
     fn export(&self) -> Result<Vec<u8>, Error> {
         (**self).export()

@@ -16,18 +16,20 @@ use container::OPTIMIZER;
 pub(crate) use container::{deserialize, serialize, take};
 pub use files::{read, replace, write_atomically};
 
+use crate::averaging::{Average, Pairs, State};
 use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
 use crate::safeguard::Monitor;
+use crate::signal::Signal;
 use crate::space::{Array, Space};
 use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
 /// The format's version; a file of another one is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,11 +43,21 @@ struct Header {
     #[serde(default)]
     times: Option<SavedMeasurements>,
     subspace: Option<SubspaceHeader>,
+    average: Option<AverageHeader>,
+}
+
+/// The scalars of the mean over refreshes.
+#[derive(Debug, Serialize, Deserialize)]
+struct AverageHeader {
+    last_largest: usize,
+    state: State,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SubspaceHeader {
     largest: usize,
+    last_of_largest: Option<f64>,
+    last_of_smallest: Option<f64>,
     maximum: f64,
     minimum: f64,
     missed: Option<f64>,
@@ -53,6 +65,7 @@ struct SubspaceHeader {
     scale: f64,
     info: LanczosInfo,
     monitor: Monitor,
+    signal: Signal,
 }
 
 /// Names of the arrays in a file.
@@ -66,6 +79,11 @@ const PAIR_ARRAYS: [&str; 5] = [
     "momentum",
     "gram_inverse",
 ];
+
+/// Names of the bases and arrays of the mean over refreshes.
+const FURTHER: &str = "average.further";
+const LAST: &str = "average.last";
+const AVERAGE_ARRAYS: [&str; 3] = ["average.eigenvalues", "average.residuals", "average.gram"];
 
 fn state_name(index: usize) -> String {
     format!("state.{index}")
@@ -111,6 +129,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             }
             subspace = Some(SubspaceHeader {
                 largest: s.spectrum.largest,
+                last_of_largest: s.spectrum.last_of_largest,
+                last_of_smallest: s.spectrum.last_of_smallest,
                 maximum: s.spectrum.maximum,
                 minimum: s.spectrum.minimum,
                 missed: s.spectrum.missed,
@@ -118,7 +138,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 scale: s.scale,
                 info: s.spectrum.info,
                 monitor: s.monitor.clone(),
+                signal: s.signal.clone(),
             });
+        }
+        if let Some(average) = &self.average {
+            self.export_average(average, &mut arrays);
         }
         let header = Header {
             version: VERSION,
@@ -128,6 +152,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             progress: self.progress,
             times: self.timer.save(),
             subspace,
+            average: self.average.as_ref().map(|average| AverageHeader {
+                last_largest: average.last_largest,
+                state: average.state,
+            }),
         };
         serialize(&header, &arrays)
     }
@@ -160,12 +188,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             Some(scalars) => Some(self.import_subspace(scalars, &mut arrays)?),
             None => None,
         };
+        let average = match (header.average, &subspace) {
+            (Some(scalars), Some(subspace)) => {
+                let leading = subspace.spectrum.eigenvalues.len();
+                Some(self.import_average(scalars, leading, &mut arrays)?)
+            }
+            (Some(_), None) => {
+                let message = "it has a mean over refreshes and no spectrum".into();
+                return Err(Error::Checkpoint(message));
+            }
+            (None, _) => None,
+        };
         let progress = resumed(header.progress)?;
         let times = header.times.map(|times| times.check()).transpose()?;
         let mut base: Vec<Vec<u8>> = take(&mut arrays, BASE)?.into_rows()?;
         self.base.import(&base.pop().unwrap_or_default())?;
         self.state = state;
         self.subspace = subspace;
+        self.average = average;
         self.progress = progress;
         self.spoiled = None;
         self.timer.restore(times.unwrap_or_default());
@@ -223,12 +263,18 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let message = format!("it has {k} pairs and watches {watched}");
             return Err(Error::Checkpoint(message));
         }
+        if !scalars.signal.is_possible(k) {
+            let message = "its means of the gradient's coefficients cannot be".into();
+            return Err(Error::Checkpoint(message));
+        }
         let spectrum = Spectrum {
             eigenvalues,
             residuals,
             largest: scalars.largest,
             basis,
             gram_inverse,
+            last_of_largest: scalars.last_of_largest,
+            last_of_smallest: scalars.last_of_smallest,
             maximum: scalars.maximum,
             minimum: scalars.minimum,
             missed: scalars.missed,
@@ -241,8 +287,57 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             momentum,
             scalars.scale,
             scalars.monitor,
+            scalars.signal,
             self.config.safeguards,
         ))
+    }
+
+    fn export_average(&self, average: &Average<S>, arrays: &mut Vec<(String, Array)>) {
+        for (name, basis) in [(FURTHER, &average.further), (LAST, &average.last)] {
+            arrays.push((name.into(), self.space.export_basis(basis)));
+        }
+        let Pairs {
+            eigenvalues,
+            residuals,
+            gram,
+        } = &average.pairs;
+        for (name, values) in AVERAGE_ARRAYS.iter().zip([eigenvalues, residuals, gram]) {
+            arrays.push(((*name).into(), Array::from_rows(&[values])));
+        }
+    }
+
+    /// The mean over refreshes, of whose pairs so many lead.
+    fn import_average(
+        &self,
+        scalars: AverageHeader,
+        leading: usize,
+        arrays: &mut HashMap<String, Array>,
+    ) -> Result<Average<S>, Error> {
+        let mut basis = |name: &str| self.space.import_basis(&take(arrays, name)?);
+        let (further, last) = (basis(FURTHER)?, basis(LAST)?);
+        let rank = leading + self.space.size(&further);
+        let mut row = |name: &str, len: usize| take(arrays, name)?.to_finite_row(name, len);
+        let [eigenvalues, residuals, gram] = AVERAGE_ARRAYS;
+        let pairs = Pairs {
+            eigenvalues: row(eigenvalues, rank)?,
+            residuals: row(residuals, rank)?,
+            gram: row(gram, rank * rank)?,
+        };
+        let AverageHeader {
+            last_largest,
+            state,
+        } = scalars;
+        if last_largest > self.space.size(&last) || !state.is_possible() {
+            let message = format!("its mean over refreshes, {state:?}, cannot be");
+            return Err(Error::Checkpoint(message));
+        }
+        Ok(Average {
+            further,
+            last,
+            last_largest,
+            pairs,
+            state,
+        })
     }
 
     /// Writes the state to a file, atomically.

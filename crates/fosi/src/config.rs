@@ -1,5 +1,6 @@
 //! FOSI's settings.
 
+use crate::averaging::Averaging;
 use crate::error::{Error, require};
 use crate::newton_rate::NewtonRate;
 use crate::non_exhaustive::NonExhaustive;
@@ -45,6 +46,11 @@ pub struct FosiConfig {
     pub smallest: usize,
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
+    /// Where the residuals of all k+ℓ pairs are below this, relative to |λ̂|, an estimation ends before its m steps;
+    /// default `None`.
+    pub lanczos_tolerance: Option<f64>,
+    /// Whether the spectrum in use is a mean over refreshes; default [`Averaging::Off`].
+    pub averaging: Averaging,
     /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning
     /// rate's schedule. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
     /// Newton steps. α = 1 is then Heavy-Ball at the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step
@@ -83,6 +89,8 @@ impl Default for FosiConfig {
             largest: 10,
             smallest: 0,
             lanczos_steps: None,
+            lanczos_tolerance: None,
+            averaging: Averaging::Off,
             newton_rate: NewtonRate::Following(0.01),
             scale_limit: 3.0,
             strong_convexity: None,
@@ -157,6 +165,7 @@ impl FosiConfig {
             floor,
             "0, or from 1e-300 to 1",
         )?;
+        self.averaging.validate()?;
         self.schedule.validate()?;
         self.clipping.validate()
     }
@@ -166,6 +175,7 @@ impl FosiConfig {
             largest: self.largest,
             smallest: self.smallest,
             lanczos_steps: self.lanczos_steps,
+            tolerance: self.lanczos_tolerance,
             probe: self.safeguards,
             // An odd multiplier: refreshes of one run never share a start vector.
             seed: self

@@ -81,11 +81,19 @@ pub trait Elementwise: UpdateRule + Sync {
     /// [`Error::GradientOverflow`](crate::Error::GradientOverflow).
     const SQUARES: bool = false;
 
+    /// Whether the direction is that of a momentum preconditioned by a diagonal D that the state gives:
+    /// [`precondition`](Self::precondition) then multiplies by it.
+    const PRECONDITIONS: bool = false;
+
     /// The numbers of step t, counted from 1, at learning rate η.
     fn coefficients(&self, step: u64, learning_rate: f64) -> Self::Coefficients;
     /// What is subtracted from the parameters, η included; updates the state.
     fn direction<E: Elements>(coefficients: &Self::Coefficients, state: &mut [E], gradient: E)
     -> E;
+    /// Dx, where the direction is η·D·m̂ with m̂ the momentum and D a diagonal that the state gives; default x.
+    fn precondition<E: Elements>(_coefficients: &Self::Coefficients, _state: &[E], x: E) -> E {
+        x
+    }
 }
 
 /// The most state vectors of an [`Elementwise`] base. One with more does not compile:

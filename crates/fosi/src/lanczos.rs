@@ -18,11 +18,16 @@ pub(crate) use gram::Gram;
 pub(crate) struct LanczosParams {
     /// Number m of steps; never more than n are made.
     pub steps: usize,
-    /// Steps after those from another random start vector, orthogonal to all before: they find copies of a repeated
-    /// eigenvalue, of which one start vector gives one. Never more than n steps are made in all.
-    pub probe_steps: usize,
+    /// Whether [`probe_steps`] more steps follow from another random start vector, orthogonal to all before: they find
+    /// copies of a repeated eigenvalue, of which one start vector gives one. Never more than n steps are made in all.
+    pub probe: bool,
     /// Seed of the start vector, and of the new ones after a breakdown.
     pub seed: u64,
+}
+
+/// The number of the probe's steps after so many others, where the dimension allows: max{4, ⌊0.15·m⌋}.
+pub(crate) fn probe_steps(steps: usize) -> usize {
+    (steps.saturating_mul(15) / 100).max(4)
 }
 
 /// What a run did and how well.
@@ -142,6 +147,8 @@ const MOST_PASSES: usize = 3;
 const SETTLED: usize = 3;
 /// How much longer.
 const SUDDEN: f64 = 10.0;
+/// The length of the random part of a start vector, relative to what was given.
+const RANDOM_PART: f64 = 0.1;
 /// Turns the seed of the start vector into that of the probe's.
 const PROBE_SEED: u64 = 0x7072_6F62_6570_726F;
 /// Two tries within this of each other have hit no kink.
@@ -164,6 +171,10 @@ const AGREEMENT: f64 = 0.05;
 /// invariant subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all
 /// are found.
 ///
+/// The run starts from a random vector, or from `start` where there is one, plus a random part of a tenth of its
+/// length, so that no eigenvector is orthogonal to it by symmetry. The probe begins before the m steps are made where
+/// `enough` of what is projected so far.
+///
 /// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is
 /// 2ᵉ times the answer for A wherever its numbers are representable.
 ///
@@ -173,7 +184,9 @@ pub(crate) fn lanczos<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &LanczosParams,
+    start: Option<&S::Vector>,
     workspace: &mut Workspace<S>,
+    enough: &dyn Fn(&Projected) -> bool,
 ) -> Result<Projected, LanczosError> {
     if let Some(found) = operator.dim() {
         check_dim(space.dim(), found).map_err(|source| LanczosError::Operator {
@@ -193,7 +206,7 @@ pub(crate) fn lanczos<S: Space>(
         previous: None,
     };
     loop {
-        match run.run(params) {
+        match run.run(params, start, enough) {
             Err(LanczosError::Unresolved { step, .. }) if run.shift(step)? => {}
             result => return result.map(|()| run.projected),
         }
@@ -243,10 +256,19 @@ enum Orthogonalised {
 }
 
 impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
-    fn run(&mut self, params: &LanczosParams) -> Result<(), LanczosError> {
+    fn run(
+        &mut self,
+        params: &LanczosParams,
+        start: Option<&S::Vector>,
+        enough: &dyn Fn(&Projected) -> bool,
+    ) -> Result<(), LanczosError> {
         let n = self.space.dim();
-        let m = params.steps.min(n);
-        let total = params.steps.saturating_add(params.probe_steps).min(n);
+        let mut m = params.steps.min(n);
+        let with_probe = |m: usize| match params.probe {
+            true => m.saturating_add(probe_steps(m)).min(n),
+            false => m,
+        };
+        let mut total = with_probe(m);
         self.projected = Projected {
             info: self.projected.info,
             ..Projected::default()
@@ -257,15 +279,23 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         self.noise = 0.0;
         self.unit_is_known = false;
         self.workspace.clear(self.space);
-        self.fresh_vector(params.seed);
-        for j in 0..total {
+        self.start_vector(params.seed, start);
+        let mut j = 0;
+        while j < total {
             self.workspace.keep_product(self.space);
             let mut product = self.product(j)?;
             self.projected.matrix.push(std::mem::take(&mut product.row));
             self.largest_entry = self.largest_entry.max(product.coefficients[j].abs());
             self.noise = self.noise.max(product.deviation).max(product.noise);
             if j + 1 < m || (m < j + 1 && j + 1 < total) {
-                self.advance(product, params.seed, j);
+                let beta = self.advance(product, params.seed, j);
+                if j + 1 < m && self.ends_early(beta, enough) {
+                    m = j + 1;
+                    total = with_probe(m);
+                    if j + 1 < total {
+                        self.fresh_vector(params.seed ^ PROBE_SEED);
+                    }
+                }
             } else {
                 let residual_norm = self.residual_norm(product, j);
                 self.projected.residual_norms.push(residual_norm);
@@ -273,25 +303,62 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
                     self.fresh_vector(params.seed ^ PROBE_SEED);
                 }
             }
+            j += 1;
         }
         self.projected.before_probe = m;
         self.projected.info.noise = times_power_of_two(self.noise, self.projected.exponent);
         Ok(())
     }
 
-    /// Makes the next vector from the product: its new direction, or after an invariant subspace a random one.
-    fn advance(&mut self, product: Product, seed: u64, j: usize) {
+    /// Makes the next vector from the product: its new direction, whose length β it returns, or after an invariant
+    /// subspace a random one.
+    fn advance(&mut self, product: Product, seed: u64, j: usize) -> f64 {
         match self.orthogonalise(product) {
             Orthogonalised::Direction(beta) => {
                 self.projected.residual_norms.push(0.0);
                 self.largest_entry = self.largest_entry.max(beta);
+                beta
             }
             Orthogonalised::Breakdown(length) => {
                 self.projected.residual_norms.push(length);
                 self.projected.info.breakdowns += 1;
                 self.fresh_vector(seed.wrapping_add(0x9E37_79B9 * (j as u64 + 1)));
+                0.0
             }
         }
+    }
+
+    /// Whether the run ends with the vectors that it has, β being the length of the last product's new direction,
+    /// which is then its residual.
+    fn ends_early(&mut self, beta: f64, enough: &dyn Fn(&Projected) -> bool) -> bool {
+        let last = self.projected.residual_norms.len() - 1;
+        let before = self.projected.residual_norms[last];
+        self.projected.residual_norms[last] = before.max(beta);
+        if enough(&self.projected) {
+            if beta > 0.0 {
+                self.recurrence[last] = None;
+            }
+            return true;
+        }
+        self.projected.residual_norms[last] = before;
+        false
+    }
+
+    /// The first vector in `product`.
+    fn start_vector(&mut self, seed: u64, start: Option<&S::Vector>) {
+        let length = start.map_or(0.0, |start| self.space.norm(start));
+        let Some(start) =
+            start.filter(|_| length > 0.0 && length.recip() <= self.space.max_value())
+        else {
+            return self.fresh_vector(seed);
+        };
+        self.workspace.product = self.space.normal(seed);
+        let space = self.space;
+        let x = self.workspace.product.borrow_mut();
+        let random = RANDOM_PART / space.norm(x);
+        space.axpby(1.0 / length, start, random, x);
+        let norm = space.norm(x);
+        self.subtract(&[], 1.0 / norm);
     }
 
     /// A random unit vector in `product`, orthogonal to Q but for negligible coefficients.

@@ -62,6 +62,8 @@
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
 //! | u, ε | `damped_curvature` = 1/u, `curvature_floor` | `spectrum.rs`, `config.rs` |
 //! | α, η | [`NewtonRate`], `learning_rate` | `newton_rate.rs`, `optimizer/step.rs` |
+//! | not in the paper: q, φ of the adaptive α | [`NewtonRate::adaptive`] | `signal.rs` |
+//! | not in the paper: H̄ = WMWᵀ, γ of the mean | [`Averaging`] | `averaging.rs` |
 //! | §3.6: s, and its limit, also c | `scale`, `scale_limit` | `scaling.rs` |
 //! | γ of clipping | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
 //! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |
@@ -70,13 +72,14 @@
 //!
 //! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
 //! `update_rule`, `elementwise`, `split` ←
-//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← `safeguard`, `subspace`, [`timing`], `config`
-//! ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
+//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← `averaging` ←
+//! `safeguard`, `signal`, `subspace`, [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
 //! paper has none.
 //!
 //! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
 //! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).
 
+mod averaging;
 pub mod base;
 pub mod checkpoint;
 mod config;
@@ -94,6 +97,7 @@ mod report;
 mod safeguard;
 pub mod scaling;
 pub mod schedule;
+mod signal;
 pub mod space;
 pub mod spectrum;
 pub mod split;
@@ -101,6 +105,7 @@ mod subspace;
 pub mod timing;
 mod update_rule;
 
+pub use averaging::Averaging;
 pub use config::{Clipping, FosiConfig};
 pub use error::Error;
 pub use lanczos::LanczosInfo;

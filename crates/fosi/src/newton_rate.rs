@@ -1,6 +1,6 @@
 //! α, the rate of the Newton step, as the learning rate changes.
 
-use crate::error::Error;
+use crate::error::{Error, require};
 use crate::schedule::{Rate, check_rate};
 
 /// α, the rate of the Newton step.
@@ -26,22 +26,59 @@ pub enum NewtonRate {
     Constant(f64),
     /// A function of the number of steps taken.
     Scheduled(Rate),
+    /// One rate per direction, by how much of the gradient along it is signal and how much noise between batches: see
+    /// [`adaptive`](Self::adaptive).
+    Adaptive {
+        /// α, which follows the learning rate as that of [`Following`](Self::Following) does.
+        rate: f64,
+        /// δ: the weights of past coefficients fall by this factor per step; from 0 to below 1.
+        decay: f64,
+    },
 }
 
 impl NewtonRate {
+    /// The rate between α, which leaves noise undisturbed, and the base's own learning rate, which follows a drift:
+    ///
+    /// αᵢ = α + qᵢ·(max{α, min{ηᵢ|λᵢ|, 1}} − α),   qᵢ = clip((m̂ᵢ²/v̂ᵢ − φ)/(1 − φ), 0, 1)
+    ///
+    /// along vᵢ, with m̂ᵢ and v̂ᵢ the bias-corrected running means of cᵢ and cᵢ² since the refresh, of decay δ = 0.9, and
+    /// φ = (1−δ)(1+δᵗ)/((1+δ)(1−δᵗ)) the mean of m̂²/v̂ where c is white noise; qᵢ is 0 in the first five steps after a
+    /// refresh. ηᵢ is the base's learning rate along vᵢ: η for a [linear](crate::base::Base::is_linear) base,
+    /// η·vᵢᵀDvᵢ for a base that [preconditions](crate::base::Base::precondition) the gradient by D, as Adam does, with
+    /// D of the refresh, and 0 for others, whose rate is then α. The rule is this library's own; the paper has one α.
+    ///
+    /// ```
+    /// use fosi::{FosiConfig, NewtonRate};
+    ///
+    /// let config = FosiConfig { newton_rate: NewtonRate::adaptive(0.01), ..FosiConfig::default() };
+    /// # config.validate()?;
+    /// # Ok::<(), fosi::Error>(())
+    /// ```
+    pub fn adaptive(rate: f64) -> Self {
+        Self::Adaptive { rate, decay: 0.9 }
+    }
+
     /// The rate that follows a schedule of its own: the value at step t, counted from 0.
     pub fn scheduled(schedule: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::Scheduled(Rate::scheduled(schedule))
     }
 
     /// The value at step t, counted from 0, where the learning rate is `learning_rate` and the largest so far, this one
-    /// among them, `largest`.
+    /// among them, `largest`. Of [`Adaptive`](Self::Adaptive) it is the least of its rates.
     pub fn at(&self, step: u64, learning_rate: f64, largest: f64) -> f64 {
         match self {
-            Self::Following(_) if largest == 0.0 => 0.0,
-            Self::Following(rate) => rate * (learning_rate / largest),
+            Self::Following(_) | Self::Adaptive { .. } if largest == 0.0 => 0.0,
+            Self::Following(rate) | Self::Adaptive { rate, .. } => rate * (learning_rate / largest),
             Self::Constant(rate) => *rate,
             Self::Scheduled(rate) => rate.at(step),
+        }
+    }
+
+    /// δ of an adaptive rate.
+    pub(crate) fn decay(&self) -> Option<f64> {
+        match self {
+            Self::Adaptive { decay, .. } => Some(*decay),
+            _ => None,
         }
     }
 
@@ -59,6 +96,15 @@ impl NewtonRate {
 
     /// Refuses a rate that is not allowed at step t under any learning rate.
     pub(crate) fn validate(&self, step: u64) -> Result<(), Error> {
+        if let Some(decay) = self.decay() {
+            let allowed = (0.0..1.0).contains(&decay);
+            require(
+                allowed,
+                "decay (δ) of the Newton rate",
+                decay,
+                "at least 0 and below 1",
+            )?;
+        }
         self.checked(step, 1.0, 1.0).map(drop)
     }
 }

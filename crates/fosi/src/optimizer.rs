@@ -3,6 +3,7 @@
 mod refresh;
 mod step;
 
+use crate::averaging::Average;
 use crate::base::Base;
 use crate::config::FosiConfig;
 use crate::error::Error;
@@ -48,6 +49,8 @@ pub struct Fosi<S: Space, B> {
     /// The base's state vectors.
     pub(crate) state: Vec<S::Owned>,
     pub(crate) subspace: Option<Subspace<S>>,
+    /// The mean over refreshes, whose leading pairs are the subspace's.
+    pub(crate) average: Option<Average<S>>,
     pub(crate) progress: Progress,
     /// What the parameters are, kept in checkpoints.
     pub(crate) signature: String,
@@ -122,6 +125,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             config,
             state,
             subspace: None,
+            average: None,
             progress: Progress::default(),
             signature: String::new(),
             spoiled: None,

@@ -33,7 +33,7 @@ pub struct StepReport {
 pub struct Refresh {
     /// Steps that had been taken.
     pub step: u64,
-    /// λ̂: k largest in descending order, then ℓ smallest in ascending order.
+    /// λ̂ of the spectrum in use from here on: k largest in descending order, then ℓ smallest in ascending order.
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖.
     pub residuals: Vec<f64>,
@@ -42,6 +42,8 @@ pub struct Refresh {
     pub resolved: Vec<bool>,
     /// s: the factor on the base's direction from here on.
     pub scale: f64,
+    /// γ: the weight of this refresh in the [mean over refreshes](crate::Averaging), where there is one.
+    pub weight: Option<f64>,
     /// What Lanczos did, products among it.
     pub info: LanczosInfo,
     /// Wall time in seconds, products included.

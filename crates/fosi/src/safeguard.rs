@@ -65,8 +65,8 @@ pub(crate) struct Observation<'a> {
     /// ‖θₜ − θₜ₋₁‖ of the last step, and the base's part of it, which may not be exactly in the complement.
     pub(crate) last_move: f64,
     pub(crate) base_move: f64,
-    /// α.
-    pub(crate) newton_rate: f64,
+    /// αᵢ.
+    pub(crate) newton_rates: &'a [f64],
     /// The base's momentum rule.
     pub(crate) momentum: Momentum,
     /// A move as long as this is long: the length of the base's last step over √(k+ℓ).
@@ -165,9 +165,11 @@ impl Direction {
 
 /// Takes in the coefficients of a step; `overshot` tells which of the directions have overshot now.
 pub(crate) fn observe(directions: &mut [Direction], seen: &Observation<'_>, overshot: &mut [bool]) {
-    let limit = (overshoot_limit(&seen.momentum) / seen.newton_rate).max(OVERSHOOT);
+    let limit = overshoot_limit(&seen.momentum);
     for (i, (direction, overshot)) in directions.iter_mut().zip(overshot).enumerate() {
-        let judged = !direction.released && seen.newton_rate > 0.0;
+        let rate = seen.newton_rates[i];
+        let judged = !direction.released && rate > 0.0;
+        let limit = (limit / rate).max(OVERSHOOT);
         *overshot = judged && direction.observe(i, seen, limit);
     }
 }

@@ -6,14 +6,14 @@ use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
 use crate::float::times_power_of_two;
-use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos};
+use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos, probe_steps};
 use crate::non_exhaustive::NonExhaustive;
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
 use crate::space::Space;
 
 /// What is estimated, and with how much work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpectrumParams {
     /// k: how many of the algebraically largest eigenvalues.
     pub largest: usize,
@@ -21,6 +21,9 @@ pub struct SpectrumParams {
     pub smallest: usize,
     /// m: Lanczos steps, at least k+ℓ. `None`: max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2).
     pub lanczos_steps: Option<usize>,
+    /// The iteration ends before m steps where ‖Hv̂ − λ̂v̂‖ ≤ tolerance·|λ̂| for all k+ℓ pairs; default `None`, all m
+    /// steps.
+    pub tolerance: Option<f64>,
     /// Whether a few more steps from another start vector, max{4, ⌊0.15·m⌋}, look for copies of repeated eigenvalues
     /// that one start vector can't give; default true. The paper has no such probe.
     pub probe: bool,
@@ -37,6 +40,7 @@ impl Default for SpectrumParams {
             largest: 10,
             smallest: 0,
             lanczos_steps: None,
+            tolerance: None,
             probe: true,
             seed: 0,
             non_exhaustive: NonExhaustive::default(),
@@ -58,21 +62,18 @@ impl SpectrumParams {
     /// The number of the probe's steps in a space of dimension n.
     pub fn probe_steps(&self, dim: usize) -> usize {
         let steps = self.steps(dim);
-        let wanted = if self.probe {
-            (steps * 15 / 100).max(4)
-        } else {
-            0
-        };
+        let wanted = if self.probe { probe_steps(steps) } else { 0 };
         wanted.min(dim - steps)
     }
 
-    /// The number of products of an estimation in a space of dimension n, retries apart: Lanczos' and the probe's.
+    /// The number of products of an estimation in a space of dimension n, retries apart: Lanczos' and the probe's. With
+    /// a [`tolerance`](Self::tolerance), the most of them.
     pub fn products(&self, dim: usize) -> usize {
         self.steps(dim) + self.probe_steps(dim)
     }
 
     /// # Errors
-    /// [`Error::InvalidSetting`] where k+ℓ is 0 or m below k+ℓ.
+    /// [`Error::InvalidSetting`] where k+ℓ is 0, m below k+ℓ or the tolerance not positive.
     pub fn validate(&self) -> Result<(), Error> {
         let pairs = self.largest.saturating_add(self.smallest);
         let given = format!("{} + {}", self.largest, self.smallest);
@@ -82,6 +83,14 @@ impl SpectrumParams {
             "largest + smallest (k + ℓ)",
             given,
             "from 1 to 10,000",
+        )?;
+        let tolerance = self.tolerance.unwrap_or(1.0);
+        let allowed = tolerance > 0.0 && tolerance.is_finite();
+        require(
+            allowed,
+            "lanczos_tolerance",
+            tolerance,
+            "positive and finite",
         )?;
         match self.lanczos_steps {
             Some(m) => require(
@@ -113,6 +122,9 @@ pub struct Spectrum<S: Space> {
     pub basis: S::Basis,
     /// (V̂ᵀV̂)⁻¹, row by row.
     pub gram_inverse: Vec<f64>,
+    /// The least of the k largest and the greatest of the ℓ smallest Ritz values of the run.
+    pub(crate) last_of_largest: Option<f64>,
+    pub(crate) last_of_smallest: Option<f64>,
     /// The largest Ritz value of the run.
     pub maximum: f64,
     /// The smallest Ritz value of the run, an estimate of λ_n from above.
@@ -143,16 +155,15 @@ impl<S: Space> Spectrum<S> {
     pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
         let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
         let largest = self.maximum.max(0.0);
-        let last_of_largest = self.largest.checked_sub(1).map(|i| self.eigenvalues[i]);
-        let last_of_smallest = self.eigenvalues[self.largest..].last();
         Extremes {
             largest,
             smallest,
-            largest_left: last_of_largest
+            largest_left: self
+                .last_of_largest
                 .unwrap_or(largest)
                 .max(self.missed.unwrap_or(0.0))
                 .max(0.0),
-            smallest_left: last_of_smallest.map_or(smallest, |last| last.max(0.0)),
+            smallest_left: self.last_of_smallest.map_or(smallest, |last| last.max(0.0)),
         }
     }
 
@@ -204,112 +215,210 @@ pub fn estimate<S: Space>(
     }
     let n = space.dim();
     let mut workspace = Workspace::new(space, params.products(n));
-    Ok(estimate_with(space, operator, params, &mut workspace)?)
+    let ritz = ritz_pairs(space, operator, params, None, &mut workspace)?;
+    let chosen = ritz.extreme(params.largest, params.smallest);
+    Ok(ritz.spectrum(space, &mut workspace, &chosen, params.largest))
 }
 
-/// Algorithm 1: Lanczos from a random vector, the Ritz pairs of QᵀHQ, and of them the k largest and ℓ smallest. The
-/// memory is kept from one estimation to the next. `params` must be valid.
-pub(crate) fn estimate_with<S: Space>(
+/// Algorithm 1 up to the Ritz pairs of QᵀHQ: Lanczos from a random vector, or from `start` where there is one. Q is in
+/// the workspace. `params` must be valid.
+pub(crate) fn ritz_pairs<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &SpectrumParams,
+    start: Option<&S::Vector>,
     workspace: &mut Workspace<S>,
-) -> Result<Spectrum<S>, LanczosError> {
-    let mut spectrum = estimate_chosen(space, operator, params, workspace, |ritz| {
-        let m = ritz.values.len();
-        let largest = params.largest.min(m);
-        let smallest = params.smallest.min(m - largest);
-        (m - largest..m).rev().chain(0..smallest).collect()
-    })?;
-    spectrum.largest = params.largest.min(spectrum.eigenvalues.len());
-    Ok(spectrum)
+) -> Result<Ritz, LanczosError> {
+    let lanczos_params = LanczosParams {
+        steps: params.steps(space.dim()),
+        probe: params.probe,
+        seed: params.seed,
+    };
+    let enough = |projected: &Projected| match params.tolerance {
+        Some(tolerance) => is_converged(projected, params, tolerance),
+        None => false,
+    };
+    let projected = lanczos(space, operator, &lanczos_params, start, workspace, &enough)?;
+    let ritz = Ritz::of(space, projected)?;
+    if ritz.projected.info.shifted {
+        let first = ritz.extreme(params.largest, params.smallest);
+        ritz.confirm_shifted(space, operator, workspace, &first)?;
+    }
+    Ok(ritz)
 }
 
-/// What is known of all Ritz pairs of a run, in ascending order of θ.
-pub(crate) struct RitzValues<'a> {
-    /// θ.
-    pub(crate) values: &'a [f64],
-    /// Bounds on the residual norms.
-    pub(crate) residuals: &'a [f64],
-    /// See [`Spectrum::noise`].
-    pub(crate) noise: f64,
+/// Whether the residuals of the wanted pairs are below the tolerance, relative to |θ|.
+fn is_converged(projected: &Projected, params: &SpectrumParams, tolerance: f64) -> bool {
+    let m = projected.gram.size();
+    let pairs = params.largest + params.smallest;
+    // The check costs m³ operations, so long runs make it rarely.
+    if m < pairs || !m.is_multiple_of(m / CHECKS + 1) {
+        return false;
+    }
+    let Ok(ritz) = RitzPairs::of(projected) else {
+        return false;
+    };
+    extreme(m, params.largest, params.smallest)
+        .all(|i| ritz.residual(i, projected) <= tolerance * ritz.values[i].abs())
 }
 
-/// As [`estimate_with`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is
-/// their number.
+/// Up to so many steps, convergence is checked at each.
+const CHECKS: usize = 64;
+
+/// The indices of the k largest of m ascending values in descending order, then of the ℓ smallest.
+fn extreme(m: usize, largest: usize, smallest: usize) -> impl Iterator<Item = usize> {
+    let largest = largest.min(m);
+    (m - largest..m).rev().chain(0..smallest.min(m - largest))
+}
+
+/// As [`estimate`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is their
+/// number.
 pub(crate) fn estimate_chosen<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &SpectrumParams,
     workspace: &mut Workspace<S>,
-    choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
+    choose: impl FnOnce(&Ritz) -> Vec<usize>,
 ) -> Result<Spectrum<S>, LanczosError> {
-    let lanczos_params = LanczosParams {
-        steps: params.steps(space.dim()),
-        probe_steps: params.probe_steps(space.dim()),
-        seed: params.seed,
-    };
-    let projected = lanczos(space, operator, &lanczos_params, workspace)?;
-    let ritz = RitzPairs::of(&projected)?;
-    let in_units = |value: f64| times_power_of_two(value, projected.exponent);
-    let values: Vec<f64> = ritz.values.iter().map(|&value| in_units(value)).collect();
-    let residual = |i| in_units(ritz.residual(i, &projected));
-    let residuals: Vec<f64> = (0..values.len()).map(residual).collect();
-    let rounding = ROUNDINGS * space.epsilon() * max_abs(&values);
-    let noise = projected.info.noise.max(rounding);
-    let chosen = choose(&RitzValues {
-        values: &values,
-        residuals: &residuals,
-        noise,
-    });
-    let column = |&i: &usize| ritz.vectors.col_as_slice(i).to_vec();
-    let columns: Vec<Vec<f64>> = chosen.iter().map(column).collect();
-    let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
-    let spectrum = Spectrum {
-        eigenvalues: chosen.iter().map(|&i| values[i]).collect(),
-        residuals: chosen.iter().map(|&i| residuals[i]).collect(),
-        largest: chosen.len(),
-        basis,
-        gram_inverse: inverse(&gram, columns.len()),
-        maximum: values.last().copied().unwrap_or(0.0),
-        minimum: values.first().copied().unwrap_or(0.0),
-        missed: ritz.missed(&projected).map(|i| values[i] + residuals[i]),
-        noise,
-        info: projected.info,
-    };
-    if spectrum.info.shifted {
-        confirm_shifted(space, operator, &spectrum)?;
+    let ritz = ritz_pairs(space, operator, params, None, workspace)?;
+    let chosen = choose(&ritz);
+    let count = chosen.len();
+    Ok(ritz.spectrum(space, workspace, &chosen, count))
+}
+
+/// The Ritz pairs of a run whose vectors Q are in the workspace, in ascending order of θ.
+pub(crate) struct Ritz {
+    pub(crate) projected: Projected,
+    pairs: RitzPairs,
+    /// θ.
+    pub(crate) values: Vec<f64>,
+    /// Bounds on the residual norms.
+    pub(crate) residuals: Vec<f64>,
+    /// See [`Spectrum::noise`].
+    pub(crate) noise: f64,
+}
+
+impl Ritz {
+    fn of<S: Space>(space: &S, projected: Projected) -> Result<Self, LanczosError> {
+        let pairs = RitzPairs::of(&projected)?;
+        let in_units = |value: f64| times_power_of_two(value, projected.exponent);
+        let values: Vec<f64> = pairs.values.iter().map(|&value| in_units(value)).collect();
+        let residual = |i| in_units(pairs.residual(i, &projected));
+        let residuals: Vec<f64> = (0..values.len()).map(residual).collect();
+        let rounding = ROUNDINGS * space.epsilon() * max_abs(&values);
+        let noise = projected.info.noise.max(rounding);
+        Ok(Self {
+            projected,
+            pairs,
+            values,
+            residuals,
+            noise,
+        })
     }
-    Ok(spectrum)
+
+    /// The indices of the k largest pairs in descending order, then of the ℓ smallest in ascending order.
+    pub(crate) fn extreme(&self, largest: usize, smallest: usize) -> Vec<usize> {
+        extreme(self.values.len(), largest, smallest).collect()
+    }
+
+    /// y of the pair (θ, Qy).
+    pub(crate) fn column(&self, i: usize) -> &[f64] {
+        self.pairs.vectors.col_as_slice(i)
+    }
+
+    /// xᵀ(QᵀHQ)x.
+    pub(crate) fn quadratic_form(&self, x: &[f64]) -> f64 {
+        let row = |(i, row): (usize, &Vec<f64>)| {
+            let (before, diagonal) = row.split_at(i);
+            let off: f64 = before.iter().zip(x).map(|(a, x)| a * x).sum();
+            x[i] * (2.0 * off + diagonal[0] * x[i])
+        };
+        let form = self.projected.matrix.iter().enumerate().map(row).sum();
+        times_power_of_two(form, self.projected.exponent)
+    }
+
+    /// The spectrum of the chosen pairs, of which the first `largest` at most are of the largest.
+    pub(crate) fn spectrum<S: Space>(
+        self,
+        space: &S,
+        workspace: &mut Workspace<S>,
+        chosen: &[usize],
+        largest: usize,
+    ) -> Spectrum<S> {
+        let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| self.column(i).to_vec()).collect();
+        let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
+        let take = |values: &[f64]| chosen.iter().map(|&i| values[i]).collect();
+        let (eigenvalues, residuals) = (take(&self.values), take(&self.residuals));
+        self.spectrum_with(eigenvalues, residuals, largest, basis, &gram)
+    }
+
+    /// The spectrum of other pairs, with what this run says of the rest of the space. The k largest and ℓ smallest
+    /// pairs of the run take the place of those that `eigenvalues` has as many of.
+    pub(crate) fn spectrum_with<S: Space>(
+        self,
+        eigenvalues: Vec<f64>,
+        residuals: Vec<f64>,
+        largest: usize,
+        basis: S::Basis,
+        gram: &[f64],
+    ) -> Spectrum<S> {
+        let largest = largest.min(eigenvalues.len());
+        let smallest = eigenvalues.len() - largest;
+        let m = self.values.len();
+        let last = |count: usize, i: usize| (count > 0 && count <= m).then(|| self.values[i]);
+        Spectrum {
+            last_of_largest: last(largest, m.saturating_sub(largest)),
+            last_of_smallest: last(smallest, smallest.saturating_sub(1)),
+            gram_inverse: inverse(gram, eigenvalues.len()),
+            eigenvalues,
+            residuals,
+            largest,
+            basis,
+            maximum: self.values.last().copied().unwrap_or(0.0),
+            minimum: self.values.first().copied().unwrap_or(0.0),
+            missed: self
+                .pairs
+                .missed(&self.projected)
+                .map(|i| self.values[i] + self.residuals[i]),
+            noise: self.noise,
+            info: self.projected.info,
+        }
+    }
+
+    /// Refuses the pairs of a shifted point unless the curvature along the first of the `chosen` at the point itself is
+    /// θ within a factor of two.
+    fn confirm_shifted<S: Space>(
+        &self,
+        space: &S,
+        operator: &mut impl SymmetricOperator<S>,
+        workspace: &Workspace<S>,
+        chosen: &[usize],
+    ) -> Result<(), LanczosError> {
+        let Some(&first) = chosen.first() else {
+            return Ok(());
+        };
+        let shifted = self.values[first];
+        let step = self.projected.info.products;
+        let failed = |source| LanczosError::Operator { step, source };
+        let (mut v, mut out) = (space.zeros(), space.zeros());
+        let vectors: Vec<&S::Vector> = workspace.vectors.iter().map(Borrow::borrow).collect();
+        let negative: Vec<f64> = self.column(first).iter().map(|y| -y).collect();
+        space.subtract_scaled(&vectors, &negative, 1.0, v.borrow_mut());
+        let (v, out): (&S::Vector, &mut S::Vector) = (v.borrow(), out.borrow_mut());
+        if !operator.apply_before_shift(v, out).map_err(failed)? {
+            return Ok(());
+        }
+        let found = space.dot(v, out) / space.dot(v, v);
+        let ratio = found / shifted;
+        if (0.5..=2.0).contains(&ratio) || shifted.abs() <= self.noise {
+            return Ok(());
+        }
+        Err(LanczosError::Shifted { shifted, found })
+    }
 }
 
 /// Ritz values are known to this many roundings of the largest |Ritz value|.
 const ROUNDINGS: f64 = 10.0;
-
-/// Refuses the spectrum of a shifted point unless the curvature along v̂₁ at the point itself is λ̂₁ within a factor
-/// of two.
-fn confirm_shifted<S: Space>(
-    space: &S,
-    operator: &mut impl SymmetricOperator<S>,
-    spectrum: &Spectrum<S>,
-) -> Result<(), LanczosError> {
-    let Some(&shifted) = spectrum.eigenvalues.first() else {
-        return Ok(());
-    };
-    let step = spectrum.info.products;
-    let failed = |source| LanczosError::Operator { step, source };
-    let (v, mut out) = (space.column(&spectrum.basis, 0), space.zeros());
-    let (v, out): (&S::Vector, &mut S::Vector) = (v.borrow(), out.borrow_mut());
-    if !operator.apply_before_shift(v, out).map_err(failed)? {
-        return Ok(());
-    }
-    let found = space.dot(v, out) / space.dot(v, v);
-    let ratio = found / shifted;
-    if (0.5..=2.0).contains(&ratio) || shifted.abs() <= spectrum.noise {
-        return Ok(());
-    }
-    Err(LanczosError::Shifted { shifted, found })
-}
 
 /// θ and y of the Ritz pairs (θ, Qy), ascending.
 struct RitzPairs {
@@ -323,26 +432,13 @@ impl RitzPairs {
     fn of(projected: &Projected) -> Result<Self, LanczosError> {
         let (gram, lower) = (&projected.gram, &projected.matrix);
         let m = gram.size();
-        if m == 0 {
-            // The eigensolver panics on an empty matrix.
-            return Ok(Self {
-                values: Vec::new(),
-                vectors: faer::Mat::new(),
-            });
-        }
         let mut matrix = faer::Mat::from_fn(m, m, |i, j| lower[i.max(j)][i.min(j)]);
         solve_columns(&mut matrix, |x| gram.forward(x));
         matrix = matrix.transpose().to_owned();
         solve_columns(&mut matrix, |x| gram.forward(x));
-        let pairs = matrix
-            .self_adjoint_eigen(Side::Lower)
-            .map_err(|_| LanczosError::Eigensolver { size: m })?;
-        let (values, mut vectors) = (pairs.S().column_vector(), pairs.U().to_owned());
+        let (values, mut vectors) = eigenpairs(&matrix)?;
         solve_columns(&mut vectors, |x| gram.backward(x));
-        Ok(Self {
-            values: (0..m).map(|i| values[i]).collect(),
-            vectors,
-        })
+        Ok(Self { values, vectors })
     }
 
     /// The largest Ritz pair that lies mostly in the probe's vectors: the run before it had missed it.
@@ -363,6 +459,22 @@ impl RitzPairs {
         let terms = vector.iter().zip(&projected.residual_norms);
         terms.map(|(y, norm)| (y * norm).abs()).sum()
     }
+}
+
+/// The eigenvalues of a symmetric matrix in ascending order, and its eigenvectors in the columns.
+pub(crate) fn eigenpairs(
+    matrix: &faer::Mat<f64>,
+) -> Result<(Vec<f64>, faer::Mat<f64>), LanczosError> {
+    let size = matrix.nrows();
+    if size == 0 {
+        // The eigensolver panics on an empty matrix.
+        return Ok((Vec::new(), faer::Mat::new()));
+    }
+    let pairs = matrix
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|_| LanczosError::Eigensolver { size })?;
+    let values = pairs.S().column_vector();
+    Ok(((0..size).map(|i| values[i]).collect(), pairs.U().to_owned()))
 }
 
 /// `solve` for each column of an m×m matrix.

@@ -3,6 +3,7 @@
 use crate::float::{FloatLimits, norm};
 use crate::momentum::Momentum;
 use crate::safeguard::{Direction, Growth, Monitor, Observation, observe};
+use crate::signal::Signal;
 use crate::space::Space;
 use crate::spectrum::Spectrum;
 use crate::split::Split;
@@ -17,6 +18,7 @@ pub(crate) struct Subspace<S: Space> {
     /// s.
     pub(crate) scale: f64,
     pub(crate) monitor: Monitor,
+    pub(crate) signal: Signal,
     /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their
     /// coefficients come out as zero, and the base's direction keeps its part along them.
     gram_inverse: Vec<f64>,
@@ -30,6 +32,9 @@ struct Scratch {
     coefficients: Vec<f64>,
     momentum: Vec<f64>,
     newton: Vec<f64>,
+    /// αᵢ.
+    newton_rates: Vec<f64>,
+    signal: Signal,
     directions: Vec<Direction>,
     overshot: Vec<bool>,
     /// Whether a direction isn't the base's.
@@ -44,6 +49,7 @@ impl<S: Space> Subspace<S> {
         momentum: Vec<f64>,
         scale: f64,
         monitor: Monitor,
+        signal: Signal,
         safeguards: bool,
     ) -> Self {
         let zeros = vec![0.0; momentum.len()];
@@ -54,7 +60,9 @@ impl<S: Space> Subspace<S> {
             unclipped: zeros.clone(),
             coefficients: zeros.clone(),
             momentum: zeros.clone(),
-            newton: zeros,
+            newton: zeros.clone(),
+            newton_rates: zeros,
+            signal: signal.clone(),
             directions: monitor.directions.clone(),
             overshot: vec![false; momentum.len()],
         };
@@ -65,6 +73,7 @@ impl<S: Space> Subspace<S> {
             momentum,
             scale,
             monitor,
+            signal,
             gram_inverse,
             scratch,
         }
@@ -97,6 +106,10 @@ pub(crate) struct NewtonStep {
     pub(crate) step: u64,
     /// α.
     pub(crate) newton_rate: f64,
+    /// δ, where α is [adaptive](crate::NewtonRate::Adaptive).
+    pub(crate) decay: Option<f64>,
+    /// η.
+    pub(crate) learning_rate: f64,
     /// γ, of clipping.
     pub(crate) gradient_scale: f64,
     pub(crate) momentum: Momentum,
@@ -190,6 +203,7 @@ impl<S: Space> Subspace<S> {
     pub(crate) fn commit(&mut self, plan: &Plan, gradient_norm: f64, base_norm: f64) {
         self.scale = plan.scale;
         self.momentum.copy_from_slice(&self.scratch.momentum);
+        std::mem::swap(&mut self.signal, &mut self.scratch.signal);
         let long = base_norm / (self.momentum.len() as f64).sqrt();
         let monitor = &mut self.monitor;
         std::mem::swap(&mut monitor.directions, &mut self.scratch.directions);
@@ -235,11 +249,30 @@ impl<S: Space> Subspace<S> {
             &mut scratch.momentum,
             &mut scratch.newton,
         );
-        for (newton, curvature) in scratch.newton.iter_mut().zip(&self.curvature) {
+        self.choose_rates(at);
+        let scratch = &mut self.scratch;
+        let rates = self.curvature.iter().zip(&scratch.newton_rates);
+        for (newton, (curvature, rate)) in scratch.newton.iter_mut().zip(rates) {
             if *newton != 0.0 {
                 // Not times a reciprocal: that of a curvature below 1e-308 overflows.
-                *newton = at.newton_rate * *newton / curvature;
+                *newton = rate * *newton / curvature;
             }
+        }
+    }
+
+    /// αᵢ of the step whose coefficients are known: see [`NewtonRate`](crate::NewtonRate).
+    fn choose_rates(&mut self, at: &NewtonStep) {
+        let scratch = &mut self.scratch;
+        let alpha = at.newton_rate;
+        scratch.newton_rates.fill(alpha);
+        scratch.signal.copy_from(&self.signal);
+        let Some(decay) = at.decay else { return };
+        scratch.signal.advance(&scratch.coefficients, decay);
+        let rates = scratch.newton_rates.iter_mut().zip(&self.curvature);
+        for (i, (rate, curvature)) in rates.enumerate() {
+            let base = at.learning_rate * self.signal.base_rate(i);
+            let highest = (base * curvature).min(1.0).max(alpha);
+            *rate += scratch.signal.share(i, decay) * (highest - alpha);
         }
     }
 
@@ -260,7 +293,7 @@ impl<S: Space> Subspace<S> {
             rounding: ROUNDINGS * limits.epsilon * (lengths.gradient + monitor.last_gradient_norm),
             last_move: monitor.last_move,
             base_move: lengths.base.min(monitor.last_move).max(SMALLEST_NORM),
-            newton_rate: at.newton_rate,
+            newton_rates: &scratch.newton_rates,
             momentum: at.momentum,
             long: lengths.base / (scratch.newton.len() as f64).sqrt(),
             cautious: monitor.cautious,

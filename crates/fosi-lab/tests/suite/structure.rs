@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `fosi`. Each may import those before it.
-const LIBRARY: [&str; 23] = [
+const LIBRARY: [&str; 25] = [
     "error",
     "float",
     "non_exhaustive",
@@ -20,7 +20,9 @@ const LIBRARY: [&str; 23] = [
     "newton_rate",
     "lanczos",
     "spectrum",
+    "averaging",
     "safeguard",
+    "signal",
     "subspace",
     "config",
     "timing",

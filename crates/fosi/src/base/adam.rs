@@ -80,6 +80,7 @@ impl Elementwise for Adam {
     type Coefficients = AdamStep;
     const STATE: usize = 2;
     const SQUARES: bool = true;
+    const PRECONDITIONS: bool = true;
 
     fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
         let t = step as f64;
@@ -98,6 +99,11 @@ impl Elementwise for Adam {
         state[1] = state[1].clone().scale(step.beta2) + square.scale(1.0 - step.beta2);
         let size = state[1].clone().scale(step.second_correction).sqrt();
         state[0].clone().scale(step.rate) / size.offset(step.epsilon)
+    }
+    #[inline(always)]
+    fn precondition<E: Elements>(step: &AdamStep, state: &[E], x: E) -> E {
+        let size = state[1].clone().scale(step.second_correction).sqrt();
+        x / size.offset(step.epsilon)
     }
 }
 
@@ -145,6 +151,7 @@ impl Elementwise for AdamW {
     type Coefficients = AdamStep;
     const STATE: usize = 2;
     const SQUARES: bool = true;
+    const PRECONDITIONS: bool = true;
 
     fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
         self.adam.coefficients(step, learning_rate)
@@ -152,5 +159,9 @@ impl Elementwise for AdamW {
     #[inline(always)]
     fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
         Adam::direction(step, state, gradient)
+    }
+    #[inline(always)]
+    fn precondition<E: Elements>(step: &AdamStep, state: &[E], x: E) -> E {
+        Adam::precondition(step, state, x)
     }
 }

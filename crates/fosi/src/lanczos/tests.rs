@@ -16,7 +16,7 @@ fn diagonal<T: Scalar>(eigenvalues: &[f64]) -> impl SymmetricOperator<Host<T>> {
 fn params(steps: usize, seed: u64) -> LanczosParams {
     LanczosParams {
         steps,
-        probe_steps: 0,
+        probe: false,
         seed,
     }
 }
@@ -27,7 +27,15 @@ fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
     let space = Host::<T>::new(n);
     let mut workspace = Workspace::new(&space, m);
     let mut operator = diagonal::<T>(eigenvalues);
-    let projected = lanczos(&space, &mut operator, &params(m, 3), &mut workspace).unwrap();
+    let projected = lanczos(
+        &space,
+        &mut operator,
+        &params(m, 3),
+        None,
+        &mut workspace,
+        &|_| false,
+    )
+    .unwrap();
     let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
     // What the run says of its vectors is so.
     let last = m - 1;
@@ -66,7 +74,15 @@ fn a_workspace_serves_another_dimension() {
         let space = Host::<f64>::new(n);
         let eigenvalues: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let mut operator = diagonal::<f64>(&eigenvalues);
-        let projected = lanczos(&space, &mut operator, &params(n, 0), &mut workspace).unwrap();
+        let projected = lanczos(
+            &space,
+            &mut operator,
+            &params(n, 0),
+            None,
+            &mut workspace,
+            &|_| false,
+        )
+        .unwrap();
         assert_eq!(workspace.vectors.len(), n);
         // Close enough to orthonormal that the trace is the matrix's to a few percent.
         let trace: f64 = (0..n).map(|i| projected.matrix[i][i]).sum();
@@ -80,7 +96,15 @@ fn an_operator_of_another_dimension_is_refused_before_a_product() {
     let space = Host::<f64>::new(2);
     let mut three = DenseMatrix::new(3, vec![1.0; 9]).unwrap();
     let mut workspace = Workspace::new(&space, 2);
-    let error = lanczos(&space, &mut three, &params(2, 0), &mut workspace).unwrap_err();
+    let error = lanczos(
+        &space,
+        &mut three,
+        &params(2, 0),
+        None,
+        &mut workspace,
+        &|_| false,
+    )
+    .unwrap_err();
     assert!(
         matches!(error, LanczosError::Operator { step: 1, .. }),
         "{error}"

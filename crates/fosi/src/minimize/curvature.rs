@@ -10,7 +10,7 @@ use super::objective::Objective;
 use crate::error::LanczosError;
 use crate::lanczos::Workspace;
 use crate::space::Space;
-use crate::spectrum::{RitzValues, Spectrum, SpectrumParams, estimate_chosen};
+use crate::spectrum::{Ritz, Spectrum, SpectrumParams, estimate_chosen};
 
 impl<S: Space + Clone> Minimizer<S> {
     /// Estimates the spectrum at x and takes it for the metric. A failure is kept, and the metric stays.
@@ -51,7 +51,7 @@ impl<S: Space + Clone> Minimizer<S> {
         objective: &mut Objective<'_, S>,
         steps: usize,
         counted: bool,
-        choose: impl FnOnce(&RitzValues<'_>) -> Vec<usize>,
+        choose: impl FnOnce(&Ritz) -> Vec<usize>,
     ) -> Result<Option<(Spectrum<S>, bool)>, Status> {
         let started = Instant::now();
         let tried = self.history.estimations.len() + self.history.failed_estimations.len();
@@ -113,7 +113,7 @@ impl<S: Space + Clone> Minimizer<S> {
         objective: &mut Objective<'_, S>,
     ) -> Result<bool, Status> {
         let steps = self.options.products(self.space.dim());
-        let smallest = |ritz: &RitzValues<'_>| {
+        let smallest = |ritz: &Ritz| {
             let negative = |i: &usize| ritz.values[*i] < -ritz.noise;
             (0..ritz.values.len().min(1)).filter(negative).collect()
         };

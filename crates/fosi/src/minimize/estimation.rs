@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spectrum::RitzValues;
+use crate::spectrum::Ritz;
 
 /// How many eigenpairs the metric takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,8 @@ const RESOLVED: f64 = 0.05;
 
 impl Count {
     /// The indices of the pairs to take, by descending |θ|.
-    pub(super) fn choose(self, ritz: &RitzValues<'_>, dim: usize) -> Vec<usize> {
-        let values = ritz.values;
+    pub(super) fn choose(self, ritz: &Ritz, dim: usize) -> Vec<usize> {
+        let values = &ritz.values;
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|&i, &j| values[j].abs().total_cmp(&values[i].abs()));
         let known = |&i: &usize| values[i].abs() > ritz.residuals[i] + ritz.noise;

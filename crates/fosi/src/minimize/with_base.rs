@@ -216,7 +216,9 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             require(config.largest > 0, "largest (k)", 0, "at least 1")?;
             config.scale_limit = 1.0;
             // η follows the curvature then, not a schedule that α could share.
-            if let NewtonRate::Following(rate) = config.newton_rate {
+            if let NewtonRate::Following(rate) | NewtonRate::Adaptive { rate, .. } =
+                config.newton_rate
+            {
                 config.newton_rate = NewtonRate::Constant(rate);
             }
         }

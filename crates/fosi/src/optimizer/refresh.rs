@@ -1,16 +1,18 @@
 //! A refresh: a new spectrum, and the momentum split anew (paper, UpdatePreconditioner in Algorithm 2, and §3.4).
 
-use std::borrow::BorrowMut;
+use std::borrow::{Borrow, BorrowMut};
 
+use crate::averaging::{Average, Averaging, Before, Merge};
 use crate::base::Base;
-use crate::error::Error;
+use crate::error::{Error, LanczosError};
 use crate::lanczos::Workspace;
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::report::Refresh;
 use crate::safeguard::{Direction, Growth, Monitor};
 use crate::scaling::limited;
+use crate::signal::Signal;
 use crate::space::Space;
-use crate::spectrum::{Spectrum, estimate_with};
+use crate::spectrum::{Ritz, Spectrum, SpectrumParams, ritz_pairs};
 use crate::subspace::{Subspace, apply_inverse, kept_gram_inverse};
 use crate::timing::RefreshTimer;
 
@@ -30,6 +32,28 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next try is an interval
     /// away. [`Error::DimensionMismatch`] where the operator says that its dimension isn't the space's.
     pub fn refresh(&mut self, hessian: &mut impl SymmetricOperator<S>) -> Result<Refresh, Error> {
+        self.refresh_with(hessian, None)
+    }
+
+    /// As [`refresh`](Self::refresh), where Lanczos starts from the gradient at the current parameters, with a random
+    /// part of a tenth of its length, in place of a random vector.
+    ///
+    /// # Errors
+    /// Those of [`refresh`](Self::refresh), and [`Error::DimensionMismatch`] for a gradient of another dimension.
+    pub fn refresh_from(
+        &mut self,
+        hessian: &mut impl SymmetricOperator<S>,
+        gradient: &S::Vector,
+    ) -> Result<Refresh, Error> {
+        self.space.check("the gradient", gradient)?;
+        self.refresh_with(hessian, Some(gradient))
+    }
+
+    fn refresh_with(
+        &mut self,
+        hessian: &mut impl SymmetricOperator<S>,
+        start: Option<&S::Vector>,
+    ) -> Result<Refresh, Error> {
         self.refuse_spoiled()?;
         if let Some(found) = hessian.dim() {
             check_dim(self.space.dim(), found)?;
@@ -40,24 +64,48 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.progress.refreshes += 1;
         self.progress.last_refresh = Some(step);
         let products = params.products(self.space.dim());
-        let workspace = self
+        let mut workspace = self
             .workspace
-            .get_or_insert_with(|| Workspace::new(&self.space, products));
-        let spectrum = estimate_with(&self.space, &mut timer.watch(hessian), &params, workspace)
+            .take()
+            .unwrap_or_else(|| Workspace::new(&self.space, products));
+        let mut hessian = timer.watch(hessian);
+        let refresh = ritz_pairs(&self.space, &mut hessian, &params, start, &mut workspace)
+            .and_then(|ritz| self.adopt(&params, ritz, &mut workspace, &timer));
+        self.workspace = Some(workspace);
+        let refresh = refresh
             .inspect_err(|error| tracing::warn!(step, %error, "refresh failed"))
             .map_err(|source| Error::Refresh { step, source })?;
-        let refresh = self.adopt(spectrum, &timer);
         tracing::info!(step, eigenvalues = ?refresh.eigenvalues, scale = refresh.scale, "refreshed");
         Ok(refresh)
     }
 
-    /// UpdatePreconditioner after its estimation: u, the momentum's split and s.
-    fn adopt(&mut self, spectrum: Spectrum<S>, timer: &RefreshTimer) -> Refresh {
+    /// UpdatePreconditioner after its estimation: the spectrum in use, u, the momentum's split and s.
+    fn adopt(
+        &mut self,
+        params: &SpectrumParams,
+        ritz: Ritz,
+        workspace: &mut Workspace<S>,
+        timer: &RefreshTimer,
+    ) -> Result<Refresh, LanczosError> {
+        let merge = self.plan_merge(params, &ritz, workspace)?;
+        // Nothing fails from here on.
+        let overshot = self
+            .subspace
+            .as_ref()
+            .is_some_and(|old| old.monitor.overshot);
+        self.join_momentum();
+        let weight = merge.as_ref().map(|merge| merge.weight);
+        let seen = merge.as_ref().map(|merge| merge.curvature.clone());
+        let (spectrum, average) = self.replace_spectrum(params, ritz, merge, workspace);
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
         let unresolved = resolved.iter().filter(|resolved| !**resolved).count();
         self.progress.interventions.unresolved += unresolved as u64;
-        let curvature = spectrum.damped_curvature(self.config.curvature_floor);
+        let mut curvature = spectrum.damped_curvature(self.config.curvature_floor);
+        // A direction that is new to the mean has only a share of its curvature in it.
+        for (curvature, seen) in curvature.iter_mut().zip(seen.iter().flatten()) {
+            *curvature = curvature.max(seen.abs());
+        }
         let directions: Vec<Direction> = resolved.iter().map(|r| Direction::new(*r)).collect();
         // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
         let no_curvature = match safeguards {
@@ -78,33 +126,134 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             residuals: spectrum.residuals.clone(),
             resolved,
             scale,
+            weight,
             info: spectrum.info,
             seconds: self.timer.finish_refresh(timer),
             timing: self.timer.timing(),
         };
-        let overshot = self
-            .subspace
-            .as_ref()
-            .is_some_and(|old| old.monitor.overshot);
         let monitor = Monitor {
             directions,
             growth: Growth::new(self.progress.gradient_norm.get()),
             cautious: self.progress.caution.refreshed(overshot),
             ..Monitor::default()
         };
-        let new = (!no_curvature)
-            .then(|| Subspace::new(spectrum, curvature, momentum, scale, monitor, safeguards));
-        let old = std::mem::replace(&mut self.subspace, new);
-        if let (Some(workspace), Some(old)) = (&mut self.workspace, old) {
-            workspace.recycle(self.space.release(old.spectrum.basis));
+        if !no_curvature {
+            let signal = Signal::new(self.base_rates(&spectrum));
+            self.average = average;
+            self.subspace = Some(Subspace::new(
+                spectrum, curvature, momentum, scale, monitor, signal, safeguards,
+            ));
         }
-        refresh
+        Ok(refresh)
     }
 
-    /// Splits the total momentum M = V_old·c̄ + m anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the base's,
-    /// and m = M − Vc̄ stays with the base. Of a base that keeps m to itself, M is the subspace's part alone, and
-    /// what doesn't fit into the new one is dropped. Without a new subspace (`no_curvature`) all of M stays with the
-    /// base.
+    /// What the refresh makes of the mean over refreshes; `None` where the settings have none.
+    fn plan_merge(
+        &self,
+        params: &SpectrumParams,
+        ritz: &Ritz,
+        workspace: &Workspace<S>,
+    ) -> Result<Option<Merge>, LanczosError> {
+        let averaging = self.config.averaging;
+        if averaging == Averaging::Off {
+            return Ok(None);
+        }
+        let before = self.average.as_ref().zip(self.subspace.as_ref());
+        let before = before.map(|(average, subspace)| Before {
+            average,
+            spectrum: &subspace.spectrum,
+        });
+        Merge::plan(
+            averaging,
+            params,
+            &self.space,
+            before.as_ref(),
+            ritz,
+            workspace,
+        )
+        .map(Some)
+    }
+
+    /// The spectrum that takes the place of the one in use, whose memory is used again.
+    fn replace_spectrum(
+        &mut self,
+        params: &SpectrumParams,
+        ritz: Ritz,
+        merge: Option<Merge>,
+        workspace: &mut Workspace<S>,
+    ) -> (Spectrum<S>, Option<Average<S>>) {
+        let space = &self.space;
+        let leading = self.subspace.take().map(|old| old.spectrum.basis);
+        let average = self.average.take();
+        let Some(merge) = merge else {
+            let chosen = ritz.extreme(params.largest, params.smallest);
+            let spectrum = ritz.spectrum(space, workspace, &chosen, params.largest);
+            let bases = average.map(|average| [average.further, average.last]);
+            for basis in leading.into_iter().chain(bases.into_iter().flatten()) {
+                workspace.recycle(space.release(basis));
+            }
+            return (spectrum, None);
+        };
+        let mut old = Vec::new();
+        match (leading, average) {
+            (Some(leading), Some(average)) => {
+                workspace.recycle(space.release(average.last));
+                old = space.take_vectors(leading);
+                old.extend(space.take_vectors(average.further));
+            }
+            (Some(leading), None) => workspace.recycle(space.release(leading)),
+            (None, _) => {}
+        }
+        let (spectrum, average) = merge.apply(space, old, ritz, workspace);
+        (spectrum, Some(average))
+    }
+
+    /// The base's learning rate along each direction in units of η, where [α is adaptive](crate::NewtonRate::Adaptive);
+    /// 0 where it is unknown.
+    fn base_rates(&mut self, spectrum: &Spectrum<S>) -> Vec<f64> {
+        let pairs = spectrum.eigenvalues.len();
+        if self.config.newton_rate.decay().is_none() {
+            return vec![0.0; pairs];
+        }
+        if self.base.is_linear() {
+            return vec![1.0; pairs];
+        }
+        let (space, step) = (&self.space, self.progress.step);
+        let rate = |i: usize| {
+            let column = space.column(&spectrum.basis, i);
+            let mut preconditioned = space.column(&spectrum.basis, i);
+            let x: &mut S::Vector = preconditioned.borrow_mut();
+            let known = self.base.precondition(space, step, &mut self.state, x);
+            let rate = space.dot(column.borrow(), x);
+            if known && rate.is_finite() {
+                rate.max(0.0)
+            } else {
+                0.0
+            }
+        };
+        (0..pairs).map(rate).collect()
+    }
+
+    /// The subspace's momentum V·c̄ goes back to the base's m: M = V·c̄ + m. Of a base that keeps m to itself, M is the
+    /// subspace's part alone.
+    fn join_momentum(&mut self) {
+        if self.base.momentum().decay == 0.0 {
+            return;
+        }
+        if self.state.is_empty() {
+            self.scratch = self.space.zeros();
+        }
+        let m = self.state.first_mut().unwrap_or(&mut self.scratch);
+        if let Some(old) = &self.subspace {
+            let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
+            self.space
+                .subtract(&old.spectrum.basis, &negative, m.borrow_mut());
+        }
+    }
+
+    /// Splits the total momentum M, which the base has, anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the
+    /// base's, and m = M − Vc̄ stays with the base; of one that keeps m to itself, what doesn't fit is dropped. Without a
+    /// new subspace (`no_curvature`) all of M stays with the base.
     fn split_momentum(
         &mut self,
         new: &Spectrum<S>,
@@ -112,24 +261,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         no_curvature: bool,
     ) -> Vec<f64> {
         let mut momentum = vec![0.0; new.eigenvalues.len()];
-        if self.base.momentum().decay == 0.0 {
+        if self.base.momentum().decay == 0.0 || no_curvature {
             return momentum;
-        }
-        if self.state.is_empty() {
-            self.scratch = self.space.zeros();
         }
         let m = self.state.first_mut().unwrap_or(&mut self.scratch);
         let m = m.borrow_mut();
-        if let Some(old) = &self.subspace {
-            let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
-            self.space.subtract(&old.spectrum.basis, &negative, m);
-        }
-        if !no_curvature {
-            let mut projection = momentum.clone();
-            self.space.project(&new.basis, m, &mut projection);
-            apply_inverse(gram_inverse, &projection, &mut momentum);
-            self.space.subtract(&new.basis, &momentum, m);
-        }
+        let mut projection = momentum.clone();
+        self.space.project(&new.basis, m, &mut projection);
+        apply_inverse(gram_inverse, &projection, &mut momentum);
+        self.space.subtract(&new.basis, &momentum, m);
         momentum
     }
 }

@@ -54,6 +54,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let newton = NewtonStep {
             step: step + 1,
             newton_rate,
+            decay: self.config.newton_rate.decay(),
+            learning_rate,
             gradient_scale,
             momentum: self.base.momentum(),
         };

@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::split::{Moved, Split};
 
 use basis::{
-    Rows, dot_slices, project_rows, rotate_in_place, rotate_rows, subtract_rows, symmetric,
-    with_rows,
+    Rows, cross_rows, dot_slices, load_row, project_rows, rotate_in_place, rotate_rows,
+    subtract_rows, symmetric, with_rows,
 };
 use step::{StepBlock, step_rows};
 use walk::{BLOCK, Order, SERIAL, update};
@@ -183,6 +183,23 @@ impl<T: Scalar> Space for Host<T> {
             Rows::Full(rows) => rows,
             Rows::Single(_) | Rows::Bf16(_) => Vec::new(),
         }
+    }
+    fn split_off(&self, basis: &mut HostBasis<T>, at: usize) -> HostBasis<T> {
+        HostBasis(match &mut basis.0 {
+            Rows::Full(rows) => Rows::Full(rows.split_off(at)),
+            Rows::Single(rows) => Rows::Single(rows.split_off(at)),
+            Rows::Bf16(rows) => Rows::Bf16(rows.split_off(at)),
+        })
+    }
+    fn take_vectors(&self, basis: HostBasis<T>) -> Vec<Vec<T>> {
+        match basis.0 {
+            Rows::Full(rows) => rows,
+            Rows::Single(rows) => rows.iter().map(|row| load_row(row)).collect(),
+            Rows::Bf16(rows) => rows.iter().map(|row| load_row(row)).collect(),
+        }
+    }
+    fn cross(&self, vectors: &[Vec<T>], basis: &HostBasis<T>) -> Vec<f64> {
+        with_rows!(basis, rows => cross_rows(vectors, rows))
     }
 
     fn elementwise_step<E: Elementwise>(

@@ -132,6 +132,21 @@ pub trait Space {
     fn release(&self, _basis: Self::Basis) -> Vec<Self::Owned> {
         Vec::new()
     }
+    /// The basis's vectors from the index `at` on, which the basis loses.
+    fn split_off(&self, basis: &mut Self::Basis, at: usize) -> Self::Basis;
+    /// The basis's vectors, in the vectors' precision.
+    fn take_vectors(&self, basis: Self::Basis) -> Vec<Self::Owned>;
+    /// QᵀV for the vectors Q, one column of k after another. Q has at least one vector.
+    fn cross(&self, vectors: &[Self::Owned], basis: &Self::Basis) -> Vec<f64> {
+        let mut out = vec![0.0; vectors.len() * self.size(basis)];
+        let mut column = self.zeros();
+        for (index, out) in out.chunks_exact_mut(vectors.len()).enumerate() {
+            self.copy_column(basis, index, column.borrow_mut());
+            let column = column.borrow();
+            self.project_pair(vectors, column, column, out, &mut []);
+        }
+        out
+    }
 
     /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
     fn elementwise_step<E: Elementwise>(

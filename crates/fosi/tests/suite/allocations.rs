@@ -5,7 +5,7 @@ use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi::error::BoxError;
 use fosi::operator::SymmetricOperator;
 use fosi::space::Scalar;
-use fosi::{Clipping, Fosi, FosiConfig, Host, NewtonRate, Schedule, operator};
+use fosi::{Averaging, Clipping, Fosi, FosiConfig, Host, NewtonRate, Schedule, operator};
 
 /// Allocations of fifty steps with ten pairs, after a refresh and two steps.
 fn allocations<T: Scalar, B: Base<Host<T>>>(base: B, clipping: Clipping) -> u64 {
@@ -65,6 +65,33 @@ fn steps_allocate_nothing() {
         assert_eq!(allocations::<f64, _>(AdamW::default(), clipping), 0);
         assert_eq!(allocations::<f64, _>(HeavyBall::default(), clipping), 0);
     }
+}
+
+#[test]
+fn adaptive_steps_allocate_nothing() {
+    let n = 10_000;
+    let config = FosiConfig {
+        newton_rate: NewtonRate::adaptive(0.01),
+        averaging: Averaging::Predicted,
+        ..FosiConfig::default()
+    };
+    let mut optimizer = Fosi::new(Host::<f32>::new(n), Adam::default(), config).unwrap();
+    let mut x = vec![1.0; n];
+    let mut steps = |count: usize, optimizer: &mut Fosi<Host<f32>, Adam>| {
+        for step in 0..count {
+            let gradient: Vec<f32> = (0..n).map(|i| ((i + step) as f32).cos()).collect();
+            let made = measure(|| drop(optimizer.step(0.01, &mut x, &gradient).unwrap()));
+            assert_eq!(made.count_total, 0, "step {step}");
+        }
+    };
+    optimizer
+        .step(0.01, &mut vec![1.0; n], &vec![1.0; n])
+        .unwrap();
+    optimizer.refresh(&mut Again).unwrap();
+    optimizer
+        .step(0.01, &mut vec![1.0; n], &vec![1.0; n])
+        .unwrap();
+    steps(20, &mut optimizer);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use fosi::base::{
 };
 use fosi::operator::{self, SymmetricOperator};
 use fosi::space::Scalar;
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
+use fosi::{Averaging, Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -560,8 +560,25 @@ mod checks {
         make: impl Fn() -> B,
         wrapped: bool,
     ) {
+        resuming::<T, B>(rule, &make, &config(wrapped));
+        if wrapped {
+            let config = FosiConfig {
+                averaging: Averaging::Predicted,
+                lanczos_tolerance: Some(0.1),
+                newton_rate: NewtonRate::adaptive(0.1),
+                ..config(true)
+            };
+            resuming::<T, B>(rule, &make, &config);
+        }
+    }
+
+    fn resuming<T: Plain, B: Base<Host<T>>>(
+        rule: Rule,
+        make: &impl Fn() -> B,
+        config: &FosiConfig,
+    ) {
         let n = 40;
-        let fresh = || Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
+        let fresh = || Fosi::new(Host::new(n), make(), config.clone()).unwrap();
         let go = |optimizer: &mut Fosi<Host<T>, B>, x: &mut Vec<T>, steps: usize| {
             for _ in 0..steps {
                 let g = gradient(x);
@@ -577,7 +594,7 @@ mod checks {
             let mut resumed = fresh();
             resumed.restore(&stopped.to_bytes().unwrap()).unwrap();
             go(&mut resumed, &mut y, 17 - stop);
-            assert!(x == y, "{rule:?}, {wrapped}, stopped at {stop}");
+            assert!(x == y, "{rule:?}, {config:?}, stopped at {stop}");
             assert_eq!(resumed.to_bytes().unwrap(), whole.to_bytes().unwrap());
         }
     }

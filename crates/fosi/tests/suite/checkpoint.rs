@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fosi::base::{Adam, Base, HeavyBall, Nesterov};
-use fosi::{Error, Fosi, FosiConfig, Host, Schedule, Storage, operator};
+use fosi::{Averaging, Error, Fosi, FosiConfig, Host, Schedule, Storage, operator};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -175,10 +175,10 @@ fn forged_files_are_refused() {
     assert_eq!(other.to_bytes().unwrap(), original.to_bytes().unwrap());
 
     let mut other = fresh(Adam::default());
-    let version = Parts::replaced(&bytes, "\"version\":3", "\"version\":7");
+    let version = Parts::replaced(&bytes, "\"version\":4", "\"version\":7");
     let error = refused(&mut other, &version);
     assert!(
-        error.contains("version 7") && error.contains("version 3"),
+        error.contains("version 7") && error.contains("version 4"),
         "{error}"
     );
     for (from, to) in [
@@ -193,8 +193,37 @@ fn forged_files_are_refused() {
         ("\"scale\":1.0", "\"scale\":null"),
         ("\"scale\":1.0", "\"scale\":-1.0"),
         ("\"scale\":1.0", "\"scale\":1e999"),
+        ("\"means\":[0.0,0.0,0.0]", "\"means\":[0.0]"),
+        ("\"squares\":[0.0,0.0,0.0]", "\"squares\":[0.0,-1.0,0.0]"),
     ] {
         refused(&mut other, &Parts::replaced(&bytes, from, to));
+    }
+}
+
+#[test]
+fn forged_means_over_refreshes_are_refused() {
+    let averaging = || {
+        let config = FosiConfig {
+            averaging: Averaging::Predicted,
+            ..config()
+        };
+        Fosi::new(Host::<f32>::new(N), HeavyBall::default(), config).unwrap()
+    };
+    let mut original = averaging();
+    advance(&mut original, &mut [1.0; N], 8);
+    let bytes = original.to_bytes().unwrap();
+    averaging().restore(&Parts::of(&bytes).bytes()).unwrap();
+    for (from, to) in [
+        ("\"count\":2,\"weight\":0.5", "\"count\":0,\"weight\":0.5"),
+        ("\"count\":2,\"weight\":0.5", "\"count\":2,\"weight\":7.5"),
+        ("\"last_largest\":2", "\"last_largest\":9"),
+    ] {
+        refused(&mut averaging(), &Parts::replaced(&bytes, from, to));
+    }
+    for name in ["average.eigenvalues", "average.gram", "average.further"] {
+        let mut parts = Parts::of(&bytes);
+        parts.array(name).0 = "other".into();
+        refused(&mut averaging(), &parts.bytes());
     }
 }
 

@@ -1,7 +1,9 @@
 //! Every combination of settings is either refused with a message or trains a small problem without NaN.
 
 use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Storage, operator};
+use fosi::{
+    Averaging, Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Storage, operator,
+};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -63,7 +65,16 @@ fn config() -> impl Strategy<Value = FosiConfig> {
             largest,
             smallest,
             lanczos_steps,
-            newton_rate: NewtonRate::Constant(rates.0),
+            newton_rate: match seed % 3 {
+                0 => NewtonRate::adaptive(rates.0),
+                _ => NewtonRate::Constant(rates.0),
+            },
+            lanczos_tolerance: (seed % 5 == 0).then_some(rates.0),
+            averaging: match seed % 4 {
+                0 => Averaging::Predicted,
+                1 => Averaging::Fixed(rates.3),
+                _ => Averaging::Off,
+            },
             scale_limit: rates.1,
             strong_convexity: rates.2,
             curvature_floor: rates.3,

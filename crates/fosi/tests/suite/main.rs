@@ -1,12 +1,14 @@
 //! The tests of `fosi` from outside, in one program: they compile in a fraction of the time that one each would take.
 
 mod allocations;
+mod averaging;
 mod battery;
 mod checkpoint;
 mod configurations;
 mod minimize;
 mod minimize_with;
 mod momentum;
+mod newton_rate;
 mod numerics;
 mod paper;
 mod safeguards;

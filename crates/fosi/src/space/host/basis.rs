@@ -255,6 +255,48 @@ pub(super) fn combine_columns<'a, const P: usize, B: Stored, T: Scalar>(
     }
 }
 
+/// A row in the vectors' precision.
+pub(super) fn load_row<B: Stored, T: Scalar>(row: &[B]) -> Vec<T> {
+    row.iter().map(|entry| T::store(entry.load())).collect()
+}
+
+/// QᵀV for the rows of Q and V, one column after another: one pass over both.
+pub(super) fn cross_rows<B: Stored, T: Scalar>(vectors: &[Vec<T>], rows: &[Vec<B>]) -> Vec<f64> {
+    let (m, k) = (vectors.len(), rows.len());
+    let dim = rows.first().map_or(0, Vec::len);
+    let one_block = |block: usize| {
+        let mut sums = vec![0.0; m * k];
+        let end = dim.min((block + 1) * BLOCK);
+        for start in (block * BLOCK..end).step_by(SHORT) {
+            let range = start..end.min(start + SHORT);
+            vectorised(
+                #[inline(always)]
+                |fused| {
+                    for (row, sums) in rows.iter().zip(sums.chunks_exact_mut(m)) {
+                        let vector = |j: usize| &vectors[j][range.clone()];
+                        dot_block::<1, T, B, T>(fused, vector, [&row[range.clone()]], [sums]);
+                    }
+                },
+            );
+        }
+        sums
+    };
+    let blocks = dim.div_ceil(BLOCK);
+    let sums: Vec<Vec<f64>> = if dim * (m + k) > SERIAL {
+        (0..blocks).into_par_iter().map(one_block).collect()
+    } else {
+        (0..blocks).map(one_block).collect()
+    };
+    let mut total = vec![0.0; m * k];
+    for sums in sums {
+        total
+            .iter_mut()
+            .zip(sums)
+            .for_each(|(total, x)| *total += x);
+    }
+    total
+}
+
 /// The matrix whose lower triangle is given, row by row.
 pub(super) fn symmetric(mut lower: Vec<f64>, k: usize) -> Vec<f64> {
     for i in 0..k {

@@ -1,0 +1,466 @@
+//! The running mean of the Hessians that refreshes have seen, kept at low rank.
+//!
+//! A refresh sees the Hessian of a batch, whose noise turns the pairs that it finds; the loss's own subspace is stable.
+//! The mean over refreshes, H̄ ← (1−γ)H̄ + γVΛVᵀ, takes the noise out and costs no product. This is the library's own;
+//! the paper takes the pairs of one batch as they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, LanczosError, require};
+use crate::lanczos::Workspace;
+use crate::space::Space;
+use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
+
+/// Whether the spectrum in use is that of the last refresh alone or of a mean over refreshes.
+///
+/// The mean is H̄ = WMWᵀ of rank r = 2(k+ℓ). A refresh finds r Ritz pairs (V, Λ) and makes
+/// H̄ ← (1−γ)H̄ + γVΛVᵀ, cut to rank r by Rayleigh–Ritz in the span of both; the step uses its k largest and ℓ smallest
+/// pairs (λ̄, v̄), with u = 1/max{|λ̄|, |d|} for d = v̄ᵀHv̄ as the refresh's Krylov space tells it, since a direction that
+/// is new to the mean has only γλ. The factor s on the base's learning rate is that of the last refresh alone. Beside
+/// the k+ℓ vectors of the basis, r more are kept.
+///
+/// γ is 1/t at refresh t, until that is below the weight that the variant gives.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Averaging {
+    /// The spectrum of the last refresh alone, as in the paper.
+    #[default]
+    Off,
+    /// The weight γ of a refresh, above 0 and at most 1.
+    Fixed(f64),
+    /// γ by prediction, at first 0.5 and always from 0.1 to 1. The Krylov space of a refresh tells, without a product,
+    /// the curvature of the new batch along H̄'s pairs in use and along those of the last refresh alone; γ shrinks by a
+    /// factor of 1.4 where H̄'s have more of it, summed over the k largest less the ℓ smallest, and grows by 1.4 where
+    /// the others do.
+    Predicted,
+}
+
+impl Averaging {
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a weight outside (0, 1].
+    pub(crate) fn validate(self) -> Result<(), Error> {
+        match self {
+            Self::Off | Self::Predicted => Ok(()),
+            Self::Fixed(weight) => {
+                let allowed = weight > 0.0 && weight <= 1.0;
+                require(allowed, "averaging (γ)", weight, "above 0 and at most 1")
+            }
+        }
+    }
+}
+
+/// The weight γ by prediction, and by how much it changes.
+const FIRST_WEIGHT: f64 = 0.5;
+const CHANGE: f64 = 1.4;
+const LEAST_WEIGHT: f64 = 0.1;
+
+/// H̄ but for its leading pairs' vectors, which are the basis of the spectrum in use, and the last refresh's own pairs.
+pub(crate) struct Average<S: Space> {
+    /// The columns of W after the leading ones.
+    pub(crate) further: S::Basis,
+    /// The leading Ritz vectors of the last refresh alone, and how many of them are of the largest.
+    pub(crate) last: S::Basis,
+    pub(crate) last_largest: usize,
+    /// The pairs of H̄, leading ones first.
+    pub(crate) pairs: Pairs,
+    pub(crate) state: State,
+}
+
+/// The numbers that belong to the columns of W.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pairs {
+    /// The diagonal of M.
+    pub(crate) eigenvalues: Vec<f64>,
+    /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged as the pairs are.
+    pub(crate) residuals: Vec<f64>,
+    /// WᵀW, row by row.
+    pub(crate) gram: Vec<f64>,
+}
+
+/// How H̄ is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Refreshes that H̄ is the mean of.
+    pub(crate) count: u64,
+    /// γ by prediction.
+    pub(crate) weight: f64,
+}
+
+impl State {
+    /// Whether a run can have come to this.
+    pub(crate) fn is_possible(&self) -> bool {
+        const MOST: u64 = 1 << 53;
+        (1..=MOST).contains(&self.count) && (LEAST_WEIGHT..=1.0).contains(&self.weight)
+    }
+}
+
+/// What a refresh makes of the mean: the combinations of the vectors before it, not yet computed.
+pub(crate) struct Merge {
+    /// The columns of the new W, leading ones first, and of the refresh's own leading pairs, as combinations of the old
+    /// W's columns and the Krylov vectors Q.
+    columns: Vec<Vec<f64>>,
+    eigenvalues: Vec<f64>,
+    residuals: Vec<f64>,
+    /// How many of the columns are those of W, how many of these lead, and how many of the leading are of the largest.
+    rank: usize,
+    leading: usize,
+    largest: usize,
+    last_largest: usize,
+    /// vᵢᵀHvᵢ along the leading columns, as Q tells it.
+    pub(crate) curvature: Vec<f64>,
+    state: State,
+    /// γ of this refresh.
+    pub(crate) weight: f64,
+}
+
+/// The mean before a refresh.
+pub(crate) struct Before<'a, S: Space> {
+    pub(crate) average: &'a Average<S>,
+    /// The spectrum in use, whose basis holds the leading columns of W.
+    pub(crate) spectrum: &'a Spectrum<S>,
+}
+
+impl Merge {
+    /// Plans how a refresh, whose Ritz pairs are `ritz` and whose vectors Q are in the workspace, changes the mean.
+    /// Vectors are read, and none is changed.
+    pub(crate) fn plan<S: Space>(
+        averaging: Averaging,
+        params: &SpectrumParams,
+        space: &S,
+        before: Option<&Before<'_, S>>,
+        ritz: &Ritz,
+        workspace: &Workspace<S>,
+    ) -> Result<Self, LanczosError> {
+        let krylov = Krylov { ritz };
+        let m = workspace.vectors.len();
+        let (k, l) = (params.largest, params.smallest);
+        let (mut state, mut old) = (
+            State {
+                count: 1,
+                weight: FIRST_WEIGHT,
+            },
+            Vec::new(),
+        );
+        if let Some(before) = before {
+            let (average, spectrum) = (before.average, before.spectrum);
+            let cross = |basis: &S::Basis| columns_of(space.cross(&workspace.vectors, basis), m);
+            old = cross(&spectrum.basis);
+            let mean = krylov.value(&old, spectrum.largest);
+            let last = krylov.value(&cross(&average.last), average.last_largest);
+            state = average.state.after(mean >= last);
+            old.extend(cross(&average.further));
+        }
+        let given = match averaging {
+            Averaging::Fixed(weight) => weight,
+            Averaging::Off | Averaging::Predicted => state.weight,
+        };
+        let weight = given.max(1.0 / state.count as f64);
+        let new = ritz.extreme(2 * k, 2 * l);
+        let joint = Joint {
+            krylov: &krylov,
+            pairs: before.map(|before| &before.average.pairs),
+            old: &old,
+            new: &new,
+            weight,
+        };
+        let found = joint.rayleigh_ritz()?;
+        let order = leading_first(found.values.len(), k, l);
+        let leading = order.leading;
+        let picked: Vec<Combination> = order
+            .indices
+            .iter()
+            .map(|&i| joint.combination(&found.vectors[i]))
+            .collect();
+        let own = ritz.extreme(k, l);
+        let in_krylov = |i: &usize| {
+            let mut column = vec![0.0; old.len()];
+            column.extend_from_slice(ritz.column(*i));
+            column
+        };
+        let weights = picked.iter().map(|one| one.weights.clone());
+        Ok(Self {
+            columns: weights.chain(own.iter().map(in_krylov)).collect(),
+            eigenvalues: order.indices.iter().map(|&i| found.values[i]).collect(),
+            residuals: picked.iter().map(|one| one.residual).collect(),
+            rank: picked.len(),
+            leading,
+            largest: order.largest,
+            last_largest: k.min(own.len()),
+            curvature: picked[..leading]
+                .iter()
+                .map(|one| krylov.curvature(&one.projection))
+                .collect(),
+            state,
+            weight,
+        })
+    }
+
+    /// Computes the new mean: its spectrum, which `ritz` completes, and what is kept beside it. `old`: the columns of
+    /// W before, leading ones first.
+    pub(crate) fn apply<S: Space>(
+        mut self,
+        space: &S,
+        old: Vec<S::Owned>,
+        ritz: Ritz,
+        workspace: &mut Workspace<S>,
+    ) -> (Spectrum<S>, Average<S>) {
+        let mut vectors = old;
+        vectors.append(&mut workspace.vectors);
+        // A rotation has at most as many columns as vectors.
+        while vectors.len() < self.columns.len() {
+            vectors.push(space.zeros());
+        }
+        for column in &mut self.columns {
+            column.resize(vectors.len(), 0.0);
+        }
+        let (mut basis, gram) = space.rotate(&mut vectors, &self.columns);
+        workspace.recycle(vectors);
+        let last = space.split_off(&mut basis, self.rank);
+        let further = space.split_off(&mut basis, self.leading);
+        let total = self.columns.len();
+        let part = |size: usize| -> Vec<f64> {
+            let entry = |at: usize| gram[at / size * total + at % size];
+            (0..size * size).map(entry).collect()
+        };
+        let leading = |values: &[f64]| values[..self.leading].to_vec();
+        let spectrum = ritz.spectrum_with(
+            leading(&self.eigenvalues),
+            leading(&self.residuals),
+            self.largest,
+            basis,
+            &part(self.leading),
+        );
+        let average = Average {
+            further,
+            last,
+            last_largest: self.last_largest,
+            pairs: Pairs {
+                gram: part(self.rank),
+                eigenvalues: self.eigenvalues,
+                residuals: self.residuals,
+            },
+            state: self.state,
+        };
+        (spectrum, average)
+    }
+}
+
+impl State {
+    /// After another refresh, on whose batch the mean's pairs have at least as much curvature as the last refresh's
+    /// (`better`) or less.
+    fn after(self, better: bool) -> Self {
+        let factor = match (self.count, better) {
+            // After one refresh the two have the same pairs.
+            (1, _) => 1.0,
+            (_, true) => 1.0 / CHANGE,
+            (_, false) => CHANGE,
+        };
+        Self {
+            count: self.count + 1,
+            weight: (self.weight * factor).clamp(LEAST_WEIGHT, 1.0),
+        }
+    }
+}
+
+/// The Hessian of the refresh's batch, as its Krylov space tells it: QᵀHQ and G = QᵀQ.
+struct Krylov<'a> {
+    ritz: &'a Ritz,
+}
+
+impl Krylov<'_> {
+    /// xᵀQG⁻¹(QᵀHQ)G⁻¹Qᵀx, the curvature along x's part in the span of Q, given Qᵀx.
+    fn curvature(&self, projection: &[f64]) -> f64 {
+        let mut x = projection.to_vec();
+        self.ritz.projected.gram.solve(&mut x);
+        self.ritz.quadratic_form(&x)
+    }
+
+    /// The curvature summed over the columns, of which the first `largest` count as they are and the others with the
+    /// other sign.
+    fn value(&self, columns: &[Vec<f64>], largest: usize) -> f64 {
+        let signed = |(i, column): (usize, &Vec<f64>)| {
+            let sign = if i < largest { 1.0 } else { -1.0 };
+            sign * self.curvature(column)
+        };
+        columns.iter().enumerate().map(signed).sum()
+    }
+
+    /// Gy for G = QᵀQ.
+    fn gram_times(&self, y: &[f64]) -> Vec<f64> {
+        let gram = &self.ritz.projected.gram;
+        let row = |i: usize| {
+            y.iter()
+                .enumerate()
+                .map(|(j, y)| gram.entry(i, j) * y)
+                .sum()
+        };
+        (0..y.len()).map(row).collect()
+    }
+}
+
+/// The span of B = [W V]: the old columns of W and the refresh's Ritz vectors V = QY.
+struct Joint<'a> {
+    krylov: &'a Krylov<'a>,
+    /// The old pairs, if there are any.
+    pairs: Option<&'a Pairs>,
+    /// QᵀW, column by column.
+    old: &'a [Vec<f64>],
+    /// The refresh's Ritz pairs.
+    new: &'a [usize],
+    /// γ.
+    weight: f64,
+}
+
+/// Eigenvalues in ascending order, and their vectors as combinations of B's columns.
+struct Eigenpairs {
+    values: Vec<f64>,
+    vectors: Vec<Vec<f64>>,
+}
+
+/// A vector x = By.
+struct Combination {
+    /// Of W's columns and of Q's.
+    weights: Vec<f64>,
+    /// Qᵀx.
+    projection: Vec<f64>,
+    residual: f64,
+}
+
+/// Eigenvalues of BᵀB below this, relative to the largest, are directions that W and V share but for about 0.2°.
+const SHARED: f64 = 1e-5;
+
+impl Joint<'_> {
+    /// BᵀB.
+    fn gram(&self) -> faer::Mat<f64> {
+        let (w, ritz) = (self.old.len(), self.krylov.ritz);
+        let new: Vec<Vec<f64>> = self
+            .new
+            .iter()
+            .map(|&i| self.krylov.gram_times(ritz.column(i)))
+            .collect();
+        let entry = |i: usize, j: usize| match (i < w, j < w) {
+            (true, true) => self.pairs.map_or(0.0, |pairs| pairs.gram[i * w + j]),
+            (true, false) => dot(&self.old[i], ritz.column(self.new[j - w])),
+            (false, true) => dot(&self.old[j], ritz.column(self.new[i - w])),
+            (false, false) => dot(ritz.column(self.new[i - w]), &new[j - w]),
+        };
+        let size = w + self.new.len();
+        faer::Mat::from_fn(size, size, |i, j| entry(i.max(j), i.min(j)))
+    }
+
+    /// D of BDBᵀ = (1−γ)WMWᵀ + γVΛVᵀ.
+    fn diagonal(&self) -> Vec<f64> {
+        let old = self.pairs.map_or(&[][..], |pairs| &pairs.eigenvalues);
+        let old = old.iter().map(|value| (1.0 - self.weight) * value);
+        let ritz = self.krylov.ritz;
+        old.chain(self.new.iter().map(|&i| self.weight * ritz.values[i]))
+            .collect()
+    }
+
+    /// The eigenpairs of BDBᵀ in the span of B. With BᵀB = UΣUᵀ and Z = BUΣ^{-1/2}, whose columns are orthonormal, the
+    /// matrix is Σ^{1/2}UᵀDUΣ^{1/2} there.
+    fn rayleigh_ritz(&self) -> Result<Eigenpairs, LanczosError> {
+        let gram = self.gram();
+        let size = gram.nrows();
+        let (sigma, u) = eigenpairs(&gram)?;
+        let least = SHARED * sigma.last().copied().unwrap_or(0.0);
+        let kept: Vec<usize> = (0..size).filter(|&i| sigma[i] > least).collect();
+        let diagonal = self.diagonal();
+        let entry = |a: usize, b: usize| {
+            let (i, j) = (kept[a], kept[b]);
+            let sum: f64 = (0..size).map(|p| u[(p, i)] * diagonal[p] * u[(p, j)]).sum();
+            (sigma[i] * sigma[j]).sqrt() * sum
+        };
+        let matrix = faer::Mat::from_fn(kept.len(), kept.len(), |i, j| entry(i.max(j), i.min(j)));
+        let (values, z) = eigenpairs(&matrix)?;
+        let vector = |column: usize| -> Vec<f64> {
+            let term = |p: usize| {
+                let terms = kept.iter().enumerate();
+                terms
+                    .map(|(a, &i)| u[(p, i)] / sigma[i].sqrt() * z[(a, column)])
+                    .sum()
+            };
+            (0..size).map(term).collect()
+        };
+        let vectors = (0..kept.len()).map(vector).collect();
+        Ok(Eigenpairs { values, vectors })
+    }
+
+    /// x = By.
+    fn combination(&self, y: &[f64]) -> Combination {
+        let ritz = self.krylov.ritz;
+        let (of_old, of_new) = y.split_at(self.old.len());
+        let mut krylov = vec![0.0; ritz.values.len()];
+        for (&i, y) in self.new.iter().zip(of_new) {
+            add(&mut krylov, *y, ritz.column(i));
+        }
+        let mut projection = self.krylov.gram_times(&krylov);
+        for (column, y) in self.old.iter().zip(of_old) {
+            add(&mut projection, *y, column);
+        }
+        let residual = self.residual(of_old, &krylov, &projection);
+        let mut weights = of_old.to_vec();
+        weights.append(&mut krylov);
+        Combination {
+            weights,
+            projection,
+            residual,
+        }
+    }
+
+    /// The bound on ‖Hx − λ̄x‖ that those of W's columns and of V's give, weighted as H̄ weights them.
+    fn residual(&self, of_old: &[f64], krylov: &[f64], projection: &[f64]) -> f64 {
+        let ritz = self.krylov.ritz;
+        let new: f64 = self
+            .new
+            .iter()
+            .map(|&i| dot(ritz.column(i), projection).abs() * ritz.residuals[i])
+            .sum();
+        let Some(pairs) = self.pairs else { return new };
+        let w = of_old.len();
+        let along =
+            |i: usize| dot(&pairs.gram[i * w..(i + 1) * w], of_old) + dot(&self.old[i], krylov);
+        let old: f64 = (0..w).map(|i| along(i).abs() * pairs.residuals[i]).sum();
+        (1.0 - self.weight) * old + self.weight * new
+    }
+}
+
+/// Which of the ascending eigenvalues are kept, and in what order.
+struct Order {
+    /// The k largest in descending order, the ℓ smallest in ascending order, and as many of each that follow.
+    indices: Vec<usize>,
+    leading: usize,
+    /// How many of the leading ones are of the largest.
+    largest: usize,
+}
+
+fn leading_first(count: usize, k: usize, l: usize) -> Order {
+    let largest = k.min(count);
+    let smallest = l.min(count - largest);
+    let further_largest = k.min(count - largest - smallest);
+    let further_smallest = l.min(count - largest - smallest - further_largest);
+    let top = |from: usize, to: usize| (from..to).map(move |i| count - 1 - i);
+    let indices = top(0, largest)
+        .chain(0..smallest)
+        .chain(top(largest, largest + further_largest))
+        .chain(smallest..smallest + further_smallest);
+    Order {
+        indices: indices.collect(),
+        leading: largest + smallest,
+        largest,
+    }
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+/// out ← out + a·x.
+fn add(out: &mut [f64], a: f64, x: &[f64]) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out += a * x);
+}
+
+/// The columns of a matrix with m rows, which are given one after another.
+fn columns_of(entries: Vec<f64>, m: usize) -> Vec<Vec<f64>> {
+    entries.chunks(m.max(1)).map(<[f64]>::to_vec).collect()
+}

@@ -1,0 +1,334 @@
+//! The mean over refreshes, against means of dense matrices.
+
+use faer::{Mat, Side};
+use fosi::base::{GradientDescent, HeavyBall};
+use fosi::operator::DenseMatrix;
+use fosi::space::Scalar;
+use fosi::{Averaging, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Storage};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+const N: usize = 30;
+
+fn normal(seed: u64) -> Mat<f64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    Mat::from_fn(N, N, |_, _| StandardNormal.sample(&mut random))
+}
+
+/// A symmetric matrix with the eigenvalues 20, 17, 14, 11, −9, −6, and a bulk from −1 to 1.
+fn loss() -> Mat<f64> {
+    let outliers = [20.0, 17.0, 14.0, 11.0, -9.0, -6.0];
+    let bulk = (0..N - outliers.len()).map(|i| (i as f64 * 0.7).sin());
+    let values: Vec<f64> = outliers.into_iter().chain(bulk).collect();
+    let q = normal(1).qr().compute_thin_Q();
+    &q * Mat::from_fn(N, N, |i, j| if i == j { values[i] } else { 0.0 }) * q.transpose()
+}
+
+/// The loss's Hessian and the noise of batch t.
+fn batch(t: u64, noise: f64) -> Mat<f64> {
+    let x = normal(100 + t);
+    let scale = noise / (2.0 * N as f64).sqrt();
+    let symmetric = &x + x.transpose();
+    loss() + Mat::from_fn(N, N, |i, j| scale * symmetric[(i, j)])
+}
+
+fn operator(matrix: &Mat<f64>) -> DenseMatrix {
+    let symmetric = |i: usize, j: usize| 0.5 * (matrix[(i, j)] + matrix[(j, i)]);
+    let entries = (0..N * N).map(|at| symmetric(at / N, at % N));
+    DenseMatrix::new(N, entries.collect()).unwrap()
+}
+
+/// Eigenpairs in ascending order.
+fn eigen(matrix: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
+    let pairs = matrix.self_adjoint_eigen(Side::Lower).unwrap();
+    let values = pairs.S().column_vector();
+    ((0..N).map(|i| values[i]).collect(), pairs.U().to_owned())
+}
+
+/// The part of a matrix in its r eigenpairs of the given indices.
+fn part(matrix: &Mat<f64>, indices: &[usize]) -> Mat<f64> {
+    let (values, vectors) = eigen(matrix);
+    let mut out = Mat::zeros(N, N);
+    for &i in indices {
+        let v = vectors.col(i);
+        out += Mat::from_fn(N, N, |a, b| values[i] * v[a] * v[b]);
+    }
+    out
+}
+
+fn config(averaging: Averaging, smallest: usize) -> FosiConfig {
+    FosiConfig {
+        largest: 4 - smallest,
+        smallest,
+        lanczos_steps: Some(N),
+        averaging,
+        newton_rate: NewtonRate::Constant(0.1),
+        schedule: Schedule::Every {
+            warmup: 0,
+            interval: 1,
+        },
+        ..FosiConfig::default()
+    }
+}
+
+fn optimizer<T: Scalar>(config: FosiConfig, storage: Storage) -> Fosi<Host<T>, GradientDescent> {
+    let space = Host::new(N).with_storage(storage);
+    Fosi::new(space, GradientDescent, config).unwrap()
+}
+
+/// VΛVᵀ of the spectrum in use.
+fn in_use(optimizer: &Fosi<Host<f64>, GradientDescent>) -> Mat<f64> {
+    let spectrum = optimizer.spectrum().unwrap();
+    let space = optimizer.space();
+    let mut out = Mat::zeros(N, N);
+    for (i, value) in spectrum.eigenvalues.iter().enumerate() {
+        let v = fosi::Space::column(space, &spectrum.basis, i);
+        out += Mat::from_fn(N, N, |a, b| value * v[a] * v[b]);
+    }
+    out
+}
+
+fn norm(matrix: &Mat<f64>) -> f64 {
+    matrix.norm_l2()
+}
+
+/// The indices of 2k largest and 2ℓ smallest of N.
+fn extreme(k: usize, l: usize) -> Vec<usize> {
+    (N - k..N).chain(0..l).collect()
+}
+
+#[test]
+fn the_mean_is_that_of_dense_matrices() {
+    for smallest in [0, 1, 2] {
+        let (k, l) = (4 - smallest, smallest);
+        for fixed in [1.0, 0.3] {
+            let mut optimizer =
+                optimizer::<f64>(config(Averaging::Fixed(fixed), smallest), Storage::Full);
+            let mut mean = Mat::zeros(N, N);
+            for t in 0..8 {
+                let batch = batch(t, 1.0);
+                let refresh = optimizer.refresh(&mut operator(&batch)).unwrap();
+                let weight = fixed.max(1.0 / (t + 1) as f64);
+                assert_eq!(refresh.weight, Some(weight));
+                let new = part(&batch, &extreme(2 * k, 2 * l));
+                mean = Mat::from_fn(N, N, |i, j| {
+                    (1.0 - weight) * mean[(i, j)] + weight * new[(i, j)]
+                });
+                // Rank r is less than half of N, so pairs outside of the span are zeros between the ends kept here.
+                mean = part(&mean, &extreme(2 * k, 2 * l));
+                let expected = part(&mean, &extreme(k, l));
+                let error = norm(&(in_use(&optimizer) - &expected)) / norm(&expected);
+                assert!(error < 1e-8, "ℓ = {l}, γ = {fixed}, refresh {t}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weight_of_one_is_the_last_refresh_alone() {
+    let mut averaged = optimizer::<f64>(config(Averaging::Fixed(1.0), 1), Storage::Full);
+    let mut alone = optimizer::<f64>(config(Averaging::Off, 1), Storage::Full);
+    for t in 0..5 {
+        let mut hessian = operator(&batch(t, 1.0));
+        let found = averaged.refresh(&mut hessian).unwrap();
+        let expected = alone.refresh(&mut hessian).unwrap();
+        for (found, expected) in found.eigenvalues.iter().zip(&expected.eigenvalues) {
+            assert!((found / expected - 1.0).abs() < 1e-10, "{found} {expected}");
+        }
+        let difference = norm(&(in_use(&averaged) - in_use(&alone)));
+        assert!(difference < 1e-8, "{difference:e}");
+        assert_eq!(found.scale, expected.scale);
+        assert_eq!(expected.weight, None);
+    }
+}
+
+/// The share of the k largest eigenvalues' sum that lies in the span of V.
+fn captured(optimizer: &Fosi<Host<f64>, GradientDescent>, matrix: &Mat<f64>) -> f64 {
+    let spectrum = optimizer.spectrum().unwrap();
+    let k = spectrum.eigenvalues.len();
+    let trace: f64 = (0..k)
+        .map(|i| {
+            let v = fosi::Space::column(optimizer.space(), &spectrum.basis, i);
+            let row = |a: usize| (0..N).map(|b| matrix[(a, b)] * v[b]).sum::<f64>();
+            (0..N).map(|a| v[a] * row(a)).sum::<f64>()
+        })
+        .sum();
+    let (values, _) = eigen(matrix);
+    trace / values[N - k..].iter().sum::<f64>()
+}
+
+#[test]
+fn averaging_takes_the_noise_of_batches_out() {
+    let noise = 8.0;
+    let run = |averaging| {
+        let mut optimizer = optimizer::<f64>(config(averaging, 0), Storage::Full);
+        let mut weight = None;
+        for t in 0..30 {
+            let refresh = optimizer.refresh(&mut operator(&batch(t, noise))).unwrap();
+            weight = refresh.weight;
+        }
+        (captured(&optimizer, &loss()), weight)
+    };
+    let (alone, none) = run(Averaging::Off);
+    let (averaged, weight) = run(Averaging::Predicted);
+    assert_eq!(none, None);
+    assert!(alone < 0.9 && averaged > 0.97, "{alone} {averaged}");
+    // Noise without drift drives the weight down.
+    assert!(weight.unwrap() < 0.3, "{weight:?}");
+}
+
+/// The loss's Hessian turned: coordinates i and i + 1 change places with the angle.
+fn turned(angle: f64) -> Mat<f64> {
+    let (s, c) = angle.sin_cos();
+    let rotation = Mat::from_fn(N, N, |i, j| {
+        let (a, b) = (i / 2, j / 2);
+        match (a == b, i.cmp(&j)) {
+            (false, _) => 0.0,
+            (true, std::cmp::Ordering::Equal) => c,
+            (true, std::cmp::Ordering::Less) => -s,
+            (true, std::cmp::Ordering::Greater) => s,
+        }
+    });
+    &rotation * loss() * rotation.transpose()
+}
+
+#[test]
+fn the_weight_grows_where_the_loss_turns() {
+    let mut optimizer = optimizer::<f64>(config(Averaging::Predicted, 0), Storage::Full);
+    let mut weights = Vec::new();
+    for t in 0..12 {
+        let mut hessian = operator(&turned(0.2 * f64::from(t)));
+        weights.push(optimizer.refresh(&mut hessian).unwrap().weight.unwrap());
+    }
+    assert_eq!(weights[0], 1.0);
+    assert!(weights[11] > 0.9, "{weights:?}");
+}
+
+#[test]
+fn the_newton_step_divides_by_what_the_last_batch_says() {
+    // H₀ has a direction of curvature 20 that H₁ lacks, and H₁ one that H₀ lacks: in their mean both have 10.
+    let diagonal = |i: usize| {
+        let entry = move |a: usize, b: usize| match (a == b, a == i) {
+            (false, _) => 0.0,
+            (true, true) => 20.0,
+            (true, false) => 1e-3 * (a + 1) as f64,
+        };
+        operator(&Mat::from_fn(N, N, entry))
+    };
+    let config = FosiConfig {
+        largest: 2,
+        ..config(Averaging::Fixed(0.5), 0)
+    };
+    let mut optimizer = optimizer::<f64>(config, Storage::Full);
+    optimizer.refresh(&mut diagonal(0)).unwrap();
+    let refresh = optimizer.refresh(&mut diagonal(1)).unwrap();
+    for value in &refresh.eigenvalues {
+        assert!((value - 10.0).abs() < 0.1, "{value}");
+    }
+    // α/u: along coordinate 1 the last batch has 20, along coordinate 0 almost nothing, so that the mean's 10 counts.
+    let mut x = vec![0.0; N];
+    let mut gradient = vec![0.0; N];
+    (gradient[0], gradient[1]) = (1.0, 1.0);
+    optimizer.step(0.0, &mut x, &gradient).unwrap();
+    let slow = -x[1] * 20.0 / 0.1;
+    let fast = -x[0] * 10.0 / 0.1;
+    // The two have one eigenvalue in the mean, so its eigenvectors mix them.
+    assert!(
+        (0.9..2.1).contains(&slow) && (0.4..1.1).contains(&fast),
+        "{slow} {fast}"
+    );
+}
+
+#[test]
+fn every_precision_and_storage_averages() {
+    fn run<T: Scalar>(storage: Storage, limit: f64) {
+        let mut optimizer = optimizer::<T>(config(Averaging::Predicted, 1), storage);
+        let mut reference = optimizer_f64();
+        for t in 0..10 {
+            let matrix = batch(t, 1.0);
+            let mut hessian = fosi::operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let symmetric = |j: usize| 0.5 * (matrix[(i, j)] + matrix[(j, i)]);
+                    *out = T::store((0..N).map(|j| symmetric(j) * v[j].load()).sum());
+                }
+            });
+            let found = optimizer.refresh(&mut hessian).unwrap().eigenvalues;
+            let expected = reference
+                .refresh(&mut operator(&matrix))
+                .unwrap()
+                .eigenvalues;
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(
+                    (found / expected - 1.0).abs() < limit,
+                    "{storage:?} {found} {expected}"
+                );
+            }
+        }
+    }
+    fn optimizer_f64() -> Fosi<Host<f64>, GradientDescent> {
+        optimizer::<f64>(config(Averaging::Predicted, 1), Storage::Full)
+    }
+    run::<f64>(Storage::Single, 1e-5);
+    run::<f32>(Storage::Full, 1e-4);
+    run::<f32>(Storage::Bf16, 1e-2);
+}
+
+#[test]
+fn a_failed_refresh_leaves_the_mean() {
+    let mut optimizer = optimizer::<f64>(config(Averaging::Predicted, 1), Storage::Full);
+    for t in 0..3 {
+        optimizer.refresh(&mut operator(&batch(t, 1.0))).unwrap();
+    }
+    let before = in_use(&optimizer);
+    let mut nan = fosi::operator::from_fn::<Host<f64>, _>(|_: &[f64], out: &mut [f64]| {
+        out.fill(f64::NAN);
+    });
+    let error = optimizer.refresh(&mut nan).unwrap_err();
+    assert!(matches!(error, Error::Refresh { .. }), "{error}");
+    assert_eq!(in_use(&optimizer), before);
+    optimizer.refresh(&mut operator(&batch(3, 1.0))).unwrap();
+}
+
+#[test]
+fn momentum_moves_to_the_new_pairs_whole() {
+    // Heavy-Ball's total momentum is that of the base alone as long as no direction is left out: with s = 1 and α so
+    // that the Newton step is the base's, the run is the base's own.
+    let diagonal = 3.0;
+    let config = FosiConfig {
+        newton_rate: NewtonRate::Constant(0.02 * diagonal),
+        scale_limit: 1.0,
+        ..config(Averaging::Predicted, 0)
+    };
+    let space = Host::<f64>::new(N);
+    let mut wrapped = Fosi::new(space.clone(), HeavyBall::new(0.9), config).unwrap();
+    let plain_config = FosiConfig::base_only();
+    let mut plain = Fosi::new(space, HeavyBall::new(0.9), plain_config).unwrap();
+    let identity = Mat::from_fn(N, N, |i, j| if i == j { diagonal } else { 0.0 });
+    let start: Vec<f64> = (0..N).map(|i| (i as f64).sin()).collect();
+    let (mut x, mut y) = (start.clone(), start);
+    for step in 0..40 {
+        if step % 4 == 0 {
+            wrapped.refresh(&mut operator(&identity)).unwrap();
+        }
+        let gradient = |x: &[f64]| x.iter().map(|x| diagonal * x).collect::<Vec<_>>();
+        let (g, h) = (gradient(&x), gradient(&y));
+        wrapped.step(0.02, &mut x, &g).unwrap();
+        plain.step(0.02, &mut y, &h).unwrap();
+        for (x, y) in x.iter().zip(&y) {
+            assert!((x - y).abs() < 1e-12, "step {step}: {x} {y}");
+        }
+    }
+}
+
+#[test]
+fn impossible_weights_are_refused() {
+    for weight in [0.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
+        let config = config(Averaging::Fixed(weight), 0);
+        let error = Fosi::new(Host::<f64>::new(N), GradientDescent, config).unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidSetting { .. }),
+            "{weight}: {error}"
+        );
+    }
+}
