@@ -3,7 +3,7 @@
 use strum::IntoEnumIterator;
 
 use crate::config::{
-    HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Averaging, HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
 use crate::optimizers::{BaseName, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
@@ -90,7 +90,10 @@ fn fosi_lines(
         ("k", config.k.to_string()),
         ("l", config.l.to_string()),
         ("m", config.lanczos_steps(parameters).to_string()),
+        ("lanczos-tolerance", config.lanczos_tolerance.to_string()),
+        ("averaging", config.averaging.to_string()),
         ("alpha", config.alpha.to_string()),
+        ("newton-rate", config.newton_rate.to_string()),
         ("curvature-floor", config.curvature_floor.to_string()),
         refreshes,
         (
@@ -117,7 +120,12 @@ fn cost_lines(
     gradient: GradientCost,
 ) -> Vec<(&'static str, String)> {
     let m = config.products(n);
-    let kept = (config.k + config.l).min(n);
+    let pairs = (config.k + config.l).min(n);
+    // The mean has twice as many pairs, and the last estimation's are kept beside them.
+    let (formula, kept) = match config.averaging {
+        Averaging::Off => ("(k+l)n", pairs),
+        Averaging::Predicted | Averaging::Fixed(_) => ("3(k+l)n", 3 * pairs),
+    };
     let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
     // One at the parameters, and one per product for forward differences, two for central ones.
     let gradients = match gradient.precision {
@@ -129,7 +137,7 @@ fn cost_lines(
         (
             "memory",
             format!(
-                "(k+l)n: {} kept for {kept} eigenvectors; mn: {} for {m} Lanczos vectors while estimating",
+                "{formula}: {} kept for {kept} eigenvectors; mn: {} for {m} Lanczos vectors while estimating",
                 bytes(kept),
                 bytes(m)
             ),

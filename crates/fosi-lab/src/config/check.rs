@@ -6,8 +6,8 @@ use fosi::spectrum::SpectrumParams;
 use strum::IntoEnumIterator;
 
 use super::{
-    ConfigError, DeviceName, LearningRateSchedule, PerBase, RefreshSchedule, TrainConfig,
-    TrainingLength,
+    Averaging, ConfigError, DeviceName, LearningRateSchedule, PerBase, RefreshSchedule,
+    TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
 use crate::optimizers::BaseName;
@@ -157,6 +157,14 @@ impl TrainConfig {
         let alpha = self.alpha;
         let allowed = alpha == 0.0 || in_f32(alpha);
         rate("alpha", alpha, "0, or from 1.2e-38 to 3.4e38", allowed)?;
+        let tolerance = self.lanczos_tolerance;
+        let allowed = (0.0..=1.0).contains(&tolerance);
+        rate("lanczos-tolerance", tolerance, "from 0 to 1", allowed)?;
+        if let Averaging::Fixed(weight) = self.averaging {
+            let allowed = weight > 0.0 && weight <= 1.0;
+            let range = "off, predicted, or above 0 and at most 1";
+            rate("averaging", weight, range, allowed)?;
+        }
         let floor = self.curvature_floor;
         // Its reciprocal must be a number.
         let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, PerBase, Preset,
-    RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule,
+    PerBase, Preset, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
 use crate::optimizers::{BaseName, OptimizerName};
@@ -63,7 +63,10 @@ impl TrainConfig {
             k: 10,
             l: 0,
             m: None,
+            lanczos_tolerance: 0.0,
+            averaging: Averaging::Off,
             alpha: 0.01,
+            newton_rate: NewtonRateRule::Following,
             curvature_floor: match preset {
                 Preset::Paper => 0.0,
                 Preset::Small => fosi::FosiConfig::default().curvature_floor,

@@ -5,7 +5,10 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::{Algorithm, ConfigError, Preset, RefreshSchedule, TaskName, TrainConfig, TrainOptions};
+use super::{
+    Algorithm, ConfigError, NewtonRateRule, Preset, RefreshSchedule, TaskName, TrainConfig,
+    TrainOptions,
+};
 
 /// A run's settings, merged and checked, and the layer that each comes from.
 #[derive(Clone, Debug)]
@@ -98,6 +101,10 @@ fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     let preset = uppermost(layers, |layer| layer.preset).unwrap_or_default();
     let mut config = TrainConfig::defaults(task, data, preset);
     let asked = uppermost(layers, |layer| layer.algorithm);
+    config.newton_rate = match asked.unwrap_or(config.algorithm) {
+        Algorithm::Paper => NewtonRateRule::Constant,
+        Algorithm::Guarded => NewtonRateRule::Following,
+    };
     if asked == Some(Algorithm::Paper) && preset == Preset::Small {
         // The paper's preset has these, and the W of each of its tasks.
         config.curvature_floor = 0.0;

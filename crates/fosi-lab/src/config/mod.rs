@@ -3,6 +3,7 @@
 //! Defaults are overridden by a file (`--config`), the file by flags; [`Resolved`] merges, checks, and knows which of
 //! them a value comes from.
 
+mod averaging;
 mod check;
 mod defaults;
 mod error;
@@ -15,12 +16,14 @@ mod scope;
 mod settings;
 mod values;
 
+pub use averaging::Averaging;
 pub(crate) use check::no_repeats;
 pub use error::ConfigError;
 pub use layers::Resolved;
 pub use learning_rate::LearningRate;
 pub use names::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, Preset, TaskName,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule, Preset,
+    TaskName,
 };
 pub use options::TrainOptions;
 pub use settings::TrainConfig;

@@ -62,6 +62,30 @@ named! {
 }
 
 named! {
+    "newton-rate",
+    /// What α does over a run: see [`fosi::NewtonRate`].
+    pub enum NewtonRateRule {
+        /// It follows the learning rate's schedule.
+        Following,
+        /// It stays the same, as in the paper.
+        Constant,
+        /// It follows the schedule, and along directions of signal it grows up to the base optimizer's learning rate.
+        Adaptive,
+    }
+}
+
+impl NewtonRateRule {
+    /// The library's setting.
+    pub fn setting(self, alpha: f64) -> fosi::NewtonRate {
+        match self {
+            Self::Following => fosi::NewtonRate::Following(alpha),
+            Self::Constant => fosi::NewtonRate::Constant(alpha),
+            Self::Adaptive => fosi::NewtonRate::adaptive(alpha),
+        }
+    }
+}
+
+named! {
     "schedule",
     /// How the learning rate changes over a run.
     #[derive(Default)]

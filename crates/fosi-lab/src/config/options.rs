@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
-    Algorithm, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule,
-    List, Preset, WeightsSource,
+    Algorithm, Averaging, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision,
+    LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -88,11 +88,24 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub m: Option<usize>,
-    /// Newton rate in the subspace; under a --schedule it falls as the learning rate does, except with --algorithm paper
-    /// [default: 0.01]
+    /// Residual of the eigenpairs, relative to |λ|, below which an estimation ends before its m steps; 0 for none
+    /// [default: 0]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
+    pub lanczos_tolerance: Option<f64>,
+    /// Spectrum that FOSI uses: off for the last estimation's, predicted for the mean over estimations with a weight
+    /// that follows from prediction, or the weight of an estimation in the mean, above 0 and at most 1 [default: off]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
+    pub averaging: Option<Averaging>,
+    /// Newton rate in the subspace [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
+    /// What the Newton rate does over a run: following the learning rate's schedule, constant, or adaptive, between
+    /// that and the base optimizer's rate by how much of the gradient is signal
+    /// [default: following; with --algorithm paper: constant]
+    #[arg(long, value_name = "RULE")]
+    pub newton_rate: Option<NewtonRateRule>,
     /// In the Newton step |λ| counts as at least this share of the largest |λ|, at most 1
     /// [default: 0.000001; with --algorithm paper: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]

@@ -6,8 +6,8 @@ use fosi::spectrum::SpectrumParams;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, PerBase, Preset,
-    RefreshSchedule, TaskName, TrainingLength, WeightsSource,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule,
+    PerBase, Preset, RefreshSchedule, TaskName, TrainingLength, WeightsSource,
 };
 use crate::data::{Batches, Damaged, DataError, DataName};
 use crate::optimizers::{OptimizerName, RateFactor};
@@ -48,8 +48,14 @@ pub struct TrainConfig {
     pub l: usize,
     /// Lanczos steps m; `None`: max{4(k+ℓ), ⌈2 ln n⌉} for n parameters.
     pub m: Option<usize>,
+    /// Relative residual below which an estimation ends before its m steps; 0 for none.
+    pub lanczos_tolerance: f64,
+    /// Whether FOSI averages the spectrum over estimations.
+    pub averaging: Averaging,
     /// Newton rate α in the subspace.
     pub alpha: f64,
+    /// What α does over a run.
+    pub newton_rate: NewtonRateRule,
     /// ε: in the Newton step |λ| counts as at least this much of the largest |λ|.
     pub curvature_floor: f64,
     /// Examples over which an estimation takes the Hessian; `None`: those of the step's batch.

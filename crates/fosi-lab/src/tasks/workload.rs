@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, FosiConfig, NewtonRate, Schedule, Space};
+use fosi::{Clipping, FosiConfig, Schedule, Space};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
 use super::curvature_batch::CurvatureBatch;
@@ -128,10 +128,9 @@ impl<T: Task> BurnWorkload<T> {
             largest: config.k,
             smallest: config.l,
             lanczos_steps: config.m,
-            newton_rate: match config.algorithm {
-                Algorithm::Paper => NewtonRate::Constant(config.alpha),
-                Algorithm::Guarded => NewtonRate::Following(config.alpha),
-            },
+            lanczos_tolerance: Some(config.lanczos_tolerance).filter(|tolerance| *tolerance > 0.0),
+            averaging: config.averaging.setting(),
+            newton_rate: config.newton_rate.setting(config.alpha),
             scale_limit: config.scale_limit.get(name.base),
             curvature_floor: config.curvature_floor,
             safeguards: config.algorithm == Algorithm::Guarded,

@@ -42,7 +42,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 #[test]
 fn settings_that_are_not_allowed() {
-    let cases: [(&[&str], &[&str]); 50] = [
+    let cases: [(&[&str], &[&str]); 54] = [
         (&["--k", "0"], &["--k 0", "at least 1"]),
         (
             &["--k", "4", "--l", "4", "--m", "7"],
@@ -54,6 +54,13 @@ fn settings_that_are_not_allowed() {
             &["--alpha is -0.01", "0, or from 1.2e-38"],
         ),
         (&["--alpha", "nan"], &["--alpha is NaN"]),
+        (
+            &["--averaging", "1.5"],
+            &["--averaging is 1.5", "at most 1"],
+        ),
+        (&["--averaging", "on"], &["`on` is not off, predicted"]),
+        (&["--newton-rate", "adaptiv"], &["did you mean `adaptive`"]),
+        (&["--lanczos-tolerance", "2"], &["--lanczos-tolerance is 2"]),
         (&["--lr", "0"], &["--lr is 0", "from 1.2e-38"]),
         (&["--lr", "hb=inf"], &["--lr is inf for hb"]),
         (
@@ -369,7 +376,10 @@ fn help_names_every_option() {
         "k",
         "l",
         "m",
+        "lanczos-tolerance",
+        "averaging",
         "alpha",
+        "newton-rate",
         "curvature-floor",
         "curvature-batch",
         "interval",
@@ -402,12 +412,15 @@ fn help_names_every_option() {
 #[test]
 fn options_that_have_no_effect() {
     let fosi = ["optimizers with FOSI", "--optimizers is hb,adam"];
-    let cases: [(&str, &[&str], &[&str]); 23] = [
+    let cases: [(&str, &[&str], &[&str]); 26] = [
         ("hb,adam", &["--algorithm", "paper"], &fosi),
         ("hb,adam", &["--k", "5"], &fosi),
         ("hb,adam", &["--l", "1"], &fosi),
         ("hb,adam", &["--m", "50"], &fosi),
+        ("hb,adam", &["--lanczos-tolerance", "0.1"], &fosi),
+        ("hb,adam", &["--averaging", "predicted"], &fosi),
         ("hb,adam", &["--alpha", "0.1"], &fosi),
+        ("hb,adam", &["--newton-rate", "adaptive"], &fosi),
         ("hb,adam", &["--curvature-floor", "0.1"], &fosi),
         ("hb,adam", &["--curvature-batch", "9"], &fosi),
         ("hb,adam", &["--interval", "9"], &fosi),

@@ -80,7 +80,9 @@ fn adaptive_steps_allocate_nothing() {
     let mut steps = |count: usize, optimizer: &mut Fosi<Host<f32>, Adam>| {
         for step in 0..count {
             let gradient: Vec<f32> = (0..n).map(|i| ((i + step) as f32).cos()).collect();
-            let made = measure(|| drop(optimizer.step(0.01, &mut x, &gradient).unwrap()));
+            let made = measure(|| {
+                optimizer.step(0.01, &mut x, &gradient).unwrap();
+            });
             assert_eq!(made.count_total, 0, "step {step}");
         }
     };

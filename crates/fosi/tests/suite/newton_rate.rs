@@ -81,7 +81,7 @@ fn follows_the_formula<B: Base<Host<f64>>>(base: B, base_rates: impl Fn(&[[f64; 
                 true => 1.0 - momentum.decay.powi(step as i32 + 1),
                 false => 1.0,
             };
-            let highest = (RATE * rates[i] * LAMBDA[i]).min(1.0).max(ALPHA);
+            let highest = (RATE * rates[i] * LAMBDA[i]).clamp(ALPHA, 1.0);
             let alpha = ALPHA + share(&seen[i], 0.9) * (highest - ALPHA);
             differs |= alpha > 1.5 * ALPHA;
             let expected = from[i] - alpha * bar[i] / correction / LAMBDA[i];
