@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
+use crate::optimizers::BaseName;
+use crate::pays::Variant;
 use crate::solve::{Budget, Solver};
 
 /// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
@@ -48,6 +50,8 @@ pub enum Command {
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
+    /// Compare over many runs: whether FOSI pays against its base, each at its best learning rate
+    Study(StudyCommand),
     /// Minimise functions in full, without a learning rate, and compare solvers; without a problem: list the problems
     Solve(SolveCommand),
 }
@@ -178,6 +182,111 @@ impl Experiment {
     }
 }
 
+/// `fosi study`.
+#[derive(Clone, Debug, Args)]
+pub struct StudyCommand {
+    /// What is studied
+    #[command(subcommand)]
+    pub command: StudySubcommand,
+}
+
+impl StudyCommand {
+    /// Whether another process of the program has started this one to make runs for it.
+    pub fn is_worker(&self) -> bool {
+        let StudySubcommand::Pays(command) = &self.command;
+        command.worker
+    }
+
+    /// Whether several processes make its runs.
+    pub fn makes_several(&self) -> bool {
+        let StudySubcommand::Pays(command) = &self.command;
+        command.worker || command.jobs > 1
+    }
+}
+
+/// What is studied.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StudySubcommand {
+    /// Say what FOSI saves: the steps and seconds in which its base, with its own best learning rate and schedule, reaches
+    /// the training loss that FOSI reaches in --steps S
+    Pays(Box<PaysCommand>),
+}
+
+/// `fosi study pays`.
+#[derive(Clone, Debug, Args)]
+pub struct PaysCommand {
+    /// Task: lr, ae, lm, tl, ac, as for `fosi train`
+    pub task: TaskName,
+    /// Base optimizers, plain for 0.8, 1, 1.25 and 1.5 S steps and inside FOSI for S
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "hb,adam",
+        value_name = "LIST"
+    )]
+    pub bases: Vec<BaseName>,
+    /// A kind of FOSI with options of its own, such as paper="--algorithm paper --interval 100"; may be given several
+    /// times [default: one, fosi, with the study's own options]
+    #[arg(long = "variant", value_name = "NAME=OPTIONS", value_parser = variant)]
+    pub variants: Vec<Variant>,
+    /// From one learning rate of the grid to the next, above 1 and at most 10; the grid begins around --lr and is widened
+    /// until the best is not at its edge
+    #[arg(long, default_value = "2", value_name = "FACTOR", value_parser = grid_factor)]
+    pub grid_factor: f64,
+    /// Runs at once, each in a process of its own; seconds are then those of a loaded machine. With --threads 1 as many
+    /// as there are cores
+    #[arg(long, default_value = "1", value_name = "N", value_parser = jobs)]
+    pub jobs: usize,
+    /// Makes runs until none is missing, and reports nothing: what --jobs starts
+    #[arg(long, hide = true)]
+    pub worker: bool,
+    /// TOML file with options; its keys are the flags' names, and flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Settings; --schedule is cosine unless given, --out is pays.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+/// Options of one variant, as they stand on a command line.
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct VariantOptions {
+    #[command(flatten)]
+    options: TrainOptions,
+}
+
+fn variant(text: &str) -> Result<Variant, String> {
+    let (name, words) = text.split_once('=').unwrap_or((text, ""));
+    let allowed = |letter: char| letter.is_alphanumeric() || "-_.+".contains(letter);
+    if name.is_empty() || !name.chars().all(allowed) {
+        return Err(format!(
+            "`{name}` is no name of a variant: allowed are letters, digits, -, _, . and +, as in paper=\"--algorithm paper\""
+        ));
+    }
+    let parsed = VariantOptions::try_parse_from(words.split_whitespace());
+    let options = parsed.map_err(|error| {
+        let text = error.to_string();
+        let text = text.split("\n\nUsage").next().unwrap_or_default();
+        text.trim_start_matches("error: ").trim().to_owned()
+    })?;
+    Ok(Variant {
+        name: name.to_owned(),
+        words: words.trim().to_owned(),
+        options: options.options,
+    })
+}
+
+fn grid_factor(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n| (1.01..=10.0).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a number from 1.01 to 10"))
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| (1..=256).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 256"))
+}
+
 /// `fosi solve`.
 #[derive(Clone, Debug, Args)]
 pub struct SolveCommand {
@@ -222,6 +331,32 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_variant_is_a_name_and_options_of_training() {
+        let given = variant("paper=--algorithm paper --k 3  --interval=7").unwrap();
+        assert_eq!(given.name, "paper");
+        assert_eq!(
+            (given.options.k, given.options.interval),
+            (Some(3), Some(7))
+        );
+        assert!(variant("plain").unwrap().options.k.is_none());
+        assert!(variant("plain=").unwrap().options.k.is_none());
+        for (text, part) in [
+            ("=--k 3", "`` is no name"),
+            ("a b=--k 3", "`a b` is no name"),
+            ("../a=--k 3", "`../a` is no name"),
+            ("a=--k", "a value is required for '--k <N>'"),
+            ("a=--k x", "`x` is not a whole number"),
+            ("a=--kay 3", "unexpected argument '--kay'"),
+            ("a=3", "unexpected argument '3'"),
+            ("a=--help", "unexpected argument '--help'"),
+        ] {
+            let message = variant(text).unwrap_err();
+            assert!(message.contains(part), "{message}");
+            assert!(!message.contains("Usage"), "{message}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`], [`pays`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
 
 #![warn(missing_debug_implementations)]
@@ -27,6 +27,7 @@ pub mod interrupt;
 pub mod models;
 pub mod names;
 pub mod optimizers;
+pub mod pays;
 pub mod plot;
 pub mod problems;
 pub mod progress;

@@ -1,5 +1,6 @@
 //! The program `fosi`.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::exit;
 
@@ -38,6 +39,31 @@ fn main() {
                 &mut stdout(),
             )
         }
+        Command::Study(command) => {
+            let interrupt = listen(
+                "ending after this step; the runs made so far are kept. Ctrl-C again ends at once",
+            );
+            if command.is_worker() {
+                end_with_standard_input(&interrupt);
+            }
+            let threads_set = Cell::new(false);
+            let make_workload = |config: &TrainConfig, opening| {
+                if !threads_set.replace(true) {
+                    set_threads(config)?;
+                }
+                open(config, opening, &interrupt)
+            };
+            let surroundings = commands::Surroundings {
+                make_workload: &make_workload,
+                make_observer: match command.makes_several() {
+                    true => &progress::nowhere,
+                    false => &progress::run_on_stderr,
+                },
+                notice: &say,
+                interrupt: &interrupt,
+            };
+            commands::study(&command, &surroundings, &mut stdout())
+        }
         Command::Solve(command) => {
             let interrupt =
                 listen("ending; the runs made so far are kept. Ctrl-C again ends at once");
@@ -52,6 +78,15 @@ fn main() {
             error.exit_status()
         }
     }));
+}
+
+/// Has a worker end where the process that has started it closes the pipe, or ends.
+fn end_with_standard_input(interrupt: &Interrupt) {
+    let interrupt = interrupt.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        interrupt.request();
+    });
 }
 
 /// Exit status of a program whose output nobody reads, as shells have it: 128 + SIGPIPE.
@@ -73,11 +108,25 @@ fn workload(
     opening: Opening,
     interrupt: &Interrupt,
 ) -> Result<Box<dyn Workload>, TaskError> {
-    if let Some(threads) = config.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        pool.build_global()
-            .map_err(|e| TaskError::Other(Box::new(e)))?;
-    }
+    set_threads(config)?;
+    open(config, opening, interrupt)
+}
+
+/// Once in a process.
+fn set_threads(config: &TrainConfig) -> Result<(), TaskError> {
+    let Some(threads) = config.threads else {
+        return Ok(());
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build_global()
+        .map_err(|e| TaskError::Other(Box::new(e)))
+}
+
+fn open(
+    config: &TrainConfig,
+    opening: Opening,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Workload>, TaskError> {
     let preparation = Preparation {
         interrupt,
         progress: &progress::preparation_on_stderr,

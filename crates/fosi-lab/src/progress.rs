@@ -55,6 +55,23 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
     })
 }
 
+/// Watches one of many runs on standard error: a bar that is gone when the run is over; a line now and then where that is
+/// no terminal.
+pub fn run_on_stderr(name: String) -> Box<dyn Observer> {
+    Box::new(OneOfMany {
+        name,
+        bar: None,
+        start: None,
+        told: Instant::now(),
+        steps: 0,
+    })
+}
+
+/// Watches nothing.
+pub fn nowhere(_: String) -> Box<dyn Observer> {
+    Box::new(Nowhere)
+}
+
 /// A bar on standard error for the run `name` of a solver, with the lowest value so far; a line now and then where that
 /// is no terminal. Gone when it is dropped.
 pub fn solver_on_stderr(name: String) -> Box<Watch<'static>> {
@@ -113,6 +130,7 @@ struct Bars {
 const TEMPLATE: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {eta:>4} left {msg:24}";
 const TEMPLATE_TICKS: &str = "{prefix:12} {wide_bar} {pos}/{len} {eta:>4} left";
 const TEMPLATE_SOLVER: &str = "{prefix} {wide_bar} {msg}";
+const TEMPLATE_ONE: &str = "{prefix} {wide_bar} {percent:>3}% {eta:>4} left {msg}";
 const TEMPLATE_OVER: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {elapsed:>4} {msg:24}";
 
 fn style(template: &str) -> ProgressStyle {
@@ -296,6 +314,82 @@ impl<W: Write> Observer for Lines<W> {
     fn notice(&mut self, text: &str) {
         self.line(text);
     }
+}
+
+/// One run of many, of which a line is said when it is over.
+#[derive(Debug)]
+struct OneOfMany {
+    name: String,
+    /// None where standard error is no terminal.
+    bar: Option<ProgressBar>,
+    start: Option<Start>,
+    told: Instant,
+    /// Steps taken.
+    steps: u64,
+}
+
+impl Observer for OneOfMany {
+    fn started(&mut self, start: &Start) {
+        self.start = Some(*start);
+        self.bar = std::io::stderr().is_terminal().then(|| {
+            ProgressBar::new(start.steps)
+                .with_style(style(TEMPLATE_ONE))
+                .with_prefix(self.name.clone())
+                .with_finish(indicatif::ProgressFinish::AndClear)
+        });
+    }
+
+    fn busy(&mut self, with: Option<&'static str>) {
+        if let (Some(bar), Some(with)) = (&self.bar, with) {
+            bar.set_message(with);
+        }
+    }
+
+    fn stepped(&mut self, _loss: f64) {
+        self.steps += 1;
+        match (&self.bar, self.start) {
+            (Some(bar), _) => bar.inc(1),
+            (None, Some(start)) if self.told.elapsed() >= LONG_PAUSE => {
+                self.told = Instant::now();
+                let text = format!("{}: step {} of {}", self.name, self.steps, start.steps);
+                write_line(&mut std::io::stderr(), &text);
+            }
+            _ => {}
+        }
+    }
+
+    fn epoch(&mut self, row: &MetricsRow) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(short_standing(row));
+        }
+    }
+
+    fn refused(&mut self, _: &RefreshRecord, _: &str, _: bool) {}
+
+    fn failed(&mut self, _: &Failure, _: usize) {}
+
+    fn ended(&mut self) {
+        self.bar = None;
+    }
+
+    fn notice(&mut self, text: &str) {
+        write_line(&mut std::io::stderr(), text);
+    }
+}
+
+/// Nobody.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Observer for Nowhere {
+    fn started(&mut self, _: &Start) {}
+    fn busy(&mut self, _: Option<&'static str>) {}
+    fn stepped(&mut self, _: f64) {}
+    fn epoch(&mut self, _: &MetricsRow) {}
+    fn refused(&mut self, _: &RefreshRecord, _: &str, _: bool) {}
+    fn failed(&mut self, _: &Failure, _: usize) {}
+    fn ended(&mut self) {}
+    fn notice(&mut self, _: &str) {}
 }
 
 /// `elapsed`: seconds since the start, or since the run was resumed.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::interrupt;
+use crate::pays::PaysError;
 use crate::plot::PlotError;
 use crate::problems::ProblemError;
 use crate::runs::RunError;
@@ -35,6 +36,9 @@ pub enum CommandError {
     /// A problem to minimise.
     #[error(transparent)]
     Problem(#[from] ProblemError),
+    /// A study of what FOSI saves.
+    #[error(transparent)]
+    Pays(#[from] PaysError),
     /// Runs of solvers.
     #[error(transparent)]
     Solve(#[from] SolveError),
@@ -108,8 +112,9 @@ impl CommandError {
             | Self::NoEpoch
             | Self::ChangedData { .. } => 2,
             Self::Run(RunError::Write { .. } | RunError::Lock { .. })
-            | Self::Solve(SolveError::Write(_)) => 1,
-            Self::Run(_) | Self::Solve(_) => 2,
+            | Self::Solve(SolveError::Write(_))
+            | Self::Pays(PaysError::Write(_)) => 1,
+            Self::Run(_) | Self::Solve(_) | Self::Pays(_) => 2,
             Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
         }
     }

@@ -7,11 +7,14 @@ mod output;
 mod quadratic;
 mod report;
 mod solve;
+mod study;
 mod train;
+mod workers;
 
 pub use compare::{compare, figure, table};
 pub use data::data;
 pub use error::CommandError;
 pub use quadratic::{MakeTick, quadratic};
 pub use solve::solve;
+pub use study::{MakeObserver, Surroundings, study};
 pub use train::{MakeWorkload, train};

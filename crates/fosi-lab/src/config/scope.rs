@@ -114,6 +114,18 @@ impl TrainOptions {
     /// The options given that only some optimizers have, as they would stand on the command line without their values,
     /// and those optimizers.
     fn bound_options(&self) -> Vec<(String, For)> {
+        let given = self.bound_names().into_iter();
+        let mut bound: Vec<(String, For)> = given
+            .map(|(option, which)| (format!("--{option}"), which))
+            .collect();
+        let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
+        bound.extend(per_base("scale-limit", scale_limit, For::FosiOf));
+        bound.extend(per_base("lr", self.lr.as_ref(), For::Base));
+        bound
+    }
+
+    /// The names of the options given that only some optimizers have, and those optimizers.
+    fn bound_names(&self) -> Vec<(&'static str, For)> {
         const MOMENTUM: For = For::Bases(&[BaseName::HeavyBall, BaseName::Nesterov]);
         const DECAY: For = For::Bases(&[BaseName::AdamW]);
         let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
@@ -143,12 +155,53 @@ impl TrainOptions {
             ("weight-decay", self.weight_decay.is_some(), DECAY),
         ];
         let given = options.into_iter().filter(|(_, given, _)| *given);
-        let mut bound: Vec<(String, For)> = given
-            .map(|(option, _, which)| (format!("--{option}"), which))
-            .collect();
-        bound.extend(per_base("scale-limit", scale_limit, For::FosiOf));
-        bound.extend(per_base("lr", self.lr.as_ref(), For::Base));
-        bound
+        given.map(|(option, _, which)| (option, which)).collect()
+    }
+
+    /// The names of the options given that FOSI alone has.
+    fn fosi_names(&self) -> Vec<&'static str> {
+        let bound = self.bound_names().into_iter();
+        let fosi = bound.filter(|(_, which)| matches!(which, For::Fosi));
+        let mut names: Vec<&str> = fosi.map(|(option, _)| option).collect();
+        if names.contains(&"scale-limit") {
+            names.push("clip");
+        }
+        names
+    }
+
+    /// What is given, by the options' names.
+    fn given(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut given = match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(given)) => given,
+            _ => serde_json::Map::new(),
+        };
+        given.retain(|_, value| !value.is_null());
+        given
+    }
+
+    /// The names of the options given that other optimizers have, too, or that are no optimizer's.
+    pub fn given_beside_fosi(&self) -> Vec<String> {
+        let fosi = self.fosi_names();
+        let names = self.given().into_iter().map(|(name, _)| name);
+        names
+            .filter(|name| !fosi.contains(&name.as_str()))
+            .collect()
+    }
+
+    /// The options without those that FOSI alone has.
+    #[must_use]
+    pub fn without_fosi(&self) -> Self {
+        let mut given = self.given();
+        for name in self.fosi_names() {
+            given.remove(name);
+        }
+        let others: Self = serde_json::from_value(given.into()).unwrap_or_default();
+        Self {
+            file: self.file.clone(),
+            // Its serialised form is that of a configuration, which doesn't tell one number for all from many.
+            lr: self.lr.clone(),
+            ..others
+        }
     }
 }
 

@@ -127,6 +127,35 @@ impl TrainConfig {
         self.optimizers.iter().any(|optimizer| optimizer.fosi)
     }
 
+    /// Whether both settings ask for the same data and model, in the same place.
+    #[must_use]
+    pub fn has_task_of(&self, other: &Self) -> bool {
+        let data = |config: &Self| {
+            let Self {
+                task,
+                data,
+                data_dir,
+                skip_damaged,
+                examples,
+                ..
+            } = config.clone();
+            (task, data, data_dir, skip_damaged, examples)
+        };
+        let model = |config: &Self| {
+            let Self {
+                width,
+                sequence,
+                weights,
+                cache,
+                hvp_mode,
+                device,
+                ..
+            } = config.clone();
+            (width, sequence, weights, cache, hvp_mode, device)
+        };
+        data(self) == data(other) && model(self) == model(other)
+    }
+
     /// Lanczos steps for n parameters: m as given, or max{4(k+ℓ), ⌈2 ln n⌉}; never above n.
     #[must_use]
     pub fn lanczos_steps(&self, parameters: usize) -> usize {

@@ -376,6 +376,37 @@ fn a_configuration_reads_back_from_json() {
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
 }
 
+#[test]
+fn options_that_fosi_alone_has_are_told_from_the_others() {
+    let toml = "k = 3\nalpha = 0.1\nclip = { hb = 2 }\ninterval = 7\nalgorithm = 'paper'\nlr = 0.5\nmomentum = 0.8\n\
+                skip-damaged = true\nseeds = [1, 2]\nsteps = 9";
+    let options = layer(toml);
+    let beside = ["lr", "momentum", "seed", "skip-damaged", "steps"];
+    assert_eq!(options.given_beside_fosi(), beside);
+    let others = options.without_fosi();
+    assert_eq!(others.given_beside_fosi(), beside);
+    let json = |options: &TrainOptions| serde_json::to_string(options).unwrap();
+    let expected = "lr = 0.5\nmomentum = 0.8\nskip-damaged = true\nseeds = [1, 2]\nsteps = 9";
+    assert_eq!(json(&others), json(&layer(expected)));
+    assert_eq!(others.lr, Some(BaseValues::All(0.5)));
+    assert_eq!(
+        json(&layer("").without_fosi()),
+        json(&TrainOptions::default())
+    );
+}
+
+#[test]
+fn settings_that_ask_for_another_task_are_told() {
+    let config = |toml: &str| resolve(toml).unwrap();
+    let digits = config("");
+    for same in ["lr = 3", "steps = 9", "k = 3", "batch = 7", "seeds = 4"] {
+        assert!(digits.has_task_of(&config(same)), "{same}");
+    }
+    for other in ["data = 'mnist'", "examples = 100"] {
+        assert!(!digits.has_task_of(&config(other)), "{other}");
+    }
+}
+
 /// The help names the default of each task, or points to `--dry-run`.
 #[test]
 fn help_has_the_defaults_of_every_task() {

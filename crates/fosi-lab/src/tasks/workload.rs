@@ -202,6 +202,16 @@ impl<T: Task> Workload for BurnWorkload<T> {
         notes
     }
 
+    fn with_config(&self, config: &TrainConfig) -> Box<dyn Workload + '_> {
+        Box::new(Self {
+            task: Arc::clone(&self.task),
+            config: config.clone(),
+            data: self.data.clone(),
+            parameters: self.parameters,
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
     fn trainer(
         &self,
         optimizer: OptimizerName,

@@ -6,7 +6,7 @@ use fosi::Interventions;
 use fosi::timing::Timing;
 use thiserror::Error;
 
-use crate::config::HvpPrecision;
+use crate::config::{HvpPrecision, TrainConfig};
 use crate::data::Part;
 use crate::optimizers::OptimizerName;
 use crate::runs::{DataDescription, ModelDescription, RefreshRecord, TrainerState};
@@ -32,6 +32,9 @@ pub trait Workload {
     fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
         Ok(None)
     }
+
+    /// The same data and model with other settings, where [`TrainConfig::has_task_of`] says that they ask for these.
+    fn with_config(&self, config: &TrainConfig) -> Box<dyn Workload + '_>;
 
     /// A model at its starting point, the same for every optimizer with the same `seed`.
     ///

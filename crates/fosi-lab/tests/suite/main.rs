@@ -20,6 +20,7 @@ mod lists;
 mod log_mel;
 mod models;
 mod mutations;
+mod pays;
 mod prefetch;
 mod problems;
 mod quadratic;

@@ -51,7 +51,7 @@ const BURN: [&str; 14] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 20] = [
+const PROGRAM: [&str; 21] = [
     "names",
     "files",
     "interrupt",
@@ -69,6 +69,7 @@ const PROGRAM: [&str; 20] = [
     "curves",
     "quadratic",
     "solve",
+    "pays",
     "progress",
     "cli",
     "commands",

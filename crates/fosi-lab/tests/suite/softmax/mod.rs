@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use fosi::timing::Timing;
-use fosi_lab::config::HvpPrecision;
+use fosi_lab::config::{HvpPrecision, TrainConfig};
 use fosi_lab::data::{DatasetSplit, Part};
 use fosi_lab::optimizers::OptimizerName;
 use fosi_lab::runs::{
@@ -72,6 +72,14 @@ impl Workload for Softmax {
             seconds: 0.25,
             examples: 16,
         }))
+    }
+
+    fn with_config(&self, config: &TrainConfig) -> Box<dyn Workload + '_> {
+        Box::new(Self {
+            split: self.split.clone(),
+            rate: config.lr.hb,
+            ..*self
+        })
     }
 
     fn trainer(

@@ -1,0 +1,194 @@
+//! The folder in which a study keeps its runs: `OUT/runs/<task>-<optimizer>-<steps>-<seed>-<hash of the settings>.json`.
+//! Several processes may share it: each run is claimed by one of them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::PaysError;
+use super::record::Record;
+use crate::config::TrainConfig;
+use crate::files;
+use crate::runs::{DataDescription, RunError, replace_file};
+
+/// Digits of the hash in a file's name.
+const DIGITS: usize = 12;
+
+/// Kept runs.
+#[derive(Debug)]
+pub struct KeptRuns {
+    folder: PathBuf,
+    /// Those that were read, by name.
+    read: RefCell<HashMap<String, Record>>,
+}
+
+impl KeptRuns {
+    /// In `out`; nothing is made or read yet.
+    pub fn new(out: &Path) -> Self {
+        Self {
+            folder: out.join("runs"),
+            read: RefCell::default(),
+        }
+    }
+
+    /// The run with these settings, if it is kept.
+    ///
+    /// # Errors
+    /// [`PaysError::Damaged`], [`PaysError::Read`].
+    pub fn find(&self, settings: &TrainConfig) -> Result<Option<Record>, PaysError> {
+        let name = name(settings);
+        if let Some(record) = self.read.borrow().get(&name) {
+            return Ok(Some(record.clone()));
+        }
+        let path = self.path(&name);
+        let record = match files::read_text(&path) {
+            Ok(text) => record_of(&text, settings).map_err(|reason| PaysError::Damaged {
+                path: path.clone(),
+                reason,
+            })?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(PaysError::Read { path, source }),
+        };
+        self.read.borrow_mut().insert(name, record.clone());
+        Ok(Some(record))
+    }
+
+    /// The file of a run among those found so far that was made on other data.
+    pub fn made_on_other(&self, data: &DataDescription) -> Option<PathBuf> {
+        let read = self.read.borrow();
+        let mut others = read.iter().filter(|(_, run)| !run.data.is_same_as(data));
+        others.next().map(|(name, _)| self.path(name))
+    }
+
+    /// The right to make the run with these settings; none while another process has it, or where the run is kept by
+    /// now.
+    ///
+    /// # Errors
+    /// [`PaysError::Write`] where the folder can't be written.
+    pub fn claim(&self, settings: &TrainConfig) -> Result<Option<Claim>, PaysError> {
+        let name = name(settings);
+        let folder = self.folder.join("making").join(&name);
+        let failed = |path: &Path, source| {
+            PaysError::from(RunError::Write {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+        let path = folder.join("lock");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let lock = match options.open(&path) {
+            // Another process has just kept the run, and removed the folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|source| failed(&path, source))?,
+        };
+        match lock.try_lock() {
+            // Until then its owner may have removed it.
+            Ok(()) if !path.exists() => return Ok(None),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(RunError::Lock { path, source }.into()),
+        }
+        let claim = Claim {
+            folder,
+            target: self.path(&name),
+            _lock: lock,
+        };
+        // Its owner may have kept the run before this claim.
+        if claim.target.exists() {
+            return Ok(None);
+        }
+        claim
+            .clear()
+            .map_err(|source| failed(&claim.folder, source))?;
+        Ok(Some(claim))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.json"))
+    }
+}
+
+/// The right to make a run, until it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    folder: PathBuf,
+    target: PathBuf,
+    /// Unlocked when it is closed.
+    _lock: File,
+}
+
+impl Claim {
+    /// A folder for what the run writes on its way, removed with the claim.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps the run.
+    ///
+    /// # Errors
+    /// [`PaysError::Write`].
+    pub fn keep(self, record: &Record) -> Result<(), PaysError> {
+        let mut text = serde_json::to_vec_pretty(record).map_err(|error| RunError::Write {
+            path: self.target.clone(),
+            source: error.into(),
+        })?;
+        text.push(b'\n');
+        Ok(replace_file(&self.target, &text)?)
+    }
+
+    /// Removes what an owner that was killed has left.
+    fn clear(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // What can't be removed does no harm: the next claim clears it.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn name(settings: &TrainConfig) -> String {
+    let optimizer = settings.optimizers.first().map(ToString::to_string);
+    let seed = settings.seeds.first().copied().unwrap_or_default();
+    // Settings are written without a map of any order, so that equal ones have equal texts.
+    let text = serde_json::to_string(settings).unwrap_or_default();
+    let hash = format!("{:x}", Sha256::digest(text));
+    format!(
+        "{}-{}-{}-{seed}-{}",
+        settings.task,
+        optimizer.unwrap_or_default(),
+        settings.length.steps(1),
+        &hash[..DIGITS]
+    )
+}
+
+fn record_of(text: &str, settings: &TrainConfig) -> Result<Record, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(Record::FORMAT) => {}
+        Some(other) => {
+            let known = Record::FORMAT;
+            return Err(format!("it has format {other}, and {known} is known"));
+        }
+        None => return Err("it has no format".to_owned()),
+    }
+    let record: Record = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if record.settings != *settings {
+        return Err("its settings aren't those of its name".to_owned());
+    }
+    Ok(record)
+}

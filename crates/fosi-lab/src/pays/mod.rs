@@ -1,0 +1,26 @@
+//! Whether FOSI pays: the steps and seconds that a base optimizer needs, with its own best learning rate and schedule,
+//! for the training loss that FOSI reaches with its.
+
+mod error;
+mod kept;
+mod method;
+mod picture;
+mod record;
+mod report;
+mod result;
+mod saving;
+mod search;
+mod study;
+mod variant;
+
+pub use error::PaysError;
+pub use kept::{Claim, KeptRuns};
+pub use method::{Method, Outcome, Standing};
+pub use picture::picture;
+pub use record::Record;
+pub use report::Report;
+pub use result::{Comparison, Entry, Saving};
+pub use saving::{Bounded, BoundedSpread, End, LENGTHS, falls, steps_to};
+pub use search::{Best, Grid, Next};
+pub use study::Study;
+pub use variant::Variant;

@@ -1,0 +1,156 @@
+//! The picture of a study.
+
+use plotters::style::RGBColor;
+
+use super::result::{Comparison, Entry};
+use super::study::Study;
+use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
+
+/// Colours of the kinds of FOSI, which the colour-blind tell apart (Okabe and Ito).
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
+/// Losses up to so many times the least are shown: one that has exploded would press the others into a line.
+const SHOWN: f64 = 100.0;
+
+/// For each base a column: above its loss against steps, with FOSI's loss as a level line that meets it at S′; below
+/// the losses of the learning rates that were tried. None where nothing is complete.
+pub fn picture(study: &Study, comparisons: &[Comparison]) -> Option<Sheet> {
+    let drawn: Vec<&Comparison> = comparisons
+        .iter()
+        .filter(|comparison| entries(comparison).any(|entry| finite(entry).is_some()))
+        .collect();
+    let names = drawn
+        .first()?
+        .variants
+        .iter()
+        .map(|entry| entry.name.clone());
+    let styles = COLORS.into_iter().cycle().map(|color| LineStyle {
+        color,
+        dashed: false,
+    });
+    let base = LineStyle {
+        dashed: true,
+        ..LineStyle::PLAIN
+    };
+    let mut legend = vec![("base".to_owned(), base)];
+    legend.extend(names.zip(styles));
+    let of = |panel: fn(&Comparison, &[(String, LineStyle)]) -> Panel| {
+        drawn
+            .iter()
+            .map(|comparison| Cell::Panel(panel(comparison, &legend)))
+            .collect::<Vec<_>>()
+    };
+    let config = &study.config;
+    let (task, data, schedule) = (config.task, config.data, config.schedule);
+    Some(Sheet {
+        title: format!("{task} on {data}: S = {}, {schedule}", study.steps),
+        cells: [of(against_steps), of(against_rates)].concat(),
+        columns: drawn.len(),
+        cell: (460, 340),
+        bar: None,
+        legend,
+    })
+}
+
+fn entries(comparison: &Comparison) -> impl Iterator<Item = &Entry> {
+    comparison.lengths.iter().chain(&comparison.variants)
+}
+
+/// Least, median and greatest loss over seeds, where the median and the greatest are numbers.
+fn finite(entry: &Entry) -> Option<(f64, f64, f64)> {
+    let spread = entry.spread(|run| Some(run.loss()))?;
+    let (low, median, high) = (spread.low, spread.median, spread.high);
+    median
+        .is_finite()
+        .then_some((low, median, if high.is_finite() { high } else { median }))
+}
+
+fn against_steps(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Panel {
+    let steps = |entry: &Entry| entry.steps as f64;
+    let line = |points: Vec<(f64, (f64, f64, f64))>, style: LineStyle| {
+        let several = points.iter().any(|(_, (low, _, high))| low < high);
+        let band = points.iter().map(|&(x, (low, _, high))| (x, low, high));
+        Line {
+            band: if several { band.collect() } else { Vec::new() },
+            points: points
+                .iter()
+                .map(|&(x, (_, median, _))| (x, median))
+                .collect(),
+            style,
+        }
+    };
+    let ends = comparison.lengths.iter();
+    let base = ends.filter_map(|entry| Some((steps(entry), finite(entry)?)));
+    let mut lines = vec![line(base.collect(), legend[0].1)];
+    let [left, right] = [comparison.lengths.first(), comparison.lengths.last()]
+        .map(|entry| entry.map_or(0.0, steps));
+    for (entry, (_, style)) in comparison.variants.iter().zip(&legend[1..]) {
+        if let Some(level) = finite(entry) {
+            lines.push(line(vec![(left, level), (right, level)], *style));
+        }
+    }
+    panel(
+        comparison,
+        "steps of the base, with the schedule's end at the last",
+        Axis::linear(left, right),
+        lines,
+    )
+}
+
+fn against_rates(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Panel {
+    // The base for as many steps as FOSI.
+    let fosi = comparison.variants.first().map(|entry| entry.steps);
+    let base = comparison
+        .lengths
+        .iter()
+        .find(|entry| Some(entry.steps) == fosi);
+    let shown = base.into_iter().chain(&comparison.variants);
+    let line = |(entry, (_, style)): (&Entry, &(String, LineStyle))| {
+        let tried = &entry.outcome.as_ref()?.tried;
+        let finite = tried.iter().filter(|(_, loss)| loss.is_finite());
+        Some(Line {
+            points: finite.copied().collect(),
+            band: Vec::new(),
+            style: *style,
+        })
+    };
+    let lines: Vec<Line> = shown.zip(legend).filter_map(line).collect();
+    let rates = || lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x);
+    let (low, high) = range(rates());
+    let axis = Axis::logarithmic(low, high);
+    panel(comparison, "learning rate", axis, lines)
+}
+
+fn panel(comparison: &Comparison, x_label: &str, x: Axis, lines: Vec<Line>) -> Panel {
+    let ends = lines.iter().flat_map(|line| {
+        let points = line.points.iter().map(|(_, y)| *y);
+        let band = line.band.iter().flat_map(|&(_, low, high)| [low, high]);
+        points.chain(band)
+    });
+    // A loss of 0 has no place on a logarithmic axis.
+    let (low, high) = range(ends.filter(|loss| *loss > 0.0));
+    Panel {
+        title: comparison.base.to_string(),
+        x_label: x_label.to_owned(),
+        y_label: "training loss".to_owned(),
+        x,
+        y: Axis::logarithmic(low, high.min(SHOWN * low)).padded(0.05),
+        lines,
+    }
+}
+
+/// The least and the greatest; 0.1 and 1 of none.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
+        let (low, high) = ends.unwrap_or((value, value));
+        Some((low.min(value), high.max(value)))
+    });
+    ends.unwrap_or((0.1, 1.0))
+}

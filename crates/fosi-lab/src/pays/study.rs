@@ -1,0 +1,242 @@
+//! The methods that a study compares, from its options.
+
+use super::error::PaysError;
+use super::kept::KeptRuns;
+use super::method::{Method, Standing};
+use super::result::{Comparison, Entry};
+use super::saving::LENGTHS;
+use super::search::Grid;
+use super::variant::Variant;
+use crate::config::{
+    ConfigError, LearningRateSchedule, List, Resolved, TaskName, TrainConfig, TrainOptions,
+    TrainingLength, no_repeats,
+};
+use crate::optimizers::{BaseName, OptimizerName};
+
+/// Base optimizers at four lengths, and kinds of FOSI around each at one.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// The settings that all share.
+    pub config: TrainConfig,
+    /// S.
+    pub steps: u64,
+    /// The first is that of the searches.
+    pub seeds: Vec<u64>,
+    /// From one learning rate to the next.
+    pub factor: f64,
+    /// The names of the variants, and what is given for each in words.
+    pub variants: Vec<(String, String)>,
+    groups: Vec<Group>,
+}
+
+/// A base optimizer with all that is compared with it.
+#[derive(Clone, Debug)]
+struct Group {
+    base: BaseName,
+    /// The base at the four lengths.
+    lengths: Vec<Method>,
+    variants: Vec<Method>,
+}
+
+/// With fewer the lengths would be too close.
+const LEAST_STEPS: usize = 20;
+
+impl Study {
+    /// From the options of `fosi train` in layers, the lowest first. The learning rate's schedule is a cosine unless
+    /// they say otherwise.
+    ///
+    /// # Errors
+    /// [`PaysError`]: options that are wrong, missing or without effect.
+    pub fn new(
+        task: TaskName,
+        layers: &[TrainOptions],
+        bases: &[BaseName],
+        variants: &[Variant],
+        factor: f64,
+    ) -> Result<Self, PaysError> {
+        no_repeats("bases", bases)?;
+        let names: Vec<&str> = variants.iter().map(|v| v.name.as_str()).collect();
+        no_repeats("variant", &names)?;
+        layers.iter().try_for_each(check_layer)?;
+        variants.iter().try_for_each(check_variant)?;
+        let cosine = TrainOptions {
+            schedule: Some(LearningRateSchedule::Cosine),
+            ..TrainOptions::default()
+        };
+        let layers: Vec<TrainOptions> = std::iter::once(cosine).chain(layers.to_vec()).collect();
+        let config = resolve(task, &layers, bases, &[true, false])?;
+        let steps = match config.length {
+            TrainingLength::Steps(steps) => steps,
+            TrainingLength::Epochs(_) => return Err(PaysError::NoSteps),
+        };
+        if steps < LEAST_STEPS {
+            let least = LEAST_STEPS;
+            return Err(PaysError::TooFewSteps { steps, least });
+        }
+        let mut study = Self {
+            steps: steps as u64,
+            seeds: config.seeds.clone(),
+            factor,
+            config,
+            variants: variants
+                .iter()
+                .map(|variant| (variant.name.clone(), variant.words.clone()))
+                .collect(),
+            groups: Vec::new(),
+        };
+        let without: Vec<TrainOptions> = layers.iter().map(TrainOptions::without_fosi).collect();
+        let plain = resolve(task, &without, bases, &[false])?;
+        let mut kinds = Vec::new();
+        for variant in variants {
+            let layers = [layers.as_slice(), std::slice::from_ref(&variant.options)].concat();
+            let config = resolve(task, &layers, bases, &[true]);
+            let config = config.map_err(|source| PaysError::Variant {
+                name: variant.name.clone(),
+                source: Box::new(source),
+            })?;
+            kinds.push((variant.name.as_str(), config));
+        }
+        let groups = bases.iter().map(|&base| study.group(base, &plain, &kinds));
+        study.groups = groups.collect();
+        Ok(study)
+    }
+
+    fn group(&self, base: BaseName, plain: &TrainConfig, kinds: &[(&str, TrainConfig)]) -> Group {
+        let grid = Grid {
+            centre: self.config.lr.get(base),
+            factor: self.factor,
+        };
+        let length = |share: f64| Method {
+            name: base.to_string(),
+            optimizer: OptimizerName::plain(base),
+            steps: (self.steps as f64 * share).round() as u64,
+            config: plain.clone(),
+            grid,
+        };
+        let variant = |(name, config): &(&str, TrainConfig)| Method {
+            name: (*name).to_owned(),
+            optimizer: OptimizerName::fosi(base),
+            steps: self.steps,
+            config: config.clone(),
+            grid,
+        };
+        Group {
+            base,
+            lengths: LENGTHS.into_iter().map(length).collect(),
+            variants: kinds.iter().map(variant).collect(),
+        }
+    }
+
+    /// Every method.
+    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.groups
+            .iter()
+            .flat_map(|group| group.lengths.iter().chain(&group.variants))
+    }
+
+    /// The settings of the runs that are to be made next, in any order; none where all are kept.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
+        let mut missing = Vec::new();
+        for method in self.methods() {
+            if let Standing::Missing(settings) = method.standing(&self.seeds, kept)? {
+                missing.extend(settings);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// What the kept runs say of each base.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn comparisons(&self, kept: &KeptRuns) -> Result<Vec<Comparison>, PaysError> {
+        let entries = |methods: &[Method]| -> Result<Vec<Entry>, PaysError> {
+            let entries = methods.iter().map(|method| self.entry(method, kept));
+            entries.collect()
+        };
+        let comparison = |group: &Group| {
+            Ok(Comparison {
+                base: group.base,
+                lengths: entries(&group.lengths)?,
+                variants: entries(&group.variants)?,
+            })
+        };
+        self.groups.iter().map(comparison).collect()
+    }
+
+    fn entry(&self, method: &Method, kept: &KeptRuns) -> Result<Entry, PaysError> {
+        let outcome = match method.standing(&self.seeds, kept)? {
+            Standing::Complete(outcome) => Some(*outcome),
+            Standing::Missing(_) => None,
+        };
+        Ok(Entry {
+            name: method.name.clone(),
+            steps: method.steps,
+            outcome,
+        })
+    }
+
+    /// The name of the study's table and picture.
+    pub fn name(&self) -> String {
+        let TrainConfig {
+            task,
+            data,
+            schedule,
+            ..
+        } = self.config;
+        format!("{task}-{data}-{schedule}-{}", self.steps)
+    }
+}
+
+/// The settings with the bases alone (`false`), inside FOSI (`true`), or both.
+fn resolve(
+    task: TaskName,
+    layers: &[TrainOptions],
+    bases: &[BaseName],
+    fosi: &[bool],
+) -> Result<TrainConfig, ConfigError> {
+    let both = |&base: &BaseName| fosi.iter().map(move |&fosi| OptimizerName::new(base, fosi));
+    let optimizers = TrainOptions {
+        optimizers: Some(List(bases.iter().flat_map(both).collect())),
+        ..TrainOptions::default()
+    };
+    let layers = [layers, &[optimizers]].concat();
+    Resolved::new(task, &layers).map(|resolved| resolved.config)
+}
+
+fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
+    let bases = "give the base optimizers with --bases";
+    let options = [
+        ("optimizers", layer.optimizers.is_some(), bases),
+        ("epochs", layer.epochs.is_some(), "give --steps S"),
+        (
+            "lr-grid",
+            layer.lr_grid.is_some(),
+            "it searches for the best rate of every method; --grid-factor says how finely",
+        ),
+        (
+            "checkpoint-every",
+            layer.checkpoint_every.is_some(),
+            "it goes on where it was stopped, run by run; leave it out",
+        ),
+        ("name", layer.name.is_some(), "give its folder with --out"),
+    ];
+    let given = options.into_iter().find(|(_, given, _)| *given);
+    match given {
+        Some((option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
+        None => Ok(()),
+    }
+}
+
+fn check_variant(variant: &Variant) -> Result<(), PaysError> {
+    match variant.options.given_beside_fosi().into_iter().next() {
+        Some(option) => Err(PaysError::NotFosi {
+            name: variant.name.clone(),
+            option,
+        }),
+        None => Ok(()),
+    }
+}
