@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
-use crate::optimizers::BaseName;
+use crate::optimizers::{BaseName, OptimizerName};
 use crate::pays::Variant;
 use crate::solve::{Budget, Solver};
 
@@ -193,14 +193,12 @@ pub struct StudyCommand {
 impl StudyCommand {
     /// Whether another process of the program has started this one to make runs for it.
     pub fn is_worker(&self) -> bool {
-        let StudySubcommand::Pays(command) = &self.command;
-        command.worker
+        matches!(&self.command, StudySubcommand::Pays(command) if command.worker)
     }
 
     /// Whether several processes make its runs.
     pub fn makes_several(&self) -> bool {
-        let StudySubcommand::Pays(command) = &self.command;
-        command.worker || command.jobs > 1
+        matches!(&self.command, StudySubcommand::Pays(command) if command.worker || command.jobs > 1)
     }
 }
 
@@ -210,6 +208,38 @@ pub enum StudySubcommand {
     /// Say what FOSI saves: the steps and seconds in which its base, with its own best learning rate and schedule, reaches
     /// the training loss that FOSI reaches in --steps S
     Pays(Box<PaysCommand>),
+    /// Say how much of the loss's curvature estimates on small batches hold, along one training run
+    Curvature(Box<CurvatureCommand>),
+}
+
+/// `fosi study curvature`.
+#[derive(Clone, Debug, Args)]
+pub struct CurvatureCommand {
+    /// Task: lr, ae, lm, tl, ac, as for `fosi train`
+    pub task: TaskName,
+    /// Steps after which estimates are compared with the Hessian over many examples
+    #[arg(long, value_delimiter = ',', required = true, value_name = "LIST")]
+    pub at: Vec<u64>,
+    /// What is trained with; of an optimizer with FOSI the pairs that it steps with are an estimate, too
+    #[arg(long, default_value = "fosi-hb", value_name = "NAME")]
+    pub optimizer: OptimizerName,
+    /// Numbers of examples of more estimates, beside that on one batch
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub samples: Vec<usize>,
+    /// Examples whose Hessian counts as the loss's [default: 8192, or all where there are fewer]
+    #[arg(long, value_name = "N")]
+    pub large: Option<usize>,
+    /// TOML file with options; its keys are the flags' names, and flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Settings; --steps is the last of --at unless given, --out is curvature.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+impl CurvatureCommand {
+    /// Default number of examples whose Hessian counts as the loss's.
+    pub const LARGE: usize = 8192;
 }
 
 /// `fosi study pays`.

@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`], [`pays`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`], [`pays`], [`curvature`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
 
 #![warn(missing_debug_implementations)]
@@ -19,6 +19,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod curvature;
 pub mod curves;
 pub mod data;
 pub mod dry_run;

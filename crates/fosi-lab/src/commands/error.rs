@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::ConfigError;
+use crate::curvature::CurvatureError;
 use crate::interrupt;
 use crate::pays::PaysError;
 use crate::plot::PlotError;
@@ -38,7 +39,10 @@ pub enum CommandError {
     Problem(#[from] ProblemError),
     /// A study of what FOSI saves.
     #[error(transparent)]
-    Pays(#[from] PaysError),
+    Pays(Box<PaysError>),
+    /// A study of curvature.
+    #[error(transparent)]
+    Curvature(Box<CurvatureError>),
     /// Runs of solvers.
     #[error(transparent)]
     Solve(#[from] SolveError),
@@ -96,6 +100,19 @@ pub enum CommandError {
     Output(#[from] std::io::Error),
 }
 
+// Boxed, since they are larger than all others.
+impl From<PaysError> for CommandError {
+    fn from(error: PaysError) -> Self {
+        Self::Pays(Box::new(error))
+    }
+}
+
+impl From<CurvatureError> for CommandError {
+    fn from(error: CurvatureError) -> Self {
+        Self::Curvature(Box::new(error))
+    }
+}
+
 impl CommandError {
     /// 2 where what the user gave is at fault, 1 where the machine is.
     pub fn exit_status(&self) -> i32 {
@@ -103,6 +120,15 @@ impl CommandError {
             Self::Task(TaskError::Interrupted { .. }) | Self::Interrupted { .. } => {
                 interrupt::EXIT_STATUS
             }
+            Self::Pays(error) => match error.as_ref() {
+                PaysError::Write(_) => 1,
+                _ => 2,
+            },
+            Self::Curvature(error) => match error.as_ref() {
+                CurvatureError::Step(StepError::Interrupted) => interrupt::EXIT_STATUS,
+                CurvatureError::Step(_) => 1,
+                _ => 2,
+            },
             Self::Task(TaskError::Other(_) | TaskError::Folder(RunError::Write { .. })) => 1,
             Self::Config(_)
             | Self::Task(_)
@@ -112,9 +138,8 @@ impl CommandError {
             | Self::NoEpoch
             | Self::ChangedData { .. } => 2,
             Self::Run(RunError::Write { .. } | RunError::Lock { .. })
-            | Self::Solve(SolveError::Write(_))
-            | Self::Pays(PaysError::Write(_)) => 1,
-            Self::Run(_) | Self::Solve(_) | Self::Pays(_) => 2,
+            | Self::Solve(SolveError::Write(_)) => 1,
+            Self::Run(_) | Self::Solve(_) => 2,
             Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
         }
     }

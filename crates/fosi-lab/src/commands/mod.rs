@@ -1,6 +1,7 @@
 //! What each command does, from the command line to the exit status.
 
 mod compare;
+mod curvature;
 mod data;
 mod error;
 mod output;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::CommandError;
+use super::curvature::curvature;
 use super::output::{make_folder, write_figure};
 use super::train::MakeWorkload;
 use super::workers::Workers;
@@ -53,8 +54,10 @@ pub fn study(
     surroundings: &Surroundings<'_>,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
-    let StudySubcommand::Pays(command) = &command.command;
-    pays(command, surroundings, out)
+    match &command.command {
+        StudySubcommand::Pays(command) => pays(command, surroundings, out),
+        StudySubcommand::Curvature(command) => curvature(command, surroundings, out),
+    }
 }
 
 fn pays(

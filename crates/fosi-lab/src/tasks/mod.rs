@@ -3,6 +3,7 @@
 mod autoencoding;
 mod checksum;
 mod classification;
+mod curvature;
 mod curvature_batch;
 mod device;
 mod error;

@@ -18,7 +18,9 @@ use crate::data::{Part, Prefetch};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{RefreshOutcome, RefreshRecord, TrainerState};
-use crate::train::{Cost, Evaluation, Sample, StepError, TrainEvent, Trainer};
+use crate::train::{
+    Cost, CurvaturePlan, Evaluation, HeldCurvature, Sample, StepError, TrainEvent, Trainer,
+};
 
 /// Batches kept ready by the thread that makes them.
 const BATCHES_AHEAD: usize = 2;
@@ -60,7 +62,11 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
 
     /// A refresh before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current
     /// gradient; the optimizer is then as before.
-    fn refresh(&mut self, batch: &T::Batch, indices: &[u32]) -> Result<RefreshRecord, StepError> {
+    pub(super) fn refresh(
+        &mut self,
+        batch: &T::Batch,
+        indices: &[u32],
+    ) -> Result<RefreshRecord, StepError> {
         let started = Instant::now();
         let step = self.optimizer.fosi().steps();
         let drawn = match self.curvature_batch.draw(step, indices) {
@@ -105,7 +111,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
 
     /// The slices' batches, each with its size over their mean size: the mean of the losses so weighted is that over
     /// all examples.
-    fn weighted(&self, slices: &[Vec<u32>]) -> Vec<(T::Batch, f64)> {
+    pub(super) fn weighted(&self, slices: &[Vec<u32>]) -> Vec<(T::Batch, f64)> {
         let examples: usize = slices.iter().map(Vec::len).sum();
         let batch_of = |slice: &Vec<u32>| {
             let weight = (slice.len() * slices.len()) as f64 / examples as f64;
@@ -192,6 +198,10 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         })
     }
 
+    fn curvature(&mut self, plan: &CurvaturePlan) -> Result<Vec<HeldCurvature>, StepError> {
+        self.held_curvature(plan)
+    }
+
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         let device = self.device.clone().without_autodiff();
         self.task
@@ -245,7 +255,7 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
 }
 
 /// A loss that is not a number and depends on the module: the one way for a loss to end an estimation.
-fn not_finite(module: &impl Module) -> Tensor<1> {
+pub(super) fn not_finite(module: &impl Module) -> Tensor<1> {
     struct First(Option<Tensor<1>>);
     impl ModuleVisitor for First {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -9,5 +9,6 @@ mod workload;
 pub use observer::{Observer, Start};
 pub use run::{resume, run};
 pub use workload::{
-    Cost, Evaluation, GradientCost, Sample, StepError, TrainEvent, Trainer, Workload,
+    Cost, CurvaturePlan, Evaluation, GradientCost, HeldCurvature, Sample, StepError, TrainEvent,
+    Trainer, Workload,
 };

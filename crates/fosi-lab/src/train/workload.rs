@@ -68,6 +68,15 @@ pub trait Trainer {
     /// When they can't be computed; [`StepError::Interrupted`].
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError>;
 
+    /// How much of the loss's curvature estimates hold here; a refresh that is due comes first. Empty where the model
+    /// doesn't tell.
+    ///
+    /// # Errors
+    /// When an estimation fails; [`StepError::Interrupted`].
+    fn curvature(&mut self, _plan: &CurvaturePlan) -> Result<Vec<HeldCurvature>, StepError> {
+        Ok(Vec::new())
+    }
+
     /// Something to look at that shows what the model has learned.
     ///
     /// # Errors
@@ -134,6 +143,28 @@ pub struct Evaluation {
     pub loss: f64,
     /// Share classified rightly, 0 to 1, where the task is to classify.
     pub accuracy: Option<f64>,
+}
+
+/// Estimates of the curvature, by the training examples that they see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurvaturePlan {
+    /// The batch of the next step: of estimate `raw`, and of a refresh that is due.
+    pub batch: Vec<u32>,
+    /// Of estimates `raw-N`.
+    pub samples: Vec<Vec<u32>>,
+    /// Those whose Hessian counts as the loss's.
+    pub large: Vec<u32>,
+}
+
+/// How much of the loss's curvature an estimate holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldCurvature {
+    /// `raw`: of the batch; `raw-N`: of N examples; `kept`: what FOSI steps with.
+    pub estimate: String,
+    /// The trace of the loss's Hessian within the estimate's k directions over the sum of its own k largest eigenvalues.
+    pub captured: f64,
+    /// The sum of the estimate's eigenvalues over that sum.
+    pub eigenvalue_ratio: f64,
 }
 
 /// A file that shows what a model has learned.

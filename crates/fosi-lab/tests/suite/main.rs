@@ -10,6 +10,7 @@ mod audio;
 mod command_line;
 mod corpus;
 mod curvature_batch;
+mod curvature_study;
 mod devices;
 mod files;
 mod idx;

@@ -51,7 +51,7 @@ const BURN: [&str; 14] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 21] = [
+const PROGRAM: [&str; 22] = [
     "names",
     "files",
     "interrupt",
@@ -70,6 +70,7 @@ const PROGRAM: [&str; 21] = [
     "quadratic",
     "solve",
     "pays",
+    "curvature",
     "progress",
     "cli",
     "commands",
