@@ -29,7 +29,7 @@ pub struct Path {
 pub struct Row {
     /// Steps taken.
     pub step: u64,
-    /// `raw`, `raw-N`, or `kept`.
+    /// `raw`, `raw-N`, and `kept` or, of the mean over refreshes, `averaged`.
     pub estimate: String,
     /// See [`HeldCurvature`](crate::train::HeldCurvature).
     pub captured: f64,

@@ -98,8 +98,12 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         let spectrum = fosi.spectrum()?;
         let columns = 0..spectrum.largest;
         let space = fosi.space();
+        let name = match fosi.config().averaging {
+            fosi::Averaging::Off => "kept",
+            _ => "averaged",
+        };
         Some(Estimated {
-            name: "kept".to_owned(),
+            name: name.to_owned(),
             directions: columns.map(|i| space.column(&spectrum.basis, i)).collect(),
             eigenvalues: spectrum.eigenvalues[..spectrum.largest].to_vec(),
         })
