@@ -20,6 +20,19 @@ use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
 /// the k+ℓ vectors of the basis, r more are kept.
 ///
 /// γ is 1/t at refresh t, until that is below the weight that the variant gives.
+///
+/// ```
+/// use fosi::{Averaging, FosiConfig};
+///
+/// // A mean takes the noise of batches out, so that pairs known to a tenth are good enough.
+/// let config = FosiConfig {
+///     averaging: Averaging::Predicted,
+///     lanczos_tolerance: Some(0.1),
+///     ..FosiConfig::default()
+/// };
+/// config.validate()?;
+/// # Ok::<(), fosi::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Averaging {

@@ -119,8 +119,16 @@ impl Axis {
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         let most = most.max(2);
         if self.logarithmic {
-            return self.logarithmic_ticks(most);
+            let ticks = self.logarithmic_ticks(most);
+            // A small part of a decade may hold none of its round numbers.
+            if ticks.len() > 1 {
+                return ticks;
+            }
         }
+        self.linear_ticks(most)
+    }
+
+    fn linear_ticks(&self, most: usize) -> Vec<f64> {
         let length = self.range.end - self.range.start;
         let rough = length / most as f64;
         let power = 10f64.powf(rough.log10().floor());
@@ -252,6 +260,12 @@ mod tests {
             Axis::logarithmic(0.18, 0.62).ticks(5),
             [0.2, 0.3, 0.4, 0.5, 0.6]
         );
+    }
+
+    #[test]
+    fn a_small_part_of_a_decade_has_ticks_too() {
+        let ticks = Axis::logarithmic(0.221, 0.247).ticks(6);
+        assert_eq!(ticks, [0.225, 0.23, 0.235, 0.24, 0.245]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The estimated spectrum against a dense eigensolver.
 
+use fosi::base::GradientDescent;
 use fosi::operator::{self, DenseMatrix, SymmetricOperator};
 use fosi::space::Scalar;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
@@ -636,4 +637,100 @@ fn a_short_first_product_is_not_lost_in_rounding() {
     for (i, lambda) in spectrum.eigenvalues.iter().enumerate() {
         assert!((lambda - curvature(i)).abs() < 0.05, "{lambda}");
     }
+}
+
+/// diag(1/i), with the products that it has made.
+fn hyperbola(
+    n: usize,
+    products: &std::cell::Cell<usize>,
+) -> impl SymmetricOperator<Host<f64>> + use<'_> {
+    operator::from_fn::<Host<f64>, _>(move |v: &[f64], out: &mut [f64]| {
+        assert_eq!(v.len(), n);
+        products.set(products.get() + 1);
+        for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+            *out = v / (i + 1) as f64;
+        }
+    })
+}
+
+#[test]
+fn an_estimation_ends_where_its_pairs_are_known_well_enough() {
+    let n = 2000;
+    let space = Host::<f64>::new(n);
+    let mut before = usize::MAX;
+    for (tolerance, probe) in [(1e-8, false), (1e-2, false), (0.1, false), (0.1, true)] {
+        let products = std::cell::Cell::new(0);
+        let params = SpectrumParams {
+            largest: 5,
+            lanczos_steps: Some(200),
+            tolerance: Some(tolerance),
+            probe,
+            ..SpectrumParams::default()
+        };
+        let spectrum = estimate(&space, &mut hyperbola(n, &products), &params).unwrap();
+        for (i, value) in spectrum.eigenvalues.iter().enumerate() {
+            let v = space.column(&spectrum.basis, i);
+            let entries = v.iter().enumerate();
+            let square: f64 = entries
+                .map(|(j, v)| (v / (j + 1) as f64 - value * v).powi(2))
+                .sum();
+            let allowed = (tolerance * value).max(1e-10);
+            assert!(
+                square.sqrt() <= 1.01 * allowed,
+                "{tolerance}: {value} {square:e}"
+            );
+            let exact = 1.0 / (i + 1) as f64;
+            assert!(
+                (value - exact).abs() <= allowed,
+                "{tolerance}: {value} {exact}"
+            );
+        }
+        let count = products.get();
+        assert_eq!(count, spectrum.info.products);
+        if probe {
+            assert!(
+                (before + 4..before + 40).contains(&count),
+                "{count} {before}"
+            );
+        } else {
+            assert!(count < before && count < 150, "{tolerance}: {count}");
+            before = count;
+        }
+    }
+}
+
+#[test]
+fn an_estimation_may_start_from_the_gradient() {
+    let n = 300;
+    let config = || fosi::FosiConfig {
+        largest: 5,
+        lanczos_steps: Some(60),
+        ..fosi::FosiConfig::default()
+    };
+    let optimizer = || fosi::Fosi::new(Host::<f64>::new(n), GradientDescent, config()).unwrap();
+    let products = std::cell::Cell::new(0);
+    // An eigenvector alone spans nothing else: the random part finds the others.
+    for gradient in [vec![1.0; n], unit(n, 0), vec![0.0; n]] {
+        let mut optimizer = optimizer();
+        let refresh = optimizer
+            .refresh_from(&mut hyperbola(n, &products), &gradient)
+            .unwrap();
+        for (i, value) in refresh.eigenvalues.iter().enumerate() {
+            let exact = 1.0 / (i + 1) as f64;
+            assert!((value / exact - 1.0).abs() < 1e-6, "{value} {exact}");
+        }
+    }
+    let error = optimizer()
+        .refresh_from(&mut hyperbola(n, &products), &[1.0])
+        .unwrap_err();
+    assert!(
+        matches!(error, fosi::Error::DimensionMismatch { .. }),
+        "{error}"
+    );
+}
+
+fn unit(n: usize, i: usize) -> Vec<f64> {
+    let mut x = vec![0.0; n];
+    x[i] = 1.0;
+    x
 }
