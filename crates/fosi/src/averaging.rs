@@ -218,6 +218,7 @@ impl Merge {
         workspace: &mut Workspace<S>,
     ) -> (Spectrum<S>, Average<S>) {
         let mut vectors = old;
+        let lanczos = workspace.vectors.len();
         vectors.append(&mut workspace.vectors);
         // A rotation has at most as many columns as vectors.
         while vectors.len() < self.columns.len() {
@@ -227,6 +228,8 @@ impl Merge {
             column.resize(vectors.len(), 0.0);
         }
         let (mut basis, gram) = space.rotate(&mut vectors, &self.columns);
+        // A space that rotates into new memory leaves W's beside that of Q.
+        vectors.truncate(lanczos);
         workspace.recycle(vectors);
         let last = space.split_off(&mut basis, self.rank);
         let further = space.split_off(&mut basis, self.leading);

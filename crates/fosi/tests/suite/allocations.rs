@@ -5,7 +5,7 @@ use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi::error::BoxError;
 use fosi::operator::SymmetricOperator;
 use fosi::space::Scalar;
-use fosi::{Averaging, Clipping, Fosi, FosiConfig, Host, NewtonRate, Schedule, operator};
+use fosi::{Averaging, Clipping, Fosi, FosiConfig, Host, NewtonRate, Schedule, Storage, operator};
 
 /// Allocations of fifty steps with ten pairs, after a refresh and two steps.
 fn allocations<T: Scalar, B: Base<Host<T>>>(base: B, clipping: Clipping) -> u64 {
@@ -94,6 +94,35 @@ fn adaptive_steps_allocate_nothing() {
         .step(0.01, &mut vec![1.0; n], &vec![1.0; n])
         .unwrap();
     steps(20, &mut optimizer);
+}
+
+#[test]
+fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
+    let n = 10_000;
+    for storage in [Storage::Full, Storage::Bf16] {
+        let config = FosiConfig {
+            largest: 3,
+            averaging: Averaging::Predicted,
+            ..FosiConfig::default()
+        };
+        let space = Host::<f32>::new(n).with_storage(storage);
+        let mut optimizer = Fosi::new(space, GradientDescent, config).unwrap();
+        let mut refresh = || {
+            let kept = measure(|| {
+                optimizer.refresh(&mut Again).unwrap();
+            });
+            kept.bytes_current
+        };
+        (0..3).for_each(|_| {
+            refresh();
+        });
+        let grown: i64 = (0..5).map(|_| refresh()).sum();
+        // Less than a vector.
+        assert!(
+            grown.unsigned_abs() < 4 * n as u64,
+            "{storage:?}: {grown} bytes"
+        );
+    }
 }
 
 #[test]
