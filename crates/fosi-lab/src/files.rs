@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 /// What some editors and spreadsheets put before a text in UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -45,6 +47,24 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 /// As [`open`]; [`ErrorKind::InvalidData`] names the first byte that is no UTF-8.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     text(read(path)?)
+}
+
+/// What a JSON text of the format `known` holds; its field `format` says which it has.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn json_of_format<T: DeserializeOwned>(
+    text: &str,
+    known: u64,
+) -> std::result::Result<T, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(found) if found == known => {}
+        Some(other) => return Err(format!("it has format {other}, and {known} is known")),
+        None => return Err("it has no format".to_owned()),
+    }
+    // From the text again: its errors name line and column.
+    serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 /// The text of what `source` gives, which may be a pipe, up to `limit` bytes.

@@ -189,7 +189,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 
     /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under
-    /// [`Schedule::Overhead`](crate::Schedule::Overhead).
+    /// [`Schedule::Overhead`](crate::Schedule::Overhead). m is the most products of an estimation, so that r is too low
+    /// where a [tolerance](FosiConfig::lanczos_tolerance) ends estimations early; T is measured and does not use it.
     pub fn product_cost(&self) -> Option<f64> {
         self.timer.product_cost()
     }

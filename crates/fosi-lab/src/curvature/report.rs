@@ -1,19 +1,7 @@
 //! What was found along a path, as CSV, table and picture.
 
-use plotters::style::RGBColor;
-
 use super::path::{Path, Row};
-use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
-
-/// Colours that the colour-blind tell apart (Okabe and Ito).
-const COLORS: [RGBColor; 6] = [
-    RGBColor(213, 94, 0),
-    RGBColor(0, 114, 178),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
+use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 
 /// `curvature.csv`.
 pub fn csv(rows: &[Row]) -> String {

@@ -177,16 +177,7 @@ fn name(settings: &TrainConfig) -> String {
 }
 
 fn record_of(text: &str, settings: &TrainConfig) -> Result<Record, String> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    match value.get("format").and_then(serde_json::Value::as_u64) {
-        Some(Record::FORMAT) => {}
-        Some(other) => {
-            let known = Record::FORMAT;
-            return Err(format!("it has format {other}, and {known} is known"));
-        }
-        None => return Err("it has no format".to_owned()),
-    }
-    let record: Record = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let record: Record = files::json_of_format(text, Record::FORMAT)?;
     if record.settings != *settings {
         return Err("its settings aren't those of its name".to_owned());
     }

@@ -1,20 +1,8 @@
 //! The picture of a study.
 
-use plotters::style::RGBColor;
-
 use super::result::{Comparison, Entry};
 use super::study::Study;
-use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
-
-/// Colours of the kinds of FOSI, which the colour-blind tell apart (Okabe and Ito).
-const COLORS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
+use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 
 /// Losses up to so many times the least are shown: one that has exploded would press the others into a line.
 const SHOWN: f64 = 100.0;

@@ -66,6 +66,16 @@ pub trait Figure {
     ) -> Result<(), PlotError>;
 }
 
+/// Colours that the colour-blind tell apart (Okabe and Ito), for lines that have no colour of their own.
+pub const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
 /// The colour of a base optimizer's family, from the palette of Okabe and Ito, told apart by the colour-blind.
 pub fn color(base: BaseName) -> RGBColor {
     match base {

@@ -149,24 +149,10 @@ fn read_text(path: &Path) -> Result<String, SolveError> {
 }
 
 fn read_record(path: &Path) -> Result<Record, SolveError> {
-    let damaged = |reason: String| SolveError::Damaged {
+    files::json_of_format(&read_text(path)?, Record::FORMAT).map_err(|reason| SolveError::Damaged {
         path: path.to_owned(),
         reason,
-    };
-    let text = read_text(path)?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-    match value.get("format").and_then(serde_json::Value::as_u64) {
-        Some(Record::FORMAT) => {}
-        Some(other) => {
-            let known = Record::FORMAT;
-            return Err(damaged(format!(
-                "it has format {other}, and {known} is known"
-            )));
-        }
-        None => return Err(damaged("it has no format".to_owned())),
-    }
-    serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))
+    })
 }
 
 fn curve_text(curve: &[Point]) -> String {

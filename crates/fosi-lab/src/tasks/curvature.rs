@@ -38,6 +38,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         self.with_hessian(&plan.large, plan, |space, mut hessian| {
             let params = SpectrumParams {
                 lanczos_steps: None,
+                tolerance: None,
                 probe: true,
                 ..self.spectrum_params()
             };
@@ -67,6 +68,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             largest: config.largest,
             smallest: 0,
             lanczos_steps: config.lanczos_steps,
+            tolerance: config.lanczos_tolerance,
             probe: config.safeguards,
             seed: config.seed,
             ..SpectrumParams::default()

@@ -194,19 +194,12 @@ pub(super) fn sum_blocks<T: Stored>(
         }
         sums
     };
-    let sums: Vec<Vec<f64>> = if dim * cost > SERIAL {
+    let sums = if dim * cost > SERIAL {
         blocks.par_iter_mut().enumerate().map(one_block).collect()
     } else {
         blocks.iter_mut().enumerate().map(one_block).collect()
     };
-    let mut total = vec![0.0; k * k];
-    for sums in sums {
-        total
-            .iter_mut()
-            .zip(sums)
-            .for_each(|(total, x)| *total += x);
-    }
-    total
+    add_up(sums, k * k)
 }
 
 /// One short block of V = Q·Y, and its share of VᵀV, taken while it is in cache.
@@ -282,12 +275,17 @@ pub(super) fn cross_rows<B: Stored, T: Scalar>(vectors: &[Vec<T>], rows: &[Vec<B
         sums
     };
     let blocks = dim.div_ceil(BLOCK);
-    let sums: Vec<Vec<f64>> = if dim * (m + k) > SERIAL {
+    let sums = if dim * (m + k) > SERIAL {
         (0..blocks).into_par_iter().map(one_block).collect()
     } else {
         (0..blocks).map(one_block).collect()
     };
-    let mut total = vec![0.0; m * k];
+    add_up(sums, m * k)
+}
+
+/// The blocks' sums added up in their order.
+fn add_up(sums: Vec<Vec<f64>>, len: usize) -> Vec<f64> {
+    let mut total = vec![0.0; len];
     for sums in sums {
         total
             .iter_mut()
