@@ -207,7 +207,7 @@ pub enum LanczosError {
     /// The operator itself failed.
     #[error("the Hessian-vector product of Lanczos step {step} failed: {source}")]
     Operator {
-        /// Lanczos step, from 1.
+        /// Lanczos step, from 1; 0 for the start vector.
         step: usize,
         /// The operator's error.
         source: BoxError,

@@ -343,6 +343,9 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for Timed<
     fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         self.operator.apply_before_shift(v, out)
     }
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.operator.start_vector(out)
+    }
     fn tolerance(&self) -> f64 {
         self.operator.tolerance()
     }

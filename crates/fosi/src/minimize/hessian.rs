@@ -218,6 +218,10 @@ where
         Ok(self.space.norm(self.at_point.borrow()))
     }
 
+    fn gradient(&self, out: &mut S::Vector) {
+        self.space.axpby(1.0, self.at_point.borrow(), 0.0, out);
+    }
+
     fn forward(
         &mut self,
         epsilon: f64,

@@ -156,6 +156,8 @@ pub trait GradientOracle {
     fn roundoff(&self) -> f64;
     /// Computes ∇f(θ), keeps it, and returns its norm: one gradient.
     fn start(&mut self) -> Result<f64, BoxError>;
+    /// out ← what [`start`](Self::start) kept.
+    fn gradient(&self, out: &mut <Self::Space as Space>::Vector);
     /// out ← the forward difference quotient along v with the relative step ε, after [`start`](Self::start): one
     /// gradient for each group.
     fn forward(
@@ -400,6 +402,17 @@ impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         result.map(|()| true)
     }
 
+    /// ∇f(θ).
+    fn start_vector(&mut self, out: &mut <G::Space as Space>::Vector) -> Result<bool, BoxError> {
+        if self.scheme == Scheme::Central {
+            // What was kept of an earlier one may be overwritten.
+            self.gradient_norm = None;
+        }
+        self.start()?;
+        self.oracle.gradient(out);
+        Ok(true)
+    }
+
     fn tolerance(&self) -> f64 {
         self.allowed_asymmetry()
     }
@@ -527,6 +540,12 @@ where
     fn start(&mut self) -> Result<f64, BoxError> {
         (self.gradient)(&self.point, &mut self.at_point)?;
         Ok(norm(self.at_point.iter().copied()))
+    }
+
+    fn gradient(&self, out: &mut [T]) {
+        for (out, x) in out.iter_mut().zip(&self.at_point) {
+            *out = T::store(*x);
+        }
     }
 
     fn forward(&mut self, epsilon: f64, v: &[T], out: &mut [T]) -> Result<(), BoxError> {

@@ -97,6 +97,15 @@ impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Mean<S, O> {
         }
         Ok(any)
     }
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
+        for (operator, start) in self.operators.iter_mut().zip(&mut self.products) {
+            if !operator.start_vector(start.borrow_mut())? {
+                return Ok(false);
+            }
+        }
+        self.average(out);
+        Ok(true)
+    }
     fn tolerance(&self) -> f64 {
         let tolerances = self.operators.iter().map(O::tolerance);
         tolerances.fold(0.0, f64::max)

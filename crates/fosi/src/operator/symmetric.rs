@@ -48,6 +48,13 @@ pub trait SymmetricOperator<S: Space> {
         Ok(false)
     }
 
+    /// out ← a vector for Lanczos to start from, where it may [end early](crate::FosiConfig::lanczos_tolerance): the
+    /// gradient at the point, as a rule. `Ok(false)`, with `out` unchanged, where the operator has none. Asked for before
+    /// the first product.
+    fn start_vector(&mut self, _out: &mut S::Vector) -> Result<bool, BoxError> {
+        Ok(false)
+    }
+
     /// The asymmetry, relative to the largest α and β of the Lanczos run, above which a product is refused.
     fn tolerance(&self) -> f64 {
         1e-2
@@ -72,6 +79,9 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for &mut O
     }
     fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         (**self).apply_before_shift(v, out)
+    }
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
+        (**self).start_vector(out)
     }
     fn tolerance(&self) -> f64 {
         (**self).tolerance()
@@ -168,6 +178,9 @@ impl<S: Space, O: SymmetricOperator<S>> SymmetricOperator<S> for Counted<O> {
     }
     fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         self.operator.apply_before_shift(v, out)
+    }
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.operator.start_vector(out)
     }
     fn tolerance(&self) -> f64 {
         self.operator.tolerance()
