@@ -76,6 +76,9 @@ impl TrainConfig {
             let folder = folder.clone();
             return Err(ConfigError::EmbeddedData { folder });
         }
+        if self.skip_damaged && matches!(self.data, DataName::Digits | DataName::Mnist) {
+            return Err(ConfigError::NothingToSkip { data: self.data });
+        }
         self.check_pairs()?;
         self.check_counts()?;
         self.check_rates()?;

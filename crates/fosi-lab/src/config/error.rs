@@ -97,13 +97,20 @@ pub enum ConfigError {
     },
     /// A folder of data for the embedded digits, which need none.
     #[error(
-        "--data-dir {} is given, but task lr trains on the embedded digits unless told otherwise: add \
-         --data mnist, or leave --data-dir out",
+        "--data-dir {} is given, but the run trains on the embedded digits: add --data mnist, or leave --data-dir out",
         folder.display()
     )]
     EmbeddedData {
         /// The folder given.
         folder: PathBuf,
+    },
+    /// Damaged examples are to be left out of data that is read whole.
+    #[error(
+        "--skip-damaged has no effect on {data}, which is read whole or not at all: leave it out"
+    )]
+    NothingToSkip {
+        /// The data set.
+        data: DataName,
     },
     /// k = ℓ = 0.
     #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]
@@ -264,6 +271,7 @@ impl ConfigError {
             Self::OtherData { .. } => &["data"],
             Self::NotBuilt { .. } => &["device"],
             Self::EmbeddedData { .. } => &["data-dir"],
+            Self::NothingToSkip { .. } => &["skip-damaged"],
             Self::NoPairs | Self::TooManyPairs { .. } => &["k", "l"],
             Self::TooFewLanczosSteps { .. } => &["m", "k", "l"],
             Self::TooManyLanczosSteps { .. } => &["m"],

@@ -14,7 +14,7 @@ named! {
         Ac,
         /// A language model over characters.
         Lm,
-        /// A convolutional autoencoder on colour images.
+        /// An autoencoder: convolutional on colour images, dense on grey ones.
         Ae,
         /// Transfer learning: a new layer on a frozen ResNet-18.
         Tl,
@@ -28,7 +28,8 @@ impl TaskName {
     pub fn data_sets(self) -> &'static [DataName] {
         match self {
             Self::Lr => &[DataName::Digits, DataName::Mnist],
-            Self::Ae | Self::Tl => &[DataName::Cifar10],
+            Self::Ae => &[DataName::Cifar10, DataName::Mnist, DataName::Digits],
+            Self::Tl => &[DataName::Cifar10],
             Self::Lm => &[DataName::Tinyshakespeare],
             Self::Ac => &[DataName::Fsdd, DataName::Audioset],
         }

@@ -1,23 +1,16 @@
 //! The paper's task AE: CIFAR-10 through a convolutional autoencoder.
 
-use std::io::Cursor;
-
 use burn::tensor::{Device, Tensor, TensorData};
-use image::{ImageFormat, RgbImage};
 
 use super::checksum::Checksum;
 use super::features::colour_images;
-use super::{Preparation, Score, Task, TaskError, left_out, placeholder};
+use super::{Preparation, Score, Task, TaskError, left_out, placeholder, reconstructions};
 use crate::config::TrainConfig;
 use crate::data::{Images, Part};
 use crate::interrupt::Interrupt;
 use crate::models::autoencoder::{Autoencoder, AutoencoderConfig};
 use crate::runs::DataDescription;
 use crate::train::{Sample, StepError};
-
-/// Images in the strip of reconstructions, and the factor by which each is enlarged.
-const STRIP: usize = 12;
-const ENLARGED: u32 = 3;
 
 pub(super) struct Autoencoding {
     config: AutoencoderConfig,
@@ -136,36 +129,12 @@ impl Task for Autoencoding {
         device: &Device,
         _interrupt: &Interrupt,
     ) -> Result<Option<Sample>, StepError> {
-        let count = self.validation.len().min(STRIP);
+        let count = self.validation.len().min(reconstructions::COUNT);
         let indices: Vec<u32> = (0..count as u32).collect();
         let images = self.batch(Part::Validation, &indices, device);
-        let rows = [images.clone(), model.forward(images)];
-        let side = self.config.side as u32;
-        let mut strip = RgbImage::new(count as u32 * side * ENLARGED, 2 * side * ENLARGED);
-        for (row, images) in rows.into_iter().enumerate() {
-            let values: Vec<f32> = images.into_data().try_to_vec().map_err(StepError::other)?;
-            let plane = (side * side) as usize;
-            for (x, y, pixel) in strip.enumerate_pixels_mut() {
-                let (x, y) = (x / ENLARGED, y / ENLARGED);
-                if y / side != row as u32 {
-                    continue;
-                }
-                let image = (x / side) as usize;
-                let at = (y % side * side + x % side) as usize;
-                for (colour, byte) in pixel.0.iter_mut().enumerate() {
-                    let value = values[(3 * image + colour) * plane + at];
-                    *byte = ((value + 1.0) / 2.0 * 255.0).round() as u8;
-                }
-            }
-        }
-        let mut bytes = Cursor::new(Vec::new());
-        strip
-            .write_to(&mut bytes, ImageFormat::Png)
-            .map_err(StepError::other)?;
-        Ok(Some(Sample {
-            name: "reconstructions",
-            extension: "png",
-            bytes: bytes.into_inner(),
-        }))
+        // From [−1, 1] to [0, 1].
+        let scaled = |images: Tensor<4>| (images + 1.0) / 2.0;
+        let reconstructed = scaled(model.forward(images.clone()));
+        reconstructions::picture(scaled(images), reconstructed).map(Some)
     }
 }

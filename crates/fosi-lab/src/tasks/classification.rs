@@ -9,9 +9,9 @@ use fosi_burn::like_module;
 
 use super::checksum::Checksum;
 use super::features::{self, Features};
-use super::{Preparation, Score, Task, TaskError, placeholder};
+use super::{Preparation, Score, Task, TaskError, placeholder, vectors};
 use crate::config::TrainConfig;
-use crate::data::{DataName, DatasetSplit, Part, digits, draw, mnist};
+use crate::data::{DatasetSplit, Part};
 use crate::models::resnet18::FEATURES;
 use crate::runs::DataDescription;
 
@@ -36,16 +36,7 @@ impl Classification {
         config: &TrainConfig,
         preparation: &Preparation,
     ) -> Result<Self, TaskError> {
-        let mut split = match config.data {
-            DataName::Digits => digits()?,
-            _ => {
-                let directory = config.data_directory()?.to_owned();
-                preparation.wait("reading the images", move || mnist(&directory))?
-            }
-        };
-        if let Some(examples) = config.examples {
-            split.train = split.train.subset(&draw(split.train.len(), examples));
-        }
+        let split = vectors::read(config, preparation)?;
         let counts = [split.train.len(), split.validation.len()];
         let (dim, classes) = (split.train.dim, split.train.classes);
         let name = format!("logistic regression, {dim} inputs, {classes} classes");

@@ -1,10 +1,11 @@
-//! The paper's five tasks: what each trains on, and what its loss is. [`open`] makes the one that a run asks for.
+//! The paper's five tasks, and a deep autoencoder: what each trains on, and what its loss is. [`open`] makes the one that a run asks for.
 
 mod autoencoding;
 mod checksum;
 mod classification;
 mod curvature;
 mod curvature_batch;
+mod deep_autoencoding;
 mod device;
 mod error;
 mod features;
@@ -12,9 +13,11 @@ mod language;
 mod open;
 mod placeholder;
 mod preparation;
+mod reconstructions;
 mod sound;
 mod task;
 mod trainer;
+mod vectors;
 mod workload;
 
 use error::left_out;

@@ -2,12 +2,14 @@
 
 use super::autoencoding::Autoencoding;
 use super::classification::Classification;
+use super::deep_autoencoding::DeepAutoencoding;
 use super::device;
 use super::language::Language;
 use super::sound::SoundClassification;
 use super::workload::BurnWorkload;
 use super::{Opening, Preparation, Task, TaskError};
 use crate::config::{TaskName, TrainConfig};
+use crate::data::DataName;
 use crate::train::Workload;
 
 /// Reads the data of a run's task and sets its model up, as much of it as is asked for.
@@ -23,6 +25,10 @@ pub fn open(
     match (config.task, opening) {
         (TaskName::Lr, _) => {
             let task = Classification::vectors(config, preparation)?;
+            workload(task, config, opening, preparation)
+        }
+        (TaskName::Ae, _) if config.data != DataName::Cifar10 => {
+            let task = DeepAutoencoding::open(config, preparation)?;
             workload(task, config, opening, preparation)
         }
         (TaskName::Ae, Opening::Whole) => {

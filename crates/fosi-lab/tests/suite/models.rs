@@ -7,6 +7,7 @@ use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use fosi_burn::{FlatLayout, Precision, Replica};
 use fosi_lab::models::autoencoder::AutoencoderConfig;
 use fosi_lab::models::char_lstm::{CharLstm, CharLstmConfig};
+use fosi_lab::models::deep_autoencoder::DeepAutoencoderConfig;
 use fosi_lab::models::mobilenet::MobileNetConfig;
 use fosi_lab::models::resnet18::{FEATURES, ResNet18};
 use fosi_lab::models::weights::WeightsError;
@@ -32,6 +33,16 @@ fn sizes_are_the_papers() {
     let classes = 527;
     let mobilenet = MobileNetConfig::default().init(0, &device);
     assert_eq!(parameters(&mobilenet), 3_206_976 - 576 + 1025 * classes);
+}
+
+#[test]
+fn the_deep_autoencoder_for_mnist_has_435536_parameters() {
+    let device = Device::flex().autodiff();
+    let autoencoder = DeepAutoencoderConfig::default().init(0, &device);
+    let layers = [(784, 256), (256, 64), (64, 256), (256, 784)];
+    let expected: usize = layers.iter().map(|(m, n)| m * n + n).sum();
+    assert_eq!(expected, 435_536);
+    assert_eq!(parameters(&autoencoder), expected);
 }
 
 #[test]
@@ -171,6 +182,47 @@ fn the_autoencoders_loss_sums_over_pixels_and_averages_over_the_batch() {
         .sum();
     let loss = values(model.loss(images))[0];
     assert!((loss - squares / 4.0).abs() < 1e-5 * loss, "{loss}");
+}
+
+/// Its layers one after the other, entry by entry, from its parameters in the order of its fields.
+#[test]
+fn the_deep_autoencoders_loss_is_that_of_its_layers() {
+    let device = Device::flex().autodiff();
+    let config = DeepAutoencoderConfig {
+        inputs: 6,
+        hidden: 4,
+        code: 2,
+    };
+    let model = config.init(5, &device);
+    let replica = Replica::new(&model, Precision::F64).unwrap();
+    let parameters = replica.parameters().unwrap();
+    let images = Tensor::<2>::random([3, 6], Distribution::Uniform(0.0, 1.0), &device);
+    let mut squares = 0.0;
+    for input in values(images.clone()).chunks(6) {
+        let mut rest = &parameters[..];
+        let mut x = input.to_vec();
+        for (layer, (inputs, outputs)) in [(6, 4), (4, 2), (2, 4), (4, 6)].into_iter().enumerate() {
+            let weights = matrix(&mut rest, inputs, outputs);
+            let bias = matrix(&mut rest, 1, outputs)[0];
+            x = sum(&product(&x, &weights), bias);
+            match layer {
+                0 | 2 => x.iter_mut().for_each(|x| *x = x.tanh()),
+                3 => x.iter_mut().for_each(|x| *x = sigmoid(*x)),
+                _ => {}
+            }
+        }
+        assert_eq!(x.len(), 6);
+        squares += input
+            .iter()
+            .zip(&x)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f64>();
+    }
+    let loss = values(model.loss(images))[0];
+    assert!(
+        (loss - squares / 3.0).abs() < 1e-5 * loss,
+        "{loss} {squares}"
+    );
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! A deep autoencoder of dense layers, the field's usual test of second-order optimizers (Hinton, Salakhutdinov 2006;
+//! Martens 2010). The paper has none.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor};
+use fosi_burn::like_module;
+
+use super::init::Init;
+
+/// Shape of a [`DeepAutoencoder`]. The default is for MNIST: 435,536 parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeepAutoencoderConfig {
+    /// Entries of an input, at least 1; default 784.
+    pub inputs: usize,
+    /// Width of the hidden layer on either side of the code, at least 1; default 256.
+    pub hidden: usize,
+    /// Length of the code, at least 1; default 64.
+    pub code: usize,
+}
+
+impl Default for DeepAutoencoderConfig {
+    fn default() -> Self {
+        Self {
+            inputs: 784,
+            hidden: 256,
+            code: 64,
+        }
+    }
+}
+
+impl DeepAutoencoderConfig {
+    /// An autoencoder at its starting point: weights normal with standard deviation 1/√fan_in, biases zero.
+    ///
+    /// # Panics
+    /// Where a field is 0.
+    pub fn init(&self, seed: u64, device: &Device) -> DeepAutoencoder {
+        assert!(
+            self.inputs > 0 && self.hidden > 0 && self.code > 0,
+            "an autoencoder's layers have at least one entry"
+        );
+        let mut init = Init::new(seed, device);
+        DeepAutoencoder {
+            encoder: [
+                init.linear(self.inputs, self.hidden),
+                init.linear(self.hidden, self.code),
+            ],
+            decoder: [
+                init.linear(self.code, self.hidden),
+                init.linear(self.hidden, self.inputs),
+            ],
+        }
+    }
+}
+
+/// An autoencoder of four dense layers: tanh after the hidden layers, none after the code, sigmoid at the end.
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use fosi_lab::models::deep_autoencoder::DeepAutoencoderConfig;
+///
+/// let device = Device::flex();
+/// let model = DeepAutoencoderConfig { inputs: 64, hidden: 32, code: 8 }.init(1, &device);
+/// let images = Tensor::<2>::random([2, 64], Distribution::Uniform(0.0, 1.0), &device);
+/// assert_eq!(model.encode(images.clone()).dims(), [2, 8]);
+/// assert_eq!(model.forward(images).dims(), [2, 64]);
+/// ```
+#[derive(Module, Debug)]
+pub struct DeepAutoencoder {
+    encoder: [Linear; 2],
+    decoder: [Linear; 2],
+}
+
+impl DeepAutoencoder {
+    /// Codes, batch×code, of inputs, batch×inputs.
+    pub fn encode(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let [first, second] = &self.encoder;
+        second.forward(first.forward(inputs).tanh())
+    }
+
+    /// Outputs with entries in (0, 1), batch×inputs, of codes.
+    pub fn decode(&self, codes: Tensor<2>) -> Tensor<2> {
+        let [first, second] = &self.decoder;
+        sigmoid(second.forward(first.forward(codes).tanh()))
+    }
+
+    /// Reconstructions of inputs with entries in \[0, 1\], of the same shape.
+    pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+        self.decode(self.encode(inputs))
+    }
+
+    /// Squared error of the reconstruction, summed over the entries, mean over the batch.
+    pub fn loss(&self, inputs: Tensor<2>) -> Tensor<1> {
+        let inputs = like_module(inputs, self);
+        let [batch, _] = inputs.dims();
+        (self.forward(inputs.clone()) - inputs).square().sum() / batch as f64
+    }
+}
