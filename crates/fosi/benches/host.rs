@@ -9,7 +9,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use fosi::base::{Adam, Base, GradientDescent, HeavyBall};
 use fosi::operator::SymmetricOperator;
-use fosi::{Fosi, FosiConfig, Host, Schedule, Storage, operator};
+use fosi::{Averaging, Fosi, FosiConfig, Host, Schedule, Storage, operator};
 use rayon::prelude::*;
 
 const SIZES: [usize; 5] = [10_000, 100_000, 1_000_000, 4_000_000, 10_000_000];
@@ -98,6 +98,18 @@ fn ready<B: Base<Host<f32>>>(
     optimizer
 }
 
+/// FOSI with a mean over refreshes of k = 10 pairs.
+fn averaged(n: usize, m: usize) -> Fosi<Host<f32>, GradientDescent> {
+    let config = FosiConfig {
+        lanczos_steps: Some(m),
+        averaging: Averaging::Predicted,
+        ..FosiConfig::default()
+    };
+    let mut optimizer = Fosi::new(Host::new(n), GradientDescent, config).expect("settings");
+    optimizer.refresh(&mut diagonal()).expect("a spectrum");
+    optimizer
+}
+
 /// A product that costs next to nothing beside a sweep over the vectors.
 fn diagonal() -> impl SymmetricOperator<Host<f32>> {
     operator::from_fn(|v: &[f32], out: &mut [f32]| {
@@ -166,6 +178,13 @@ fn estimations(c: &mut Criterion) {
                 bencher.iter(|| optimizer.refresh(&mut operator).expect("a spectrum"));
             });
         }
+        // A mean of rank 20 takes each spectrum in.
+        let mut optimizer = averaged(n, 40);
+        let mut operator = diagonal();
+        let id = BenchmarkId::new("averaged-m40", n);
+        group.bench_with_input(id, &n, |bencher, _| {
+            bencher.iter(|| optimizer.refresh(&mut operator).expect("a spectrum"));
+        });
     }
     group.finish();
 }
