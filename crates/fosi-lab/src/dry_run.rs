@@ -133,6 +133,10 @@ fn cost_lines(
         HvpPrecision::F32 => 2 * m + 1,
     };
     let seconds = gradients as f64 * gradient.seconds;
+    let bound = match config.lanczos_tolerance > 0.0 {
+        true => "at most about",
+        false => "about",
+    };
     vec![
         (
             "memory",
@@ -145,7 +149,7 @@ fn cost_lines(
         (
             "refresh",
             format!(
-                "about {seconds:.2} s: {gradients} gradients in {} of {:.3} s, timed on {} of {} examples",
+                "{bound} {seconds:.2} s: {gradients} gradients in {} of {:.3} s, timed on {} of {} examples",
                 gradient.precision,
                 gradient.seconds,
                 gradient.examples,

@@ -24,12 +24,8 @@ use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
 /// ```
 /// use fosi::{Averaging, FosiConfig};
 ///
-/// // A mean takes the noise of batches out, so that pairs known to a tenth are good enough.
-/// let config = FosiConfig {
-///     averaging: Averaging::Predicted,
-///     lanczos_tolerance: Some(0.1),
-///     ..FosiConfig::default()
-/// };
+/// // Without noise between the gradients there is nothing to average.
+/// let config = FosiConfig { averaging: Averaging::Off, ..FosiConfig::default() };
 /// config.validate()?;
 /// # Ok::<(), fosi::Error>(())
 /// ```
@@ -37,7 +33,6 @@ use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
 #[non_exhaustive]
 pub enum Averaging {
     /// The spectrum of the last refresh alone, as in the paper.
-    #[default]
     Off,
     /// The weight γ of a refresh, above 0 and at most 1.
     Fixed(f64),
@@ -45,6 +40,7 @@ pub enum Averaging {
     /// the curvature of the new batch along H̄'s pairs in use and along those of the last refresh alone; γ shrinks by a
     /// factor of 1.4 where H̄'s have more of it, summed over the k largest less the ℓ smallest, and grows by 1.4 where
     /// the others do.
+    #[default]
     Predicted,
 }
 
@@ -100,6 +96,27 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// After the first refresh.
+    const FIRST: Self = Self {
+        count: 1,
+        weight: FIRST_WEIGHT,
+    };
+
+    /// After another refresh, on whose batch the mean's pairs have at least as much curvature as the last refresh's
+    /// (`better`) or less.
+    fn after(self, better: bool) -> Self {
+        let factor = match (self.count, better) {
+            // After one refresh the two have the same pairs.
+            (1, _) => 1.0,
+            (_, true) => 1.0 / CHANGE,
+            (_, false) => CHANGE,
+        };
+        Self {
+            count: self.count + 1,
+            weight: (self.weight * factor).clamp(LEAST_WEIGHT, 1.0),
+        }
+    }
+
     /// Whether a run can have come to this.
     pub(crate) fn is_possible(&self) -> bool {
         const MOST: u64 = 1 << 53;
@@ -144,22 +161,15 @@ impl Merge {
         ritz: &Ritz,
         workspace: &Workspace<S>,
     ) -> Result<Self, LanczosError> {
-        let krylov = Krylov { ritz };
         let m = workspace.vectors.len();
         let (k, l) = (params.largest, params.smallest);
-        let (mut state, mut old) = (
-            State {
-                count: 1,
-                weight: FIRST_WEIGHT,
-            },
-            Vec::new(),
-        );
+        let (mut state, mut old) = (State::FIRST, Vec::new());
         if let Some(before) = before {
             let (average, spectrum) = (before.average, before.spectrum);
             let cross = |basis: &S::Basis| columns_of(space.cross(&workspace.vectors, basis), m);
             old = cross(&spectrum.basis);
-            let mean = krylov.value(&old, spectrum.largest);
-            let last = krylov.value(&cross(&average.last), average.last_largest);
+            let mean = ritz.total_curvature(&old, spectrum.largest);
+            let last = ritz.total_curvature(&cross(&average.last), average.last_largest);
             state = average.state.after(mean >= last);
             old.extend(cross(&average.further));
         }
@@ -170,7 +180,7 @@ impl Merge {
         let weight = given.max(1.0 / state.count as f64);
         let new = ritz.extreme(2 * k, 2 * l);
         let joint = Joint {
-            krylov: &krylov,
+            ritz,
             pairs: before.map(|before| &before.average.pairs),
             old: &old,
             new: &new,
@@ -201,7 +211,7 @@ impl Merge {
             last_largest: k.min(own.len()),
             curvature: picked[..leading]
                 .iter()
-                .map(|one| krylov.curvature(&one.projection))
+                .map(|one| ritz.curvature(&one.projection))
                 .collect(),
             state,
             weight,
@@ -261,39 +271,18 @@ impl Merge {
     }
 }
 
-impl State {
-    /// After another refresh, on whose batch the mean's pairs have at least as much curvature as the last refresh's
-    /// (`better`) or less.
-    fn after(self, better: bool) -> Self {
-        let factor = match (self.count, better) {
-            // After one refresh the two have the same pairs.
-            (1, _) => 1.0,
-            (_, true) => 1.0 / CHANGE,
-            (_, false) => CHANGE,
-        };
-        Self {
-            count: self.count + 1,
-            weight: (self.weight * factor).clamp(LEAST_WEIGHT, 1.0),
-        }
-    }
-}
-
 /// The Hessian of the refresh's batch, as its Krylov space tells it: QᵀHQ and G = QᵀQ.
-struct Krylov<'a> {
-    ritz: &'a Ritz,
-}
-
-impl Krylov<'_> {
+impl Ritz {
     /// xᵀQG⁻¹(QᵀHQ)G⁻¹Qᵀx, the curvature along x's part in the span of Q, given Qᵀx.
     fn curvature(&self, projection: &[f64]) -> f64 {
         let mut x = projection.to_vec();
-        self.ritz.projected.gram.solve(&mut x);
-        self.ritz.quadratic_form(&x)
+        self.projected.gram.solve(&mut x);
+        self.quadratic_form(&x)
     }
 
     /// The curvature summed over the columns, of which the first `largest` count as they are and the others with the
     /// other sign.
-    fn value(&self, columns: &[Vec<f64>], largest: usize) -> f64 {
+    fn total_curvature(&self, columns: &[Vec<f64>], largest: usize) -> f64 {
         let signed = |(i, column): (usize, &Vec<f64>)| {
             let sign = if i < largest { 1.0 } else { -1.0 };
             sign * self.curvature(column)
@@ -303,7 +292,7 @@ impl Krylov<'_> {
 
     /// Gy for G = QᵀQ.
     fn gram_times(&self, y: &[f64]) -> Vec<f64> {
-        let gram = &self.ritz.projected.gram;
+        let gram = &self.projected.gram;
         let row = |i: usize| {
             y.iter()
                 .enumerate()
@@ -316,7 +305,7 @@ impl Krylov<'_> {
 
 /// The span of B = [W V]: the old columns of W and the refresh's Ritz vectors V = QY.
 struct Joint<'a> {
-    krylov: &'a Krylov<'a>,
+    ritz: &'a Ritz,
     /// The old pairs, if there are any.
     pairs: Option<&'a Pairs>,
     /// QᵀW, column by column.
@@ -348,11 +337,11 @@ const SHARED: f64 = 1e-5;
 impl Joint<'_> {
     /// BᵀB.
     fn gram(&self) -> faer::Mat<f64> {
-        let (w, ritz) = (self.old.len(), self.krylov.ritz);
+        let (w, ritz) = (self.old.len(), self.ritz);
         let new: Vec<Vec<f64>> = self
             .new
             .iter()
-            .map(|&i| self.krylov.gram_times(ritz.column(i)))
+            .map(|&i| self.ritz.gram_times(ritz.column(i)))
             .collect();
         let entry = |i: usize, j: usize| match (i < w, j < w) {
             (true, true) => self.pairs.map_or(0.0, |pairs| pairs.gram[i * w + j]),
@@ -368,7 +357,7 @@ impl Joint<'_> {
     fn diagonal(&self) -> Vec<f64> {
         let old = self.pairs.map_or(&[][..], |pairs| &pairs.eigenvalues);
         let old = old.iter().map(|value| (1.0 - self.weight) * value);
-        let ritz = self.krylov.ritz;
+        let ritz = self.ritz;
         old.chain(self.new.iter().map(|&i| self.weight * ritz.values[i]))
             .collect()
     }
@@ -404,13 +393,13 @@ impl Joint<'_> {
 
     /// x = By.
     fn combination(&self, y: &[f64]) -> Combination {
-        let ritz = self.krylov.ritz;
+        let ritz = self.ritz;
         let (of_old, of_new) = y.split_at(self.old.len());
         let mut krylov = vec![0.0; ritz.values.len()];
         for (&i, y) in self.new.iter().zip(of_new) {
             add(&mut krylov, *y, ritz.column(i));
         }
-        let mut projection = self.krylov.gram_times(&krylov);
+        let mut projection = self.ritz.gram_times(&krylov);
         for (column, y) in self.old.iter().zip(of_old) {
             add(&mut projection, *y, column);
         }
@@ -426,7 +415,7 @@ impl Joint<'_> {
 
     /// The bound on ‖Hx − λ̄x‖ that those of W's columns and of V's give, weighted as H̄ weights them.
     fn residual(&self, of_old: &[f64], krylov: &[f64], projection: &[f64]) -> f64 {
-        let ritz = self.krylov.ritz;
+        let ritz = self.ritz;
         let new: f64 = self
             .new
             .iter()

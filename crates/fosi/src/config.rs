@@ -34,10 +34,12 @@ impl Clipping {
 
 /// FOSI's settings.
 ///
-/// k, ℓ, m, α and c default to the values of the paper's experiments; α follows the learning rate where that has a
-/// schedule. When the spectrum is refreshed does not: it refreshes so rarely
-/// that FOSI takes at most 1.1 times the base's time, where the paper has T = 800 and W = one epoch. Nor do the
-/// safeguards and the curvature floor, which the paper lacks. [`FosiConfig::paper`] has the paper's values of all.
+/// The defaults are for training on batches. k, ℓ, m, α and c have the values of the paper's experiments. What the paper
+/// lacks is on: the spectrum is a [mean over refreshes](Averaging::Predicted), an estimation ends where its pairs are
+/// known to a tenth, α [follows](NewtonRate::Following) the learning rate, and there are safeguards and a curvature floor.
+/// The spectrum is refreshed so rarely that FOSI takes at most 1.1 times the base's time, where the paper has T = 800 and
+/// W = one epoch. [`FosiConfig::paper`] has the paper's values of all, [`FosiConfig::quadratic`] those for smooth functions
+/// without noise.
 #[derive(Debug, Clone)]
 pub struct FosiConfig {
     /// k: largest eigenvalues; default 10.
@@ -47,12 +49,12 @@ pub struct FosiConfig {
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
     /// Where the residuals of all k+ℓ pairs are below this, relative to |λ̂|, an estimation ends before its m steps;
-    /// default `None`.
+    /// default 0.1; `None` for all m steps.
     pub lanczos_tolerance: Option<f64>,
-    /// Whether the spectrum in use is a mean over refreshes; default [`Averaging::Off`].
+    /// Whether the spectrum in use is a mean over refreshes; default [`Averaging::Predicted`].
     pub averaging: Averaging,
-    /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning
-    /// rate's schedule. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
+    /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning rate's
+    /// schedule. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
     /// Newton steps. α = 1 is then Heavy-Ball at the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step
     /// in the long run.
     pub newton_rate: NewtonRate,
@@ -89,8 +91,8 @@ impl Default for FosiConfig {
             largest: 10,
             smallest: 0,
             lanczos_steps: None,
-            lanczos_tolerance: None,
-            averaging: Averaging::Off,
+            lanczos_tolerance: Some(0.1),
+            averaging: Averaging::Predicted,
             newton_rate: NewtonRate::Following(0.01),
             scale_limit: 3.0,
             strong_convexity: None,
@@ -105,9 +107,12 @@ impl Default for FosiConfig {
 }
 
 impl FosiConfig {
-    /// Settings for smooth deterministic functions: α = 1 whatever the learning rate, no warm-up, a refresh every 50 steps.
+    /// Settings for smooth deterministic functions: α = 1 whatever the learning rate, no warm-up, a refresh every 50 steps,
+    /// each with a spectrum of its own from all m Lanczos steps.
     pub fn quadratic() -> Self {
         Self {
+            lanczos_tolerance: None,
+            averaging: Averaging::Off,
             newton_rate: NewtonRate::Constant(1.0),
             schedule: Schedule::Every {
                 warmup: 0,
@@ -123,6 +128,8 @@ impl FosiConfig {
     /// [`StepReport`](crate::StepReport) say so.
     pub fn paper(steps_per_epoch: u64) -> Self {
         Self {
+            lanczos_tolerance: None,
+            averaging: Averaging::Off,
             newton_rate: NewtonRate::Constant(0.01),
             curvature_floor: 0.0,
             safeguards: false,

@@ -21,7 +21,8 @@ impl TrainConfig {
     ///
     /// [`Preset::Small`] has narrower models and less data, for minutes on two cores, and T from ρ = 1.1. For LR it is
     /// the data that decides: the embedded digits, which the small preset takes, are 42 times smaller than MNIST and
-    /// get smaller batches and a shorter interval, so that an epoch has enough steps and a run enough refreshes.
+    /// get smaller batches and a shorter interval, so that an epoch has enough steps and a run enough refreshes. The deep
+    /// autoencoder, which AE is on grey images, is not the paper's; its model is the same in both presets.
     #[must_use]
     pub fn defaults(task: TaskName, data: Option<DataName>, preset: Preset) -> Self {
         let usual = match (task, preset) {
@@ -31,9 +32,36 @@ impl TrainConfig {
         };
         let data = data.unwrap_or(usual);
         let paper = Self::common(task, data, preset).for_task();
-        match (preset, task) {
-            (Preset::Paper, _) | (_, TaskName::Lr) => paper,
-            (Preset::Small, _) => paper.small(),
+        let mut config = match (preset, task, data) {
+            (Preset::Small, TaskName::Ac | TaskName::Lm | TaskName::Tl, _)
+            | (Preset::Small, TaskName::Ae, DataName::Cifar10) => paper.small(),
+            (Preset::Small, TaskName::Ae, _) => paper.by_overhead(),
+            (Preset::Paper, _, _) | (_, TaskName::Lr, _) => paper,
+        };
+        config.estimate_as(config.algorithm, config.batch);
+        config
+    }
+
+    /// Sets how the spectrum is estimated, and the Newton rate that goes with it, to an algorithm's defaults for this size
+    /// of a batch.
+    pub(super) fn estimate_as(&mut self, algorithm: Algorithm, batch: usize) {
+        match algorithm {
+            Algorithm::Paper => {
+                self.lanczos_tolerance = 0.0;
+                self.averaging = Averaging::Off;
+                self.newton_rate = NewtonRateRule::Constant;
+                self.curvature_batch = None;
+            }
+            Algorithm::Guarded => {
+                self.lanczos_tolerance = 0.1;
+                self.averaging = Averaging::Predicted;
+                self.newton_rate = NewtonRateRule::Following;
+                self.curvature_batch = match self.task {
+                    // Batch norm by another batch is another function.
+                    TaskName::Ac => None,
+                    _ => Some((batch / 4).max(1)),
+                };
+            }
         }
     }
 
@@ -108,6 +136,17 @@ impl TrainConfig {
                 ..self
             },
             TaskName::Lr => self,
+            TaskName::Ae if self.data != DataName::Cifar10 => Self {
+                batch: match self.data {
+                    DataName::Digits => 64,
+                    _ => 256,
+                },
+                length: TrainingLength::Epochs(20),
+                lr: rates(0.003, 0.001),
+                warmup: Some(100),
+                eval_examples: Some(5_000),
+                ..self
+            },
             TaskName::Ae => Self {
                 batch: 256,
                 length: TrainingLength::Epochs(100),
@@ -138,12 +177,16 @@ impl TrainConfig {
         }
     }
 
-    /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
-    fn small(self) -> Self {
-        let small = Self {
+    fn by_overhead(self) -> Self {
+        Self {
             refreshes: RefreshSchedule::Overhead(OVERHEAD),
             ..self
-        };
+        }
+    }
+
+    /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
+    fn small(self) -> Self {
+        let small = self.by_overhead();
         match small.task {
             TaskName::Lr => small,
             TaskName::Ae => Self {

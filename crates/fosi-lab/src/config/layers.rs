@@ -5,10 +5,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::{
-    Algorithm, ConfigError, NewtonRateRule, Preset, RefreshSchedule, TaskName, TrainConfig,
-    TrainOptions,
-};
+use super::{Algorithm, ConfigError, Preset, RefreshSchedule, TaskName, TrainConfig, TrainOptions};
 
 /// A run's settings, merged and checked, and the layer that each comes from.
 #[derive(Clone, Debug)]
@@ -101,10 +98,8 @@ fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     let preset = uppermost(layers, |layer| layer.preset).unwrap_or_default();
     let mut config = TrainConfig::defaults(task, data, preset);
     let asked = uppermost(layers, |layer| layer.algorithm);
-    config.newton_rate = match asked.unwrap_or(config.algorithm) {
-        Algorithm::Paper => NewtonRateRule::Constant,
-        Algorithm::Guarded => NewtonRateRule::Following,
-    };
+    let batch = uppermost(layers, |layer| layer.batch).unwrap_or(config.batch);
+    config.estimate_as(asked.unwrap_or(config.algorithm), batch);
     if asked == Some(Algorithm::Paper) && preset == Preset::Small {
         // The paper's preset has these, and the W of each of its tasks.
         config.curvature_floor = 0.0;

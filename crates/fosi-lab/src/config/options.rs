@@ -31,9 +31,9 @@ pub struct TrainOptions {
     /// Defaults: small (minutes on two cores) or paper (the paper's model, data and settings) [default: small]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
-    /// Data set: digits (embedded) or mnist for lr, cifar10 for ae and tl, tinyshakespeare (any text) for lm, fsdd or
-    /// audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper: mnist,
-    /// audioset]
+    /// Data set: digits (embedded) or mnist for lr and ae, cifar10 for ae and tl, tinyshakespeare (any text) for lm,
+    /// fsdd or audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper:
+    /// mnist, audioset]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
     /// Folder that holds the data set's files, or holds them in a folder of the data set's name
@@ -89,12 +89,13 @@ pub struct TrainOptions {
     #[serde(deserialize_with = "whole_in_file")]
     pub m: Option<usize>,
     /// Residual of the eigenpairs, relative to |λ|, below which an estimation ends before its m steps; 0 for none
-    /// [default: 0]
+    /// [default: 0.1; with --algorithm paper: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub lanczos_tolerance: Option<f64>,
     /// Spectrum that FOSI uses: off for the last estimation's, predicted for the mean over estimations with a weight
-    /// that follows from prediction, or the weight of an estimation in the mean, above 0 and at most 1 [default: off]
+    /// that follows from prediction, or the weight of an estimation in the mean, above 0 and at most 1
+    /// [default: predicted; with --algorithm paper: off]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
     pub averaging: Option<Averaging>,
     /// Newton rate in the subspace [default: 0.01]
@@ -112,7 +113,8 @@ pub struct TrainOptions {
     #[serde(deserialize_with = "number_in_file")]
     pub curvature_floor: Option<f64>,
     /// Examples over which an estimation takes the Hessian: at most --batch, the first of the step's batch; more, drawn
-    /// anew for each estimation and taken in slices of at most --batch [default: the step's batch]
+    /// anew for each estimation and taken in slices of at most --batch
+    /// [default: a quarter of the batch, all of it for ac; with --algorithm paper: all of it]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub curvature_batch: Option<usize>,

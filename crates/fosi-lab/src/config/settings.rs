@@ -58,7 +58,7 @@ pub struct TrainConfig {
     pub newton_rate: NewtonRateRule,
     /// ε: in the Newton step |λ| counts as at least this much of the largest |λ|.
     pub curvature_floor: f64,
-    /// Examples over which an estimation takes the Hessian; `None`: those of the step's batch.
+    /// Examples over which an estimation takes the Hessian; `None`: all of the step's batch.
     pub curvature_batch: Option<usize>,
     /// When the spectrum is estimated again.
     pub refreshes: RefreshSchedule,

@@ -131,7 +131,7 @@ impl Descent {
                 interval: u64::MAX,
             },
             seed: self.seed,
-            ..FosiConfig::default()
+            ..FosiConfig::quadratic()
         }
     }
 

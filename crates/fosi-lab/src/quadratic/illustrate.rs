@@ -61,7 +61,7 @@ fn path() -> Result<Vec<[f64; 2]>, fosi::Error> {
             warmup: 0,
             interval: u64::MAX,
         },
-        ..FosiConfig::default()
+        ..FosiConfig::quadratic()
     };
     let mut optimizer = Fosi::new(Host::<f64>::new(2), GradientDescent, config)?;
     let mut operator =

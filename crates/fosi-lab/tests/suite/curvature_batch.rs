@@ -60,8 +60,15 @@ fn an_estimation_finds_the_eigenvalues_of_its_own_examples() {
     let few = whole.subset(&draw(whole.len(), 8));
     let batch: Vec<u32> = (100..300).collect();
     let all: Vec<u32> = (0..whole.len() as u32).collect();
-    let cases: [Case; 4] = [
-        (&["--batch", "200"], &whole, &batch, &batch),
+    let cases: [Case; 5] = [
+        (
+            &["--batch", "200", "--curvature-batch", "200"],
+            &whole,
+            &batch,
+            &batch,
+        ),
+        // By default a quarter of the batch.
+        (&["--batch", "200"], &whole, &batch, &batch[..50]),
         (
             &["--batch", "200", "--curvature-batch", "30"],
             &whole,
@@ -84,7 +91,8 @@ fn an_estimation_finds_the_eigenvalues_of_its_own_examples() {
         ),
     ];
     for (more, data, batch, examples) in cases {
-        let common = ["--warmup", "0", "--k", "3", "--m", "40"];
+        let exact = ["--averaging", "off", "--lanczos-tolerance", "0"];
+        let common = [&["--warmup", "0", "--k", "3", "--m", "40"], &exact[..]].concat();
         let workload = digits_task(&[&common[..], more].concat());
         let mut trainer = workload.trainer("fosi-hb".parse().unwrap(), 0).unwrap();
         let (weights, biases) = parameters(trainer.as_ref());

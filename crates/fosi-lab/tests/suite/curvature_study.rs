@@ -24,7 +24,8 @@ fn read(csv: &str) -> Vec<Found> {
 #[test]
 fn all_examples_hold_the_whole_curvature_and_a_batch_a_part() {
     let folder = tempfile::tempdir().unwrap();
-    let line = "study curvature lr --at 20,25 --warmup 20 --interval 20 --batch 32 --k 3 --samples 300,1437";
+    let line = "study curvature lr --at 20,25 --warmup 20 --interval 20 --batch 32 --k 3 --samples 300,1437 \
+                --curvature-batch 32 --lanczos-tolerance 0 --averaging off";
     let output = fosi(folder.path(), &line.split(' ').collect::<Vec<_>>());
     let text = String::from_utf8_lossy(&output.stdout);
     let message = String::from_utf8_lossy(&output.stderr);

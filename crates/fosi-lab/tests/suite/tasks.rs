@@ -177,6 +177,53 @@ fn the_same_seed_gives_the_same_bits_on_one_thread_and_on_two() {
     }
 }
 
+#[test]
+fn the_autoencoder_of_grey_images_is_a_deep_one() {
+    let folder = Folder::new();
+    let arguments = [
+        "train",
+        "ae",
+        "--data",
+        "digits",
+        "--width",
+        "0.125",
+        "--epochs",
+        "2",
+        "--warmup",
+        "5",
+        "--interval",
+        "10",
+        "--k",
+        "2",
+        "--name",
+        "r",
+    ];
+    let output = fosi(folder.path(), &arguments);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    let run = Run::read(&folder.path().join("runs/r")).unwrap();
+    assert!(
+        run.record.model.name.contains("64-32-8-32-64"),
+        "{}",
+        run.record.model.name
+    );
+    assert!(run.record.failures.is_empty());
+    assert!(!run.record.refreshes.is_empty());
+    let first = run.rows.iter().find(|row| row.epoch == 1).unwrap();
+    let last = run.rows.iter().find(|row| row.epoch == 2).unwrap();
+    assert!(last.train_loss < first.train_loss);
+    // Twelve validation images of 8×8 above their reconstructions, enlarged three times.
+    let strip = folder.path().join("runs/r/reconstructions-fosi-hb-0.png");
+    let strip = image::open(strip).unwrap().to_rgb8();
+    assert_eq!((strip.width(), strip.height()), (12 * 24, 2 * 24));
+    assert!(
+        strip
+            .pixels()
+            .all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
+    );
+    assert!(strip.pixels().any(|pixel| pixel[0] > 200));
+}
+
 /// The README's own run: no folder of data, the digits.
 fn digits(folder: &Folder, more: &[&str]) -> Run {
     let common = ["train", "lr", "--epochs", "6", "--name", "r"];
@@ -491,6 +538,11 @@ fn bad_input_is_named() {
     refused(&empty, &["train", "ae", "--width", "0"], &["--width is 0"]);
     refused(
         &empty,
+        &["train", "ae", "--data", "digits", "--skip-damaged"],
+        &["--skip-damaged has no effect on digits"],
+    );
+    refused(
+        &empty,
         &["train", "lm", "--sequence", "0"],
         &["--sequence is 0"],
     );
@@ -629,11 +681,11 @@ fn a_dry_run_counts_and_reads_no_more_than_it_must() {
             &model.name,
             &format!("parameters       {}", model.parameters),
             &counts,
-            // k = 2, m = 8, and the probe's four.
-            "memory           (k+l)n: ",
-            "kept for 2 eigenvectors; mn: ",
+            // k = 2 and a mean of rank 4; m = 8, and the probe's four.
+            "memory           3(k+l)n: ",
+            "kept for 6 eigenvectors; mn: ",
             "for 12 Lanczos vectors",
-            "refresh          about ",
+            "refresh          at most about ",
             ": 13 gradients in f64 of ",
         ] {
             assert!(text.contains(part), "{task}: `{part}` in\n{text}");

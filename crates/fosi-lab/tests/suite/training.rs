@@ -368,10 +368,10 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
         "warmup-rate      0 steps",
         "epochs           60 of 23 steps",
         "curvature-floor  0.000001",
-        "curvature-batch  the step's",
-        // (k+l)n and mn numbers of four bytes, for n = 650, k = 7 and m = 28, and the probe's four.
-        "memory           (k+l)n: 18.2 kB kept for 7 eigenvectors; mn: 83.2 kB for 32 Lanczos vectors",
-        "refresh          about 8.25 s: 33 gradients in f64 of 0.250 s, timed on 16 of 64 examples",
+        "curvature-batch  16",
+        // Numbers of four bytes, for n = 650, k = 7 and a mean of rank 14, m = 28 and the probe's four.
+        "memory           3(k+l)n: 54.6 kB kept for 21 eigenvectors; mn: 83.2 kB for 32 Lanczos vectors",
+        "refresh          at most about 8.25 s: 33 gradients in f64 of 0.250 s, timed on 16 of 16 examples",
     ] {
         assert!(text.contains(part), "`{part}` in\n{text}");
     }

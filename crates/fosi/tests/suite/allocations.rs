@@ -26,7 +26,7 @@ fn allocations_under<T: Scalar, B: Base<Host<T>>>(
         newton_rate: NewtonRate::scheduled(|t| 0.1 / (t + 1) as f64),
         schedule,
         clipping,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     let mut optimizer = Fosi::new(Host::<T>::new(n), base, config).unwrap();
     let mut hessian = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
@@ -73,7 +73,7 @@ fn adaptive_steps_allocate_nothing() {
     let config = FosiConfig {
         newton_rate: NewtonRate::adaptive(0.01),
         averaging: Averaging::Predicted,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     let mut optimizer = Fosi::new(Host::<f32>::new(n), Adam::default(), config).unwrap();
     let mut x = vec![1.0; n];
@@ -103,7 +103,7 @@ fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
         let config = FosiConfig {
             largest: 3,
             averaging: Averaging::Predicted,
-            ..FosiConfig::default()
+            ..crate::raw()
         };
         let space = Host::<f32>::new(n).with_storage(storage);
         let mut optimizer = Fosi::new(space, GradientDescent, config).unwrap();
@@ -172,7 +172,7 @@ fn estimations(hessian: &mut impl SymmetricOperator<Host<f32>>) {
     let config = FosiConfig {
         largest: k as usize,
         lanczos_steps: Some(m as usize),
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     let mut optimizer =
         Fosi::new(Host::<f32>::new(n as usize), HeavyBall::default(), config).unwrap();

@@ -68,7 +68,7 @@ fn config(averaging: Averaging, smallest: usize) -> FosiConfig {
             warmup: 0,
             interval: 1,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 

@@ -249,7 +249,7 @@ fn config(wrapped: bool) -> FosiConfig {
             warmup: 3,
             interval: 5,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 
@@ -978,7 +978,7 @@ proptest! {
         let config = FosiConfig {
             largest, smallest, lanczos_steps: steps, newton_rate: NewtonRate::Constant(tame(alpha)),
             scale_limit: 1.0 + limit, strong_convexity: mu, curvature_floor: floor / 2.0, safeguards: seed % 2 == 0, schedule, clipping, seed,
-            ..FosiConfig::default()
+            ..crate::raw()
         };
         let rate = tame(rate);
         let made = Fosi::new(Host::<f32>::new(n), HeavyBall::new(momentum / 2.0), config)

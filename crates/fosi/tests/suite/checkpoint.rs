@@ -18,7 +18,7 @@ fn config() -> FosiConfig {
             warmup: 2,
             interval: 4,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 

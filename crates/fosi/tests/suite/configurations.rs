@@ -82,7 +82,7 @@ fn config() -> impl Strategy<Value = FosiConfig> {
             clipping,
             schedule,
             seed,
-            ..FosiConfig::default()
+            ..crate::raw()
         },
     )
 }

@@ -18,3 +18,14 @@ mod step;
 mod sums;
 mod theory;
 mod timing;
+
+use fosi::{Averaging, FosiConfig};
+
+/// The defaults, but for a spectrum that is each refresh's own, from all of its Lanczos steps.
+fn raw() -> FosiConfig {
+    FosiConfig {
+        lanczos_tolerance: None,
+        averaging: Averaging::Off,
+        ..FosiConfig::default()
+    }
+}

@@ -47,7 +47,7 @@ fn config() -> FosiConfig {
             warmup: 2,
             interval: 10,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 
@@ -307,7 +307,7 @@ fn the_newton_rate_does_not_follow_the_rate_of_the_spectrum() {
                 warmup: 0,
                 interval: 3,
             },
-            ..FosiConfig::default()
+            ..crate::raw()
         };
         let rate = LearningRate::FromSpectrum;
         let options = Options {
@@ -619,7 +619,7 @@ fn rosenbrocks_valley_takes_fewer_steps() {
             warmup: 0,
             interval: 1,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     // The base's rate is bound by λ₁ ≈ 1000. The Newton step takes that direction, and the rest bears a larger rate.
     let start = [-1.2, 1.0];

@@ -15,7 +15,7 @@ fn optimizer<B: Base<Host<f64>>>(base: B, newton_rate: NewtonRate) -> Fosi<Host<
         // Gradients that change their sign at every step are no quadratic's.
         safeguards: false,
         schedule: Schedule::Never,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     Fosi::new(Host::new(3), base, config).unwrap()
 }
@@ -121,7 +121,7 @@ fn impossible_decays_are_refused() {
     for decay in [-0.1, 1.0, f64::NAN] {
         let config = FosiConfig {
             newton_rate: NewtonRate::Adaptive { rate: 0.01, decay },
-            ..FosiConfig::default()
+            ..crate::raw()
         };
         let error = Fosi::new(Host::<f64>::new(3), GradientDescent, config).unwrap_err();
         assert!(
@@ -142,4 +142,57 @@ fn a_learning_rate_of_zero_moves_nothing() {
     let before = x.clone();
     optimizer.step(0.0, &mut x, &gradient(10)).unwrap();
     assert_eq!(x, before);
+}
+
+/// Steps to 1e-8 of the first gradient on a quadratic with eigenvalues 1000, 500 and 200 above thirty from 1 to 0.1,
+/// with the three in the subspace.
+fn steps_on_a_quadratic<B: Base<Host<f64>>>(base: B, newton_rate: NewtonRate) -> usize {
+    let tail = (0..30).map(|i| 10_f64.powf(-f64::from(i) / 29.0));
+    let eigenvalues: Vec<f64> = [1000.0, 500.0, 200.0].into_iter().chain(tail).collect();
+    let n = eigenvalues.len();
+    let config = FosiConfig {
+        largest: 3,
+        newton_rate,
+        scale_limit: 1.0,
+        ..FosiConfig::quadratic()
+    };
+    let mut optimizer = Fosi::new(Host::<f64>::new(n), base, config).unwrap();
+    let mut hessian = operator::from_fn(|v: &[f64], out: &mut [f64]| {
+        for ((out, v), value) in out.iter_mut().zip(v).zip(&eigenvalues) {
+            *out = value * v;
+        }
+    });
+    optimizer.refresh(&mut hessian).unwrap();
+    let mut x = vec![1.0; n];
+    let mut first = None;
+    for step in 0..10_000 {
+        let gradient: Vec<f64> = x.iter().zip(&eigenvalues).map(|(x, l)| l * x).collect();
+        let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        if norm <= 1e-8 * *first.get_or_insert(norm) {
+            return step;
+        }
+        optimizer.step(1.0, &mut x, &gradient).unwrap();
+    }
+    panic!("no convergence")
+}
+
+/// Without noise an adaptive rate is Newton's for a few steps; then it waits until the means have forgotten how long the
+/// coefficient was, so that along V it converges by √δ per step in the long run.
+#[test]
+fn on_a_quadratic_an_adaptive_rate_converges_by_the_root_of_its_decay() {
+    let descent = |rate: NewtonRate| steps_on_a_quadratic(GradientDescent, rate);
+    let rates = || [0.01.into(), NewtonRate::adaptive(0.01), 1.0.into()];
+    let [slow, adaptive, newton] = rates().map(descent);
+    let to_tolerance = |factor: f64| (1e-8_f64.ln() / factor.ln()).ceil() as usize;
+    assert!(
+        adaptive <= to_tolerance(0.9_f64.sqrt()),
+        "{slow} {adaptive} {newton}"
+    );
+    assert_eq!(slow, to_tolerance(0.99));
+    assert!(newton < adaptive, "{slow} {adaptive} {newton}");
+    // Momentum β converges by √β per step along V, whatever the rate between (1−√β)² and (1+√β)².
+    let momentum = |rate: NewtonRate| steps_on_a_quadratic(HeavyBall::new(0.9), rate);
+    let [slow, adaptive, newton] = rates().map(momentum);
+    let most = slow.max(newton);
+    assert!(adaptive <= most + most / 10, "{slow} {adaptive} {newton}");
 }

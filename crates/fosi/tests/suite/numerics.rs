@@ -554,7 +554,7 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
     }
     let config = FosiConfig {
         curvature_floor: 1e-309,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     let error = Fosi::new(Host::<f64>::new(2), GradientDescent, config)
         .err()

@@ -124,7 +124,7 @@ fn config(k: usize, interval: u64) -> FosiConfig {
             warmup: 5,
             interval,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 

@@ -11,7 +11,7 @@ fn optimizer(schedule: Schedule) -> Optimizer {
         largest: 1,
         lanczos_steps: Some(3),
         schedule,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     Fosi::new(Host::new(3), HeavyBall::new(0.5), config).unwrap()
 }
@@ -176,7 +176,7 @@ fn impossible_schedules_are_refused() {
     for schedule in bad {
         let config = FosiConfig {
             schedule,
-            ..FosiConfig::default()
+            ..crate::raw()
         };
         let error = Fosi::new(Host::<f64>::new(3), HeavyBall::new(0.5), config).err();
         assert!(

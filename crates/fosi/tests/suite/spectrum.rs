@@ -1,10 +1,13 @@
 //! The estimated spectrum against a dense eigensolver.
 
 use fosi::base::GradientDescent;
-use fosi::operator::{self, DenseMatrix, SymmetricOperator};
+use fosi::error::LanczosError;
+use fosi::operator::{
+    self, Counted, DenseMatrix, DifferenceQuotient, HostGradient, Mean, SymmetricOperator,
+};
 use fosi::space::Scalar;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
-use fosi::{Host, Space};
+use fosi::{Host, Refresh, Space};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use rand::{RngExt, SeedableRng};
@@ -705,7 +708,7 @@ fn an_estimation_may_start_from_the_gradient() {
     let config = || fosi::FosiConfig {
         largest: 5,
         lanczos_steps: Some(60),
-        ..fosi::FosiConfig::default()
+        ..crate::raw()
     };
     let optimizer = || fosi::Fosi::new(Host::<f64>::new(n), GradientDescent, config()).unwrap();
     let products = std::cell::Cell::new(0);
@@ -727,6 +730,73 @@ fn an_estimation_may_start_from_the_gradient() {
         matches!(error, fosi::Error::DimensionMismatch { .. }),
         "{error}"
     );
+}
+
+/// The gradient that an operator has is the start where an estimation may end early, and a random vector is otherwise.
+#[test]
+fn an_operator_that_has_the_gradient_gives_lanczos_its_start() {
+    let n = 300;
+    let gradient_at = |x: &[f64], out: &mut [f64]| {
+        for (i, (out, x)) in out.iter_mut().zip(x).enumerate() {
+            *out = x / (i + 1) as f64;
+        }
+        Ok(())
+    };
+    let point: Vec<f64> = (0..n).map(|i| 1.0 + (i % 7) as f64).collect();
+    let mut gradient = vec![0.0; n];
+    gradient_at(&point, &mut gradient).unwrap();
+    let quotient = || DifferenceQuotient::new(HostGradient::new(&point, gradient_at));
+    let found = |tolerance: Option<f64>, refresh: &dyn Fn(&mut Optimizer) -> Refresh| {
+        let config = fosi::FosiConfig {
+            largest: 5,
+            lanczos_steps: Some(100),
+            lanczos_tolerance: tolerance,
+            ..crate::raw()
+        };
+        let mut optimizer = fosi::Fosi::new(Host::<f64>::new(n), GradientDescent, config).unwrap();
+        refresh(&mut optimizer).eigenvalues
+    };
+    type Optimizer = fosi::Fosi<Host<f64>, GradientDescent>;
+    for tolerance in [Some(1e-2), None] {
+        let given = found(tolerance, &|optimizer| {
+            optimizer.refresh_from(&mut quotient(), &gradient).unwrap()
+        });
+        let own = found(tolerance, &|optimizer| {
+            optimizer.refresh(&mut quotient()).unwrap()
+        });
+        let counted = found(tolerance, &|optimizer| {
+            optimizer.refresh(&mut Counted::new(quotient())).unwrap()
+        });
+        let mean = found(tolerance, &|optimizer| {
+            let operators = vec![quotient(), quotient()];
+            let mut mean = Mean::new(Host::<f64>::new(n), operators).unwrap();
+            optimizer.refresh(&mut mean).unwrap()
+        });
+        assert_eq!(own == given, tolerance.is_some());
+        assert_eq!(counted, own);
+        assert_eq!(mean, own);
+    }
+}
+
+#[test]
+fn a_gradient_that_fails_is_a_failed_refresh() {
+    let config = fosi::FosiConfig {
+        largest: 1,
+        lanczos_tolerance: Some(0.1),
+        ..crate::raw()
+    };
+    let mut optimizer = fosi::Fosi::new(Host::<f64>::new(3), GradientDescent, config).unwrap();
+    let fails = |_: &[f64], _: &mut [f64]| Err("no data".into());
+    let mut hessian = DifferenceQuotient::new(HostGradient::new(&[1.0; 3], fails));
+    let error = optimizer.refresh(&mut hessian).unwrap_err();
+    let fosi::Error::Refresh { source, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(source, LanczosError::Operator { step: 0, .. }),
+        "{source}"
+    );
+    assert!(optimizer.spectrum().is_none());
 }
 
 fn unit(n: usize, i: usize) -> Vec<f64> {

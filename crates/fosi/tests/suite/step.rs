@@ -33,7 +33,7 @@ fn config(largest: usize, smallest: usize) -> FosiConfig {
             warmup: 4,
             interval: 9,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 

@@ -105,7 +105,7 @@ fn config(n: usize, k: usize, l: usize, alpha: f64) -> FosiConfig {
             warmup: 0,
             interval: u64::MAX,
         },
-        ..FosiConfig::default()
+        ..crate::raw()
     }
 }
 

@@ -19,7 +19,7 @@ fn optimizer(schedule: Schedule) -> Optimizer {
         // No probe, so that a refresh takes ten products.
         safeguards: false,
         schedule,
-        ..FosiConfig::default()
+        ..crate::raw()
     };
     Fosi::new(Host::new(N), HeavyBall::new(0.5), config).unwrap()
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
-use fosi::{FosiConfig, Schedule};
+use fosi::{Averaging, FosiConfig, Schedule};
 use fosi_burn::{FlatLayout, like_module};
 
 pub use tied::Tied;
@@ -123,10 +123,13 @@ pub fn linear(inputs: usize, outputs: usize, salt: u64, device: &Device) -> Line
     }
 }
 
-/// Three eigenpairs, refreshed at step `warmup` and every `interval` steps from there.
+/// Three eigenpairs, refreshed at step `warmup` and every `interval` steps from there, each time from all Lanczos steps and
+/// with a spectrum of its own.
 pub fn every(warmup: u64, interval: u64) -> FosiConfig {
     FosiConfig {
         largest: 3,
+        lanczos_tolerance: None,
+        averaging: Averaging::Off,
         schedule: Schedule::Every { warmup, interval },
         ..FosiConfig::default()
     }
