@@ -86,6 +86,8 @@ fn ready<B: Base<Host<f32>>>(
     let config = FosiConfig {
         largest: k,
         lanczos_steps: Some(m),
+        lanczos_tolerance: None,
+        averaging: Averaging::Off,
         schedule: Schedule::Every {
             warmup: 0,
             interval: u64::MAX,
@@ -102,6 +104,7 @@ fn ready<B: Base<Host<f32>>>(
 fn averaged(n: usize, m: usize) -> Fosi<Host<f32>, GradientDescent> {
     let config = FosiConfig {
         lanczos_steps: Some(m),
+        lanczos_tolerance: None,
         averaging: Averaging::Predicted,
         ..FosiConfig::default()
     };

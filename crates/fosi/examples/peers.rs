@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fosi::base::{Adam, Base, GradientDescent, HeavyBall};
-use fosi::{Fosi, FosiConfig, Host, operator};
+use fosi::{Averaging, Fosi, FosiConfig, Host, operator};
 
 const STEPS: usize = 20;
 
@@ -30,6 +30,8 @@ fn estimation(n: usize, repeated: bool) -> Result<f64, fosi::Error> {
     let config = FosiConfig {
         largest: 10,
         lanczos_steps: Some(40),
+        lanczos_tolerance: None,
+        averaging: Averaging::Off,
         ..FosiConfig::default()
     };
     let mut optimizer = Fosi::new(Host::<f32>::new(n), GradientDescent, config)?;
