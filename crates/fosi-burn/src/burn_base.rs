@@ -1,6 +1,7 @@
 //! Any optimizer of Burn as FOSI's base.
 
 use std::borrow::{Borrow, BorrowMut};
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
@@ -191,21 +192,58 @@ fn is_half(dtype: DType) -> bool {
 
 /// The state of an optimizer, in Burn's format, with tensors in half precision converted to f32.
 fn widened(state: Bytes) -> Result<Bytes, RecordError> {
+    rewritten(
+        state,
+        |mut tensor| {
+            if is_half(tensor.dtype) {
+                let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
+                let data = TensorData::from_bytes(bytes, shape, dtype).convert_dtype(DType::F32);
+                let (bytes, shape, dtype) = data.into_parts();
+                tensor = burn_pack::Tensor::new(name, dtype, shape, id, bytes);
+            }
+            Ok(tensor)
+        },
+        str::to_owned,
+    )
+}
+
+/// The state of an optimizer, in Burn's format, for parameters that have other ids now. Burn names what belongs to the
+/// parameter with id 7 `7`, or `7.` and a field.
+fn renamed(state: Bytes, now: &HashMap<u64, u64>) -> Result<Bytes, RecordError> {
+    let rename = |name: &str| -> String {
+        let (id, field) = name.split_at(name.find('.').unwrap_or(name.len()));
+        let id = id.parse().ok().and_then(|id: u64| now.get(&id));
+        id.map_or_else(|| name.to_owned(), |id| format!("{id}{field}"))
+    };
+    let tensor = |tensor: burn_pack::Tensor| {
+        let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
+        let id = id.map(|id| now.get(&id).copied().unwrap_or(id));
+        Ok(burn_pack::Tensor::new(
+            rename(&name),
+            dtype,
+            shape,
+            id,
+            bytes,
+        ))
+    };
+    rewritten(state, tensor, rename)
+}
+
+/// A record in Burn's format with other tensors and other names of the scalars and paths beside them.
+fn rewritten(
+    state: Bytes,
+    tensor: impl Fn(burn_pack::Tensor) -> Result<burn_pack::Tensor, RecordError>,
+    key: impl Fn(&str) -> String,
+) -> Result<Bytes, RecordError> {
     let reader = Reader::from_bytes(state)?;
     let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
-    let mut tensors = reader.into_tensors()?;
-    for tensor in tensors.iter_mut().filter(|tensor| is_half(tensor.dtype)) {
-        let (name, dtype, shape, id, bytes) = tensor.clone().into_parts()?;
-        let data = TensorData::from_bytes(bytes, shape, dtype).convert_dtype(DType::F32);
-        let (bytes, shape, dtype) = data.into_parts();
-        *tensor = burn_pack::Tensor::new(name, dtype, shape, id, bytes);
+    let tensors = reader.into_tensors()?.into_iter().map(tensor);
+    let mut writer = Writer::new(tensors.collect::<Result<Vec<_>, _>>()?);
+    for (name, value) in scalars {
+        writer = writer.with_scalar(&key(&name), value);
     }
-    let mut writer = Writer::new(tensors);
-    for (key, value) in scalars {
-        writer = writer.with_scalar(&key, value);
-    }
-    for (key, path) in paths {
-        writer = writer.with_metadata(&key, &path);
+    for (name, path) in paths {
+        writer = writer.with_metadata(&key(&name), &path);
     }
     Ok(writer.into_bytes()?)
 }
@@ -262,13 +300,6 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
                 "the state of Burn's optimizer is cut short".into(),
             ));
         };
-        if ids != own {
-            return Err(Error::Checkpoint(
-                "Burn's optimizer keeps its state by parameter ids, and this module's are others: load the module's \
-                 own record first, then make the optimizer from it"
-                    .into(),
-            ));
-        }
         let Some((fingerprint, state)) = Fingerprint::split(state) else {
             return Err(Error::Checkpoint(
                 "the state of Burn's optimizer is cut short".into(),
@@ -288,6 +319,18 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         let mut state = Bytes::from_bytes_vec(state.to_vec());
         if self.half {
             state = widened(state).map_err(damaged)?;
+        }
+        if ids != own {
+            // The parameters are known by their paths; their ids are those of the file that a module was loaded from.
+            let numbers = |ids: &[u8]| {
+                ids.as_chunks()
+                    .0
+                    .iter()
+                    .map(|id| u64::from_le_bytes(*id))
+                    .collect::<Vec<_>>()
+            };
+            let now = numbers(ids).into_iter().zip(numbers(&own)).collect();
+            state = renamed(state, &now).map_err(damaged)?;
         }
         let record = OptimizerRecord::from_bytes(state).map_err(damaged)?;
         let saved = record.len();

@@ -21,7 +21,7 @@ pub enum BridgeError {
     /// The module isn't the one that the layout was made from.
     #[error(
         "the module does not fit its flat layout at `{path}`: {reason}; \
-         make the layout (and the optimizer) anew after changing, freezing or unfreezing parameters"
+         after freezing, unfreezing or changing parameters make the layout anew, and tell the optimizer with `follow`"
     )]
     LayoutMismatch {
         /// Path of the first parameter that differs.
@@ -69,6 +69,12 @@ pub enum BridgeError {
          on an autodiff device, without `detach`, `inner` or `valid`"
     )]
     LossNotTracked,
+    /// The loss depends on something that is differentiated, and on no parameter of the module.
+    #[error(
+        "the loss doesn't depend on any trainable parameter of the module that the closure is given: compute it from that \
+         one, not from a module that the closure has captured"
+    )]
+    LossIgnoresModule,
     /// The loss was computed in another precision than the module's.
     #[error(
         "the loss was computed in {found} on a copy of the module in {expected}; compute it from the module \
@@ -84,7 +90,9 @@ pub enum BridgeError {
     #[error(
         "two gradients of the loss at the same parameters differ by {difference:.1e} relative to their norm \
          (allowed: {allowed:.1e}), so differences of gradients say nothing about curvature; \
-         use one fixed batch, and one dropout mask (call `device.seed(..)` at the start of the closure) or none"
+         use one fixed batch. Random numbers of the module's devices, as dropout draws them, are the same at each \
+         evaluation here; those of other generators must be drawn before the closure. Where another thread draws from the \
+         same device's generator, which Burn has once for the process, let the threads take turns"
     )]
     NotDeterministic {
         /// ‖g − g′‖ / ‖g‖.
@@ -114,6 +122,25 @@ pub enum BridgeError {
     ChangedBuffer {
         /// Path of the buffer.
         path: String,
+    },
+    /// A scheduler gives parameters different learning rates.
+    #[error(
+        "the scheduler gives `{first}` the learning rate {} and `{second}` {}, but FOSI takes one for all parameters: its \
+         subspace cuts across them; use one group", .rates[0], .rates[1]
+    )]
+    LearningRates {
+        /// Path of a parameter.
+        first: String,
+        /// Path of one with another rate.
+        second: String,
+        /// Their rates.
+        rates: [f64; 2],
+    },
+    /// The progress callback ended a refresh.
+    #[error("the refresh was cancelled after {products} Hessian-vector products")]
+    Cancelled {
+        /// Products that were done.
+        products: u64,
     },
     /// The state of one of Burn's optimizers can't be converted.
     #[error("the state of Burn's optimizer could not be converted to f32: {0}")]

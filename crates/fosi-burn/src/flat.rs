@@ -12,6 +12,7 @@ use crate::error::BridgeError;
 use visitors::{read_gradients, read_parameters, write_gradients, write_parameters};
 
 pub use layout::{FlatLayout, Slot};
+pub(crate) use vector::Block;
 pub use vector::FlatVector;
 
 impl FlatLayout {

@@ -1,13 +1,13 @@
 //! A loss and its gradient with respect to a module's trainable parameters.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{DType, Tensor};
 
 use crate::error::BridgeError;
 use crate::flat::FlatLayout;
+use crate::quiet;
+use crate::randomness::with_next_numbers;
 
 /// The loss at `module` and its gradient, one tensor a parameter, as Burn's optimizers take it.
 ///
@@ -16,12 +16,13 @@ use crate::flat::FlatLayout;
 ///
 /// # Errors
 ///
-/// [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`] or [`BridgeError::Read`].
+/// [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`], [`BridgeError::LossIgnoresModule`] or
+/// [`BridgeError::Read`].
 pub fn backward<M: Module>(
     module: &M,
     loss: impl Fn(&M) -> Tensor<1>,
 ) -> Result<(f64, GradientsParams), BridgeError> {
-    differentiate(module, loss(module))
+    differentiate(module, with_next_numbers(|| loss(module)))
 }
 
 /// The loss at `module` and its gradient as one vector in the order of `layout`.
@@ -40,31 +41,51 @@ pub fn value_and_gradient<M: Module>(
     Ok((value, layout.gradient(module, gradients)?))
 }
 
+/// The mean of several losses at `module` and its gradient's sum: each is evaluated once.
+pub(crate) fn backward_sum<M: Module, L: Fn(&M) -> Tensor<1>>(
+    module: &M,
+    losses: &[L],
+) -> Result<(f64, GradientsParams), BridgeError> {
+    let mut accumulator = GradientsAccumulator::<M>::new();
+    let mut sum = 0.0;
+    for loss in losses {
+        let (value, gradients) = backward(module, loss)?;
+        if losses.len() == 1 {
+            return Ok((value, gradients));
+        }
+        sum += value;
+        accumulator.accumulate(module, gradients);
+    }
+    Ok((sum / losses.len() as f64, accumulator.grads()))
+}
+
 /// As [`backward`], for a loss that must come out in `dtype`; Burn's panic on mixed float types
 /// becomes an error that says what to cast.
 pub(crate) fn backward_in<M: Module>(
     dtype: DType,
     module: &M,
-    loss: &impl Fn(&M) -> Tensor<1>,
+    loss: impl FnOnce(&M) -> Result<Tensor<1>, BridgeError>,
 ) -> Result<(f64, GradientsParams), BridgeError> {
     let mixed = |found: String| BridgeError::LossPrecision {
         expected: dtype.name().to_owned(),
         found,
     };
     // The module is a copy that is dropped on a panic, so no broken state can be seen afterwards.
-    let value = match catch_unwind(AssertUnwindSafe(|| loss(module))) {
-        Ok(value) => value,
-        Err(panic) => match panic_message(&*panic) {
-            Some(message) if message.to_lowercase().contains("dtype") => {
-                return Err(mixed(message));
-            }
-            _ => resume_unwind(panic),
-        },
+    let value = match quiet::catch(|| loss(module)) {
+        Ok(value) => value?,
+        Err(panic) if panic.message().to_lowercase().contains("dtype") => {
+            return Err(mixed(panic.message().to_owned()));
+        }
+        Err(panic) => panic.resume(),
     };
-    if value.dtype() != dtype {
-        return Err(mixed(value.dtype().name().to_owned()));
+    let found = value.dtype();
+    let differentiated = differentiate(module, value);
+    match differentiated {
+        // A loss of another module than the copy has that one's type.
+        Err(BridgeError::LossIgnoresModule) => differentiated,
+        _ if found != dtype => Err(mixed(found.name().to_owned())),
+        _ => differentiated,
     }
-    differentiate(module, value)
 }
 
 fn differentiate<M: Module>(
@@ -79,10 +100,8 @@ fn differentiate<M: Module>(
         return Err(BridgeError::LossNotTracked);
     }
     let gradients = GradientsParams::from_grads(loss.backward(), module);
+    if gradients.is_empty() {
+        return Err(BridgeError::LossIgnoresModule);
+    }
     Ok((loss.try_into_scalar::<f64>()?, gradients))
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> Option<String> {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
 }

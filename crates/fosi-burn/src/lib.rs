@@ -5,8 +5,8 @@
 //! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
 //! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
 //!
-//! Modules import those above them only: `error`, `precision`, `flat` ← `gradient`, `fingerprint`, `buffers` ←
-//! `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
+//! Modules import those above them only: `error`, `precision`, `flat`, `quiet` ← `randomness` ← `gradient`, `fingerprint`,
+//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
 
 mod buffers;
 mod burn_base;
@@ -18,10 +18,14 @@ mod minimize;
 mod module_space;
 mod optimizer;
 mod precision;
+mod quiet;
+mod randomness;
 mod replica;
 mod report;
 mod tensor_gradient;
 mod tensor_space;
+
+pub use fosi;
 
 pub use burn_base::BurnBase;
 pub use error::{BridgeError, OptimizerError};
@@ -32,5 +36,5 @@ pub use module_space::ModuleSpace;
 pub use optimizer::FosiOptimizer;
 pub use precision::{Precision, float_dtype, like_module};
 pub use replica::Replica;
-pub use report::{RefreshAttempt, TrainStep};
+pub use report::{Check, GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 pub use tensor_space::{TensorBasis, TensorSpace};

@@ -25,6 +25,9 @@ pub trait ModuleSpace: Space<Vector: FlatVector> + Sized {
         replica: &'a Replica<M>,
         losses: &'a [L],
     ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L, Self>, BridgeError>;
+
+    /// A space like this one of another dimension.
+    fn with_dim(&self, dim: usize) -> Self;
 }
 
 impl<T: Scalar + Element> ModuleSpace for Host<T> {
@@ -47,6 +50,10 @@ impl<T: Scalar + Element> ModuleSpace for Host<T> {
         Ok(HostGradient::new(&replica.parameters()?, mean)
             .with_roundoff(replica.precision().roundoff()))
     }
+
+    fn with_dim(&self, dim: usize) -> Self {
+        Self::new(dim).with_storage(self.storage())
+    }
 }
 
 impl ModuleSpace for TensorSpace {
@@ -56,5 +63,9 @@ impl ModuleSpace for TensorSpace {
         losses: &'a [L],
     ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L>, BridgeError> {
         TensorGradient::new(self, replica, losses)
+    }
+
+    fn with_dim(&self, dim: usize) -> Self {
+        Self::new(dim, self.device())
     }
 }

@@ -1,24 +1,29 @@
 //! FOSI for a Burn module: a training step in one call.
 
+mod check;
+mod follow;
 mod refresh;
 
 use std::borrow::{Borrow, BorrowMut};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Element, Tensor};
 use fosi::base::Base;
 use fosi::checkpoint::{read, write_atomically};
 use fosi::space::Scalar;
-use fosi::{Fosi, FosiConfig, Host, Space, StepReport, Storage};
+use fosi::{Fosi, FosiConfig, Host, Schedule, Space, StepReport, Storage};
 
-use crate::error::OptimizerError;
-use crate::flat::FlatLayout;
-use crate::gradient::backward;
+use crate::error::{BridgeError, OptimizerError};
+use crate::flat::{FlatLayout, Slot};
+use crate::gradient::backward_sum;
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
-use crate::report::TrainStep;
+use crate::report::{GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 use crate::tensor_space::TensorSpace;
 
 /// FOSI around a base optimizer, for modules of one architecture.
@@ -27,7 +32,7 @@ use crate::tensor_space::TensorSpace;
 /// there for the step, so any Burn device serves, and on a CPU nothing is faster. [`on_device`](Self::on_device) keeps
 /// them on the module's device, `S` = [`TensorSpace`]: for a GPU, from which no vector then has to come. Hessian-vector
 /// products are guarded difference quotients of the loss's gradient on a replica of the module, in f64 where its
-/// devices have it; the module's running statistics, random state and `require_grad` stay as they are.
+/// devices and its loss have it; the module's running statistics and `require_grad` stay as they are.
 ///
 /// Of parameters in f16 or bf16 the optimizer keeps master weights in f32, one number for each: a step moves these, and
 /// the module gets them rounded, so that steps too short to change the rounded parameter add up. A parameter that was
@@ -60,8 +65,13 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     fosi: Fosi<S, B>,
     layout: FlatLayout,
     precision: Precision,
-    /// Whether the next refresh first checks that the loss is the same function at every evaluation.
-    check_determinism: bool,
+    /// Whether the precision may become f32 where a loss can't be had in f64.
+    fall_back: bool,
+    /// Whether the next step or refresh first checks that the loss is fit for products.
+    check: bool,
+    /// Whether the loss draws random numbers, as far as is known.
+    draws: bool,
+    progress: Option<Box<dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send>>,
     /// The parameters after the last step, in the space's precision: the master weights of a module in a narrower float
     /// type. Otherwise memory of a step: asking the system for it every time takes longer than the step.
     parameters: S::Owned,
@@ -197,69 +207,228 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             precision: Precision::best(&module.devices(), |device| {
                 Precision::F64.supported_by(device)
             }),
-            check_determinism: true,
+            fall_back: true,
+            check: true,
+            draws: false,
+            progress: None,
             parameters,
             master_weights: false,
             gradient,
         })
     }
 
-    /// Takes products in another precision than the devices' best.
+    /// Takes products in this precision. Otherwise it is f64 where the devices compute in it, until a loss can't be
+    /// evaluated in f64: then it is f32 from there on, and a warning is logged.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self.fall_back = false;
         self
     }
 
-    /// Whether the first refresh compares two gradients at the same parameters; default true.
-    pub fn with_determinism_check(mut self, check: bool) -> Self {
-        self.check_determinism = check;
+    /// Whether the first step checks that the loss is fit for products, which costs five gradients of each loss, or
+    /// seven with dropout; default true. See [`check`](Self::check). Without it the loss is taken to draw random numbers.
+    pub fn with_check(mut self, check: bool) -> Self {
+        self.check = check;
+        self.draws = !check;
+        self
+    }
+
+    /// Calls `progress` before each product of a refresh. Where it returns [`ControlFlow::Break`], the refresh ends with
+    /// [`BridgeError::Cancelled`](crate::BridgeError::Cancelled) in [`RefreshAttempt::result`](crate::RefreshAttempt::result):
+    /// the old spectrum stays in use, and the next refresh is due an interval later.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// use std::ops::ControlFlow;
+    /// use fosi::{FosiConfig, base::Adam};
+    /// use fosi_burn::FosiOptimizer;
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let model = LinearConfig::new(3, 1).init(&device);
+    /// # let loss = |model: &Linear| model.forward(Tensor::<2>::ones([4, 3], &device)).square().mean();
+    /// let optimizer = FosiOptimizer::new(&model, Adam::default(), FosiConfig::default())?;
+    /// let mut optimizer = optimizer.with_progress(|progress| {
+    ///     eprint!("\rproduct {} of {}", progress.products, progress.at_most);
+    ///     ControlFlow::Continue(())
+    /// });
+    /// # optimizer.refresh(&model, &loss)?;
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    pub fn with_progress(
+        mut self,
+        progress: impl FnMut(RefreshProgress) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        self.progress = Some(Box::new(progress));
         self
     }
 
     /// One step on `loss`: a refresh where it is due, the gradient, the update.
     ///
-    /// `loss` is evaluated once on `module` itself, and at a refresh on copies of it, in f64 as a rule: it casts its
-    /// batch with [`like_module`](crate::like_module), and is the same function at every call.
+    /// `loss` is evaluated once on `module` itself, and at a refresh on copies of it, in f64 where that can be: it casts
+    /// its batch with [`like_module`](crate::like_module). Random numbers that it draws from the module's devices, for
+    /// dropout, are the same at every evaluation of a refresh and new at each step. The first step also checks the loss,
+    /// as [`check`](Self::check) does.
+    ///
+    /// `learning_rate` is a number or what `step` of a scheduler of Burn's gives. It is one for all parameters: where
+    /// groups of a scheduler have different ones, that is an error.
     ///
     /// # Errors
     /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics and a
     /// refresh that was made before the gradient failed. A refresh that fails for numerical reasons is no error: see
-    /// [`TrainStep::refresh`].
+    /// [`TrainingStep::refresh`].
     pub fn step<M: Module>(
         &mut self,
-        learning_rate: f64,
+        learning_rate: impl Into<ModuleLearningRate>,
         module: &mut M,
-        loss: &impl Fn(&M) -> Tensor<1>,
-    ) -> Result<TrainStep, OptimizerError> {
-        // Before the refresh: a rate that is refused must not cost an estimation.
-        self.fosi.check_learning_rate(learning_rate)?;
-        let refresh = match self.due() {
-            true => Some(self.refresh(module, loss)?),
-            false => None,
-        };
-        let (loss, gradients) = backward(module, loss)?;
-        let report = self.step_with_gradients(learning_rate, module, gradients)?;
-        Ok(TrainStep {
+        loss: impl FnMut(&M) -> Tensor<1>,
+    ) -> Result<TrainingStep, OptimizerError> {
+        let loss = RefCell::new(loss);
+        let loss = |module: &M| (loss.borrow_mut())(module);
+        self.step_accumulated(learning_rate, module, &[loss])
+    }
+
+    /// As [`step`](Self::step), on the mean of several losses: one for each of several batches that together are too
+    /// large to be taken at once. (Batches of unequal size: each loss times its size over the mean size.)
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// use fosi::{FosiConfig, base::Adam};
+    /// use fosi_burn::{FosiOptimizer, like_module};
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let mut model = LinearConfig::new(3, 1).init(&device);
+    /// # let batches = [Tensor::<2>::ones([4, 3], &device), Tensor::<2>::ones([4, 3], &device)];
+    /// let mut optimizer = FosiOptimizer::new(&model, Adam::default(), FosiConfig::default())?;
+    /// let losses: Vec<_> = batches.iter().map(|batch| {
+    ///     |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean()
+    /// }).collect();
+    /// optimizer.step_accumulated(1e-3, &mut model, &losses)?;
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and [`fosi::Error::InvalidSetting`] without a loss.
+    pub fn step_accumulated<M: Module>(
+        &mut self,
+        learning_rate: impl Into<ModuleLearningRate>,
+        module: &mut M,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<TrainingStep, OptimizerError> {
+        let learning_rate = self.one_rate(&learning_rate.into())?;
+        let refresh = self.prepare(learning_rate, module, losses)?;
+        let (loss, gradients) = backward_sum(module, losses)?;
+        let report = self.advance(learning_rate, module, gradients, 1.0 / losses.len() as f64)?;
+        Ok(TrainingStep {
             loss,
             report,
             refresh,
         })
     }
 
-    /// One step with gradients that the caller has: accumulated, averaged over devices.
+    /// One step with gradients that the caller has: accumulated, averaged over devices, clipped. `losses` are those
+    /// whose mean the gradient is of; they are evaluated where a refresh is due, and at the first step.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::GradientsParams;
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use fosi::{FosiConfig, base::Adam};
+    /// # use fosi_burn::{FosiOptimizer, like_module};
+    /// # let device = Device::flex().autodiff();
+    /// # let mut model = LinearConfig::new(3, 1).init(&device);
+    /// # let batch = Tensor::<2>::ones([4, 3], &device);
+    /// # let mut optimizer = FosiOptimizer::new(&model, Adam::default(), FosiConfig::default())?;
+    /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+    /// let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
+    /// optimizer.step_with_gradients(1e-3, &mut model, gradients, &[loss])?;
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step_accumulated`](Self::step_accumulated).
+    pub fn step_with_gradients<M: Module>(
+        &mut self,
+        learning_rate: impl Into<ModuleLearningRate>,
+        module: &mut M,
+        gradients: GradientsParams,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<GradientStep, OptimizerError> {
+        let learning_rate = self.one_rate(&learning_rate.into())?;
+        let refresh = self.prepare(learning_rate, module, losses)?;
+        let report = self.advance(learning_rate, module, gradients, 1.0)?;
+        Ok(GradientStep { report, refresh })
+    }
+
+    /// One step with gradients that the caller has, and no refresh even where one is due: the caller calls
+    /// [`refresh`](Self::refresh) or [`refresh_mean`](Self::refresh_mean) where [`due`](Self::due) says so, or the step
+    /// is the base's own for ever.
     ///
     /// # Errors
     /// As [`step`](Self::step).
-    pub fn step_with_gradients<M: Module>(
+    pub fn step_without_refresh<M: Module>(
+        &mut self,
+        learning_rate: impl Into<ModuleLearningRate>,
+        module: &mut M,
+        gradients: GradientsParams,
+    ) -> Result<StepReport, OptimizerError> {
+        let learning_rate = self.one_rate(&learning_rate.into())?;
+        self.advance(learning_rate, module, gradients, 1.0)
+    }
+
+    /// The learning rate of all trainable parameters.
+    fn one_rate(&self, policy: &ModuleLearningRate) -> Result<f64, BridgeError> {
+        let mut slots = self.layout.slots().iter();
+        let rate = |slot: &Slot| policy.lr_from_param(slot.id, Some(&slot.path));
+        let Some(first) = slots.next() else {
+            return Ok(policy.base());
+        };
+        match slots.find(|slot| rate(slot).to_bits() != rate(first).to_bits()) {
+            None => Ok(rate(first)),
+            Some(other) => Err(BridgeError::LearningRates {
+                first: first.path.clone(),
+                second: other.path.clone(),
+                rates: [rate(first), rate(other)],
+            }),
+        }
+    }
+
+    /// What comes before a step: the check of the losses at the first one, a refresh where it is due.
+    fn prepare<M: Module>(
+        &mut self,
+        learning_rate: f64,
+        module: &M,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<Option<RefreshAttempt>, OptimizerError> {
+        // First: a rate that is refused must not cost an estimation.
+        self.fosi.check_learning_rate(learning_rate)?;
+        require_losses(losses)?;
+        if self.due() {
+            return self.refresh_mean(module, losses).map(Some);
+        }
+        if self.check && self.fosi.config().schedule != Schedule::Never {
+            self.checked_replica(module, losses)?;
+        }
+        Ok(None)
+    }
+
+    /// One step along the gradient, `weight` times what `gradients` holds.
+    fn advance<M: Module>(
         &mut self,
         learning_rate: f64,
         module: &mut M,
         gradients: GradientsParams,
+        weight: f64,
     ) -> Result<StepReport, OptimizerError> {
         let gradient: &mut S::Vector = self.gradient.borrow_mut();
         let parameters: &mut S::Vector = self.parameters.borrow_mut();
         self.layout.read_gradient(module, gradients, gradient)?;
         self.master_weights = self.layout.update_master_weights(module, parameters)?;
+        if weight != 1.0 {
+            // The parameters' own part is none: y ← 0·x + weight·y.
+            self.fosi.space().axpby(0.0, parameters, weight, gradient);
+        }
         let report = self.fosi.step(learning_rate, parameters, gradient)?;
         *module = self.layout.set_parameters(module, parameters)?;
         Ok(report)
@@ -330,6 +499,19 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then as before.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         self.restore(&read(path.as_ref())?)
+    }
+}
+
+/// # Errors
+/// [`fosi::Error::InvalidSetting`] without a loss.
+fn require_losses<L>(losses: &[L]) -> Result<(), fosi::Error> {
+    match losses.is_empty() {
+        false => Ok(()),
+        true => Err(fosi::Error::InvalidSetting {
+            setting: "the number of losses",
+            given: "0".into(),
+            allowed: "at least 1",
+        }),
     }
 }
 

@@ -49,6 +49,12 @@ impl<S: Space> std::fmt::Debug for BaseStep<'_, S> {
 ///
 /// Every [`Elementwise`] rule is one. A rule that couples coordinates implements [`Base::direction`] and keeps
 /// whole vectors as its state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a base optimizer on `{S}`",
+    label = "not a base optimizer",
+    note = "bases are those of `fosi::base`, such as `HeavyBall::new(0.9)` and `Adam::default()`, and any rule that implements `fosi::base::Elementwise`",
+    note = "an optimizer of Burn becomes one in `fosi_burn::BurnBase::new(&module, optimizer)`"
+)]
 pub trait Base<S: Space>: UpdateRule {
     /// The number of state vectors; all start at zero. With momentum, the first is its vector.
     fn state_len(&self) -> usize;

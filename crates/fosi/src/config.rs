@@ -177,6 +177,11 @@ impl FosiConfig {
         self.clipping.validate()
     }
 
+    /// The most Hessian-vector products of one refresh in a space of dimension n, retries apart.
+    pub fn products(&self, dim: usize) -> usize {
+        self.spectrum_params(0).products(dim)
+    }
+
     pub(crate) fn spectrum_params(&self, refresh: u64) -> SpectrumParams {
         SpectrumParams {
             largest: self.largest,

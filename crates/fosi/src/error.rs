@@ -205,7 +205,7 @@ pub enum LanczosError {
         found: f64,
     },
     /// The operator itself failed.
-    #[error("the Hessian-vector product of Lanczos step {step} failed: {source}")]
+    #[error("{} failed: {source}", operation(*.step))]
     Operator {
         /// Lanczos step, from 1; 0 for the start vector.
         step: usize,
@@ -235,4 +235,12 @@ pub(crate) fn require(
         given: given.to_string(),
         allowed,
     })
+}
+
+/// What the operator was asked for at a Lanczos step.
+fn operation(step: usize) -> String {
+    match step {
+        0 => "the gradient that Lanczos starts from".to_owned(),
+        step => format!("the Hessian-vector product of Lanczos step {step}"),
+    }
 }

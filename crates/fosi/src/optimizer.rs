@@ -1,5 +1,6 @@
 //! FOSI itself: the optimizer that wraps a base (paper, Algorithm 2).
 
+mod change;
 mod refresh;
 mod step;
 
@@ -116,8 +117,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         base.validate(&space.limits())?;
         let state = (0..base.state_len()).map(|_| space.zeros()).collect();
         let scratch = space.zeros();
-        let params = config.spectrum_params(0);
-        let products = params.products(space.dim());
+        let products = config.products(space.dim());
         let timer = StepTimer::new(&config.schedule, products);
         Ok(Self {
             space,
@@ -229,7 +229,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         };
         config.validate()?;
         self.config = config;
-        let products = self.config.spectrum_params(0).products(self.space.dim());
+        let products = self.config.products(self.space.dim());
         self.timer.set_products(&self.config.schedule, products);
         Ok(())
     }

@@ -179,6 +179,10 @@ impl StepTimer {
         }
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     pub(crate) fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
         self.last = None;

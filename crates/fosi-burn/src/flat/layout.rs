@@ -13,7 +13,7 @@ use crate::error::BridgeError;
 pub struct Slot {
     /// Path of the parameter in the module, for instance `layers.0.weight`.
     pub path: String,
-    /// Burn's identity of the parameter; it survives `save_file` and `load_file`.
+    /// Burn's identity of the parameter in the module that the layout was made from.
     pub id: ParamId,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
@@ -46,6 +46,9 @@ impl Slot {
 /// of its fields); buffers, running statistics and frozen parameters are left out. Parameters with the same
 /// id (tied weights: a clone of a [`Param`]) take one slot and stay tied in [`set_parameters`](Self::set_parameters).
 ///
+/// A module fits a layout by the paths and shapes of its parameters and by which of them are tied. Their ids may be
+/// others than those of the module that the layout was made from: loading a record changes them.
+///
 /// ```
 /// use burn::{nn::LinearConfig, tensor::Device};
 /// use fosi_burn::FlatLayout;
@@ -64,7 +67,17 @@ impl Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatLayout {
     slots: Vec<Slot>,
+    /// All trainable parameters in the order of a visit, tied ones at each of their places.
+    places: Vec<Place>,
     len: usize,
+}
+
+/// Where a visit comes to a trainable parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    path: String,
+    /// Index of its slot.
+    slot: usize,
 }
 
 impl FlatLayout {
@@ -85,6 +98,7 @@ impl FlatLayout {
         }
         Ok(Self {
             slots: visitor.slots,
+            places: visitor.places,
             len: visitor.len,
         })
     }
@@ -138,6 +152,7 @@ impl FlatLayout {
 struct LayoutVisitor {
     path: Vec<String>,
     slots: Vec<Slot>,
+    places: Vec<Place>,
     slot_of: HashMap<ParamId, usize>,
     len: usize,
     conflict: Option<BridgeError>,
@@ -157,7 +172,12 @@ impl ModuleVisitor for LayoutVisitor {
             return;
         }
         let (path, shape) = (self.path.join("."), param.shape().to_vec());
-        if let Some(&slot) = self.slot_of.get(&param.id) {
+        let known = self.slot_of.get(&param.id).copied();
+        self.places.push(Place {
+            path: path.clone(),
+            slot: known.unwrap_or(self.slots.len()),
+        });
+        if let Some(slot) = known {
             let slot = &mut self.slots[slot];
             slot.tied = true;
             if slot.shape != shape {
@@ -184,7 +204,11 @@ impl ModuleVisitor for LayoutVisitor {
 /// Follows a module's visit along a layout and notes the first difference.
 pub(super) struct Cursor<'a> {
     layout: &'a FlatLayout,
+    path: Vec<String>,
+    /// How many places are passed.
     next: usize,
+    /// The ids that this module has in the slots passed.
+    ids: Vec<ParamId>,
     mismatch: Option<BridgeError>,
 }
 
@@ -192,9 +216,19 @@ impl<'a> Cursor<'a> {
     pub(super) fn new(layout: &'a FlatLayout) -> Self {
         Self {
             layout,
+            path: Vec::new(),
             next: 0,
+            ids: Vec::with_capacity(layout.slots.len()),
             mismatch: None,
         }
+    }
+
+    pub(super) fn enter(&mut self, name: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.path.pop();
     }
 
     /// The slot that `param` fills; `None` for a parameter that isn't trained and for one already seen.
@@ -202,33 +236,40 @@ impl<'a> Cursor<'a> {
         if !param.is_require_grad() || self.mismatch.is_some() {
             return None;
         }
-        let index = self.next;
-        let expected = self.layout.slots.get(index);
-        match expected {
-            Some(slot) if slot.id == param.id => {
-                if slot.shape != *param.shape() {
-                    self.mismatch = mismatch(&slot.path, "its shape has changed");
-                    return None;
-                }
-                self.next += 1;
-                Some(slot)
-            }
-            _ => {
-                let seen = &self.layout.slots[..index];
-                if !seen.iter().any(|slot| slot.tied && slot.id == param.id) {
-                    let path = expected.map_or("the end of the module", |slot| &slot.path);
-                    self.mismatch = mismatch(path, "another parameter stands there");
-                }
-                None
-            }
+        let found = self.path.join(".");
+        let layout = self.layout;
+        let Some(place) = layout
+            .places
+            .get(self.next)
+            .filter(|place| place.path == found)
+        else {
+            self.mismatch = mismatch(&found, "the layout has no trainable parameter there");
+            return None;
+        };
+        let slot = &layout.slots[place.slot];
+        let reason = match self.ids.get(place.slot) {
+            Some(id) if *id != param.id => Some("it is no longer tied to the parameter before it"),
+            None if self.ids.contains(&param.id) => Some("it is tied to another parameter"),
+            _ if slot.shape != *param.shape() => Some("its shape has changed"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            self.mismatch = mismatch(&found, reason);
+            return None;
         }
+        self.next += 1;
+        let first = place.slot == self.ids.len();
+        first.then(|| {
+            self.ids.push(param.id);
+            slot
+        })
     }
 
     pub(super) fn finish(self) -> Result<(), BridgeError> {
-        let missing = self.layout.slots.get(self.next);
+        let missing = self.layout.places.get(self.next);
         let error = self.mismatch.or_else(|| {
-            missing.and_then(|slot| {
-                mismatch(&slot.path, "it is missing or does not require a gradient")
+            missing.and_then(|place| {
+                mismatch(&place.path, "it is missing or does not require a gradient")
             })
         });
         error.map_or(Ok(()), Err)
@@ -245,6 +286,14 @@ fn mismatch(path: &str, reason: &'static str) -> Option<BridgeError> {
 struct Check<'a>(Cursor<'a>);
 
 impl ModuleVisitor for Check<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.0.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.0.exit();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0.slot(param);
     }

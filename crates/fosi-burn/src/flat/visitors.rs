@@ -31,6 +31,14 @@ struct ReadParameters<'a> {
 }
 
 impl ModuleVisitor for ReadParameters<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.cursor.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.cursor.exit();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(slot) = self.cursor.slot(param) {
             let values = param.base().inner().reshape([slot.len()]);
@@ -68,12 +76,20 @@ struct ReadGradients<'a> {
 }
 
 impl ModuleVisitor for ReadGradients<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.cursor.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.cursor.exit();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(slot) = self.cursor.slot(param) else {
             return;
         };
         // Taken out of the container, a gradient is the only handle to its memory and is read without a copy.
-        let Some(gradient) = self.gradients.remove::<D>(slot.id) else {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
             return;
         };
         if gradient.shape().as_slice() != slot.shape {
@@ -113,10 +129,18 @@ struct WriteGradients<'a, V: ?Sized> {
 }
 
 impl<V: FlatVector + ?Sized> ModuleVisitor for WriteGradients<'_, V> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.cursor.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.cursor.exit();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(slot) = self.cursor.slot(param) {
             let value = self.gradient.block(slot.range(), &param.base().inner());
-            self.gradients.register(slot.id, value);
+            self.gradients.register(param.id, value);
         }
     }
 }
@@ -152,18 +176,26 @@ impl<V: FlatVector + ?Sized> WriteParameters<'_, V> {
         let like = param.base();
         let value = self.parameters.block(slot.range(), &like).require_grad();
         let value = if like.is_distributed() {
-            value.set_distributed(slot.id)
+            value.set_distributed(param.id)
         } else {
             value
         };
         if slot.tied {
-            self.tied.insert(slot.id, Box::new(value.clone()));
+            self.tied.insert(param.id, Box::new(value.clone()));
         }
         Some(value)
     }
 }
 
 impl<V: FlatVector + ?Sized> ModuleMapper for WriteParameters<'_, V> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.cursor.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.cursor.exit();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.value(&param) {
             Some(value) => param.map(|_| value),

@@ -1,34 +1,39 @@
 //! A refresh for a Burn module: the spectrum of the loss's Hessian, of one batch or the mean of several.
 
 use std::borrow::{Borrow, BorrowMut};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use fosi::Refresh;
 use fosi::base::Base;
-use fosi::error::LanczosError;
-use fosi::operator::{Counted, DifferenceQuotient, GradientOracle};
+use fosi::error::{BoxError, LanczosError};
+use fosi::operator::{Counted, DifferenceQuotient, GradientOracle, SymmetricOperator};
 
-use super::FosiOptimizer;
+use super::{FosiOptimizer, require_losses};
 use crate::error::{BridgeError, OptimizerError};
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
 use crate::replica::Replica;
-use crate::report::RefreshAttempt;
+use crate::report::{RefreshAttempt, RefreshProgress};
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Estimates the spectrum of the loss's Hessian at the module's parameters and adopts it.
     ///
     /// # Errors
-    /// [`OptimizerError::Bridge`] where the loss isn't fit for products: not deterministic, or in the wrong
-    /// precision. Numerical failures are in [`RefreshAttempt::result`].
+    /// [`OptimizerError::Bridge`] where the loss isn't fit for products: not deterministic, independent of the module, or
+    /// in another precision than the one [asked for](Self::with_precision). Numerical failures and a refresh that was
+    /// [cancelled](Self::with_progress) are in [`RefreshAttempt::result`].
     pub fn refresh<M: Module>(
         &mut self,
         module: &M,
-        loss: &impl Fn(&M) -> Tensor<1>,
+        loss: impl FnMut(&M) -> Tensor<1>,
     ) -> Result<RefreshAttempt, OptimizerError> {
-        self.refresh_mean(module, std::slice::from_ref(&loss))
+        let loss = RefCell::new(loss);
+        let loss = |module: &M| (loss.borrow_mut())(module);
+        self.refresh_mean(module, &[loss])
     }
 
     /// As [`refresh`](Self::refresh), for the mean of several losses: one for each of several batches, or slices of
@@ -70,32 +75,58 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<RefreshAttempt, OptimizerError> {
         let started = Instant::now();
-        if losses.is_empty() {
-            return Err(OptimizerError::Fosi(fosi::Error::InvalidSetting {
-                setting: "the number of losses",
-                given: "0".into(),
-                allowed: "at least 1",
-            }));
+        require_losses(losses)?;
+        let mut attempt = self.try_refresh(module, losses);
+        if let Err(OptimizerError::Bridge(error)) = &attempt
+            && self.falls_back(error)
+        {
+            attempt = self.try_refresh(module, losses);
         }
+        let attempt = attempt?;
+        Ok(RefreshAttempt {
+            seconds: started.elapsed().as_secs_f64(),
+            ..attempt
+        })
+    }
+
+    /// Whether products can go on in f32 after `error`; they then do.
+    pub(super) fn falls_back(&mut self, error: &BridgeError) -> bool {
+        let in_double = matches!(error, BridgeError::LossPrecision { .. });
+        if !in_double || !self.fall_back || self.precision == Precision::F32 {
+            return false;
+        }
+        tracing::warn!(
+            %error,
+            "products are taken in f32 from here on, by central differences: the loss can't be evaluated in f64"
+        );
+        self.precision = Precision::F32;
+        true
+    }
+
+    /// A refresh in the precision of products; its time isn't taken.
+    fn try_refresh<M: Module>(
+        &mut self,
+        module: &M,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<RefreshAttempt, OptimizerError> {
         self.layout.check(module)?;
-        let replica = Replica::new(module, self.precision)?;
-        let mut gradients = 0;
-        if self.check_determinism {
-            for loss in losses {
-                replica.check_determinism(loss)?;
-                gradients += 2;
-            }
-            self.check_determinism = false;
-        }
+        let (replica, mut gradients) = self.checked_replica(module, losses)?;
         let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
         let mut quotient = match self.precision {
             Precision::F64 => DifferenceQuotient::new(oracle),
             Precision::F32 => DifferenceQuotient::central(oracle),
         };
-        let mut counted = Counted::new(&mut quotient);
-        let result = unless_bridge(self.fosi.refresh(&mut counted))?;
+        // Without their types: Lanczos is compiled once, not for each module and loss.
+        let mut counted = Counted::new(Watched {
+            operator: &mut quotient as &mut dyn SymmetricOperator<S>,
+            progress: self.progress.as_deref_mut(),
+            products: 0,
+            at_most: self.fosi.config().products(self.layout.len()) as u64,
+        });
+        let result = self.fosi.refresh(&mut counted);
         let products = counted.products;
         gradients += quotient.gradients() * losses.len() as u64;
+        let result = unless_bridge(result)?;
         let mut batch_curvatures = Vec::new();
         if result.is_ok()
             && losses.len() > 1
@@ -110,8 +141,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             result,
             products,
             gradients,
+            precision: self.precision,
             batch_curvatures,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: 0.0,
         })
     }
 
@@ -149,6 +181,61 @@ fn curvature_step(precision: Precision) -> f64 {
     }
 }
 
+/// An operator whose products are told to the progress callback, which may end them.
+struct Watched<'a, S: ModuleSpace> {
+    operator: &'a mut dyn SymmetricOperator<S>,
+    progress: Option<&'a mut (dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send + 'static)>,
+    products: u64,
+    at_most: u64,
+}
+
+impl<S: ModuleSpace> Watched<'_, S> {
+    /// Before another product.
+    fn tell(&mut self) -> Result<(), BoxError> {
+        let products = self.products;
+        let progress = RefreshProgress {
+            products,
+            at_most: self.at_most.max(products + 1),
+        };
+        match self.progress.as_mut().map(|call| call(progress)) {
+            Some(ControlFlow::Break(())) => Err(Box::new(BridgeError::Cancelled { products })),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: ModuleSpace> SymmetricOperator<S> for Watched<'_, S> {
+    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
+        self.tell()?;
+        self.products += 1;
+        self.operator.apply(v, out)
+    }
+    fn dim(&self) -> Option<usize> {
+        self.operator.dim()
+    }
+    fn noise(&self) -> f64 {
+        self.operator.noise()
+    }
+    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.tell()?;
+        let again = self.operator.retry(v, out)?;
+        self.products += u64::from(again);
+        Ok(again)
+    }
+    fn shift(&mut self) -> Result<bool, BoxError> {
+        self.operator.shift()
+    }
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.operator.apply_before_shift(v, out)
+    }
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
+        self.operator.start_vector(out)
+    }
+    fn tolerance(&self) -> f64 {
+        self.operator.tolerance()
+    }
+}
+
 /// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.
 fn unless_bridge(
     result: Result<Refresh, fosi::Error>,
@@ -162,7 +249,16 @@ fn unless_bridge(
                     source,
                 },
         }) => match source.downcast::<BridgeError>() {
-            Ok(bridge) => Err((*bridge).into()),
+            Ok(bridge) if !matches!(*bridge, BridgeError::Cancelled { .. }) => {
+                Err((*bridge).into())
+            }
+            Ok(source) => {
+                let source = LanczosError::Operator {
+                    step: product,
+                    source,
+                };
+                Ok(Err(fosi::Error::Refresh { step, source }))
+            }
             Err(source) => {
                 let source = LanczosError::Operator {
                     step: product,

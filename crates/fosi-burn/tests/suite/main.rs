@@ -4,13 +4,17 @@ mod common;
 
 mod battery;
 mod burn_base;
+mod checks;
 mod curvature;
 mod dropout;
 mod flat;
+mod follow;
 mod half;
+mod layers;
 mod master_weights;
 mod minimize;
 mod replica;
+mod stepping;
 mod taylor;
 mod tensor_space;
 mod tied;

@@ -179,9 +179,6 @@ fn accumulated_gradients_are_one_step() {
     let (mut ours, mut theirs) = (network.clone(), network.clone());
     let loss = |network: &Network| network.loss(&batch);
     for _ in 0..4 {
-        if sliced.due() {
-            sliced.refresh(&theirs, &loss).unwrap().result.unwrap();
-        }
         let mut gradients = GradientsAccumulator::new();
         for _ in 0..2 {
             let half = loss(&theirs).mul_scalar(0.5);
@@ -190,9 +187,10 @@ fn accumulated_gradients_are_one_step() {
                 GradientsParams::from_grads(half.backward(), &theirs),
             );
         }
-        sliced
-            .step_with_gradients(0.01, &mut theirs, gradients.grads())
+        let done = sliced
+            .step_with_gradients(0.01, &mut theirs, gradients.grads(), &[loss])
             .unwrap();
+        assert_eq!(done.refresh.is_some(), sliced.fosi().steps() == 1);
         whole.step(0.01, &mut ours, &loss).unwrap();
     }
     // Halves add up without rounding.

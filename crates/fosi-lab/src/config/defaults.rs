@@ -136,7 +136,7 @@ impl TrainConfig {
                 ..self
             },
             TaskName::Lr => self,
-            TaskName::Ae if self.data != DataName::Cifar10 => Self {
+            TaskName::Ae if self.data.is_grey() => Self {
                 batch: match self.data {
                     DataName::Digits => 64,
                     _ => 256,

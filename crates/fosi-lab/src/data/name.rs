@@ -20,3 +20,10 @@ named! {
         Audioset,
     }
 }
+
+impl DataName {
+    /// Whether it is of grey images, whose autoencoder is the deep dense one; that of colour images is convolutional.
+    pub fn is_grey(self) -> bool {
+        matches!(self, Self::Digits | Self::Mnist)
+    }
+}

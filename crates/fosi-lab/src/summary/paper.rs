@@ -6,7 +6,6 @@ use strum::IntoEnumIterator;
 use super::text::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::{TaskName, TrainConfig};
-use crate::data::DataName;
 use crate::optimizers::{BaseName, OptimizerName};
 use crate::runs::Run;
 
@@ -65,7 +64,7 @@ pub struct TableRow {
 /// which the paper does not have.
 fn paper_ratio(config: &TrainConfig, base: BaseName) -> Option<f64> {
     let [heavy_ball, adam] = match config.task {
-        TaskName::Ae if config.data != DataName::Cifar10 => return None,
+        TaskName::Ae if config.data.is_grey() => return None,
         TaskName::Ac => [0.48, 0.78],
         TaskName::Lm => [0.77, 0.81],
         TaskName::Ae => [0.75, 0.83],

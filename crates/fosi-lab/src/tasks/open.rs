@@ -9,7 +9,6 @@ use super::sound::SoundClassification;
 use super::workload::BurnWorkload;
 use super::{Opening, Preparation, Task, TaskError};
 use crate::config::{TaskName, TrainConfig};
-use crate::data::DataName;
 use crate::train::Workload;
 
 /// Reads the data of a run's task and sets its model up, as much of it as is asked for.
@@ -27,7 +26,7 @@ pub fn open(
             let task = Classification::vectors(config, preparation)?;
             workload(task, config, opening, preparation)
         }
-        (TaskName::Ae, _) if config.data != DataName::Cifar10 => {
+        (TaskName::Ae, _) if config.data.is_grey() => {
             let task = DeepAutoencoding::open(config, preparation)?;
             workload(task, config, opening, preparation)
         }

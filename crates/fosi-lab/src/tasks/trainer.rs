@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::timing::Timing;
 use fosi::{Interventions, Space};
-use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt};
+use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt, backward};
 
 use super::Task;
 use super::curvature_batch::{Curvature, CurvatureBatch};
@@ -52,12 +52,14 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         let loss = |model: &T::Model| task.loss(model, batch);
         // The optimizer's own count is in its checkpoint.
         let learning_rate = self.learning_rate.at(self.optimizer.fosi().steps());
-        let done = self
-            .optimizer
-            .step(learning_rate, &mut self.model, &loss)
+        let (loss, gradients) =
+            backward(&self.model, loss).map_err(|error| step_error(OptimizerError::from(error)))?;
+        // Refreshes are made before it: their batches may be others.
+        self.optimizer
+            .step_without_refresh(learning_rate, &mut self.model, gradients)
             .map_err(step_error)?;
         self.cost.gradients += 1;
-        Ok(done.loss)
+        Ok(loss)
     }
 
     /// A refresh before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current

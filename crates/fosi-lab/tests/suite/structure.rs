@@ -33,9 +33,11 @@ const LIBRARY: [&str; 25] = [
 ];
 
 /// The modules of `fosi-burn`.
-const BURN: [&str; 14] = [
+const BURN: [&str; 16] = [
     "error",
     "precision",
+    "quiet",
+    "randomness",
     "flat",
     "fingerprint",
     "buffers",

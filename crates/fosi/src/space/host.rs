@@ -58,6 +58,11 @@ impl<T: Scalar> Host<T> {
         self.storage = storage;
         self
     }
+
+    /// The precision of bases made here.
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
 }
 
 impl<T: Scalar> Space for Host<T> {

@@ -261,3 +261,45 @@ fn a_flat_loss_gives_the_base_all_momentum_back() {
         }
     }
 }
+
+/// When the parameters change, the base goes on with the momentum of the whole space: Σ βⁱ∇f, whatever the subspace held.
+#[test]
+fn a_change_of_parameters_keeps_the_momentum() {
+    const N: usize = 6;
+    let diagonal = [50.0, 20.0, 3.0, 2.0, 1.0, 0.5];
+    let config = FosiConfig {
+        largest: 2,
+        ..FosiConfig::quadratic()
+    };
+    let base = HeavyBall::new(BETA);
+    let mut optimizer = Fosi::new(Host::<f64>::new(N), base, config).unwrap();
+    let mut hessian = operator::from_fn(|v: &[f64], out: &mut [f64]| {
+        (0..N).for_each(|i| out[i] = diagonal[i] * v[i]);
+    });
+    optimizer.refresh(&mut hessian).unwrap();
+    let (mut x, mut momentum) = (vec![1.0; N], vec![0.0; N]);
+    for _ in 0..5 {
+        let gradient: Vec<f64> = x.iter().zip(diagonal).map(|(x, d)| d * x).collect();
+        for (m, g) in momentum.iter_mut().zip(&gradient) {
+            *m = BETA * *m + g;
+        }
+        optimizer.step(1e-3, &mut x, &gradient).unwrap();
+    }
+    // The first and the last parameter go.
+    let carry = |x: &[f64]| Ok(x[1..N - 1].to_vec());
+    let refused = optimizer.change_parameters(Host::new(N), base, carry);
+    assert!(refused.is_err() && optimizer.spectrum().is_some());
+    optimizer
+        .change_parameters(Host::new(N - 2), base, carry)
+        .unwrap();
+    assert!(optimizer.spectrum().is_none() && optimizer.due());
+    let mut moved = vec![0.0; N - 2];
+    optimizer.step(1e-3, &mut moved, &[0.0; N - 2]).unwrap();
+    for (moved, m) in moved.iter().zip(&momentum[1..]) {
+        let expected = -1e-3 * BETA * m;
+        assert!(
+            (moved - expected).abs() <= 1e-12 * expected.abs(),
+            "{moved} {expected}"
+        );
+    }
+}

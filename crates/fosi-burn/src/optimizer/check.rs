@@ -1,0 +1,173 @@
+//! Whether a loss is fit for Hessian-vector products, and what a refresh will cost.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use fosi::base::Base;
+use fosi::schedule::{Costs, interval};
+use fosi::{Averaging, Schedule};
+
+use super::FosiOptimizer;
+use crate::error::{BridgeError, OptimizerError};
+use crate::module_space::ModuleSpace;
+use crate::precision::Precision;
+use crate::replica::Replica;
+use crate::report::Check;
+
+impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
+    /// Whether `loss` is fit for refreshes, and what they will cost. The first [`step`](Self::step) asks the same of its
+    /// loss; here it is asked before training, and the answer has numbers. Module and optimizer stay as they are, but
+    /// for the precision of products where the loss can't be evaluated in f64.
+    ///
+    /// ```
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// # use fosi::{FosiConfig, base::Adam};
+    /// # use fosi_burn::{FosiOptimizer, like_module};
+    /// # let device = Device::flex().autodiff();
+    /// # let model = LinearConfig::new(3, 1).init(&device);
+    /// # let batch = Tensor::<2>::ones([4, 3], &device);
+    /// let mut optimizer = FosiOptimizer::new(&model, Adam::default(), FosiConfig::default())?;
+    /// let loss = |model: &Linear| model.forward(like_module(batch.clone(), model)).square().mean();
+    /// let check = optimizer.check(&model, &loss)?;
+    /// assert_eq!(check.parameters, 4);
+    /// println!("a refresh takes {:.2} s every {:?} steps", check.refresh_seconds, check.interval);
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OptimizerError::Bridge`]: [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
+    /// [`BridgeError::LossIgnoresModule`], [`BridgeError::NotDeterministic`], [`BridgeError::LayoutMismatch`], and
+    /// [`BridgeError::LossPrecision`] where the precision was [asked for](Self::with_precision).
+    pub fn check<M: Module>(
+        &mut self,
+        module: &M,
+        loss: impl Fn(&M) -> Tensor<1>,
+    ) -> Result<Check, OptimizerError> {
+        self.layout.check(module)?;
+        self.check = true;
+        let (replica, _) = self.checked_replica(module, std::slice::from_ref(&loss))?;
+        let product_gradient = seconds_of_gradient(&replica, &loss)?;
+        // One in the module's own precision, or what comes closest.
+        let single = Replica::new(module, Precision::F32)?;
+        let single = match self.draws {
+            true => single.with_drawn_seed()?,
+            false => single,
+        };
+        let gradient = match seconds_of_gradient(&single, &loss) {
+            Ok(seconds) => seconds,
+            Err(_) => product_gradient,
+        };
+        let config = self.fosi.config();
+        let products = config.products(self.layout.len());
+        let gradients = match self.precision {
+            Precision::F64 => products + 1,
+            Precision::F32 => 2 * products + 1,
+        };
+        let refresh = gradients as f64 * product_gradient;
+        let costs = Costs {
+            base_step: gradient,
+            fosi_step: gradient,
+            refresh,
+        };
+        let interval = match config.schedule {
+            Schedule::Never => None,
+            Schedule::Overhead { overhead, .. } => {
+                self.fosi.interval().or_else(|| interval(&costs, overhead))
+            }
+            Schedule::Every { interval, .. } => Some(interval),
+        };
+        Ok(Check {
+            parameters: self.layout.len(),
+            precision: self.precision,
+            gradient_seconds: gradient,
+            refresh_seconds: refresh,
+            refresh_bytes: self.vectors() * self.layout.len() * size_of_entry(self.fosi.space()),
+            interval,
+        })
+    }
+
+    /// A replica of the module for products with these losses, and how many gradients the check of them took, where
+    /// there was one. The precision falls back to f32 where it may and must.
+    pub(super) fn checked_replica<M: Module>(
+        &mut self,
+        module: &M,
+        losses: &[impl Fn(&M) -> Tensor<1>],
+    ) -> Result<(Replica<M>, u64), OptimizerError> {
+        let mut gradients = 0;
+        while self.check {
+            self.draws = false;
+            let replica = Replica::new(module, self.precision)?;
+            let mut check = check_losses(&replica, losses, &mut gradients);
+            if matches!(check, Err(BridgeError::NotDeterministic { .. })) {
+                self.draws = true;
+                check = check_losses(&replica.with_drawn_seed()?, losses, &mut gradients);
+            }
+            match check {
+                Ok(()) => self.check = false,
+                Err(error) if self.falls_back(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let replica = Replica::new(module, self.precision)?;
+        match self.draws {
+            true => Ok((replica.with_drawn_seed()?, gradients)),
+            false => Ok((replica, gradients)),
+        }
+    }
+
+    /// How many vectors of n entries are alive during a refresh.
+    fn vectors(&self) -> usize {
+        let (config, n) = (self.fosi.config(), self.layout.len());
+        let pairs = (config.largest + config.smallest).min(n);
+        let kept = match config.averaging {
+            Averaging::Off => pairs,
+            // Twice as many pairs in the mean, and the last refresh's own.
+            _ => 3 * pairs,
+        };
+        // Lanczos has one vector more than steps; parameters, gradient and scratch are there beside the base's state.
+        kept + config.products(n) + 1 + self.fosi.base().state_len() + 3
+    }
+}
+
+/// Whether the losses are the same functions at every evaluation, in f64 throughout; `gradients` counts.
+fn check_losses<M: Module>(
+    replica: &Replica<M>,
+    losses: &[impl Fn(&M) -> Tensor<1>],
+    gradients: &mut u64,
+) -> Result<(), BridgeError> {
+    let count = Cell::new(0);
+    let mut checks = losses.iter().map(|loss| {
+        let counted = |module: &M| {
+            count.set(count.get() + 1);
+            loss(module)
+        };
+        replica.check_determinism(&counted)?;
+        replica.check_precision(&counted)
+    });
+    let result = checks.try_for_each(|check| check);
+    *gradients += count.get();
+    result
+}
+
+/// The time of one gradient on the replica, the second of two.
+fn seconds_of_gradient<M: Module>(
+    replica: &Replica<M>,
+    loss: &impl Fn(&M) -> Tensor<1>,
+) -> Result<f64, BridgeError> {
+    let parameters = replica.parameters()?;
+    replica.value_and_gradient(&parameters, loss)?;
+    let started = Instant::now();
+    replica.value_and_gradient(&parameters, loss)?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Bytes of an entry of the space's vectors.
+fn size_of_entry<S: ModuleSpace>(space: &S) -> usize {
+    match space.epsilon() < f64::from(f32::EPSILON) / 4.0 {
+        true => size_of::<f64>(),
+        false => size_of::<f32>(),
+    }
+}

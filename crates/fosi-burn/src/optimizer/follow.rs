@@ -1,0 +1,92 @@
+//! The same module with other trainable parameters: a layer was frozen, unfrozen, added or taken away.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::collections::HashMap;
+
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+use fosi::base::Base;
+
+use super::FosiOptimizer;
+use crate::error::{BridgeError, OptimizerError};
+use crate::flat::{Block, FlatLayout, FlatVector, Slot};
+use crate::module_space::ModuleSpace;
+
+impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
+    /// Goes on with `module`, whose trainable parameters are others than before. The base's state and the master weights
+    /// of what is still there, by path and shape, are kept; what is new starts at zero. The spectrum belongs to the old
+    /// parameters: its momentum goes back to the base's, and the step is the base's own until the next refresh, which is
+    /// due at once where the warm-up is over. See [`Fosi::change_parameters`](fosi::Fosi::change_parameters).
+    ///
+    /// `base` is the base for the changed module: a native one as before, and [`BurnBase`](crate::BurnBase) anew around
+    /// the optimizer of the old one, which keeps its state by the parameters' ids.
+    ///
+    /// ```
+    /// use burn::module::{Module, ParamGroup};
+    /// use burn::nn::{Linear, LinearConfig};
+    /// # use burn::tensor::{Device, Tensor};
+    /// use fosi::{FosiConfig, base::Adam};
+    /// use fosi_burn::{FosiOptimizer, like_module};
+    ///
+    /// # let device = Device::flex().autodiff();
+    /// # let batch = Tensor::<2>::ones([4, 3], &device);
+    /// let mut layers = vec![LinearConfig::new(3, 3).init(&device), LinearConfig::new(3, 1).init(&device)];
+    /// let loss = |layers: &Vec<Linear>| {
+    ///     let x = like_module(batch.clone(), layers);
+    ///     layers.iter().fold(x, |x, layer| layer.forward(x).tanh()).square().mean()
+    /// };
+    /// let mut optimizer = FosiOptimizer::new(&layers, Adam::default(), FosiConfig::default())?;
+    /// optimizer.step(1e-3, &mut layers, &loss)?;
+    ///
+    /// layers[0] = layers[0].clone().no_grad();
+    /// optimizer.follow(&layers, Adam::default())?;
+    /// optimizer.step(1e-3, &mut layers, &loss)?;
+    /// # Ok::<(), fosi_burn::OptimizerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`BridgeError::NothingToTrain`], [`BridgeError::ConflictingShapes`], those of
+    /// [`Fosi::change_parameters`](fosi::Fosi::change_parameters); the optimizer is then as before.
+    pub fn follow(&mut self, module: &impl Module, base: B) -> Result<(), OptimizerError> {
+        let layout = FlatLayout::of(module)?;
+        let space = self.fosi.space().with_dim(layout.len());
+        let dtype = match space.epsilon() < f64::from(f32::EPSILON) / 4.0 {
+            true => DType::F64,
+            false => DType::F32,
+        };
+        let device: Device = module.devices().into_iter().next().unwrap_or_default();
+        let device = device.without_autodiff();
+        let old: HashMap<_, &Slot> = self.layout.slots().iter().map(key).collect();
+        let carry = |vector: &S::Vector| -> Result<S::Owned, BridgeError> {
+            let block = |slot: &Slot| {
+                let from = old.get(&key(slot).0)?;
+                let like = Tensor::<1>::zeros([slot.len()], (&device, dtype));
+                Some(Block {
+                    range: slot.range(),
+                    values: vector.block(from.range(), &like),
+                })
+            };
+            let mut carried = space.zeros();
+            let blocks = layout.slots().iter().filter_map(block).collect();
+            let out: &mut S::Vector = carried.borrow_mut();
+            out.assign(blocks)?;
+            Ok(carried)
+        };
+        let parameters = carry(self.parameters.borrow())?;
+        let changed = self.fosi.space().with_dim(layout.len());
+        self.fosi.change_parameters(changed, base, |vector| {
+            carry(vector).map_err(|error| fosi::Error::User(error.into()))
+        })?;
+        self.fosi.set_signature(layout.signature());
+        self.parameters = parameters;
+        self.gradient = self.fosi.space().zeros();
+        self.layout = layout;
+        self.check = true;
+        Ok(())
+    }
+}
+
+/// By what a parameter is known again.
+fn key(slot: &Slot) -> ((&str, &[usize]), &Slot) {
+    ((&slot.path, &slot.shape), slot)
+}
