@@ -86,6 +86,12 @@ pub enum BridgeError {
         /// Type of the loss, or what Burn said about it.
         found: String,
     },
+    /// A layer rounds to f32 inside, so that the gradient in f64 is no better than one in f32.
+    #[error(
+        "the gradient of the loss is rounded to f32 inside of a layer, although its copy of the module is in f64 (Burn's \
+         RmsNorm, HardSwish and DeformConv2d do so); take products in f32 (`Precision::F32`), or write the layer out"
+    )]
+    LossRounded,
     /// The same loss at the same parameters gave two different gradients.
     #[error(
         "two gradients of the loss at the same parameters differ by {difference:.1e} relative to their norm \

@@ -1,7 +1,7 @@
 //! Spaces whose vectors are a module's parameters.
 
 use burn::module::Module;
-use burn::tensor::{Element, Tensor};
+use burn::tensor::{DType, Element, Tensor};
 use fosi::error::BoxError;
 use fosi::operator::{GradientOracle, HostGradient};
 use fosi::space::Scalar;
@@ -30,6 +30,9 @@ pub trait ModuleSpace: Space<Vector: FlatVector> + Sized {
     fn with_dim(&self, dim: usize) -> Self;
 }
 
+/// out ← a gradient at θ.
+type MeanGradient<'a> = Box<dyn FnMut(&[f64], &mut [f64]) -> Result<(), BoxError> + 'a>;
+
 impl<T: Scalar + Element> ModuleSpace for Host<T> {
     fn gradient_oracle<'a, M: Module, L: Fn(&M) -> Tensor<1>>(
         &self,
@@ -47,6 +50,8 @@ impl<T: Scalar + Element> ModuleSpace for Host<T> {
             }
             Ok(())
         };
+        // Without its type: differences are compiled once, not for each module and loss.
+        let mean: MeanGradient<'a> = Box::new(mean);
         Ok(HostGradient::new(&replica.parameters()?, mean)
             .with_roundoff(replica.precision().roundoff()))
     }
@@ -67,5 +72,13 @@ impl ModuleSpace for TensorSpace {
 
     fn with_dim(&self, dim: usize) -> Self {
         Self::new(dim, self.device())
+    }
+}
+
+/// The float type of the space's vectors.
+pub(crate) fn dtype_of(space: &impl Space) -> DType {
+    match space.epsilon() < f64::from(f32::EPSILON) / 4.0 {
+        true => DType::F64,
+        false => DType::F32,
     }
 }

@@ -408,7 +408,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             return self.refresh_mean(module, losses).map(Some);
         }
         if self.check && self.fosi.config().schedule != Schedule::Never {
-            self.checked_replica(module, losses)?;
+            self.check_losses(module, losses)?;
         }
         Ok(None)
     }

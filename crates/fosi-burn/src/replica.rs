@@ -241,7 +241,7 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::LossPrecision`], and those of [`value_and_gradient`](Self::value_and_gradient).
+    /// [`BridgeError::LossRounded`], and those of [`value_and_gradient`](Self::value_and_gradient).
     pub fn check_precision(&self, loss: &impl Fn(&M) -> Tensor<1>) -> Result<(), BridgeError> {
         if self.precision == Precision::F32 {
             return Ok(());
@@ -255,24 +255,22 @@ impl<M: Module> Replica<M> {
         };
         let (at, point) = gradient(1e-4, &space.normal(1), &theta)?;
         let towards = space.normal(2);
+        let size = space.norm(&at);
         for step in [1e-9, 4e-9] {
-            let (after, _) = gradient(step, &towards, &point)?;
+            let (mut after, _) = gradient(step, &towards, &point)?;
             let (before, _) = gradient(-step, &towards, &point)?;
-            let entries = || at.iter().zip(&after).zip(&before);
-            let norm = |sum: f64| sum.sqrt();
-            let first = norm(entries().map(|((_, a), b)| (a - b).powi(2)).sum());
-            let second = norm(entries().map(|((g, a), b)| (a - 2.0 * g + b).powi(2)).sum());
-            let size = space.norm(&at);
+            let mut second = at.clone();
+            space.axpby(1.0, &after, -2.0, &mut second);
+            space.axpby(1.0, &before, 1.0, &mut second);
+            space.axpby(-1.0, &before, 1.0, &mut after);
+            let (first, second) = (space.norm(&after), space.norm(&second));
             let unmoved = first == 0.0 && size > 0.0;
             let rounded = second > 0.1 * first && second > 1e-12 * size;
             if !unmoved && !rounded {
                 return Ok(());
             }
         }
-        Err(BridgeError::LossPrecision {
-            expected: "f64".to_owned(),
-            found: "f32 inside of a layer".to_owned(),
-        })
+        Err(BridgeError::LossRounded)
     }
 }
 

@@ -68,12 +68,6 @@ scalar_elements!(f64);
 /// optimizer.step(0.1, &mut parameters, &[0.5, 1.0])?;
 /// # Ok::<(), fosi::Error>(())
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a base optimizer",
-    label = "not a base optimizer",
-    note = "bases are those of `fosi::base`, such as `HeavyBall::new(0.9)` and `Adam::default()`, and any rule that implements `fosi::base::Elementwise`",
-    note = "an optimizer of Burn becomes one in `fosi_burn::BurnBase::new(&module, optimizer)`"
-)]
 pub trait Elementwise: UpdateRule + Sync {
     /// The numbers of one step, computed once for all coordinates.
     type Coefficients: Copy + Send + Sync;

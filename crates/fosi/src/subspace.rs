@@ -140,6 +140,12 @@ impl Plan {
 }
 
 impl<S: Space> Subspace<S> {
+    /// m ← m + Vc̄: the whole momentum, of the base's part.
+    pub(crate) fn add_momentum(&self, space: &S, m: &mut S::Vector) {
+        let negative: Vec<f64> = self.momentum.iter().map(|c| -c).collect();
+        space.subtract(&self.spectrum.basis, &negative, m);
+    }
+
     /// Memory for Vᵀg.
     pub(crate) fn projection(&mut self) -> (&S::Basis, &mut [f64]) {
         (&self.spectrum.basis, &mut self.scratch.projection)

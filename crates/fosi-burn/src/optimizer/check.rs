@@ -11,7 +11,7 @@ use fosi::{Averaging, Schedule};
 
 use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
-use crate::module_space::ModuleSpace;
+use crate::module_space::{ModuleSpace, dtype_of};
 use crate::precision::Precision;
 use crate::replica::Replica;
 use crate::report::Check;
@@ -40,7 +40,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// # Errors
     /// [`OptimizerError::Bridge`]: [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
     /// [`BridgeError::LossIgnoresModule`], [`BridgeError::NotDeterministic`], [`BridgeError::LayoutMismatch`], and
-    /// [`BridgeError::LossPrecision`] where the precision was [asked for](Self::with_precision).
+    /// [`BridgeError::LossPrecision`] and [`BridgeError::LossRounded`] where the precision was
+    /// [asked for](Self::with_precision).
     pub fn check<M: Module>(
         &mut self,
         module: &M,
@@ -48,14 +49,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<Check, OptimizerError> {
         self.layout.check(module)?;
         self.check = true;
-        let (replica, _) = self.checked_replica(module, std::slice::from_ref(&loss))?;
+        self.check_losses(module, std::slice::from_ref(&loss))?;
+        let replica = self.replica(module, self.precision)?;
         let product_gradient = seconds_of_gradient(&replica, &loss)?;
         // One in the module's own precision, or what comes closest.
-        let single = Replica::new(module, Precision::F32)?;
-        let single = match self.draws {
-            true => single.with_drawn_seed()?,
-            false => single,
-        };
+        let single = self.replica(module, Precision::F32)?;
         let gradient = match seconds_of_gradient(&single, &loss) {
             Ok(seconds) => seconds,
             Err(_) => product_gradient,
@@ -84,26 +82,26 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             precision: self.precision,
             gradient_seconds: gradient,
             refresh_seconds: refresh,
-            refresh_bytes: self.vectors() * self.layout.len() * size_of_entry(self.fosi.space()),
+            refresh_bytes: self.vectors() * self.layout.len() * dtype_of(self.fosi.space()).size(),
             interval,
         })
     }
 
-    /// A replica of the module for products with these losses, and how many gradients the check of them took, where
-    /// there was one. The precision falls back to f32 where it may and must.
-    pub(super) fn checked_replica<M: Module>(
+    /// Checks the losses unless that is done, and returns how many gradients it took. The precision falls back to f32
+    /// where it may and must.
+    pub(super) fn check_losses<M: Module>(
         &mut self,
         module: &M,
         losses: &[impl Fn(&M) -> Tensor<1>],
-    ) -> Result<(Replica<M>, u64), OptimizerError> {
+    ) -> Result<u64, OptimizerError> {
         let mut gradients = 0;
         while self.check {
             self.draws = false;
             let replica = Replica::new(module, self.precision)?;
-            let mut check = check_losses(&replica, losses, &mut gradients);
+            let mut check = are_fit(&replica, losses, &mut gradients);
             if matches!(check, Err(BridgeError::NotDeterministic { .. })) {
                 self.draws = true;
-                check = check_losses(&replica.with_drawn_seed()?, losses, &mut gradients);
+                check = are_fit(&replica.with_drawn_seed()?, losses, &mut gradients);
             }
             match check {
                 Ok(()) => self.check = false,
@@ -111,10 +109,19 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let replica = Replica::new(module, self.precision)?;
+        Ok(gradients)
+    }
+
+    /// A replica of the module on which losses that have been checked are the same functions at every evaluation.
+    pub(super) fn replica<M: Module>(
+        &self,
+        module: &M,
+        precision: Precision,
+    ) -> Result<Replica<M>, BridgeError> {
+        let replica = Replica::new(module, precision)?;
         match self.draws {
-            true => Ok((replica.with_drawn_seed()?, gradients)),
-            false => Ok((replica, gradients)),
+            true => replica.with_drawn_seed(),
+            false => Ok(replica),
         }
     }
 
@@ -133,7 +140,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
 }
 
 /// Whether the losses are the same functions at every evaluation, in f64 throughout; `gradients` counts.
-fn check_losses<M: Module>(
+fn are_fit<M: Module>(
     replica: &Replica<M>,
     losses: &[impl Fn(&M) -> Tensor<1>],
     gradients: &mut u64,
@@ -162,12 +169,4 @@ fn seconds_of_gradient<M: Module>(
     let started = Instant::now();
     replica.value_and_gradient(&parameters, loss)?;
     Ok(started.elapsed().as_secs_f64())
-}
-
-/// Bytes of an entry of the space's vectors.
-fn size_of_entry<S: ModuleSpace>(space: &S) -> usize {
-    match space.epsilon() < f64::from(f32::EPSILON) / 4.0 {
-        true => size_of::<f64>(),
-        false => size_of::<f32>(),
-    }
 }

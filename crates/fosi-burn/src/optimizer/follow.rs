@@ -4,13 +4,13 @@ use std::borrow::{Borrow, BorrowMut};
 use std::collections::HashMap;
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use fosi::base::Base;
 
 use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
 use crate::flat::{Block, FlatLayout, FlatVector, Slot};
-use crate::module_space::ModuleSpace;
+use crate::module_space::{ModuleSpace, dtype_of};
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Goes on with `module`, whose trainable parameters are others than before. The base's state and the master weights
@@ -50,10 +50,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     pub fn follow(&mut self, module: &impl Module, base: B) -> Result<(), OptimizerError> {
         let layout = FlatLayout::of(module)?;
         let space = self.fosi.space().with_dim(layout.len());
-        let dtype = match space.epsilon() < f64::from(f32::EPSILON) / 4.0 {
-            true => DType::F64,
-            false => DType::F32,
-        };
+        let dtype = dtype_of(&space);
         let device: Device = module.devices().into_iter().next().unwrap_or_default();
         let device = device.without_autodiff();
         let old: HashMap<_, &Slot> = self.layout.slots().iter().map(key).collect();

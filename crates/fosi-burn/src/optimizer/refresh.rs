@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use fosi::Refresh;
 use fosi::base::Base;
 use fosi::error::{BoxError, LanczosError};
-use fosi::operator::{Counted, DifferenceQuotient, GradientOracle, SymmetricOperator};
+use fosi::operator::{DifferenceQuotient, GradientOracle, SymmetricOperator};
 
 use super::{FosiOptimizer, require_losses};
 use crate::error::{BridgeError, OptimizerError};
@@ -91,13 +91,16 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
 
     /// Whether products can go on in f32 after `error`; they then do.
     pub(super) fn falls_back(&mut self, error: &BridgeError) -> bool {
-        let in_double = matches!(error, BridgeError::LossPrecision { .. });
+        let in_double = matches!(
+            error,
+            BridgeError::LossPrecision { .. } | BridgeError::LossRounded
+        );
         if !in_double || !self.fall_back || self.precision == Precision::F32 {
             return false;
         }
         tracing::warn!(
             %error,
-            "products are taken in f32 from here on, by central differences: the loss can't be evaluated in f64"
+            "products are taken in f32 from here on, by central differences"
         );
         self.precision = Precision::F32;
         true
@@ -110,21 +113,22 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<RefreshAttempt, OptimizerError> {
         self.layout.check(module)?;
-        let (replica, mut gradients) = self.checked_replica(module, losses)?;
+        let mut gradients = self.check_losses(module, losses)?;
+        let replica = self.replica(module, self.precision)?;
         let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
         let mut quotient = match self.precision {
             Precision::F64 => DifferenceQuotient::new(oracle),
             Precision::F32 => DifferenceQuotient::central(oracle),
         };
         // Without their types: Lanczos is compiled once, not for each module and loss.
-        let mut counted = Counted::new(Watched {
-            operator: &mut quotient as &mut dyn SymmetricOperator<S>,
+        let mut watched = Watched {
+            operator: &mut quotient,
             progress: self.progress.as_deref_mut(),
             products: 0,
             at_most: self.fosi.config().products(self.layout.len()) as u64,
-        });
-        let result = self.fosi.refresh(&mut counted);
-        let products = counted.products;
+        };
+        let result = self.fosi.refresh(&mut watched);
+        let products = watched.products;
         gradients += quotient.gradients() * losses.len() as u64;
         let result = unless_bridge(result)?;
         let mut batch_curvatures = Vec::new();
@@ -181,7 +185,7 @@ fn curvature_step(precision: Precision) -> f64 {
     }
 }
 
-/// An operator whose products are told to the progress callback, which may end them.
+/// An operator whose products are counted and told to the progress callback, which may end them.
 struct Watched<'a, S: ModuleSpace> {
     operator: &'a mut dyn SymmetricOperator<S>,
     progress: Option<&'a mut (dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send + 'static)>,

@@ -91,10 +91,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             return None;
         }
         let mut joined = self.space.zeros();
-        let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
-        let vector: &mut S::Vector = joined.borrow_mut();
-        self.space.axpby(1.0, m.borrow(), 0.0, vector);
-        self.space.subtract(&old.spectrum.basis, &negative, vector);
+        self.space.axpby(1.0, m.borrow(), 0.0, joined.borrow_mut());
+        old.add_momentum(&self.space, joined.borrow_mut());
         Some(joined)
     }
 }

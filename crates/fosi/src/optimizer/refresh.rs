@@ -258,9 +258,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
         let m = self.state.first_mut().unwrap_or(&mut self.scratch);
         if let Some(old) = &self.subspace {
-            let negative: Vec<f64> = old.momentum.iter().map(|c| -c).collect();
-            self.space
-                .subtract(&old.spectrum.basis, &negative, m.borrow_mut());
+            old.add_momentum(&self.space, m.borrow_mut());
         }
     }
 
