@@ -1,13 +1,11 @@
 //! Any optimizer of Burn as FOSI's base.
 
 use std::borrow::{Borrow, BorrowMut};
-use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::RecordError;
-use burn::tensor::{Bytes, DType, FloatDType, Tensor, TensorData};
-use burn_pack::{Reader, Writer};
+use burn::tensor::{Bytes, FloatDType, Tensor};
 use fosi::Error;
 use fosi::base::{Base, BaseStep, Momentum, UpdateRule, split_step};
 use fosi::scaling::Extremes;
@@ -17,6 +15,7 @@ use crate::error::BridgeError;
 use crate::fingerprint::Fingerprint;
 use crate::flat::FlatLayout;
 use crate::module_space::ModuleSpace;
+use crate::record::{is_half, renamed, widened};
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
 ///
@@ -68,6 +67,8 @@ use crate::module_space::ModuleSpace;
 /// ```
 pub struct BurnBase<M> {
     optimizer: ModuleOptimizer,
+    /// What tells the optimizer from others: its kind and settings, whatever its state.
+    fingerprint: Fingerprint,
     /// Gives flat vectors their shapes, ids, paths and float types; its values are of no account.
     carrier: M,
     /// Whether the module has parameters in half precision, which are in f32 here.
@@ -90,8 +91,9 @@ impl<M: Module> BurnBase<M> {
     /// `optimizer` (what `init()` of one of Burn's optimizer configurations gives) for modules like `module`.
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`]; [`BridgeError::OptimizerState`] where
-    /// the optimizer has a state in half precision that can't be converted.
+    /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`]; [`BridgeError::UnfitOptimizer`] where the
+    /// optimizer doesn't take parameters of these ranks; [`BridgeError::OptimizerState`] where it has a state in half
+    /// precision that can't be converted.
     pub fn new(module: &M, optimizer: impl Into<ModuleOptimizer>) -> Result<Self, BridgeError> {
         let mut optimizer = optimizer.into();
         let mut widen = Widen { half: false };
@@ -101,6 +103,7 @@ impl<M: Module> BurnBase<M> {
             optimizer = optimizer.load_record(OptimizerRecord::from_bytes(state)?);
         }
         Ok(Self {
+            fingerprint: Fingerprint::of(&optimizer, &carrier)?,
             optimizer,
             carrier,
             half: widen.half,
@@ -155,11 +158,6 @@ impl<M: Module> BurnBase<M> {
         moved.inspect_err(|_| self.optimizer = before)
     }
 
-    /// What tells the optimizer from others: its kind and settings, whatever its state.
-    fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        Fingerprint::of(&self.optimizer, &self.carrier).map_err(user)
-    }
-
     /// The ids by which Burn finds a parameter's state.
     fn ids(&self) -> Vec<u8> {
         let ids = self.layout.slots().iter().map(|slot| slot.id.val());
@@ -184,68 +182,6 @@ impl ModuleMapper for Widen {
             value.require_grad()
         })
     }
-}
-
-fn is_half(dtype: DType) -> bool {
-    matches!(dtype, DType::F16 | DType::BF16)
-}
-
-/// The state of an optimizer, in Burn's format, with tensors in half precision converted to f32.
-fn widened(state: Bytes) -> Result<Bytes, RecordError> {
-    rewritten(
-        state,
-        |mut tensor| {
-            if is_half(tensor.dtype) {
-                let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
-                let data = TensorData::from_bytes(bytes, shape, dtype).convert_dtype(DType::F32);
-                let (bytes, shape, dtype) = data.into_parts();
-                tensor = burn_pack::Tensor::new(name, dtype, shape, id, bytes);
-            }
-            Ok(tensor)
-        },
-        str::to_owned,
-    )
-}
-
-/// The state of an optimizer, in Burn's format, for parameters that have other ids now. Burn names what belongs to the
-/// parameter with id 7 `7`, or `7.` and a field.
-fn renamed(state: Bytes, now: &HashMap<u64, u64>) -> Result<Bytes, RecordError> {
-    let rename = |name: &str| -> String {
-        let (id, field) = name.split_at(name.find('.').unwrap_or(name.len()));
-        let id = id.parse().ok().and_then(|id: u64| now.get(&id));
-        id.map_or_else(|| name.to_owned(), |id| format!("{id}{field}"))
-    };
-    let tensor = |tensor: burn_pack::Tensor| {
-        let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
-        let id = id.map(|id| now.get(&id).copied().unwrap_or(id));
-        Ok(burn_pack::Tensor::new(
-            rename(&name),
-            dtype,
-            shape,
-            id,
-            bytes,
-        ))
-    };
-    rewritten(state, tensor, rename)
-}
-
-/// A record in Burn's format with other tensors and other names of the scalars and paths beside them.
-fn rewritten(
-    state: Bytes,
-    tensor: impl Fn(burn_pack::Tensor) -> Result<burn_pack::Tensor, RecordError>,
-    key: impl Fn(&str) -> String,
-) -> Result<Bytes, RecordError> {
-    let reader = Reader::from_bytes(state)?;
-    let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
-    let tensors = reader.into_tensors()?.into_iter().map(tensor);
-    let mut writer = Writer::new(tensors.collect::<Result<Vec<_>, _>>()?);
-    for (name, value) in scalars {
-        writer = writer.with_scalar(&key(&name), value);
-    }
-    for (name, path) in paths {
-        writer = writer.with_metadata(&key(&name), &path);
-    }
-    Ok(writer.into_bytes()?)
 }
 
 fn user(error: BridgeError) -> Error {
@@ -289,7 +225,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
     fn export(&self) -> Result<Vec<u8>, Error> {
         let state = self.optimizer.into_bytes();
         let state = state.map_err(|error| Error::Checkpoint(error.to_string()))?;
-        let fingerprint = self.fingerprint()?.to_bytes();
+        let fingerprint = self.fingerprint.to_bytes();
         Ok([self.ids().as_slice(), &fingerprint, &state].concat())
     }
 
@@ -307,7 +243,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         };
         // Files of before there were fingerprints have none.
         if let Some(theirs) = fingerprint
-            && !theirs.agrees(&self.fingerprint()?)
+            && !theirs.agrees(&self.fingerprint)
         {
             return Err(Error::Checkpoint(
                 "the state of Burn's optimizer was made by another kind of optimizer or with other settings: make this \

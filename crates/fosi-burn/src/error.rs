@@ -129,18 +129,15 @@ pub enum BridgeError {
         /// Path of the buffer.
         path: String,
     },
-    /// A scheduler gives parameters different learning rates.
+    /// One of Burn's optimizers can't take a step on the module.
     #[error(
-        "the scheduler gives `{first}` the learning rate {} and `{second}` {}, but FOSI takes one for all parameters: its \
-         subspace cuts across them; use one group", .rates[0], .rates[1]
+        "the optimizer can't take a step on this module: {reason}; Burn's Muon takes matrices only: make another optimizer \
+         the first and give it the matrices with `with_group` \
+         (`AdamWConfig::new().init().with_group(group, MuonConfig::new().build(), None)`)"
     )]
-    LearningRates {
-        /// Path of a parameter.
-        first: String,
-        /// Path of one with another rate.
-        second: String,
-        /// Their rates.
-        rates: [f64; 2],
+    UnfitOptimizer {
+        /// What Burn said.
+        reason: String,
     },
     /// The progress callback ended a refresh.
     #[error("the refresh was cancelled after {products} Hessian-vector products")]
@@ -148,8 +145,8 @@ pub enum BridgeError {
         /// Products that were done.
         products: u64,
     },
-    /// The state of one of Burn's optimizers can't be converted.
-    #[error("the state of Burn's optimizer could not be converted to f32: {0}")]
+    /// A record of Burn's optimizers can't be read, written or converted.
+    #[error("the record of an optimizer could not be read, written or converted: {0}")]
     OptimizerState(#[from] burn::store::RecordError),
     /// The device failed to give a tensor's values.
     #[error("reading a tensor from its device failed: {0}")]

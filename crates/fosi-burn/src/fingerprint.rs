@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::BridgeError;
 use crate::flat::FlatLayout;
+use crate::quiet;
 
 /// Where an optimizer without state moves small parameters in a few steps with fixed gradients.
 ///
@@ -30,6 +31,9 @@ const MARK: &[u8; 4] = b"rule";
 
 impl Fingerprint {
     /// The fingerprint of `optimizer` for the trainable parameters of `module`.
+    ///
+    /// # Errors
+    /// [`BridgeError::UnfitOptimizer`] where the optimizer panics.
     pub(crate) fn of<M: Module>(
         optimizer: &ModuleOptimizer,
         module: &M,
@@ -44,7 +48,11 @@ impl Fingerprint {
             let entry = |i| MAGNITUDES[(i + step) % MAGNITUDES.len()] * sample(i, step);
             let gradient: Vec<f32> = (0..layout.len()).map(entry).collect();
             let gradients = layout.to_gradients(&module, &gradient[..])?;
-            module = optimizer.step(RATE, module, gradients);
+            module = quiet::catch(|| optimizer.step(RATE, module, gradients)).map_err(|panic| {
+                BridgeError::UnfitOptimizer {
+                    reason: panic.message().to_owned(),
+                }
+            })?;
         }
         Ok(Self(layout.parameters(&module)?))
     }

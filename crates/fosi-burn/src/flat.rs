@@ -5,15 +5,15 @@ mod vector;
 mod visitors;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradAdaptor, GradientsParams};
 use burn::tensor::Element;
 
 use crate::error::BridgeError;
 use visitors::{read_gradients, read_parameters, write_gradients, write_parameters};
 
 pub use layout::{FlatLayout, Slot};
-pub(crate) use vector::Block;
 pub use vector::FlatVector;
+pub(crate) use vector::{Block, in_context_of};
 
 impl FlatLayout {
     /// The module's trainable parameters on the host, converted to `E` (`f32` or `f64`). Length n.
@@ -96,8 +96,8 @@ impl FlatLayout {
         write_parameters(self, module, parameters)
     }
 
-    /// The gradients on the host, converted to `E`. Length n; a parameter that the loss doesn't reach is a block of
-    /// zeros.
+    /// The gradients (`GradientsParams` or `MultiGradientsParams`) on the host, converted to `E`. Length n; a parameter
+    /// that the loss doesn't reach is a block of zeros.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl FlatLayout {
     pub fn gradient<E: Element>(
         &self,
         module: &impl Module,
-        gradients: GradientsParams,
+        gradients: impl Into<GradAdaptor>,
     ) -> Result<Vec<E>, BridgeError> {
         let mut gradient = vec![E::from_elem(0); self.len()];
         self.read_gradient(module, gradients, &mut gradient[..])?;
@@ -120,11 +120,11 @@ impl FlatLayout {
     pub fn read_gradient(
         &self,
         module: &impl Module,
-        gradients: GradientsParams,
+        gradients: impl Into<GradAdaptor>,
         gradient: &mut (impl FlatVector + ?Sized),
     ) -> Result<(), BridgeError> {
         self.check_len("gradient", gradient.entries())?;
-        gradient.assign(read_gradients(self, module, gradients)?)
+        gradient.assign(read_gradients(self, module, gradients.into())?)
     }
 
     /// The inverse of [`read_gradient`](Self::read_gradient): a vector (length n) as the gradients that Burn's

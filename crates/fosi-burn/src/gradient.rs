@@ -9,6 +9,14 @@ use crate::flat::FlatLayout;
 use crate::quiet;
 use crate::randomness::with_next_numbers;
 
+/// A loss without its type: what is done with it is compiled once for each module, not for each loss.
+pub(crate) type Loss<'a, M> = &'a dyn Fn(&M) -> Tensor<1>;
+
+/// The losses without their type.
+pub(crate) fn erased<M, L: Fn(&M) -> Tensor<1>>(losses: &[L]) -> Vec<Loss<'_, M>> {
+    losses.iter().map(|loss| loss as Loss<'_, M>).collect()
+}
+
 /// The loss at `module` and its gradient, one tensor a parameter, as Burn's optimizers take it.
 ///
 /// `loss` returns one number (a `Tensor<1>` of one entry) computed from the module that it is given. It runs

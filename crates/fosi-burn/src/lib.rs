@@ -5,8 +5,9 @@
 //! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
 //! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
 //!
-//! Modules import those above them only: `error`, `precision`, `flat`, `quiet` ← `randomness` ← `gradient`, `fingerprint`,
-//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`, `minimize`.
+//! Modules import those above them only: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ← `gradient`, `fingerprint`,
+//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`,
+//! `minimize` ← `train`.
 
 mod buffers;
 mod burn_base;
@@ -20,10 +21,13 @@ mod optimizer;
 mod precision;
 mod quiet;
 mod randomness;
+mod record;
 mod replica;
 mod report;
 mod tensor_gradient;
 mod tensor_space;
+#[cfg(feature = "train")]
+mod train;
 
 pub use fosi;
 
@@ -38,3 +42,5 @@ pub use precision::{Precision, float_dtype, like_module};
 pub use replica::Replica;
 pub use report::{Check, GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 pub use tensor_space::{TensorBasis, TensorSpace};
+#[cfg(feature = "train")]
+pub use train::FosiStrategy;

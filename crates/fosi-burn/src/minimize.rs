@@ -9,6 +9,7 @@ use fosi::{Host, Space};
 
 use crate::error::{BridgeError, OptimizerError};
 use crate::flat::FlatLayout;
+use crate::gradient::{Loss, erased};
 use crate::precision::Precision;
 use crate::replica::Replica;
 
@@ -152,11 +153,11 @@ pub fn minimize_mean<M: Module>(
     weights: &[f64],
     options: Options,
 ) -> Result<Minimum, OptimizerError> {
-    let shares = shares(losses.len(), weights)?;
+    let (losses, shares) = (erased(losses), shares(losses.len(), weights)?);
     let in_double = |device: &_| Precision::F64.supported_by(device);
     match Precision::best(&module.devices(), in_double) {
-        Precision::F64 => minimize_in::<f64, M>(Precision::F64, module, losses, &shares, options),
-        Precision::F32 => minimize_in::<f32, M>(Precision::F32, module, losses, &shares, options),
+        Precision::F64 => minimize_in::<f64, M>(Precision::F64, module, &losses, &shares, options),
+        Precision::F32 => minimize_in::<f32, M>(Precision::F32, module, &losses, &shares, options),
     }
 }
 
@@ -190,7 +191,7 @@ fn shares(losses: usize, weights: &[f64]) -> Result<Vec<f64>, fosi::Error> {
 fn minimize_in<T: Scalar + Element, M: Module>(
     precision: Precision,
     module: &mut M,
-    losses: &[impl Fn(&M) -> Tensor<1>],
+    losses: &[Loss<'_, M>],
     shares: &[f64],
     options: Options,
 ) -> Result<Minimum, OptimizerError> {
@@ -277,7 +278,7 @@ mod tests {
         let minimum = minimize_in::<f32, _>(
             Precision::F32,
             &mut model,
-            &[loss],
+            &[&loss],
             &[1.0],
             Options::default(),
         );

@@ -2,6 +2,7 @@
 
 mod check;
 mod follow;
+mod rates;
 mod refresh;
 
 use std::borrow::{Borrow, BorrowMut};
@@ -11,7 +12,7 @@ use std::path::Path;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
+use burn::optim::{GradAdaptor, OptimizerRecord};
 use burn::tensor::{DType, Device, Element, Tensor};
 use fosi::base::Base;
 use fosi::checkpoint::{read, write_atomically};
@@ -19,12 +20,15 @@ use fosi::space::Scalar;
 use fosi::{Fosi, FosiConfig, Host, Schedule, Space, StepReport, Storage};
 
 use crate::error::{BridgeError, OptimizerError};
-use crate::flat::{FlatLayout, Slot};
-use crate::gradient::backward_sum;
+use crate::flat::FlatLayout;
+use crate::gradient::{Loss, backward_sum, erased};
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
+use crate::record;
 use crate::report::{GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 use crate::tensor_space::TensorSpace;
+
+use rates::Rates;
 
 /// FOSI around a base optimizer, for modules of one architecture.
 ///
@@ -263,6 +267,17 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self
     }
 
+    /// Cancels refreshes also where `stop` says so.
+    #[cfg(feature = "train")]
+    pub(crate) fn cancel_when(&mut self, stop: impl Fn() -> bool + Send + 'static) {
+        let mut progress = self.progress.take();
+        self.progress = Some(Box::new(move |at| match (stop(), &mut progress) {
+            (true, _) => ControlFlow::Break(()),
+            (false, Some(progress)) => progress(at),
+            (false, None) => ControlFlow::Continue(()),
+        }));
+    }
+
     /// One step on `loss`: a refresh where it is due, the gradient, the update.
     ///
     /// `loss` is evaluated once on `module` itself, and at a refresh on copies of it, in f64 where that can be: it casts
@@ -270,8 +285,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// dropout, are the same at every evaluation of a refresh and new at each step. The first step also checks the loss,
     /// as [`check`](Self::check) does.
     ///
-    /// `learning_rate` is a number or what `step` of a scheduler of Burn's gives. It is one for all parameters: where
-    /// groups of a scheduler have different ones, that is an error.
+    /// `learning_rate` is a number or what a Burn scheduler's `step` returns. Where groups of parameters have different
+    /// rates, η is the largest of them, and the step of a group with rate r, its Newton part included, is multiplied by r/η.
+    /// What is stable at η stays stable: with P the step's preconditioner, H the Hessian and F the diagonal matrix of the
+    /// r/η ≤ 1, the spectral radius of FPH is at most that of PH where PH is symmetric and positive semidefinite. A
+    /// group with rate 0 does not move. The lengths in the report are those before the multiplication.
     ///
     /// # Errors
     /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics and a
@@ -285,7 +303,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<TrainingStep, OptimizerError> {
         let loss = RefCell::new(loss);
         let loss = |module: &M| (loss.borrow_mut())(module);
-        self.step_accumulated(learning_rate, module, &[loss])
+        let rates = self.rates(module, learning_rate)?;
+        self.step_on(&rates, module, &[&loss])
     }
 
     /// As [`step`](Self::step), on the mean of several losses: one for each of several batches that together are too
@@ -316,19 +335,13 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &mut M,
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<TrainingStep, OptimizerError> {
-        let learning_rate = self.one_rate(&learning_rate.into())?;
-        let refresh = self.prepare(learning_rate, module, losses)?;
-        let (loss, gradients) = backward_sum(module, losses)?;
-        let report = self.advance(learning_rate, module, gradients, 1.0 / losses.len() as f64)?;
-        Ok(TrainingStep {
-            loss,
-            report,
-            refresh,
-        })
+        let rates = self.rates(module, learning_rate)?;
+        self.step_on(&rates, module, &erased(losses))
     }
 
-    /// One step with gradients that the caller has: accumulated, averaged over devices, clipped. `losses` are those
-    /// whose mean the gradient is of; they are evaluated where a refresh is due, and at the first step.
+    /// One step with gradients that the caller has (`GradientsParams`, or `MultiGradientsParams` of several devices):
+    /// accumulated, averaged over devices, clipped. `losses` are those whose mean the gradient is of; they are evaluated
+    /// where a refresh is due, and at the first step.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -352,12 +365,12 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
         module: &mut M,
-        gradients: GradientsParams,
+        gradients: impl Into<GradAdaptor>,
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<GradientStep, OptimizerError> {
-        let learning_rate = self.one_rate(&learning_rate.into())?;
-        let refresh = self.prepare(learning_rate, module, losses)?;
-        let report = self.advance(learning_rate, module, gradients, 1.0)?;
+        let rates = self.rates(module, learning_rate)?;
+        let refresh = self.prepare(module, &erased(losses))?;
+        let report = self.advance(&rates, module, gradients.into(), 1.0)?;
         Ok(GradientStep { report, refresh })
     }
 
@@ -371,41 +384,52 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
         module: &mut M,
-        gradients: GradientsParams,
+        gradients: impl Into<GradAdaptor>,
     ) -> Result<StepReport, OptimizerError> {
-        let learning_rate = self.one_rate(&learning_rate.into())?;
-        self.advance(learning_rate, module, gradients, 1.0)
+        let rates = self.rates(module, learning_rate)?;
+        self.advance(&rates, module, gradients.into(), 1.0)
     }
 
-    /// The learning rate of all trainable parameters.
-    fn one_rate(&self, policy: &ModuleLearningRate) -> Result<f64, BridgeError> {
-        let mut slots = self.layout.slots().iter();
-        let rate = |slot: &Slot| policy.lr_from_param(slot.id, Some(&slot.path));
-        let Some(first) = slots.next() else {
-            return Ok(policy.base());
-        };
-        match slots.find(|slot| rate(slot).to_bits() != rate(first).to_bits()) {
-            None => Ok(rate(first)),
-            Some(other) => Err(BridgeError::LearningRates {
-                first: first.path.clone(),
-                second: other.path.clone(),
-                rates: [rate(first), rate(other)],
-            }),
+    /// The learning rates of the module's parameters.
+    fn rates(
+        &self,
+        module: &impl Module,
+        learning_rate: impl Into<ModuleLearningRate>,
+    ) -> Result<Rates, OptimizerError> {
+        let rates = Rates::new(&learning_rate.into(), &self.layout, module)?;
+        // First: a rate that is refused must not cost an estimation.
+        for rate in rates.all() {
+            self.fosi.check_learning_rate(*rate)?;
         }
+        Ok(rates)
+    }
+
+    fn step_on<M: Module>(
+        &mut self,
+        rates: &Rates,
+        module: &mut M,
+        losses: &[Loss<'_, M>],
+    ) -> Result<TrainingStep, OptimizerError> {
+        let refresh = self.prepare(module, losses)?;
+        let (loss, gradients) = backward_sum(module, losses)?;
+        let weight = 1.0 / losses.len() as f64;
+        let report = self.advance(rates, module, gradients.into(), weight)?;
+        Ok(TrainingStep {
+            loss,
+            report,
+            refresh,
+        })
     }
 
     /// What comes before a step: the check of the losses at the first one, a refresh where it is due.
     fn prepare<M: Module>(
         &mut self,
-        learning_rate: f64,
         module: &M,
-        losses: &[impl Fn(&M) -> Tensor<1>],
+        losses: &[Loss<'_, M>],
     ) -> Result<Option<RefreshAttempt>, OptimizerError> {
-        // First: a rate that is refused must not cost an estimation.
-        self.fosi.check_learning_rate(learning_rate)?;
         require_losses(losses)?;
         if self.due() {
-            return self.refresh_mean(module, losses).map(Some);
+            return self.refresh_on(module, losses).map(Some);
         }
         if self.check && self.fosi.config().schedule != Schedule::Never {
             self.check_losses(module, losses)?;
@@ -416,9 +440,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// One step along the gradient, `weight` times what `gradients` holds.
     fn advance<M: Module>(
         &mut self,
-        learning_rate: f64,
+        rates: &Rates,
         module: &mut M,
-        gradients: GradientsParams,
+        gradients: GradAdaptor,
         weight: f64,
     ) -> Result<StepReport, OptimizerError> {
         let gradient: &mut S::Vector = self.gradient.borrow_mut();
@@ -429,7 +453,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             // The parameters' own part is none: y ← 0·x + weight·y.
             self.fosi.space().axpby(0.0, parameters, weight, gradient);
         }
-        let report = self.fosi.step(learning_rate, parameters, gradient)?;
+        let before = rates.slowed(&self.layout, parameters);
+        let report = self.fosi.step(rates.largest(), parameters, gradient)?;
+        rates.slow(&self.layout, before, parameters)?;
         *module = self.layout.set_parameters(module, parameters)?;
         Ok(report)
     }
@@ -481,6 +507,45 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         // Zeros round to nothing but zero, so that each step to come takes the module's parameters.
         self.parameters = master_weights.unwrap_or_else(|| self.fosi.space().zeros());
         Ok(())
+    }
+
+    /// The optimizer's whole state as a record of Burn's, for programs that keep those of Burn's optimizers: one tensor
+    /// of bytes, what [`to_bytes`](Self::to_bytes) gives.
+    ///
+    /// ```
+    /// # use burn::nn::LinearConfig;
+    /// # use burn::optim::OptimizerRecord;
+    /// # use burn::tensor::Device;
+    /// # use fosi::{FosiConfig, base::Adam};
+    /// # use fosi_burn::FosiOptimizer;
+    /// # let model = LinearConfig::new(3, 1).init(&Device::flex().autodiff());
+    /// # let new = || FosiOptimizer::new(&model, Adam::default(), FosiConfig::default());
+    /// let bytes = new()?.to_record()?.into_bytes()?;
+    /// let mut optimizer = new()?;
+    /// optimizer.load_record(OptimizerRecord::from_bytes(bytes)?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`to_bytes`](Self::to_bytes), and [`BridgeError::OptimizerState`].
+    pub fn to_record(&self) -> Result<OptimizerRecord, OptimizerError> {
+        let id = self.layout.slots()[0].id;
+        let record = record::to_record(&self.to_bytes()?, id);
+        Ok(record.map_err(BridgeError::OptimizerState)?)
+    }
+
+    /// Takes over the state in a record that [`to_record`](Self::to_record) made: see [`restore`](Self::restore).
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore), and [`BridgeError::OptimizerState`].
+    pub fn load_record(&mut self, record: OptimizerRecord) -> Result<(), OptimizerError> {
+        let state = record::from_record(record).map_err(BridgeError::OptimizerState)?;
+        let state = state.ok_or_else(|| {
+            fosi::Error::Checkpoint(
+                "the record is of one of Burn's optimizers, not of a FosiOptimizer".into(),
+            )
+        })?;
+        self.restore(&state)
     }
 
     /// Writes the optimizer's whole state to a file, atomically: see [`to_bytes`](Self::to_bytes). The module is saved

@@ -179,6 +179,7 @@ impl<E: Elementwise> UpdateRule for Preconditioner<'_, E> {
 impl<E: Elementwise> Elementwise for Preconditioner<'_, E> {
     type Coefficients = E::Coefficients;
     const STATE: usize = E::STATE;
+    const WITHOUT_BASIS: bool = true;
 
     fn coefficients(&self, step: u64, learning_rate: f64) -> E::Coefficients {
         self.0.coefficients(step, learning_rate)

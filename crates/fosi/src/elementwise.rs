@@ -85,6 +85,10 @@ pub trait Elementwise: UpdateRule + Sync {
     /// [`precondition`](Self::precondition) then multiplies by it.
     const PRECONDITIONS: bool = false;
 
+    /// Whether the rule is only taken without a basis: steps with one are then not compiled for it.
+    #[doc(hidden)]
+    const WITHOUT_BASIS: bool = false;
+
     /// The numbers of step t, counted from 1, at learning rate η.
     fn coefficients(&self, step: u64, learning_rate: f64) -> Self::Coefficients;
     /// What is subtracted from the parameters, η included; updates the state.

@@ -41,20 +41,6 @@ impl Set {
             Tensor::from_data(TensorData::new(labels, [n]), device),
         )
     }
-
-    /// All indices in an order that the seed and the epoch give.
-    pub fn order(&self, seed: u64, epoch: usize) -> Vec<usize> {
-        let mut state = (seed << 32 | epoch as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        for i in (1..order.len()).rev() {
-            // A linear congruential generator, of whose bits the upper ones are good.
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            order.swap(i, (state >> 33) as usize % (i + 1));
-        }
-        order
-    }
 }
 
 /// MNIST in `folder`, or the digits; at most `examples` to train with.

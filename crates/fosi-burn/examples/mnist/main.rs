@@ -112,6 +112,20 @@ impl Network {
     }
 }
 
+/// The indices below `len` in an order that the seed and the epoch give.
+fn order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut state = (seed << 32 | epoch as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut order: Vec<usize> = (0..len).collect();
+    for i in (1..len).rev() {
+        // A linear congruential generator, of whose bits the upper ones are good.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        order.swap(i, (state >> 33) as usize % (i + 1));
+    }
+    order
+}
+
 /// The mean loss and the accuracy on a set.
 fn validate(network: &Network, set: &Set, device: &Device) -> (f64, f64) {
     let (network, device) = (network.valid(), device.clone().without_autodiff());
@@ -171,7 +185,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     (0..done).for_each(|_| drop(scheduler.step()));
     if done == 0 {
         // FOSI, if you like: what a refresh will cost, and whether the loss is fit for it.
-        let (images, labels) = train.batch(&train.order(options.seed, 0)[..BATCH], &device);
+        let (images, labels) = train.batch(&order(train.len(), options.seed, 0)[..BATCH], &device);
         let check = optimizer.check(&network, |n: &Network| {
             n.loss(images.clone(), labels.clone())
         })?;
@@ -185,7 +199,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("epoch  training  validation  accuracy  refreshes");
     for epoch in done / steps..options.epochs {
         let (mut loss, mut refreshes) = (0.0, 0);
-        for batch in train.order(options.seed, epoch).chunks_exact(BATCH) {
+        for batch in order(train.len(), options.seed, epoch).chunks_exact(BATCH) {
             let slices = batch
                 .chunks(BATCH / SLICES)
                 .map(|slice| train.batch(slice, &device));

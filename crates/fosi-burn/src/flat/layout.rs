@@ -126,7 +126,15 @@ impl FlatLayout {
     pub fn check(&self, module: &impl Module) -> Result<(), BridgeError> {
         let mut visitor = Check(Cursor::new(self));
         module.visit(&mut visitor);
-        visitor.0.finish()
+        visitor.0.finish().map(drop)
+    }
+
+    /// The ids that `module` has in each slot.
+    pub(crate) fn ids(&self, module: &impl Module) -> Result<Vec<ParamId>, BridgeError> {
+        let mut visitor = Check(Cursor::new(self));
+        module.visit(&mut visitor);
+        let Cursor { ids, .. } = visitor.0.finish()?;
+        Ok(ids)
     }
 
     pub(super) fn check_len(&self, what: &'static str, found: usize) -> Result<(), BridgeError> {
@@ -265,14 +273,15 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    pub(super) fn finish(self) -> Result<(), BridgeError> {
+    /// At the end of the visit.
+    pub(super) fn finish(mut self) -> Result<Self, BridgeError> {
         let missing = self.layout.places.get(self.next);
-        let error = self.mismatch.or_else(|| {
+        let error = self.mismatch.take().or_else(|| {
             missing.and_then(|place| {
                 mismatch(&place.path, "it is missing or does not require a gradient")
             })
         });
-        error.map_or(Ok(()), Err)
+        error.map_or(Ok(self), Err)
     }
 }
 

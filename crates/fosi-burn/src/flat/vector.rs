@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Element, ElementEq, FloatDType, Tensor, TensorData, Transaction};
+use burn::tensor::{
+    DType, Device, Element, ElementEq, FloatDType, Tensor, TensorData, Transaction,
+};
 
 use crate::error::BridgeError;
 
@@ -22,6 +24,10 @@ pub trait FlatVector {
     /// The entries in `range` as a tensor with the shape, float type, device and autodiff context of `like`.
     #[doc(hidden)]
     fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D>;
+
+    /// The entries in `range` as a part of a vector like this one.
+    #[doc(hidden)]
+    fn part(&self, range: Range<usize>) -> Block;
 
     /// Takes the values of `blocks`, which are in order and don't overlap; entries between them become 0.
     #[doc(hidden)]
@@ -50,6 +56,12 @@ impl<E: Element> FlatVector for [E] {
     fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
         let data = TensorData::new(self[range].to_vec(), like.shape());
         Tensor::from_data(data, (&like.device(), like.dtype()))
+    }
+
+    fn part(&self, range: Range<usize>) -> Block {
+        let data = TensorData::new(self[range.clone()].to_vec(), [range.len()]);
+        let values = Tensor::from_data(data, (&Device::flex(), E::dtype()));
+        Block { range, values }
     }
 
     fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError> {
@@ -98,15 +110,13 @@ impl FlatVector for Tensor<1> {
 
     fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D> {
         let block = self.clone().slice([range]).reshape(like.shape());
-        let block = block
-            .to_device(&like.device())
-            .cast(FloatDType::from(like.dtype()));
-        match like.gradient_checkpointing_strategy() {
-            Some(strategy) => block
-                .autodiff()
-                .with_gradient_checkpointing_strategy(strategy),
-            None => block,
-        }
+        let block = block.to_device(&like.device());
+        in_context_of(block.cast(FloatDType::from(like.dtype())), like)
+    }
+
+    fn part(&self, range: Range<usize>) -> Block {
+        let values = self.clone().slice([range.clone()]);
+        Block { range, values }
     }
 
     fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError> {
@@ -156,6 +166,16 @@ impl FlatVector for Tensor<1> {
         }
         self.assign(blocks)?;
         Ok(any)
+    }
+}
+
+/// `tensor`, without autodiff, in the autodiff context of `like`.
+pub(crate) fn in_context_of<const D: usize>(tensor: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
+    match like.gradient_checkpointing_strategy() {
+        Some(strategy) => tensor
+            .autodiff()
+            .with_gradient_checkpointing_strategy(strategy),
+        None => tensor,
     }
 }
 

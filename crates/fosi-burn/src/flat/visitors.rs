@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::optim::GradientsParams;
+use burn::optim::{GradAdaptor, GradientsParams};
 use burn::tensor::Tensor;
 
 use super::layout::{Cursor, FlatLayout};
@@ -52,7 +52,7 @@ impl ModuleVisitor for ReadParameters<'_> {
 pub(super) fn read_gradients(
     layout: &FlatLayout,
     module: &impl Module,
-    gradients: GradientsParams,
+    gradients: GradAdaptor,
 ) -> Result<Vec<Block>, BridgeError> {
     let mut visitor = ReadGradients {
         cursor: Cursor::new(layout),
@@ -70,7 +70,7 @@ pub(super) fn read_gradients(
 
 struct ReadGradients<'a> {
     cursor: Cursor<'a>,
-    gradients: GradientsParams,
+    gradients: GradAdaptor,
     blocks: Vec<Block>,
     mismatch: Option<BridgeError>,
 }
@@ -89,7 +89,7 @@ impl ModuleVisitor for ReadGradients<'_> {
             return;
         };
         // Taken out of the container, a gradient is the only handle to its memory and is read without a copy.
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+        let Some((gradient, _)) = self.gradients.remove::<D>(param.id) else {
             return;
         };
         if gradient.shape().as_slice() != slot.shape {

@@ -11,6 +11,7 @@ use fosi::{Averaging, Schedule};
 
 use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
+use crate::gradient::Loss;
 use crate::module_space::{ModuleSpace, dtype_of};
 use crate::precision::Precision;
 use crate::replica::Replica;
@@ -47,9 +48,17 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &M,
         loss: impl Fn(&M) -> Tensor<1>,
     ) -> Result<Check, OptimizerError> {
+        self.check_on(module, &loss)
+    }
+
+    fn check_on<M: Module>(
+        &mut self,
+        module: &M,
+        loss: Loss<'_, M>,
+    ) -> Result<Check, OptimizerError> {
         self.layout.check(module)?;
         self.check = true;
-        self.check_losses(module, std::slice::from_ref(&loss))?;
+        self.check_losses(module, &[loss])?;
         let replica = self.replica(module, self.precision)?;
         let product_gradient = seconds_of_gradient(&replica, &loss)?;
         // One in the module's own precision, or what comes closest.
@@ -92,7 +101,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     pub(super) fn check_losses<M: Module>(
         &mut self,
         module: &M,
-        losses: &[impl Fn(&M) -> Tensor<1>],
+        losses: &[Loss<'_, M>],
     ) -> Result<u64, OptimizerError> {
         let mut gradients = 0;
         while self.check {
@@ -142,7 +151,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
 /// Whether the losses are the same functions at every evaluation, in f64 throughout; `gradients` counts.
 fn are_fit<M: Module>(
     replica: &Replica<M>,
-    losses: &[impl Fn(&M) -> Tensor<1>],
+    losses: &[Loss<'_, M>],
     gradients: &mut u64,
 ) -> Result<(), BridgeError> {
     let count = Cell::new(0);
@@ -162,7 +171,7 @@ fn are_fit<M: Module>(
 /// The time of one gradient on the replica, the second of two.
 fn seconds_of_gradient<M: Module>(
     replica: &Replica<M>,
-    loss: &impl Fn(&M) -> Tensor<1>,
+    loss: &Loss<'_, M>,
 ) -> Result<f64, BridgeError> {
     let parameters = replica.parameters()?;
     replica.value_and_gradient(&parameters, loss)?;

@@ -4,13 +4,12 @@ use std::borrow::{Borrow, BorrowMut};
 use std::collections::HashMap;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
 use fosi::base::Base;
 
 use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
 use crate::flat::{Block, FlatLayout, FlatVector, Slot};
-use crate::module_space::{ModuleSpace, dtype_of};
+use crate::module_space::ModuleSpace;
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Goes on with `module`, whose trainable parameters are others than before. The base's state and the master weights
@@ -24,8 +23,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// ```
     /// use burn::module::{Module, ParamGroup};
     /// use burn::nn::{Linear, LinearConfig};
-    /// # use burn::tensor::{Device, Tensor};
-    /// use fosi::{FosiConfig, base::Adam};
+    /// #     /// use fosi::{FosiConfig, base::Adam};
     /// use fosi_burn::{FosiOptimizer, like_module};
     ///
     /// # let device = Device::flex().autodiff();
@@ -50,17 +48,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     pub fn follow(&mut self, module: &impl Module, base: B) -> Result<(), OptimizerError> {
         let layout = FlatLayout::of(module)?;
         let space = self.fosi.space().with_dim(layout.len());
-        let dtype = dtype_of(&space);
-        let device: Device = module.devices().into_iter().next().unwrap_or_default();
-        let device = device.without_autodiff();
         let old: HashMap<_, &Slot> = self.layout.slots().iter().map(key).collect();
         let carry = |vector: &S::Vector| -> Result<S::Owned, BridgeError> {
             let block = |slot: &Slot| {
                 let from = old.get(&key(slot).0)?;
-                let like = Tensor::<1>::zeros([slot.len()], (&device, dtype));
+                let values = vector.part(from.range()).values;
                 Some(Block {
                     range: slot.range(),
-                    values: vector.block(from.range(), &like),
+                    values,
                 })
             };
             let mut carried = space.zeros();

@@ -14,6 +14,7 @@ use fosi::operator::{DifferenceQuotient, GradientOracle, SymmetricOperator};
 
 use super::{FosiOptimizer, require_losses};
 use crate::error::{BridgeError, OptimizerError};
+use crate::gradient::{Loss, erased};
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
 use crate::replica::Replica;
@@ -33,7 +34,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<RefreshAttempt, OptimizerError> {
         let loss = RefCell::new(loss);
         let loss = |module: &M| (loss.borrow_mut())(module);
-        self.refresh_mean(module, &[loss])
+        self.refresh_on(module, &[&loss])
     }
 
     /// As [`refresh`](Self::refresh), for the mean of several losses: one for each of several batches, or slices of
@@ -74,6 +75,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &M,
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<RefreshAttempt, OptimizerError> {
+        self.refresh_on(module, &erased(losses))
+    }
+
+    pub(super) fn refresh_on<M: Module>(
+        &mut self,
+        module: &M,
+        losses: &[Loss<'_, M>],
+    ) -> Result<RefreshAttempt, OptimizerError> {
         let started = Instant::now();
         require_losses(losses)?;
         let mut attempt = self.try_refresh(module, losses);
@@ -110,7 +119,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     fn try_refresh<M: Module>(
         &mut self,
         module: &M,
-        losses: &[impl Fn(&M) -> Tensor<1>],
+        losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
         self.layout.check(module)?;
         let mut gradients = self.check_losses(module, losses)?;
@@ -120,7 +129,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             Precision::F64 => DifferenceQuotient::new(oracle),
             Precision::F32 => DifferenceQuotient::central(oracle),
         };
-        // Without their types: Lanczos is compiled once, not for each module and loss.
+        // Without its type: Lanczos is compiled once, not for each module.
         let mut watched = Watched {
             operator: &mut quotient,
             progress: self.progress.as_deref_mut(),
@@ -163,7 +172,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &self,
         v: &S::Vector,
         replica: &Replica<M>,
-        loss: &impl Fn(&M) -> Tensor<1>,
+        loss: &Loss<'_, M>,
     ) -> Result<f64, OptimizerError> {
         let space = self.fosi.space();
         let mut product = space.zeros();

@@ -5,17 +5,19 @@ use crate::common::{device, every, linear, matrix};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamGroup};
 use burn::nn::Linear;
+use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
-    LambConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
+    LambConfig, LionConfig, ModuleOptimizer, MuonConfig, OptimizerRecord, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
-use fosi::base::{Base, GradientDescent, HeavyBall, Momentum, UpdateRule};
+use fosi::base::{Adam, Base, GradientDescent, HeavyBall, Momentum, UpdateRule};
 use fosi::{FosiConfig, Host, Space, Storage};
 use fosi_burn::{
-    BurnBase, FlatLayout, FosiOptimizer, OptimizerError, Precision, backward, like_module,
+    BridgeError, BurnBase, FlatLayout, FosiOptimizer, OptimizerError, Precision, backward,
+    like_module,
 };
 
 #[derive(Module, Debug)]
@@ -74,7 +76,71 @@ pub fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
         ("lion", LionConfig::new().init()),
         ("adan", AdanConfig::new().init()),
         ("lamb", LambConfig::new().init()),
+        ("adafactor", AdafactorConfig::new().init()),
     ]
+}
+
+/// Each of them, also with Nesterov's momentum and AMSGrad, with weight decay where it has one, and with each parameter's
+/// gradient clipped.
+fn every_optimizer() -> Vec<(String, ModuleOptimizer)> {
+    let nesterov = MomentumConfig::new().with_nesterov(true);
+    let decay = || Some(WeightDecayConfig::new(0.1));
+    let more = [
+        (
+            "sgd, nesterov, decay",
+            SgdConfig::new()
+                .with_momentum(Some(nesterov))
+                .with_weight_decay(decay())
+                .init(),
+        ),
+        (
+            "adam, amsgrad, decay",
+            AdamConfig::new()
+                .with_amsgrad(true)
+                .with_weight_decay(decay())
+                .init(),
+        ),
+        (
+            "adamw, decay",
+            AdamWConfig::new().with_weight_decay(0.1).init(),
+        ),
+        (
+            "rmsprop, centered, decay",
+            RmsPropConfig::new()
+                .with_centered(true)
+                .with_weight_decay(decay())
+                .init(),
+        ),
+        (
+            "adagrad, decay",
+            AdaGradConfig::new().with_weight_decay(decay()).init(),
+        ),
+        (
+            "lion, decay",
+            LionConfig::new().with_weight_decay(0.1).init(),
+        ),
+        (
+            "adan, decay",
+            AdanConfig::new().with_weight_decay(0.1).init(),
+        ),
+        (
+            "lamb, decay",
+            LambConfig::new().with_weight_decay(0.1).init(),
+        ),
+        (
+            "adafactor, decay",
+            AdafactorConfig::new().with_weight_decay(0.1).init(),
+        ),
+    ];
+    let all: Vec<_> = optimizers().into_iter().chain(more).collect();
+    let clipping = GradientClippingConfig::Norm(0.02);
+    let clipped = all.clone().into_iter().map(|(name, optimizer)| {
+        let optimizer = optimizer.with_grad_clipping(clipping.init());
+        (format!("{name}, clipped"), optimizer)
+    });
+    let plain = all.iter().cloned();
+    let plain = plain.map(|(name, optimizer)| (name.to_owned(), optimizer));
+    plain.chain(clipped).collect()
 }
 
 pub fn flat(network: &Network) -> Vec<f32> {
@@ -95,7 +161,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn before_the_first_refresh_the_step_is_burns_bit_for_bit() {
-    for (name, mut plain) in optimizers() {
+    for (name, mut plain) in every_optimizer() {
         let Problem { network, x, y } = problem();
         let base = BurnBase::new(&network, plain.clone()).unwrap();
         let mut wrapped = FosiOptimizer::new(&network, base, FosiConfig::base_only()).unwrap();
@@ -184,7 +250,7 @@ fn momentum_in_the_subspace_survives_a_refresh() {
 #[test]
 fn a_resumed_run_is_bit_equal_across_a_refresh() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, optimizer) in optimizers() {
+    for (name, optimizer) in every_optimizer() {
         let Problem { network, x, y } = problem();
         let loss = |m: &Network| m.loss(&x, &y);
         let new = |network: &Network| {
@@ -323,7 +389,6 @@ fn kinds_and_settings() -> Vec<(&'static str, ModuleOptimizer)> {
                 .init()
                 .with_group(group, SgdConfig::new().build(), None),
         ),
-        ("adafactor", AdafactorConfig::new().init()),
     ];
     optimizers().into_iter().chain(others).collect()
 }
@@ -373,6 +438,57 @@ fn a_state_is_taken_by_an_optimizer_of_the_same_kind_and_settings_alone() {
             }
         }
     }
+}
+
+#[test]
+fn an_optimizer_that_does_not_take_the_parameters_is_refused() {
+    let Problem { network, x, y } = problem();
+    let error = BurnBase::new(&network, MuonConfig::new().init()).unwrap_err();
+    assert!(matches!(error, BridgeError::UnfitOptimizer { .. }));
+    let message = error.to_string();
+    assert!(message.contains("2D tensors, got 1D"), "{message}");
+    assert!(message.contains("with_group"), "{message}");
+    // What the message advises.
+    let matrices = ParamGroup::from_predicate("weight");
+    let both = AdamWConfig::new()
+        .init()
+        .with_group(matrices, MuonConfig::new().build(), None);
+    let base = BurnBase::new(&network, both).unwrap();
+    let mut optimizer = FosiOptimizer::new(&network, base, every(2, 3)).unwrap();
+    let (mut module, before) = (network.clone(), network);
+    let loss = |m: &Network| m.loss(&x, &y);
+    for _ in 0..6 {
+        optimizer.step(0.01, &mut module, &loss).unwrap();
+    }
+    let value = |m: &Network| loss(m).into_scalar::<f64>();
+    assert!(value(&module) < value(&before));
+}
+
+#[test]
+fn the_state_is_kept_in_a_record_of_burns() {
+    let Problem { network, x, y } = problem();
+    let loss = |m: &Network| m.loss(&x, &y);
+    let new = || FosiOptimizer::new(&network, Adam::default(), every(3, 4)).unwrap();
+    let (mut first, mut second) = (new(), new());
+    let mut module = network.clone();
+    for _ in 0..5 {
+        first.step(0.01, &mut module, &loss).unwrap();
+    }
+    let file = tempfile::tempdir().unwrap();
+    let file = file.path().join("optimizer.bpk");
+    first.to_record().unwrap().save(&file).unwrap();
+    second
+        .load_record(OptimizerRecord::load(&file).unwrap())
+        .unwrap();
+    assert_eq!(first.to_bytes().unwrap(), second.to_bytes().unwrap());
+    // Burn's own is refused, and nothing has changed.
+    let mut adam = AdamConfig::new().init();
+    let (_, gradients) = backward(&network, loss).unwrap();
+    adam.step(0.01, network.clone(), gradients);
+    let error = second.load_record(adam.to_record());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("not of a FosiOptimizer"), "{error}");
+    assert_eq!(first.to_bytes().unwrap(), second.to_bytes().unwrap());
 }
 
 /// What the documentation advises for other settings.

@@ -18,4 +18,5 @@ mod stepping;
 mod taylor;
 mod tensor_space;
 mod tied;
+mod train;
 mod training;

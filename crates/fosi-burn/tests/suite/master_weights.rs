@@ -402,11 +402,15 @@ fn a_checkpoint_of_half_precision_serves_an_f32_module() {
     optimizer
         .step(1e-4, &mut module, &|w: &Weights| w.linear(0))
         .unwrap();
-    let bytes = optimizer.to_bytes().unwrap();
+    let (bytes, weights) = (optimizer.to_bytes().unwrap(), master(&optimizer));
 
     let mut module = Weights::new(1.0, single, single, &device());
     let mut optimizer = Host::<f32>::optimizer(&module, Adam::default());
     optimizer.restore(&bytes).unwrap();
+    // Who wants the master weights takes them; otherwise the module's own count.
+    let kept = optimizer.master_weights().unwrap();
+    let kept = optimizer.layout().set_parameters(&module, kept).unwrap();
+    assert_eq!(kept.flat::<f32>(), weights);
     optimizer
         .step(0.0, &mut module, &|w: &Weights| w.linear(0))
         .unwrap();

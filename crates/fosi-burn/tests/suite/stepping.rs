@@ -1,14 +1,16 @@
 //! The ways to take a step: no step forgets the refresh, and none moves at rate 0.
 
-use crate::common::{Batch, Network, bits, device, every};
+use crate::common::{Batch, Network, accelerator, bits, device, every};
 use burn::lr_scheduler::LrSchedulerConfig;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
 use burn::module::ParamGroup;
-use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, GradientsParams, MultiGradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
+use fosi::FosiConfig;
 use fosi::base::{Adam, HeavyBall};
-use fosi_burn::{FosiOptimizer, OptimizerError};
+use fosi_burn::{BurnBase, FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError};
 
 #[test]
 fn steps_with_gradients_refresh_as_steps_with_a_loss_do() {
@@ -131,12 +133,138 @@ fn burns_schedulers_give_the_rate() {
         plain.step(rates.step().base(), &mut theirs, &loss).unwrap();
         assert_eq!(bits(&ours), bits(&theirs));
     }
-    let groups = ModuleLrSchedulerConfig::new(LrSchedulerConfig::Constant(0.01)).with_group(
-        ParamGroup::from_path("output.weight"),
-        LrSchedulerConfig::Constant(0.1),
-    );
-    let rates = groups.init().unwrap().step();
-    let error = scheduled.step(rates, &mut ours, &loss).unwrap_err();
-    assert!(error.to_string().contains("`output.weight` 0.1"), "{error}");
-    assert_eq!(bits(&ours), bits(&theirs));
+}
+
+/// Rates of 0.01, of 0.002 for the output layer and of `bias` for its bias.
+fn groups(bias: f64) -> ModuleLearningRate {
+    let constant = LrSchedulerConfig::Constant;
+    let config = ModuleLrSchedulerConfig::new(constant(0.01))
+        .with_group(ParamGroup::from_predicate("output"), constant(0.002))
+        .with_group(ParamGroup::from_path("output.bias"), constant(bias));
+    config.init().unwrap().step()
+}
+
+/// How far each parameter moved.
+fn moves(before: &Network, after: &Network) -> Vec<f64> {
+    let layout = FlatLayout::of(before).unwrap();
+    let [before, after] = [before, after].map(|m| layout.parameters::<f64>(m).unwrap());
+    after.iter().zip(before).map(|(a, b)| a - b).collect()
+}
+
+#[test]
+fn groups_with_smaller_rates_move_by_their_share() {
+    let device = device();
+    let batch = Batch::new(24, &device);
+    let loss = |network: &Network| network.loss(&batch);
+    let network = Network::new(&device);
+    let layout = FlatLayout::of(&network).unwrap();
+    let share = |path: &str| match path {
+        "output.weight" => 0.2,
+        "output.bias" => 0.0,
+        _ => 1.0,
+    };
+    // Before the first refresh and after it, on the host and on a device.
+    for steps in [0, 3] {
+        let mut start = network.clone();
+        let mut optimizer = FosiOptimizer::new(&network, Adam::default(), every(2, 9)).unwrap();
+        for _ in 0..steps {
+            optimizer.step(0.01, &mut start, &loss).unwrap();
+        }
+        let state = optimizer.to_bytes().unwrap();
+        let (mut together, mut apart) = (start.clone(), start.clone());
+        optimizer.step(0.01, &mut together, &loss).unwrap();
+        optimizer.restore(&state).unwrap();
+        let rates = groups(0.0);
+        optimizer.step(rates, &mut apart, &loss).unwrap();
+        assert_eq!(optimizer.fosi().spectrum().is_some(), steps > 0);
+        let (together, apart) = (moves(&start, &together), moves(&start, &apart));
+        for slot in layout.slots() {
+            let moved = together[slot.range()].iter().any(|x| x.abs() > 1e-3);
+            assert!(moved || slot.path.starts_with("unreached"), "{}", slot.path);
+            for i in slot.range() {
+                let expected = share(&slot.path) * together[i];
+                assert!((apart[i] - expected).abs() < 2e-7, "{} {i}", slot.path);
+            }
+        }
+    }
+}
+
+/// Groups and base of Burn's alone, on the host and on a device.
+#[test]
+fn groups_of_rates_are_burns() {
+    fn run<S: ModuleSpace>(
+        device: &Device,
+        new: impl Fn(&Network, BurnBase<Network>) -> FosiOptimizer<BurnBase<Network>, S>,
+    ) {
+        let batch = Batch::new(24, device);
+        let loss = |network: &Network| network.loss(&batch);
+        let network = Network::new(device);
+        // Not Adam, which makes steps of the rounding errors of a gradient that is zero, as before batch norm.
+        let momentum = MomentumConfig::new();
+        let mut plain = SgdConfig::new().with_momentum(Some(momentum)).init();
+        let base = BurnBase::new(&network, plain.clone()).unwrap();
+        let mut wrapped = new(&network, base);
+        let (mut ours, mut theirs) = (network.clone(), network);
+        for _ in 0..20 {
+            wrapped.step(groups(0.05), &mut ours, &loss).unwrap();
+            let gradients = GradientsParams::from_grads(loss(&theirs).backward(), &theirs);
+            theirs = plain.step(groups(0.05), theirs, gradients);
+        }
+        let apart = moves(&ours, &theirs);
+        assert!(apart.iter().all(|x| x.abs() < 1e-6), "{apart:?}");
+    }
+    run(&device(), |network, base| {
+        FosiOptimizer::new(network, base, FosiConfig::base_only()).unwrap()
+    });
+    run(&accelerator(), |network, base| {
+        FosiOptimizer::on_device(network, base, FosiConfig::base_only()).unwrap()
+    });
+}
+
+#[test]
+fn a_bad_rate_of_a_group_is_refused() {
+    let device = device();
+    let batch = Batch::new(24, &device);
+    let loss = |network: &Network| network.loss(&batch);
+    let mut network = Network::new(&device);
+    let before = bits(&network);
+    let mut optimizer = FosiOptimizer::new(&network, Adam::default(), every(2, 9)).unwrap();
+    for bad in [-0.1, f64::NAN, f64::INFINITY] {
+        let error = optimizer.step(groups(bad), &mut network, &loss);
+        assert!(matches!(
+            error,
+            Err(OptimizerError::Fosi(fosi::Error::InvalidSetting { .. }))
+        ));
+        assert_eq!(bits(&network), before);
+    }
+}
+
+/// Gradients of two devices are added up, as Burn's optimizers do.
+#[test]
+fn gradients_of_several_devices_are_taken() {
+    let device = device();
+    let batches = [Batch::new(24, &device), Batch::new(8, &device)];
+    let network = Network::new(&device);
+    let gradients = |network: &Network, batch: &Batch| {
+        GradientsParams::from_grads(network.loss(batch).backward(), network)
+    };
+    let mut plain = AdamConfig::new().init();
+    let base = BurnBase::new(&network, plain.clone()).unwrap();
+    let mut wrapped = FosiOptimizer::new(&network, base, FosiConfig::base_only()).unwrap();
+    let (mut ours, mut theirs) = (network.clone(), network);
+    for _ in 0..5 {
+        let multi = |network: &Network| {
+            let grads = batches.iter().map(|batch| gradients(network, batch));
+            MultiGradientsParams {
+                grads: grads.map(|grads| (grads, device.clone().inner())).collect(),
+            }
+        };
+        let of_ours = multi(&ours);
+        wrapped
+            .step_without_refresh(0.01, &mut ours, of_ours)
+            .unwrap();
+        let of_theirs = multi(&theirs);
+        theirs = plain.step_multi(0.01, theirs, of_theirs);
+        assert_eq!(bits(&ours), bits(&theirs));
+    }
 }

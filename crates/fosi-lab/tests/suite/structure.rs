@@ -33,10 +33,11 @@ const LIBRARY: [&str; 25] = [
 ];
 
 /// The modules of `fosi-burn`.
-const BURN: [&str; 16] = [
+const BURN: [&str; 18] = [
     "error",
     "precision",
     "quiet",
+    "record",
     "randomness",
     "flat",
     "fingerprint",
@@ -50,6 +51,7 @@ const BURN: [&str; 16] = [
     "report",
     "optimizer",
     "minimize",
+    "train",
 ];
 
 /// The modules of the program.

@@ -4,7 +4,11 @@ use crate::elementwise::{Elements, Elementwise};
 use crate::error::{Error, require};
 use crate::float::FloatLimits;
 use crate::momentum::Momentum;
+use crate::space::Space;
+use crate::split::{Moved, Split};
 use crate::update_rule::UpdateRule;
+
+use super::{Base, BaseStep};
 
 /// Adam: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,21 +151,39 @@ impl UpdateRule for AdamW {
     }
 }
 
-impl Elementwise for AdamW {
-    type Coefficients = AdamStep;
-    const STATE: usize = 2;
-    const SQUARES: bool = true;
-    const PRECONDITIONS: bool = true;
-
-    fn coefficients(&self, step: u64, learning_rate: f64) -> AdamStep {
-        self.adam.coefficients(step, learning_rate)
+/// Adam's, since the split takes the decay: so Adam's step is not compiled a second time.
+impl<S: Space> Base<S> for AdamW {
+    fn state_len(&self) -> usize {
+        Base::<S>::state_len(&self.adam)
     }
-    #[inline(always)]
-    fn direction<E: Elements>(step: &AdamStep, state: &mut [E], gradient: E) -> E {
-        Adam::direction(step, state, gradient)
+    fn direction(
+        &mut self,
+        at: BaseStep<'_, S>,
+        parameters: &S::Vector,
+        gradient: &mut S::Vector,
+    ) -> Result<(), Error> {
+        self.adam.direction(at, parameters, gradient)
     }
-    #[inline(always)]
-    fn precondition<E: Elements>(step: &AdamStep, state: &[E], x: E) -> E {
-        Adam::precondition(step, state, x)
+    fn squares(&self) -> bool {
+        Base::<S>::squares(&self.adam)
+    }
+    fn precondition(
+        &self,
+        space: &S,
+        step: u64,
+        state: &mut [S::Owned],
+        x: &mut S::Vector,
+    ) -> bool {
+        self.adam.precondition(space, step, state, x)
+    }
+    fn step(
+        &mut self,
+        at: BaseStep<'_, S>,
+        gradient: &S::Vector,
+        split: &Split<'_, S::Basis>,
+        parameters: &mut S::Vector,
+        scratch: &mut S::Owned,
+    ) -> Result<Moved, Error> {
+        self.adam.step(at, gradient, split, parameters, scratch)
     }
 }

@@ -13,7 +13,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::array::Array;
-use super::kernels::{Scalar, Stored, non_finite};
+use super::kernels::{ElementType, Scalar, Stored, non_finite};
 use super::vectors::Space;
 use crate::elementwise::{Elementwise, MAX_STATE};
 use crate::error::Error;
@@ -227,6 +227,10 @@ impl<T: Scalar> Space for Host<T> {
             direction,
             state: slots,
         };
+        if E::WITHOUT_BASIS {
+            debug_assert!(split.basis.is_none());
+            return step_rows::<E, T, T>(&[], coefficients, split, block);
+        }
         match split.basis {
             Some(basis) => {
                 with_rows!(basis, rows => step_rows::<E, T, _>(rows, coefficients, split, block))
@@ -251,10 +255,13 @@ impl<T: Scalar> Space for Host<T> {
         with_rows!(basis, rows => Array::from_rows(rows))
     }
     fn import_basis(&self, array: &Array) -> Result<HostBasis<T>, Error> {
-        Ok(HostBasis(match self.storage {
-            Storage::Full => Rows::Full(array.to_rows(self.dim)?),
-            Storage::Single => Rows::Single(array.to_rows(self.dim)?),
-            Storage::Bf16 => Rows::Bf16(array.to_rows(self.dim)?),
+        // In the precision that it was saved in: the next refresh makes one in the space's.
+        Ok(HostBasis(match array.element {
+            ElementType::BF16 => Rows::Bf16(array.to_rows(self.dim)?),
+            ElementType::F32 if T::TYPE == ElementType::F64 => {
+                Rows::Single(array.to_rows(self.dim)?)
+            }
+            _ => Rows::Full(array.to_rows(self.dim)?),
         }))
     }
 }

@@ -112,9 +112,41 @@ fn files_of_another_optimizer_are_refused_with_the_difference() {
     let mut double = Fosi::new(Host::<f64>::new(N), Adam::default(), config()).unwrap();
     let error = double.restore(&bytes).unwrap_err().to_string();
     assert!(error.contains("F32") && error.contains("F64"), "{error}");
-    let space = Host::<f32>::new(N).with_storage(Storage::Bf16);
-    let mut half = Fosi::new(space, Adam::default(), config()).unwrap();
-    assert!(refused(&mut half, &bytes).contains("BF16"));
+}
+
+/// A basis keeps the precision that it was saved in until the next refresh, so the steps are the same.
+#[test]
+fn the_precision_of_the_basis_may_change() {
+    use Storage::{Bf16, Full};
+    let new = |storage| {
+        let space = Host::<f32>::new(N).with_storage(storage);
+        Fosi::new(space, Adam::default(), config()).unwrap()
+    };
+    let dtype = |storage| match storage {
+        Bf16 => Dtype::BF16,
+        _ => Dtype::F32,
+    };
+    let precision = |optimizer: &Fosi<Host<f32>, Adam>| {
+        let parts = Parts::of(&optimizer.to_bytes().unwrap());
+        let mut arrays = parts.arrays.into_iter();
+        arrays.find(|(name, ..)| name == "basis").unwrap().1
+    };
+    for (before, after) in [(Full, Bf16), (Bf16, Full)] {
+        let (mut first, mut second) = (new(before), new(after));
+        let mut parameters = vec![1.0; N];
+        advance(&mut first, &mut parameters, 3);
+        second.restore(&first.to_bytes().unwrap()).unwrap();
+        assert_eq!(first.to_bytes().unwrap(), second.to_bytes().unwrap());
+        let mut others = parameters.clone();
+        let gradient = vec![0.5; N];
+        first.step(0.01, &mut parameters, &gradient).unwrap();
+        second.step(0.01, &mut others, &gradient).unwrap();
+        assert_eq!(parameters, others);
+        // The next refresh makes a basis in the new one's precision.
+        assert_eq!(precision(&second), dtype(before));
+        advance(&mut second, &mut others, 4);
+        assert_eq!(precision(&second), dtype(after));
+    }
 }
 
 /// The parts of a checkpoint, and bytes with a right checksum from changed ones.

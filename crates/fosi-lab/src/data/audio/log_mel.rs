@@ -4,7 +4,8 @@ use std::f64::consts::TAU;
 use std::fmt;
 use std::sync::Arc;
 
-use realfft::{RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlannerScalar};
 
 use super::MelFilters;
 
@@ -44,7 +45,7 @@ const OFFSET: f64 = 0.01;
 /// ```
 #[derive(Clone)]
 pub struct LogMel {
-    transform: Arc<dyn RealToComplex<f64>>,
+    transform: Arc<dyn Fft<f64>>,
     window: Vec<f64>,
     filters: MelFilters,
 }
@@ -66,7 +67,8 @@ impl LogMel {
     pub fn new() -> Self {
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / WINDOW as f64).cos();
         Self {
-            transform: RealFftPlanner::new().plan_fft_forward(TRANSFORM),
+            // Without vector instructions: a hundredth of the code, the same bits on every machine, and fast enough.
+            transform: FftPlannerScalar::new().plan_fft_forward(TRANSFORM),
             window: (0..WINDOW).map(hann).collect(),
             filters: MelFilters::new(BANDS, TRANSFORM, f64::from(RATE), LOWEST, HIGHEST),
         }
@@ -85,21 +87,19 @@ impl LogMel {
         let frames = Self::patch_count(samples.len()) * FRAMES;
         let mut features = Vec::with_capacity(frames * BANDS);
         // f64 because a loud tone's rounding in f32 would show in the quiet bands beside it.
-        let mut input = self.transform.make_input_vec();
-        let mut output = self.transform.make_output_vec();
-        let mut scratch = self.transform.make_scratch_vec();
-        let mut magnitudes = vec![0.0; output.len()];
+        let zero = Complex::new(0.0, 0.0);
+        let mut spectrum = vec![zero; TRANSFORM];
+        let mut scratch = vec![zero; self.transform.get_inplace_scratch_len()];
+        // The other half is its mirror image.
+        let mut magnitudes = vec![0.0; TRANSFORM / 2 + 1];
         for frame in samples.windows(WINDOW).step_by(HOP).take(frames) {
-            input[WINDOW..].fill(0.0);
-            for ((x, sample), h) in input.iter_mut().zip(frame).zip(&self.window) {
-                *x = f64::from(*sample) * h;
+            spectrum[WINDOW..].fill(zero);
+            for ((x, sample), h) in spectrum.iter_mut().zip(frame).zip(&self.window) {
+                *x = Complex::new(f64::from(*sample) * h, 0.0);
             }
-            // It fails for buffers of other lengths only, and these are its own.
-            let done = self
-                .transform
-                .process_with_scratch(&mut input, &mut output, &mut scratch);
-            debug_assert!(done.is_ok());
-            for (magnitude, x) in magnitudes.iter_mut().zip(&output) {
+            self.transform
+                .process_with_scratch(&mut spectrum, &mut scratch);
+            for (magnitude, x) in magnitudes.iter_mut().zip(&spectrum) {
                 *magnitude = x.norm();
             }
             let bands = self.filters.apply(&magnitudes);
