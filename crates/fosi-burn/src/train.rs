@@ -86,11 +86,6 @@ type Input<M> = <M as TrainStep>::Input;
 /// # let (train, valid) = (DataLoaderBuilder::new(Rows).batch_size(8).build(rows()), DataLoaderBuilder::new(Rows).batch_size(8).build(rows()));
 /// # let scheduler = 0.1;
 /// # let directory = std::env::temp_dir().join(format!("fosi-train-{}", std::process::id()));
-/// # struct Quiet;
-/// # impl burn::train::renderer::MetricsRenderer for Quiet {
-/// #     fn manual_close(&mut self) {}
-/// #     fn register_metric(&mut self, _: burn::train::metric::MetricDefinition) {}
-/// # }
 /// let optimizer = FosiOptimizer::new(&model, HeavyBall::new(0.9), FosiConfig::default())?;
 /// let strategy = FosiStrategy::new(optimizer);
 /// let learner = Learner::new(model, strategy.optimizer(), scheduler);

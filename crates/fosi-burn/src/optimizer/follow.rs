@@ -21,9 +21,10 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// the optimizer of the old one, which keeps its state by the parameters' ids.
     ///
     /// ```
-    /// use burn::module::{Module, ParamGroup};
+    /// use burn::module::Module;
     /// use burn::nn::{Linear, LinearConfig};
-    /// #     /// use fosi::{FosiConfig, base::Adam};
+    /// # use burn::tensor::{Device, Tensor};
+    /// use fosi::{FosiConfig, base::Adam};
     /// use fosi_burn::{FosiOptimizer, like_module};
     ///
     /// # let device = Device::flex().autodiff();
@@ -52,10 +53,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let carry = |vector: &S::Vector| -> Result<S::Owned, BridgeError> {
             let block = |slot: &Slot| {
                 let from = old.get(&key(slot).0)?;
-                let values = vector.part(from.range()).values;
                 Some(Block {
                     range: slot.range(),
-                    values,
+                    values: vector.part(from.range()).values,
                 })
             };
             let mut carried = space.zeros();
