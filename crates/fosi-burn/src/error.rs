@@ -89,7 +89,7 @@ pub enum BridgeError {
     /// A layer rounds to f32 inside, so that the gradient in f64 is no better than one in f32.
     #[error(
         "the gradient of the loss is rounded to f32 inside of a layer, although its copy of the module is in f64 (Burn's \
-         RmsNorm, HardSwish and DeformConv2d do so); take products in f32 (`Precision::F32`), or write the layer out"
+         RmsNorm, HardSigmoid, HardSwish and DeformConv2d do so); take products in f32 (`Precision::F32`), or write the layer out"
     )]
     LossRounded,
     /// The same loss at the same parameters gave two different gradients.

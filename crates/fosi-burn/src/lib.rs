@@ -1,9 +1,10 @@
 //! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
 //! and a drop-in optimizer.
 //!
-//! [`FosiOptimizer`] takes a training step, [`minimize()`] minimises the loss on all data without a learning rate. [`FlatLayout`] turns a module's parameters and gradients into flat vectors
-//! and back, [`Replica`] takes a loss's gradients for curvature on a copy of the module, [`BurnBase`] makes any
-//! optimizer of Burn the base, and [`TensorSpace`] leaves the vectors on a device.
+//! [`FosiOptimizer`] takes a training step, [`minimize()`] minimises the loss on all data without a learning rate.
+//! [`FlatLayout`] turns a module's parameters and gradients into flat vectors and back, [`Replica`] takes a loss's gradients
+//! for curvature on a copy of the module, [`BurnBase`] makes any optimizer of Burn the base, and [`TensorSpace`] leaves the
+//! vectors on a device. With the feature `train`, `FosiStrategy` trains in Burn's `SupervisedTraining`.
 //!
 //! Modules import those above them only: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ← `gradient`, `fingerprint`,
 //! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`,

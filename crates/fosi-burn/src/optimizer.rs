@@ -530,7 +530,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// As [`to_bytes`](Self::to_bytes), and [`BridgeError::OptimizerState`].
     pub fn to_record(&self) -> Result<OptimizerRecord, OptimizerError> {
         let id = self.layout.slots()[0].id;
-        let record = record::to_record(&self.to_bytes()?, id);
+        let record = record::to_record(self.to_bytes()?, id);
         Ok(record.map_err(BridgeError::OptimizerState)?)
     }
 

@@ -12,7 +12,7 @@ use burn_pack::{Reader, Scalar, Tensor, Writer};
 pub(crate) const STATE: &str = "fosi";
 
 /// `state`, as a tensor of bytes that belongs to the parameter `id`.
-pub(crate) fn to_record(state: &[u8], id: ParamId) -> Result<OptimizerRecord, RecordError> {
+pub(crate) fn to_record(state: Vec<u8>, id: ParamId) -> Result<OptimizerRecord, RecordError> {
     let id = id.val();
     let (name, shape) = (format!("{id}.{STATE}"), [state.len()]);
     let tensor = Tensor::new(
@@ -20,7 +20,7 @@ pub(crate) fn to_record(state: &[u8], id: ParamId) -> Result<OptimizerRecord, Re
         DType::U8,
         shape,
         Some(id),
-        Bytes::from_bytes_vec(state.to_vec()),
+        Bytes::from_bytes_vec(state),
     );
     // Burn asks for the rank of the parameter, which the state doesn't depend on.
     let writer = Writer::new(vec![tensor]).with_scalar(&format!("{id}.__rank"), Scalar::UInt(1));

@@ -369,7 +369,8 @@ impl Space for TensorSpace {
         Array::from_rows(&rows.collect::<Vec<_>>())
     }
     fn import_basis(&self, array: &Array) -> Result<TensorBasis, Error> {
-        let rows = array.to_rows::<f32>(self.dim)?;
+        let host = Host::<f32>::new(self.dim);
+        let rows = host.take_vectors(host.import_basis(array)?);
         Ok(TensorBasis {
             rows: rows.into_iter().map(|row| self.upload(row)).collect(),
         })

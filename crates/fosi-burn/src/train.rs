@@ -28,6 +28,8 @@ use crate::optimizer::FosiOptimizer;
 use crate::record::STATE;
 
 type Input<M> = <M as TrainStep>::Input;
+/// A state as bytes, which the learner's optimizer and the strategy share.
+type State = Arc<Vec<u8>>;
 
 /// A learning strategy that trains with a [`FosiOptimizer`], on one device.
 ///
@@ -235,7 +237,7 @@ where
     S: ModuleSpace,
 {
     /// Takes over the state that the learner's checkpoint had.
-    fn resume(&mut self, state: Option<Vec<u8>>) {
+    fn resume(&mut self, state: Option<State>) {
         let result = match state {
             Some(state) => self.optimizer.restore(&state),
             None => Err(OptimizerError::Fosi(fosi::Error::Checkpoint(
@@ -407,11 +409,11 @@ impl ModuleVisitor for Product {
 #[derive(Clone, Default)]
 struct Carrier {
     /// The state that the last record had.
-    loaded: Arc<Mutex<Option<Vec<u8>>>>,
+    loaded: Arc<Mutex<Option<State>>>,
 }
 
 impl Carrier {
-    fn take(&self) -> Option<Vec<u8>> {
+    fn take(&self) -> Option<State> {
         lock(&self.loaded).take()
     }
 }
@@ -436,7 +438,7 @@ impl DynOptimizer for Carrier {
     }
 
     fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
-        let state = state.downcast_ref::<Vec<u8>>().clone();
+        let state = state.downcast_ref::<State>().to_vec();
         let len = state.len();
         out.push_tensor(prefix, STATE, TensorData::new(state, [len]));
     }
@@ -449,6 +451,7 @@ impl DynOptimizer for Carrier {
         _device: &burn::tensor::Device,
     ) -> Option<DynState> {
         let state: Vec<u8> = source.take_tensor(prefix, STATE)?.try_into_vec().ok()?;
+        let state = State::new(state);
         *lock(&self.loaded) = Some(state.clone());
         Some(DynState::create(state, rank))
     }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use fosi::base::{Adam, Base, Elementwise, GradientDescent, HeavyBall, Nesterov};
 use fosi::space::Array;
 use fosi::split::Split;
-use fosi::{FosiConfig, Host, Space};
+use fosi::{FosiConfig, Host, Space, Storage};
 use fosi_burn::{FlatLayout, FosiOptimizer, Precision, Replica, TensorSpace};
 
 use crate::common::{Batch, Network, accelerator, bits, device, entries, every};
@@ -322,4 +322,27 @@ fn flat_tensors_are_the_flat_vectors() {
         layout.gradient::<f64>(&module, gradients).unwrap(),
         gradient
     );
+}
+
+/// A basis that the host keeps in bf16 is the same numbers on a device.
+#[test]
+fn a_basis_in_bf16_goes_on_on_a_device() {
+    let device = device();
+    let batch = Batch::new(24, &device);
+    let mut network = Network::new(&device);
+    let loss = |network: &Network| network.loss(&batch);
+    let host = FosiOptimizer::new(&network, Adam::default(), every(2, 9)).unwrap();
+    let mut host = host.with_storage(Storage::Bf16);
+    for _ in 0..4 {
+        host.step(0.01, &mut network, &loss).unwrap();
+    }
+    let mut other = FosiOptimizer::on_device(&network, Adam::default(), every(2, 9)).unwrap();
+    other.restore(&host.to_bytes().unwrap()).unwrap();
+    let (ours, theirs) = (host.fosi(), other.fosi());
+    let basis = &ours.spectrum().unwrap().basis;
+    let others = &theirs.spectrum().unwrap().basis;
+    for i in 0..ours.space().size(basis) {
+        let column = theirs.space().column(others, i);
+        assert_eq!(ours.space().column(basis, i), read(&column));
+    }
 }

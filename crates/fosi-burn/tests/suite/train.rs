@@ -143,10 +143,6 @@ fn adam(model: &Model) -> FosiOptimizer<Adam> {
 #[test]
 fn a_learner_steps_as_a_loop_does() {
     let model = Model::new(&device());
-    let loss = |batch: &Batch| {
-        let batch = batch.clone();
-        move |model: &Model| model.evaluate(batch.clone()).loss * 2.0
-    };
     let folder = tempfile::tempdir().unwrap();
     let learned = training(folder.path()).num_epochs(3).grads_accumulation(2);
     let learned = launch(learned, adam(&model), model.clone());
@@ -165,19 +161,13 @@ fn a_learner_steps_as_a_loop_does() {
                 let output = TrainStep::step(&looped, batch.clone());
                 sum.accumulate(&looped, output.grads);
             }
-            let losses: Vec<_> = match pair.len() {
-                2 => pair.iter().map(loss).collect(),
-                // The last batch of the epoch is alone.
-                _ => vec![],
-            };
+            // The sum of the pair's losses as a mean; the last batch of the epoch is alone.
+            let count = pair.len() as f64;
+            let loss =
+                |batch| move |model: &Model| model.evaluate(Batch::clone(batch)).loss * count;
+            let losses: Vec<_> = pair.iter().map(loss).collect();
             let rate = scheduler.step();
-            let step = match losses.is_empty() {
-                false => optimizer.step_with_gradients(rate, &mut looped, sum.grads(), &losses),
-                true => {
-                    let single = |model: &Model| model.evaluate(pair[0].clone()).loss;
-                    optimizer.step_with_gradients(rate, &mut looped, sum.grads(), &[single])
-                }
-            };
+            let step = optimizer.step_with_gradients(rate, &mut looped, sum.grads(), &losses);
             refreshes += usize::from(step.unwrap().refresh.is_some());
         }
     }

@@ -53,7 +53,8 @@ impl<T: Scalar> Host<T> {
         }
     }
 
-    /// Keeps bases in another precision; working bases stay in full precision.
+    /// Keeps bases in another precision; working bases stay in full precision. A basis from a checkpoint keeps the
+    /// precision in which it was saved, until the next refresh.
     pub fn with_storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
         self

@@ -67,7 +67,7 @@ impl LogMel {
     pub fn new() -> Self {
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / WINDOW as f64).cos();
         Self {
-            // Without vector instructions: a hundredth of the code, the same bits on every machine, and fast enough.
+            // Without vector instructions: less code to compile, and the same bits on every machine.
             transform: FftPlannerScalar::new().plan_fft_forward(TRANSFORM),
             window: (0..WINDOW).map(hann).collect(),
             filters: MelFilters::new(BANDS, TRANSFORM, f64::from(RATE), LOWEST, HIGHEST),
