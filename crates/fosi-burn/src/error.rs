@@ -139,8 +139,8 @@ pub enum BridgeError {
         /// What Burn said.
         reason: String,
     },
-    /// The progress callback ended a refresh.
-    #[error("the refresh was cancelled after {products} Hessian-vector products")]
+    /// The progress callback ended a refresh or another estimation.
+    #[error("the estimation was cancelled after {products} Hessian-vector products")]
     Cancelled {
         /// Products that were done.
         products: u64,
@@ -153,7 +153,7 @@ pub enum BridgeError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// The errors of [`FosiOptimizer`](crate::FosiOptimizer) and [`minimize`](crate::minimize()).
+/// The errors of [`FosiOptimizer`](crate::FosiOptimizer), [`Hessian`](crate::Hessian) and [`minimize`](crate::minimize()).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {

@@ -4,11 +4,12 @@
 //! [`FosiOptimizer`] takes a training step, [`minimize()`] minimises the loss on all data without a learning rate.
 //! [`FlatLayout`] turns a module's parameters and gradients into flat vectors and back, [`Replica`] takes a loss's gradients
 //! for curvature on a copy of the module, [`BurnBase`] makes any optimizer of Burn the base, and [`TensorSpace`] leaves the
-//! vectors on a device. With the feature `train`, `FosiStrategy` trains in Burn's `SupervisedTraining`.
+//! vectors on a device. [`Hessian`] says what the loss's Hessian is like: extreme eigenpairs, the density of the eigenvalues,
+//! trace and Frobenius norm. With the feature `train`, `FosiStrategy` trains in Burn's `SupervisedTraining`.
 //!
 //! Modules import those above them only: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ← `gradient`, `fingerprint`,
-//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `optimizer`,
-//! `minimize` ← `train`.
+//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `products` ←
+//! `hessian`, `optimizer`, `minimize` ← `train`.
 
 mod buffers;
 mod burn_base;
@@ -16,10 +17,12 @@ mod error;
 mod fingerprint;
 mod flat;
 mod gradient;
+mod hessian;
 mod minimize;
 mod module_space;
 mod optimizer;
 mod precision;
+mod products;
 mod quiet;
 mod randomness;
 mod record;
@@ -36,6 +39,7 @@ pub use burn_base::BurnBase;
 pub use error::{BridgeError, OptimizerError};
 pub use flat::{FlatLayout, FlatVector, Slot};
 pub use gradient::{backward, value_and_gradient};
+pub use hessian::Hessian;
 pub use minimize::{Minimum, minimize, minimize_mean};
 pub use module_space::ModuleSpace;
 pub use optimizer::FosiOptimizer;

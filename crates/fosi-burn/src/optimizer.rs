@@ -24,6 +24,7 @@ use crate::flat::FlatLayout;
 use crate::gradient::{Loss, backward_sum, erased};
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
+use crate::products::{Products, Progress, require_losses};
 use crate::record;
 use crate::report::{GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 use crate::tensor_space::TensorSpace;
@@ -68,14 +69,8 @@ use rates::Rates;
 pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     fosi: Fosi<S, B>,
     layout: FlatLayout,
-    precision: Precision,
-    /// Whether the precision may become f32 where a loss can't be had in f64.
-    fall_back: bool,
-    /// Whether the next step or refresh first checks that the loss is fit for products.
-    check: bool,
-    /// Whether the loss draws random numbers, as far as is known.
-    draws: bool,
-    progress: Option<Box<dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send>>,
+    products: Products,
+    progress: Option<Box<Progress>>,
     /// The parameters after the last step, in the space's precision: the master weights of a module in a narrower float
     /// type. Otherwise memory of a step: asking the system for it every time takes longer than the step.
     parameters: S::Owned,
@@ -88,7 +83,7 @@ impl<B: Base<S>, S: Space> std::fmt::Debug for FosiOptimizer<B, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FosiOptimizer")
             .field("fosi", &self.fosi)
-            .field("precision", &self.precision)
+            .field("precision", &self.products.precision())
             .finish_non_exhaustive()
     }
 }
@@ -208,12 +203,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         Ok(Self {
             fosi,
             layout,
-            precision: Precision::best(&module.devices(), |device| {
-                Precision::F64.supported_by(device)
-            }),
-            fall_back: true,
-            check: true,
-            draws: false,
+            products: Products::new(&module.devices()),
             progress: None,
             parameters,
             master_weights: false,
@@ -224,16 +214,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Takes products in this precision. Otherwise it is f64 where the devices compute in it, until a loss can't be
     /// evaluated in f64: then it is f32 from there on, and a warning is logged.
     pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
-        self.fall_back = false;
+        self.products.set_precision(precision);
         self
     }
 
     /// Whether the first step checks that the loss is fit for products, which costs five gradients of each loss, or
     /// seven with dropout; default true. See [`check`](Self::check). Without it the loss is taken to draw random numbers.
     pub fn with_check(mut self, check: bool) -> Self {
-        self.check = check;
-        self.draws = !check;
+        self.products.set_check(check);
         self
     }
 
@@ -431,8 +419,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         if self.due() {
             return self.refresh_on(module, losses).map(Some);
         }
-        if self.check && self.fosi.config().schedule != Schedule::Never {
-            self.check_losses(module, losses)?;
+        if self.products.checks() && self.fosi.config().schedule != Schedule::Never {
+            self.products.check_losses(module, losses)?;
         }
         Ok(None)
     }
@@ -564,19 +552,6 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then as before.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         self.restore(&read(path.as_ref())?)
-    }
-}
-
-/// # Errors
-/// [`fosi::Error::InvalidSetting`] without a loss.
-fn require_losses<L>(losses: &[L]) -> Result<(), fosi::Error> {
-    match losses.is_empty() {
-        false => Ok(()),
-        true => Err(fosi::Error::InvalidSetting {
-            setting: "the number of losses",
-            given: "0".into(),
-            allowed: "at least 1",
-        }),
     }
 }
 

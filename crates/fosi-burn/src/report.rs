@@ -26,7 +26,7 @@ pub struct GradientStep {
     pub refresh: Option<RefreshAttempt>,
 }
 
-/// How far a refresh has come.
+/// How far a refresh, or an estimation of a [`Hessian`](crate::Hessian), has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshProgress {

@@ -27,6 +27,16 @@ pub(crate) struct LanczosParams {
     pub seed: u64,
 }
 
+/// The vector that a run starts from.
+pub(crate) enum Start<'a, V: ?Sized> {
+    /// A random one, without preferred direction.
+    Random,
+    /// This one plus a random part of a tenth of its length, so that no eigenvector is orthogonal to it by symmetry.
+    Near(&'a V),
+    /// This one.
+    At(&'a V),
+}
+
 /// The number of the probe's steps after so many others, where the dimension allows: max{4, ⌊0.15·m⌋}.
 pub(crate) fn probe_steps(steps: usize) -> usize {
     (steps.saturating_mul(15) / 100).max(4)
@@ -168,9 +178,7 @@ const AGREEMENT: f64 = 0.05;
 /// invariant subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all
 /// are found.
 ///
-/// The run starts from a random vector, or from `start` where there is one, plus a random part of a tenth of its
-/// length, so that no eigenvector is orthogonal to it by symmetry. The probe begins before the m steps are made where
-/// `enough` of what is projected so far.
+/// The probe begins before the m steps are made where `enough` of what is projected so far.
 ///
 /// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is
 /// 2ᵉ times the answer for A wherever its numbers are representable.
@@ -181,7 +189,7 @@ pub(crate) fn lanczos<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &LanczosParams,
-    start: Option<&S::Vector>,
+    start: &Start<'_, S::Vector>,
     workspace: &mut Workspace<S>,
     enough: &dyn Fn(&Projected) -> bool,
 ) -> Result<Projected, LanczosError> {
@@ -248,7 +256,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
     fn run(
         &mut self,
         params: &LanczosParams,
-        start: Option<&S::Vector>,
+        start: &Start<'_, S::Vector>,
         enough: &dyn Fn(&Projected) -> bool,
     ) -> Result<(), LanczosError> {
         let n = self.space.dim();
@@ -333,19 +341,25 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         false
     }
 
-    /// The first vector in `product`.
-    fn start_vector(&mut self, seed: u64, start: Option<&S::Vector>) {
-        let length = start.map_or(0.0, |start| self.space.norm(start));
-        let Some(start) =
-            start.filter(|_| length > 0.0 && length.recip() <= self.space.max_value())
+    /// The first vector in `product`: a random one, too, where one of length zero was given.
+    fn start_vector(&mut self, seed: u64, start: &Start<'_, S::Vector>) {
+        let space = self.space;
+        let given = match start {
+            Start::Random => None,
+            Start::Near(given) | Start::At(given) => Some((*given, space.norm(given))),
+        };
+        let Some((given, length)) =
+            given.filter(|(_, length)| *length > 0.0 && length.recip() <= space.max_value())
         else {
             return self.fresh_vector(seed);
         };
-        self.workspace.product = self.space.normal(seed);
-        let space = self.space;
+        let mut random = 0.0;
+        if let Start::Near(_) = start {
+            self.workspace.product = space.normal(seed);
+            random = RANDOM_PART / space.norm(self.workspace.product.borrow());
+        }
         let x = self.workspace.product.borrow_mut();
-        let random = RANDOM_PART / space.norm(x);
-        space.axpby(1.0 / length, start, random, x);
+        space.axpby(1.0 / length, given, random, x);
         let norm = space.norm(x);
         self.subtract(&[], 1.0 / norm);
     }

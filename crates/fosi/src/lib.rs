@@ -68,11 +68,13 @@
 //! | γ of clipping | `gradient_scale` ([`Clipping`]) | `config.rs`, `optimizer/step.rs` |
 //! | T, W, ρ, eq. 6 | `interval`, `warmup`, `overhead` | `schedule.rs` |
 //! | τ₁, τ₂, τ₃ | `base_step`, `fosi_step`, `refresh` | `timing.rs` |
+//! | not in the paper: φ(t), tr H, ‖H‖_F² | [`density::estimate`], [`trace::estimate`] | `density.rs`, `trace.rs` |
 //! | not in the paper: H₀ and its γ; when to estimate | [`mod@minimize`] | `minimize/metric.rs`; `minimize/estimation.rs` |
 //!
 //! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
-//! `update_rule`, `elementwise`, `split` ←
-//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← `averaging` ←
+//! `update_rule`, `elementwise`, `split`, `sampling` ←
+//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← [`trace`] ← [`density`],
+//! `averaging` ←
 //! `safeguard`, `signal`, `subspace`, [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
 //! paper has none.
 //!
@@ -83,6 +85,7 @@ mod averaging;
 pub mod base;
 pub mod checkpoint;
 mod config;
+pub mod density;
 mod elementwise;
 pub mod error;
 mod float;
@@ -95,6 +98,7 @@ pub mod operator;
 mod optimizer;
 mod report;
 mod safeguard;
+mod sampling;
 pub mod scaling;
 pub mod schedule;
 mod signal;
@@ -103,6 +107,7 @@ pub mod spectrum;
 pub mod split;
 mod subspace;
 pub mod timing;
+pub mod trace;
 mod update_rule;
 
 pub use averaging::Averaging;
@@ -116,5 +121,6 @@ pub use non_exhaustive::NonExhaustive;
 pub use optimizer::Fosi;
 pub use report::{Refresh, StepReport};
 pub use safeguard::Interventions;
+pub use sampling::SampleMean;
 pub use schedule::{Rate, Schedule};
 pub use space::{Host, Space, Storage};

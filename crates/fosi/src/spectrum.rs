@@ -6,7 +6,9 @@ use faer::Side;
 
 use crate::error::{Error, LanczosError, require};
 use crate::float::times_power_of_two;
-use crate::lanczos::{LanczosInfo, LanczosParams, Projected, Workspace, lanczos, probe_steps};
+use crate::lanczos::{
+    LanczosInfo, LanczosParams, Projected, Start, Workspace, lanczos, probe_steps,
+};
 use crate::non_exhaustive::NonExhaustive;
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
@@ -105,7 +107,7 @@ impl SpectrumParams {
 }
 
 /// Far beyond any use; keeps products of settings from overflowing.
-const MOST_PAIRS: usize = 10_000;
+pub(crate) const MOST_PAIRS: usize = 10_000;
 
 /// Extreme eigenpairs: k largest in descending order, then ℓ smallest in ascending order.
 ///
@@ -215,18 +217,17 @@ pub fn estimate<S: Space>(
     }
     let n = space.dim();
     let mut workspace = Workspace::new(space, params.products(n));
-    let ritz = ritz_pairs(space, operator, params, None, &mut workspace)?;
+    let ritz = ritz_pairs(space, operator, params, &Start::Random, &mut workspace)?;
     let chosen = ritz.extreme(params.largest, params.smallest);
     Ok(ritz.spectrum(space, &mut workspace, &chosen, params.largest))
 }
 
-/// Algorithm 1 up to the Ritz pairs of QᵀHQ: Lanczos from a random vector, or from `start` where there is one. Q is in
-/// the workspace. `params` must be valid.
+/// Algorithm 1 up to the Ritz pairs of QᵀHQ: Lanczos from `start`. Q is in the workspace. `params` must be valid.
 pub(crate) fn ritz_pairs<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
     params: &SpectrumParams,
-    start: Option<&S::Vector>,
+    start: &Start<'_, S::Vector>,
     workspace: &mut Workspace<S>,
 ) -> Result<Ritz, LanczosError> {
     let lanczos_params = LanczosParams {
@@ -280,7 +281,7 @@ pub(crate) fn estimate_chosen<S: Space>(
     workspace: &mut Workspace<S>,
     choose: impl FnOnce(&Ritz) -> Vec<usize>,
 ) -> Result<Spectrum<S>, LanczosError> {
-    let ritz = ritz_pairs(space, operator, params, None, workspace)?;
+    let ritz = ritz_pairs(space, operator, params, &Start::Random, workspace)?;
     let chosen = choose(&ritz);
     let count = chosen.len();
     Ok(ritz.spectrum(space, workspace, &chosen, count))
@@ -324,6 +325,17 @@ impl Ritz {
     /// y of the pair (θ, Qy).
     pub(crate) fn column(&self, i: usize) -> &[f64] {
         self.pairs.vectors.col_as_slice(i)
+    }
+
+    /// ⟨q₁, Qy⟩²/⟨q₁, q₁⟩ of each pair: the share of the first vector along the pair's. They sum to one.
+    pub(crate) fn weights(&self) -> Vec<f64> {
+        let gram = &self.projected.gram;
+        let weight = |i| {
+            let terms = self.column(i).iter().enumerate();
+            let along: f64 = terms.map(|(j, y)| gram.entry(0, j) * y).sum();
+            along * along / gram.entry(0, 0)
+        };
+        (0..self.values.len()).map(weight).collect()
     }
 
     /// xᵀ(QᵀHQ)x.

@@ -1,6 +1,5 @@
 //! Whether a loss is fit for Hessian-vector products, and what a refresh will cost.
 
-use std::cell::Cell;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -57,19 +56,19 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         loss: Loss<'_, M>,
     ) -> Result<Check, OptimizerError> {
         self.layout.check(module)?;
-        self.check = true;
-        self.check_losses(module, &[loss])?;
-        let replica = self.replica(module, self.precision)?;
+        self.products.check_again();
+        self.products.check_losses(module, &[loss])?;
+        let replica = self.products.replica(module)?;
         let product_gradient = seconds_of_gradient(&replica, &loss)?;
         // One in the module's own precision, or what comes closest.
-        let single = self.replica(module, Precision::F32)?;
+        let single = self.products.replica_in(Precision::F32, module)?;
         let gradient = match seconds_of_gradient(&single, &loss) {
             Ok(seconds) => seconds,
             Err(_) => product_gradient,
         };
         let config = self.fosi.config();
         let products = config.products(self.layout.len());
-        let gradients = match self.precision {
+        let gradients = match self.products.precision() {
             Precision::F64 => products + 1,
             Precision::F32 => 2 * products + 1,
         };
@@ -88,50 +87,12 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         };
         Ok(Check {
             parameters: self.layout.len(),
-            precision: self.precision,
+            precision: self.products.precision(),
             gradient_seconds: gradient,
             refresh_seconds: refresh,
             refresh_bytes: self.vectors() * self.layout.len() * dtype_of(self.fosi.space()).size(),
             interval,
         })
-    }
-
-    /// Checks the losses unless that is done, and returns how many gradients it took. The precision falls back to f32
-    /// where it may and must.
-    pub(super) fn check_losses<M: Module>(
-        &mut self,
-        module: &M,
-        losses: &[Loss<'_, M>],
-    ) -> Result<u64, OptimizerError> {
-        let mut gradients = 0;
-        while self.check {
-            self.draws = false;
-            let replica = Replica::new(module, self.precision)?;
-            let mut check = are_fit(&replica, losses, &mut gradients);
-            if matches!(check, Err(BridgeError::NotDeterministic { .. })) {
-                self.draws = true;
-                check = are_fit(&replica.with_drawn_seed()?, losses, &mut gradients);
-            }
-            match check {
-                Ok(()) => self.check = false,
-                Err(error) if self.falls_back(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(gradients)
-    }
-
-    /// A replica of the module on which losses that have been checked are the same functions at every evaluation.
-    pub(super) fn replica<M: Module>(
-        &self,
-        module: &M,
-        precision: Precision,
-    ) -> Result<Replica<M>, BridgeError> {
-        let replica = Replica::new(module, precision)?;
-        match self.draws {
-            true => replica.with_drawn_seed(),
-            false => Ok(replica),
-        }
     }
 
     /// How many vectors of n entries are alive during a refresh.
@@ -146,26 +107,6 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         // Lanczos has one vector more than steps; parameters, gradient and scratch are there beside the base's state.
         kept + config.products(n) + 1 + self.fosi.base().state_len() + 3
     }
-}
-
-/// Whether the losses are the same functions at every evaluation, in f64 throughout; `gradients` counts.
-fn are_fit<M: Module>(
-    replica: &Replica<M>,
-    losses: &[Loss<'_, M>],
-    gradients: &mut u64,
-) -> Result<(), BridgeError> {
-    let count = Cell::new(0);
-    let mut checks = losses.iter().map(|loss| {
-        let counted = |module: &M| {
-            count.set(count.get() + 1);
-            loss(module)
-        };
-        replica.check_determinism(&counted)?;
-        replica.check_precision(&counted)
-    });
-    let result = checks.try_for_each(|check| check);
-    *gradients += count.get();
-    result
 }
 
 /// The time of one gradient on the replica, the second of two.

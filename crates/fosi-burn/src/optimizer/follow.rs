@@ -73,7 +73,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.parameters = parameters;
         self.gradient = self.fosi.space().zeros();
         self.layout = layout;
-        self.check = true;
+        self.products.check_again();
         Ok(())
     }
 }

@@ -2,23 +2,23 @@
 
 use std::borrow::{Borrow, BorrowMut};
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use fosi::Refresh;
 use fosi::base::Base;
-use fosi::error::{BoxError, LanczosError};
-use fosi::operator::{DifferenceQuotient, GradientOracle, SymmetricOperator};
+use fosi::error::LanczosError;
+use fosi::operator::GradientOracle;
 
-use super::{FosiOptimizer, require_losses};
+use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
 use crate::gradient::{Loss, erased};
 use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
+use crate::products::{Watched, cause, require_losses};
 use crate::replica::Replica;
-use crate::report::{RefreshAttempt, RefreshProgress};
+use crate::report::RefreshAttempt;
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Estimates the spectrum of the loss's Hessian at the module's parameters and adopts it.
@@ -87,7 +87,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         require_losses(losses)?;
         let mut attempt = self.try_refresh(module, losses);
         if let Err(OptimizerError::Bridge(error)) = &attempt
-            && self.falls_back(error)
+            && self.products.falls_back(error)
         {
             attempt = self.try_refresh(module, losses);
         }
@@ -98,23 +98,6 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// Whether products can go on in f32 after `error`; they then do.
-    pub(super) fn falls_back(&mut self, error: &BridgeError) -> bool {
-        let in_double = matches!(
-            error,
-            BridgeError::LossPrecision { .. } | BridgeError::LossRounded
-        );
-        if !in_double || !self.fall_back || self.precision == Precision::F32 {
-            return false;
-        }
-        tracing::warn!(
-            %error,
-            "products are taken in f32 from here on, by central differences"
-        );
-        self.precision = Precision::F32;
-        true
-    }
-
     /// A refresh in the precision of products; its time isn't taken.
     fn try_refresh<M: Module>(
         &mut self,
@@ -122,13 +105,10 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
         self.layout.check(module)?;
-        let mut gradients = self.check_losses(module, losses)?;
-        let replica = self.replica(module, self.precision)?;
+        let mut gradients = self.products.check_losses(module, losses)?;
+        let replica = self.products.replica(module)?;
         let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
-        let mut quotient = match self.precision {
-            Precision::F64 => DifferenceQuotient::new(oracle),
-            Precision::F32 => DifferenceQuotient::central(oracle),
-        };
+        let mut quotient = self.products.quotient(oracle);
         // Without its type: Lanczos is compiled once, not for each module.
         let mut watched = Watched {
             operator: &mut quotient,
@@ -154,7 +134,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             result,
             products,
             gradients,
-            precision: self.precision,
+            precision: self.products.precision(),
             batch_curvatures,
             seconds: 0.0,
         })
@@ -178,7 +158,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let mut product = space.zeros();
         let mut oracle = space.gradient_oracle(replica, std::slice::from_ref(loss))?;
         oracle
-            .central(curvature_step(self.precision), v, product.borrow_mut())
+            .central(
+                curvature_step(self.products.precision()),
+                v,
+                product.borrow_mut(),
+            )
             .map_err(fosi::Error::User)?;
         Ok(space.dot(v, product.borrow()) / space.dot(v, v))
     }
@@ -194,92 +178,24 @@ fn curvature_step(precision: Precision) -> f64 {
     }
 }
 
-/// An operator whose products are counted and told to the progress callback, which may end them.
-struct Watched<'a, S: ModuleSpace> {
-    operator: &'a mut dyn SymmetricOperator<S>,
-    progress: Option<&'a mut (dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send + 'static)>,
-    products: u64,
-    at_most: u64,
-}
-
-impl<S: ModuleSpace> Watched<'_, S> {
-    /// Before another product.
-    fn tell(&mut self) -> Result<(), BoxError> {
-        let products = self.products;
-        let progress = RefreshProgress {
-            products,
-            at_most: self.at_most.max(products + 1),
-        };
-        match self.progress.as_mut().map(|call| call(progress)) {
-            Some(ControlFlow::Break(())) => Err(Box::new(BridgeError::Cancelled { products })),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl<S: ModuleSpace> SymmetricOperator<S> for Watched<'_, S> {
-    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
-        self.tell()?;
-        self.products += 1;
-        self.operator.apply(v, out)
-    }
-    fn dim(&self) -> Option<usize> {
-        self.operator.dim()
-    }
-    fn noise(&self) -> f64 {
-        self.operator.noise()
-    }
-    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
-        self.tell()?;
-        let again = self.operator.retry(v, out)?;
-        self.products += u64::from(again);
-        Ok(again)
-    }
-    fn shift(&mut self) -> Result<bool, BoxError> {
-        self.operator.shift()
-    }
-    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
-        self.operator.apply_before_shift(v, out)
-    }
-    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
-        self.operator.start_vector(out)
-    }
-    fn tolerance(&self) -> f64 {
-        self.operator.tolerance()
-    }
-}
-
 /// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.
 fn unless_bridge(
     result: Result<Refresh, fosi::Error>,
 ) -> Result<Result<Refresh, fosi::Error>, OptimizerError> {
-    match result {
-        Err(fosi::Error::Refresh {
-            step,
-            source:
-                LanczosError::Operator {
-                    step: product,
-                    source,
-                },
-        }) => match source.downcast::<BridgeError>() {
-            Ok(bridge) if !matches!(*bridge, BridgeError::Cancelled { .. }) => {
-                Err((*bridge).into())
-            }
-            Ok(source) => {
-                let source = LanczosError::Operator {
-                    step: product,
-                    source,
-                };
-                Ok(Err(fosi::Error::Refresh { step, source }))
-            }
-            Err(source) => {
-                let source = LanczosError::Operator {
-                    step: product,
-                    source,
-                };
-                Ok(Err(fosi::Error::Refresh { step, source }))
-            }
+    let Err(fosi::Error::Refresh { step, source }) = result else {
+        return Ok(result);
+    };
+    let cancelled = matches!(
+        &source,
+        LanczosError::Operator { source, .. }
+            if matches!(source.downcast_ref(), Some(BridgeError::Cancelled { .. }))
+    );
+    let source = match cancelled {
+        true => source,
+        false => match cause(source) {
+            Ok(bridge) => return Err(bridge.into()),
+            Err(source) => source,
         },
-        other => Ok(other),
-    }
+    };
+    Ok(Err(fosi::Error::Refresh { step, source }))
 }

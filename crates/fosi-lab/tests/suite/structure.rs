@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `fosi`. Each may import those before it.
-const LIBRARY: [&str; 25] = [
+const LIBRARY: [&str; 28] = [
     "error",
     "float",
     "non_exhaustive",
@@ -13,6 +13,7 @@ const LIBRARY: [&str; 25] = [
     "update_rule",
     "elementwise",
     "split",
+    "sampling",
     "space",
     "operator",
     "base",
@@ -20,6 +21,8 @@ const LIBRARY: [&str; 25] = [
     "newton_rate",
     "lanczos",
     "spectrum",
+    "trace",
+    "density",
     "averaging",
     "safeguard",
     "signal",
@@ -33,7 +36,7 @@ const LIBRARY: [&str; 25] = [
 ];
 
 /// The modules of `fosi-burn`.
-const BURN: [&str; 18] = [
+const BURN: [&str; 20] = [
     "error",
     "precision",
     "quiet",
@@ -49,6 +52,8 @@ const BURN: [&str; 18] = [
     "module_space",
     "burn_base",
     "report",
+    "products",
+    "hessian",
     "optimizer",
     "minimize",
     "train",

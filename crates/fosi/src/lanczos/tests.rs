@@ -31,7 +31,7 @@ fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
         &space,
         &mut operator,
         &params(m, 3),
-        None,
+        &Start::Random,
         &mut workspace,
         &|_| false,
     )
@@ -78,7 +78,7 @@ fn a_workspace_serves_another_dimension() {
             &space,
             &mut operator,
             &params(n, 0),
-            None,
+            &Start::Random,
             &mut workspace,
             &|_| false,
         )
@@ -100,7 +100,7 @@ fn an_operator_of_another_dimension_is_refused_before_a_product() {
         &space,
         &mut three,
         &params(2, 0),
-        None,
+        &Start::Random,
         &mut workspace,
         &|_| false,
     )

@@ -5,7 +5,7 @@ use std::borrow::{Borrow, BorrowMut};
 use crate::averaging::{Average, Averaging, Before, Merge};
 use crate::base::Base;
 use crate::error::{Error, LanczosError};
-use crate::lanczos::Workspace;
+use crate::lanczos::{Start, Workspace};
 use crate::operator::{SymmetricOperator, check_dim};
 use crate::report::Refresh;
 use crate::safeguard::{Direction, Growth, Monitor};
@@ -81,7 +81,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .map_err(|source| LanczosError::Operator { step: 0, source })
             .and_then(|known| {
                 let start = start.or(known.then(|| self.scratch.borrow()));
-                ritz_pairs(&self.space, &mut hessian, &params, start, &mut workspace)
+                let start = start.map_or(Start::Random, Start::Near);
+                ritz_pairs(&self.space, &mut hessian, &params, &start, &mut workspace)
             })
             .and_then(|ritz| self.adopt(&params, ritz, &mut workspace, &timer));
         self.workspace = Some(workspace);

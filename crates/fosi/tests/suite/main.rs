@@ -5,6 +5,7 @@ mod averaging;
 mod battery;
 mod checkpoint;
 mod configurations;
+mod density;
 mod minimize;
 mod minimize_with;
 mod momentum;
@@ -18,6 +19,7 @@ mod step;
 mod sums;
 mod theory;
 mod timing;
+mod trace;
 
 use fosi::{Averaging, FosiConfig};
 

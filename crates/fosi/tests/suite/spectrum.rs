@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A symmetric matrix Q·diag(λ)·Qᵀ with random orthogonal Q.
-fn with_eigenvalues(eigenvalues: &[f64], seed: u64) -> DenseMatrix {
+pub fn with_eigenvalues(eigenvalues: &[f64], seed: u64) -> DenseMatrix {
     let n = eigenvalues.len();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let noise = faer::Mat::from_fn(n, n, |_, _| random.random_range(-1.0..1.0));
@@ -28,7 +28,7 @@ fn with_eigenvalues(eigenvalues: &[f64], seed: u64) -> DenseMatrix {
 }
 
 /// The matrix's eigenvalues by a dense eigensolver, ascending.
-fn dense_eigenvalues(a: &DenseMatrix) -> Vec<f64> {
+pub fn dense_eigenvalues(a: &DenseMatrix) -> Vec<f64> {
     let n = a.dim();
     let dense = faer::Mat::from_fn(n, n, |i, j| a.get(i, j));
     dense.self_adjoint_eigenvalues(faer::Side::Lower).unwrap()
