@@ -5,11 +5,12 @@
 //! [`FlatLayout`] turns a module's parameters and gradients into flat vectors and back, [`Replica`] takes a loss's gradients
 //! for curvature on a copy of the module, [`BurnBase`] makes any optimizer of Burn the base, and [`TensorSpace`] leaves the
 //! vectors on a device. [`Hessian`] says what the loss's Hessian is like: extreme eigenpairs, the density of the eigenvalues,
-//! trace and Frobenius norm. With the feature `train`, `FosiStrategy` trains in Burn's `SupervisedTraining`.
+//! trace and Frobenius norm. [`probe()`] measures what FOSI would find of a loss, without training. With the feature `train`,
+//! `FosiStrategy` trains in Burn's `SupervisedTraining`.
 //!
 //! Modules import those above them only: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ← `gradient`, `fingerprint`,
 //! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `products` ←
-//! `hessian`, `optimizer`, `minimize` ← `train`.
+//! `hessian`, `optimizer`, `minimize` ← `probe`, `train`.
 
 mod buffers;
 mod burn_base;
@@ -22,6 +23,7 @@ mod minimize;
 mod module_space;
 mod optimizer;
 mod precision;
+mod probe;
 mod products;
 mod quiet;
 mod randomness;
@@ -44,6 +46,7 @@ pub use minimize::{Minimum, minimize, minimize_mean};
 pub use module_space::ModuleSpace;
 pub use optimizer::FosiOptimizer;
 pub use precision::{Precision, float_dtype, like_module};
+pub use probe::{Probe, ProbedBatch, probe};
 pub use replica::Replica;
 pub use report::{Check, GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
 pub use tensor_space::{TensorBasis, TensorSpace};

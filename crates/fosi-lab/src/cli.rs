@@ -46,12 +46,16 @@ pub enum Command {
     Table(TableCommand),
     /// Draw the paper's Figures 2 and 5 over runs of its tasks
     Figure(FigureCommand),
+    /// Say whether FOSI pays, from what runs of one task have measured, and why
+    Verdict(VerdictCommand),
     /// Say what a folder of data holds
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
     /// Compare over many runs: whether FOSI pays against its base, each at its best learning rate
     Study(StudyCommand),
+    /// Measure the spectrum of the loss's Hessian: at a model's start, or at the checkpoints and the end of a run
+    Spectrum(Box<SpectrumCommand>),
     /// Minimise functions in full, without a learning rate, and compare solvers; without a problem: list the problems
     Solve(SolveCommand),
 }
@@ -114,6 +118,14 @@ pub struct FigureCommand {
     /// Folder for figure2 and figure5, each as SVG and PNG; files of the same names are replaced
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,
+}
+
+/// `fosi verdict`.
+#[derive(Clone, Debug, Args)]
+pub struct VerdictCommand {
+    /// Folders of runs, as `fosi train` makes them
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
 }
 
 /// `fosi data`.
@@ -315,6 +327,51 @@ fn grid_factor(text: &str) -> Result<f64, String> {
 fn jobs(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|n| (1..=256).contains(n));
     number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 256"))
+}
+
+/// `fosi spectrum`.
+#[derive(Clone, Debug, Args)]
+pub struct SpectrumCommand {
+    /// Task: lr, ae, lm, tl, ac, as for `fosi train`, whose model is measured at its start
+    #[arg(required_unless_present = "run")]
+    pub task: Option<TaskName>,
+    /// Folder of a run: measure its model at the start, at the checkpoints that were kept (--checkpoint-every,
+    /// --keep-checkpoints all) and at the end. Of the settings, --k, --l, --m, --threads and --out may then be given
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// Whose training of the run; with several seeds the first of --seeds [default: the run's first]
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub optimizer: Option<OptimizerName>,
+    /// Examples over which the Hessian is taken [default: 1024, or all where there are fewer]
+    #[arg(long, value_name = "N")]
+    pub large: Option<usize>,
+    /// Lanczos runs of the spectral density, each from a random vector
+    #[arg(long, default_value = "4", value_name = "N", value_parser = probes)]
+    pub probes: usize,
+    /// Steps of each of them
+    #[arg(long, default_value = "40", value_name = "N", value_parser = probes)]
+    pub density_steps: usize,
+    /// Products with random vectors, for the trace and the Frobenius norm
+    #[arg(long, default_value = "20", value_name = "N", value_parser = probes)]
+    pub trace_probes: usize,
+    /// TOML file with options; its keys are the flags' names, and flags override it
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub config: Option<PathBuf>,
+    /// Settings; --l is 5 unless given, --out is spectrum, or the folder spectrum in the run's.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+impl SpectrumCommand {
+    /// Default number of examples over which the Hessian is taken.
+    pub const LARGE: usize = 1024;
+    /// Default number of smallest eigenpairs.
+    pub const SMALLEST: usize = 5;
+}
+
+fn probes(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| (1..=10_000).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 10000"))
 }
 
 /// `fosi solve`.

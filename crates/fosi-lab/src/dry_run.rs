@@ -175,6 +175,8 @@ fn other_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
             "checkpoint-every",
             or_none(config.checkpoint_every.map(|n| format!("{n} steps"))),
         ),
+        ("keep-checkpoints", config.keep_checkpoints.to_string()),
+        ("tensorboard", config.tensorboard.to_string()),
         (
             "threads",
             threads.unwrap_or_else(|| "one a core".to_owned()),

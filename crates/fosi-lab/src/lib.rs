@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`curves`], [`quadratic`], [`solve`], [`pays`], [`curvature`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`quadratic`], [`solve`], [`pays`], [`curvature`], [`spectrum`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
 
 #![warn(missing_debug_implementations)]
@@ -35,9 +35,11 @@ pub mod progress;
 pub mod quadratic;
 pub mod runs;
 pub mod solve;
+pub mod spectrum;
 pub mod summary;
 pub mod tasks;
 pub mod train;
+pub mod verdict;
 
 /// The README's example that stands for itself is compiled and run with the tests.
 #[cfg(doctest)]

@@ -29,6 +29,7 @@ fn main() {
         Command::Compare(command) => commands::compare(&command, &mut stdout()),
         Command::Table(command) => commands::table(&command, &mut stdout()),
         Command::Figure(command) => commands::figure(&command, &mut stdout()),
+        Command::Verdict(command) => commands::verdict(&command, &mut stdout()),
         Command::Data(command) => commands::data(&command, &mut stdout()),
         Command::Quadratic(command) => {
             let interrupt = listen("ending; what is done is kept. Ctrl-C again ends at once");
@@ -63,6 +64,11 @@ fn main() {
                 interrupt: &interrupt,
             };
             commands::study(&command, &surroundings, &mut stdout())
+        }
+        Command::Spectrum(command) => {
+            let interrupt = listen("ending; what is measured is kept. Ctrl-C again ends at once");
+            let open = |config: &TrainConfig, opening| workload(config, opening, &interrupt);
+            commands::spectrum(&command, &open, &say, &interrupt, &mut stdout())
         }
         Command::Solve(command) => {
             let interrupt =

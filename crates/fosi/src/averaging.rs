@@ -141,6 +141,8 @@ pub(crate) struct Merge {
     state: State,
     /// γ of this refresh.
     pub(crate) weight: f64,
+    /// See [`Refresh::captured_by_last`](crate::Refresh::captured_by_last).
+    pub(crate) captured_by_last: Option<f64>,
 }
 
 /// The mean before a refresh.
@@ -164,12 +166,15 @@ impl Merge {
         let m = workspace.vectors.len();
         let (k, l) = (params.largest, params.smallest);
         let (mut state, mut old) = (State::FIRST, Vec::new());
+        let own = ritz.extreme(k, l);
+        let mut captured_by_last = None;
         if let Some(before) = before {
             let (average, spectrum) = (before.average, before.spectrum);
             let cross = |basis: &S::Basis| columns_of(space.cross(&workspace.vectors, basis), m);
             old = cross(&spectrum.basis);
             let mean = ritz.total_curvature(&old, spectrum.largest);
             let last = ritz.total_curvature(&cross(&average.last), average.last_largest);
+            captured_by_last = ritz.share_of(&own, k, last);
             state = average.state.after(mean >= last);
             old.extend(cross(&average.further));
         }
@@ -194,7 +199,6 @@ impl Merge {
             .iter()
             .map(|&i| joint.combination(&found.vectors[i]))
             .collect();
-        let own = ritz.extreme(k, l);
         let in_krylov = |i: &usize| {
             let mut column = vec![0.0; old.len()];
             column.extend_from_slice(ritz.column(*i));
@@ -215,6 +219,7 @@ impl Merge {
                 .collect(),
             state,
             weight,
+            captured_by_last,
         })
     }
 
@@ -288,6 +293,17 @@ impl Ritz {
             sign * self.curvature(column)
         };
         columns.iter().enumerate().map(signed).sum()
+    }
+
+    /// A curvature over that along the pairs `own`, of which the first `largest` count as they are and the others with
+    /// the other sign; `None` where that isn't positive.
+    fn share_of(&self, own: &[usize], largest: usize, curvature: f64) -> Option<f64> {
+        let signed = |(i, &pair): (usize, &usize)| {
+            let sign = if i < largest { 1.0 } else { -1.0 };
+            sign * self.values[pair]
+        };
+        let whole: f64 = own.iter().enumerate().map(signed).sum();
+        (whole > 0.0).then(|| curvature / whole)
     }
 
     /// Gy for G = QᵀQ.

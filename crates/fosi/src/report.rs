@@ -42,6 +42,13 @@ pub struct Refresh {
     pub resolved: Vec<bool>,
     /// s: the factor on the base's direction from here on.
     pub scale: f64,
+    /// λ̂_{k+1} of this refresh alone: the largest Ritz value after the k largest, an estimate from below. λ₁/λ̂_{k+1} is what
+    /// the base's problem gains in condition. `None` where there is none.
+    pub next_eigenvalue: Option<f64>,
+    /// The curvature that this refresh's Hessian has along the last refresh's own pairs, over that along its own, each
+    /// summed over the k largest less the ℓ smallest. What 1 lacks is the batch's noise and the drift in between. `None`
+    /// without [averaging](crate::Averaging), at the first refresh, and where the denominator isn't positive.
+    pub captured_by_last: Option<f64>,
     /// γ: the weight of this refresh in the [mean over refreshes](crate::Averaging), where there is one.
     pub weight: Option<f64>,
     /// What Lanczos did, products among it.

@@ -322,6 +322,12 @@ impl Ritz {
         extreme(self.values.len(), largest, smallest).collect()
     }
 
+    /// The largest θ after the k largest.
+    pub(crate) fn next_largest(&self, largest: usize) -> Option<f64> {
+        let before = self.values.len().checked_sub(largest + 1)?;
+        self.values.get(before).copied()
+    }
+
     /// y of the pair (θ, Qy).
     pub(crate) fn column(&self, i: usize) -> &[f64] {
         self.pairs.vectors.col_as_slice(i)

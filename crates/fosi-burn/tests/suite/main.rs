@@ -15,6 +15,7 @@ mod hessian;
 mod layers;
 mod master_weights;
 mod minimize;
+mod probe;
 mod replica;
 mod stepping;
 mod taylor;

@@ -1,33 +1,59 @@
-//! `fosi compare`, `fosi table` and `fosi figure`: reports over several runs.
+//! `fosi compare`, `fosi verdict`, `fosi table` and `fosi figure`: reports over several runs.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use super::CommandError;
 use super::output::{make_folder, write_figure};
-use crate::cli::{CompareCommand, FigureCommand, TableCommand, TableFormat};
+use crate::cli::{CompareCommand, FigureCommand, TableCommand, TableFormat, VerdictCommand};
 use crate::curves::paper_figures;
-use crate::runs::read_runs;
+use crate::runs::{Run, read_runs};
 use crate::summary::{PaperTables, render, summarize};
+use crate::verdict::verdicts;
 
 /// `fosi compare`: prints the table over several runs.
 ///
 /// # Errors
 /// [`CommandError`] when a run can't be read, or when they were trained on different data.
 pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
-    let runs = read_runs(&command.runs)?;
+    let runs = read_comparable(&command.runs)?;
+    writeln!(out, "{}", render(&summarize(&runs)))?;
+    Ok(0)
+}
+
+/// `fosi verdict`: says of each optimizer with FOSI whether it pays, and why.
+///
+/// # Errors
+/// [`CommandError`] when a run can't be read, when they were trained on different data, or when none has FOSI.
+pub fn verdict(command: &VerdictCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let verdicts = verdicts(&read_comparable(&command.runs)?);
+    if verdicts.is_empty() {
+        return Err(CommandError::NoFosi);
+    }
+    for (index, verdict) in verdicts.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{verdict}")?;
+    }
+    Ok(0)
+}
+
+/// Runs on the same data.
+fn read_comparable(folders: &[PathBuf]) -> Result<Vec<Run>, CommandError> {
+    let runs = read_runs(folders)?;
     let different = runs
         .iter()
         .find(|run| !run.record.data.is_same_as(&runs[0].record.data));
-    if let Some(other) = different {
-        return Err(CommandError::DifferentData {
+    match different {
+        Some(other) => Err(CommandError::DifferentData {
             first: runs[0].record.name.clone(),
             first_data: runs[0].record.data.identity(),
             other: other.record.name.clone(),
             other_data: other.record.data.identity(),
-        });
+        }),
+        None => Ok(runs),
     }
-    writeln!(out, "{}", render(&summarize(&runs)))?;
-    Ok(0)
 }
 
 /// `fosi table`: prints the paper's Tables 1 and 2.

@@ -12,6 +12,7 @@ use crate::plot::PlotError;
 use crate::problems::ProblemError;
 use crate::runs::RunError;
 use crate::solve::SolveError;
+use crate::spectrum::SpectrumError;
 use crate::tasks::TaskError;
 use crate::train::StepError;
 
@@ -43,10 +44,13 @@ pub enum CommandError {
     /// A study of curvature.
     #[error(transparent)]
     Curvature(Box<CurvatureError>),
+    /// Spectra along a run.
+    #[error(transparent)]
+    Spectrum(Box<SpectrumError>),
     /// Runs of solvers.
     #[error(transparent)]
     Solve(#[from] SolveError),
-    /// An optimizer on a quadratic.
+    /// An optimizer on a quadratic, or a spectral density.
     #[error(transparent)]
     Optimizer(#[from] fosi::Error),
     /// Runs that say nothing about each other.
@@ -92,6 +96,11 @@ pub enum CommandError {
         "--bases has no effect: it is for spectrum, grid, rates and all, whose Adam sees eigenvectors; leave it out"
     )]
     NoBases,
+    /// No optimizer to judge.
+    #[error(
+        "no run has finished an epoch with FOSI: there is nothing to judge. Train with an optimizer fosi-… and its base"
+    )]
+    NoFosi,
     /// Nothing to draw.
     #[error("no run has finished an epoch: there is nothing to draw")]
     NoEpoch,
@@ -113,6 +122,12 @@ impl From<CurvatureError> for CommandError {
     }
 }
 
+impl From<SpectrumError> for CommandError {
+    fn from(error: SpectrumError) -> Self {
+        Self::Spectrum(Box::new(error))
+    }
+}
+
 impl CommandError {
     /// 2 where what the user gave is at fault, 1 where the machine is.
     pub fn exit_status(&self) -> i32 {
@@ -129,6 +144,11 @@ impl CommandError {
                 CurvatureError::Step(_) => 1,
                 _ => 2,
             },
+            Self::Spectrum(error) => match error.as_ref() {
+                SpectrumError::Step(StepError::Interrupted) => interrupt::EXIT_STATUS,
+                SpectrumError::Step(_) => 1,
+                _ => 2,
+            },
             Self::Task(TaskError::Other(_) | TaskError::Folder(RunError::Write { .. })) => 1,
             Self::Config(_)
             | Self::Task(_)
@@ -136,6 +156,7 @@ impl CommandError {
             | Self::DifferentData { .. }
             | Self::NoBases
             | Self::NoEpoch
+            | Self::NoFosi
             | Self::ChangedData { .. } => 2,
             Self::Run(RunError::Write { .. } | RunError::Lock { .. })
             | Self::Solve(SolveError::Write(_)) => 1,

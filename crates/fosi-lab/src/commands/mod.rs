@@ -8,14 +8,16 @@ mod output;
 mod quadratic;
 mod report;
 mod solve;
+mod spectrum;
 mod study;
 mod train;
 mod workers;
 
-pub use compare::{compare, figure, table};
+pub use compare::{compare, figure, table, verdict};
 pub use data::data;
 pub use error::CommandError;
 pub use quadratic::{MakeTick, quadratic};
 pub use solve::solve;
+pub use spectrum::spectrum;
 pub use study::{MakeObserver, Surroundings, study};
 pub use train::{MakeWorkload, train};

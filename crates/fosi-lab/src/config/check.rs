@@ -6,8 +6,8 @@ use fosi::spectrum::SpectrumParams;
 use strum::IntoEnumIterator;
 
 use super::{
-    Averaging, ConfigError, DeviceName, LearningRateSchedule, PerBase, RefreshSchedule,
-    TrainConfig, TrainingLength,
+    Averaging, ConfigError, DeviceName, KeptCheckpoints, LearningRateSchedule, PerBase,
+    RefreshSchedule, TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
 use crate::optimizers::BaseName;
@@ -52,7 +52,7 @@ impl TrainConfig {
     }
 
     /// Checks all that needs no data.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let built = match self.device {
             DeviceName::Cpu => true,
             DeviceName::Cuda => cfg!(feature = "cuda"),
@@ -78,6 +78,9 @@ impl TrainConfig {
         }
         if self.skip_damaged && matches!(self.data, DataName::Digits | DataName::Mnist) {
             return Err(ConfigError::NothingToSkip { data: self.data });
+        }
+        if self.keep_checkpoints == KeptCheckpoints::All && self.checkpoint_every.is_none() {
+            return Err(ConfigError::NothingKept);
         }
         self.check_pairs()?;
         self.check_counts()?;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule,
-    PerBase, Preset, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
+    NewtonRateRule, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
 use crate::optimizers::{BaseName, OptimizerName};
@@ -122,6 +122,8 @@ impl TrainConfig {
             hvp: HvpPrecision::F64,
             hvp_mode: HvpMode::Train,
             checkpoint_every: None,
+            keep_checkpoints: KeptCheckpoints::Newest,
+            tensorboard: false,
             out: PathBuf::from("runs"),
             name: None,
         }

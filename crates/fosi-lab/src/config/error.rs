@@ -72,6 +72,11 @@ pub enum ConfigError {
         /// The device given.
         device: DeviceName,
     },
+    /// All checkpoints are to be kept of a run that writes none.
+    #[error(
+        "--keep-checkpoints all keeps nothing: the run writes no checkpoints. Add --checkpoint-every STEPS"
+    )]
+    NothingKept,
     /// An option that another task has.
     #[error("--{option} is for {}, not for {task}: leave it out", allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
     OtherTask {
@@ -276,6 +281,7 @@ impl ConfigError {
             Self::TooFewLanczosSteps { .. } => &["m", "k", "l"],
             Self::TooManyLanczosSteps { .. } => &["m"],
             Self::Name { .. } => &["name"],
+            Self::NothingKept => &["keep-checkpoints"],
             Self::Zero { option: "interval" }
             | Self::Rate {
                 option: "overhead", ..

@@ -22,8 +22,8 @@ pub use error::ConfigError;
 pub use layers::Resolved;
 pub use learning_rate::LearningRate;
 pub use names::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule, Preset,
-    TaskName,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
+    NewtonRateRule, Preset, TaskName,
 };
 pub use options::TrainOptions;
 pub use settings::TrainConfig;

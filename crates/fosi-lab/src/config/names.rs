@@ -128,6 +128,26 @@ named! {
 }
 
 named! {
+    "choice",
+    /// Which checkpoints of a run are kept.
+    #[derive(Default)]
+    pub enum KeptCheckpoints {
+        /// The newest two: one in case the other is damaged.
+        #[default]
+        Newest,
+        /// All of them.
+        All,
+    }
+}
+
+impl KeptCheckpoints {
+    /// Whether nothing is asked for: such a setting isn't written, so that records from before there was one are alike.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+named! {
     "device",
     /// Where models are trained.
     #[derive(Default)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
     Algorithm, Averaging, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision,
-    LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
+    KeptCheckpoints, LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -203,6 +203,13 @@ pub struct TrainOptions {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub checkpoint_every: Option<usize>,
+    /// Which checkpoints stay: newest (the last two) or all, which `fosi spectrum --run RUN` measures [default: newest]
+    #[arg(long, value_name = "NAME")]
+    pub keep_checkpoints: Option<KeptCheckpoints>,
+    /// Also write event files for TensorBoard, into the folder tensorboard of the run's
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Where models are trained: cpu, or cuda or wgpu where the program was built with that feature [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub device: Option<DeviceName>,

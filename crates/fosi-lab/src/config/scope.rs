@@ -188,6 +188,11 @@ impl TrainOptions {
             .collect()
     }
 
+    /// The names of all options given.
+    pub fn given_names(&self) -> Vec<String> {
+        self.given().into_iter().map(|(name, _)| name).collect()
+    }
+
     /// The options without those that FOSI alone has.
     #[must_use]
     pub fn without_fosi(&self) -> Self {

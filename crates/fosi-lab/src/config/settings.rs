@@ -6,8 +6,8 @@ use fosi::spectrum::SpectrumParams;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, LearningRateSchedule, NewtonRateRule,
-    PerBase, Preset, RefreshSchedule, TaskName, TrainingLength, WeightsSource,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
+    NewtonRateRule, PerBase, Preset, RefreshSchedule, TaskName, TrainingLength, WeightsSource,
 };
 use crate::data::{Batches, Damaged, DataError, DataName};
 use crate::optimizers::{OptimizerName, RateFactor};
@@ -87,6 +87,9 @@ pub struct TrainConfig {
     /// One run of every optimizer for each.
     #[serde(rename = "seed")]
     pub seeds: Vec<u64>,
+    /// Whether event files for TensorBoard are written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Where models are trained.
     pub device: DeviceName,
     /// Threads; `None`: one a core.
@@ -97,6 +100,9 @@ pub struct TrainConfig {
     pub hvp_mode: HvpMode,
     /// Steps between checkpoints; `None`: none are written.
     pub checkpoint_every: Option<usize>,
+    /// Which of them are kept.
+    #[serde(default, skip_serializing_if = "KeptCheckpoints::is_default")]
+    pub keep_checkpoints: KeptCheckpoints,
     /// Folder of run folders.
     pub out: PathBuf,
     /// Name of the run folder; `None`: task, data set and time.

@@ -222,6 +222,11 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
             layer.checkpoint_every.is_some(),
             "it goes on where it was stopped, run by run; leave it out",
         ),
+        (
+            "tensorboard",
+            layer.tensorboard,
+            "its runs are kept as numbers, without their folders; leave it out",
+        ),
         ("name", layer.name.is_some(), "give its folder with --out"),
     ];
     let given = options.into_iter().find(|(_, given, _)| *given);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Failure, RefreshRecord, RunError, replace_file};
+use crate::config::KeptCheckpoints;
 use crate::files;
 use crate::optimizers::OptimizerName;
 
@@ -82,12 +83,15 @@ impl CheckpointHeader {
 
 impl Checkpoint {
     /// Writes the checkpoint into a run's folder: beside the older ones, synced, renamed; then removes all but the
-    /// newest two.
+    /// newest two, unless all are kept.
     ///
     /// # Errors
     /// [`RunError::Write`]; the older ones then stay.
-    pub fn write(&self, folder: &Path) -> Result<(), RunError> {
+    pub fn write(&self, folder: &Path, kept: KeptCheckpoints) -> Result<(), RunError> {
         self.write_to(&folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.header.number)))?;
+        if kept == KeptCheckpoints::All {
+            return Ok(());
+        }
         let mut files = files(folder);
         files.truncate(files.len().saturating_sub(KEPT));
         for old in files {
@@ -138,6 +142,18 @@ impl Checkpoint {
             Some(error) => Err(error),
             None => Ok(None),
         }
+    }
+
+    /// The good checkpoints of a run's folder, the oldest first, and what is wrong with the others.
+    pub fn read_all(folder: &Path) -> (Vec<Self>, Vec<RunError>) {
+        let (mut good, mut damaged) = (Vec::new(), Vec::new());
+        for path in files(folder) {
+            match Self::read(&path) {
+                Ok(checkpoint) => good.push(checkpoint),
+                Err(error) => damaged.push(error),
+            }
+        }
+        (good, damaged)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
@@ -263,19 +279,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Checkpoint::read_newest(folder.path()).unwrap().is_none());
         for number in 0..4 {
-            checkpoint(number).write(folder.path()).unwrap();
+            checkpoint(number)
+                .write(folder.path(), KeptCheckpoints::Newest)
+                .unwrap();
         }
         assert_eq!(files(folder.path()).len(), 2);
         let (newest, damaged) = Checkpoint::read_newest(folder.path()).unwrap().unwrap();
         assert_eq!(newest, checkpoint(3));
+        assert!(damaged.is_empty());
+        checkpoint(4)
+            .write(folder.path(), KeptCheckpoints::All)
+            .unwrap();
+        let (all, damaged) = Checkpoint::read_all(folder.path());
+        assert_eq!(all, [checkpoint(2), checkpoint(3), checkpoint(4)]);
         assert!(damaged.is_empty());
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed_and_the_one_before_used() {
         let folder = tempfile::tempdir().unwrap();
-        checkpoint(0).write(folder.path()).unwrap();
-        checkpoint(1).write(folder.path()).unwrap();
+        checkpoint(0)
+            .write(folder.path(), KeptCheckpoints::Newest)
+            .unwrap();
+        checkpoint(1)
+            .write(folder.path(), KeptCheckpoints::Newest)
+            .unwrap();
         let path = files(folder.path())[1].clone();
         let good = fs::read(&path).unwrap();
         let damaged_by = |bytes: &[u8]| {
@@ -306,7 +334,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut other = checkpoint(0);
         other.header.format = 9;
-        other.write(folder.path()).unwrap();
+        other.write(folder.path(), KeptCheckpoints::Newest).unwrap();
         let error = Checkpoint::read_newest(folder.path())
             .unwrap_err()
             .to_string();

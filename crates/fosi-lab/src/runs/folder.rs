@@ -8,6 +8,7 @@ use super::record::now;
 use super::{MetricsRow, RunError, RunLock, RunRecord};
 use crate::config::TrainConfig;
 use crate::files;
+use crate::optimizers::OptimizerName;
 
 const METRICS: &str = "metrics.csv";
 const RECORD: &str = "run.json";
@@ -248,6 +249,11 @@ fn write_error(path: &Path, source: std::io::Error) -> RunError {
         path: path.to_owned(),
         source,
     }
+}
+
+/// The file of a run's folder that has an optimizer's final parameters and buffers, as safetensors.
+pub fn weights_file(optimizer: OptimizerName, seed: u64) -> String {
+    format!("weights-{optimizer}-{seed}.safetensors")
 }
 
 /// A run as its folder holds it.

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod error;
+mod events;
 mod folder;
 mod lock;
 mod machine;
@@ -11,7 +12,8 @@ mod several;
 
 pub use checkpoint::{Checkpoint, CheckpointHeader, TrainerState};
 pub use error::RunError;
-pub use folder::{Run, RunFolder};
+pub use events::EventFile;
+pub use folder::{Run, RunFolder, weights_file};
 pub(crate) use folder::{check_writable, replace_file};
 pub use lock::RunLock;
 pub use machine::Machine;

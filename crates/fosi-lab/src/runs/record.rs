@@ -277,6 +277,12 @@ pub enum RefreshOutcome {
         shifted: bool,
         /// Factor s on the base optimizer's direction from here on.
         scale: f64,
+        /// The largest eigenvalue after the k largest, where there is one: see [`fosi::Refresh::next_eigenvalue`].
+        #[serde(default)]
+        next_eigenvalue: Option<f64>,
+        /// Share of this batch's curvature that the refresh before holds: see [`fosi::Refresh::captured_by_last`].
+        #[serde(default)]
+        captured_by_last: Option<f64>,
     },
     /// Refused; the old spectrum stayed.
     Refused {

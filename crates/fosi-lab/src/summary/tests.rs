@@ -237,6 +237,8 @@ fn refused_refreshes_are_told_with_the_first_reason() {
         asymmetry: None,
         shifted: false,
         scale: 1.0,
+        next_eigenvalue: None,
+        captured_by_last: None,
     };
     let mut with = run("a", heavy_ball());
     with.record.refreshes = vec![

@@ -35,7 +35,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             estimates.push(self.estimated(name, sample, plan)?);
         }
         estimates.extend(self.kept());
-        self.with_hessian(&plan.large, plan, |space, mut hessian| {
+        self.with_hessian(&plan.large, plan.batch.len(), |space, mut hessian| {
             let params = SpectrumParams {
                 lanczos_steps: None,
                 tolerance: None,
@@ -82,7 +82,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         examples: &[u32],
         plan: &CurvaturePlan,
     ) -> Result<Estimated<S::Owned>, StepError> {
-        self.with_hessian(examples, plan, |space, mut hessian| {
+        self.with_hessian(examples, plan.batch.len(), |space, mut hessian| {
             let params = self.spectrum_params();
             let spectrum = estimate(space, &mut hessian, &params).map_err(StepError::other)?;
             let columns = 0..spectrum.largest;
@@ -111,11 +111,11 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         })
     }
 
-    /// `work` with the Hessian of the mean loss over `examples`, in slices of the batch's size.
-    fn with_hessian<R>(
+    /// `work` with the Hessian of the mean loss over `examples`, in slices of so many.
+    pub(super) fn with_hessian<R>(
         &self,
         examples: &[u32],
-        plan: &CurvaturePlan,
+        slice: usize,
         work: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> Result<R, StepError>,
     ) -> Result<R, StepError> {
         let precision = match Precision::F64.supported_by(&self.device) {
@@ -123,7 +123,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             false => Precision::F32,
         };
         let replica = Replica::new(&self.model, precision).map_err(StepError::other)?;
-        let slices = examples.chunks(plan.batch.len().max(1));
+        let slices = examples.chunks(slice.max(1));
         let slices: Vec<Vec<u32>> = slices.map(<[u32]>::to_vec).collect();
         let batches = self.weighted(&slices);
         let (task, interrupt) = (&self.task, &self.interrupt);

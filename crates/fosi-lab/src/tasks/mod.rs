@@ -15,6 +15,7 @@ mod placeholder;
 mod preparation;
 mod reconstructions;
 mod sound;
+mod spectrum;
 mod task;
 mod trainer;
 mod vectors;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
+use fosi::space::Array;
 use fosi::timing::Timing;
 use fosi::{Interventions, Space};
 use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt, backward};
@@ -19,7 +20,8 @@ use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{RefreshOutcome, RefreshRecord, TrainerState};
 use crate::train::{
-    Cost, CurvaturePlan, Evaluation, HeldCurvature, Sample, StepError, TrainEvent, Trainer,
+    Cost, CurvaturePlan, Evaluation, HeldCurvature, MeasuredSpectrum, Sample, SpectrumPlan,
+    StepError, TrainEvent, Trainer,
 };
 
 /// Batches kept ready by the thread that makes them.
@@ -133,6 +135,8 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
                 asymmetry: Some(refresh.info.asymmetry),
                 shifted: refresh.info.shifted,
                 scale: refresh.scale,
+                next_eigenvalue: refresh.next_eigenvalue,
+                captured_by_last: refresh.captured_by_last,
             },
             Err(error) => RefreshOutcome::Refused {
                 reason: refusal(error),
@@ -204,6 +208,14 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         self.held_curvature(plan)
     }
 
+    fn spectrum(
+        &mut self,
+        plan: &SpectrumPlan,
+        previous: &[Array],
+    ) -> Result<Option<MeasuredSpectrum>, StepError> {
+        self.measured_spectrum(plan, previous).map(Some)
+    }
+
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         let device = self.device.clone().without_autodiff();
         self.task
@@ -234,9 +246,14 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         })
     }
 
-    fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
-        let mut store = SafetensorsStore::from_bytes(Some(state.model.clone()));
+    fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {
+        let mut store = SafetensorsStore::from_bytes(Some(weights.to_vec()));
         self.model.load_from(&mut store).map_err(StepError::other)?;
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
+        self.set_weights(&state.model)?;
         let fosi = self.optimizer.fosi_mut();
         fosi.restore(&state.optimizer).map_err(StepError::other)?;
         self.cost = cost;

@@ -6,13 +6,15 @@ use fosi::timing::{OverheadStatus, Timing};
 use super::Observer;
 use crate::config::{Algorithm, RefreshSchedule};
 use crate::optimizers::OptimizerName;
-use crate::runs::{RefreshOutcome, RefreshRecord, Run, RunFolder};
+use crate::runs::{EventFile, MetricsRow, RefreshOutcome, RefreshRecord, Run, RunError, RunFolder};
 
 /// Where a training's results go.
 pub(super) struct Log<'a> {
     pub(super) folder: &'a mut RunFolder,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) run: &'a mut Run,
+    /// The event file of the training, where one is written.
+    pub(super) events: Option<EventFile>,
     /// Checkpoints written so far.
     pub(super) checkpoints: &'a mut u64,
     /// Optimizers after this one.
@@ -20,6 +22,32 @@ pub(super) struct Log<'a> {
 }
 
 impl Log<'_> {
+    /// Records an epoch, and tells the observer.
+    pub(super) fn epoch(&mut self, row: MetricsRow) -> Result<(), RunError> {
+        self.folder.append(&row)?;
+        self.write_events(&row)?;
+        self.run.rows.push(row);
+        self.observer.epoch(&row);
+        Ok(())
+    }
+
+    /// An epoch's refreshes and its row, for TensorBoard.
+    fn write_events(&mut self, row: &MetricsRow) -> Result<(), RunError> {
+        let Some(events) = &mut self.events else {
+            return Ok(());
+        };
+        let of = (row.optimizer, row.seed);
+        let last = self.run.rows.last();
+        let last = last.filter(|last| (last.optimizer, last.seed) == of);
+        let steps = last.map_or(0, |last| last.step)..row.step;
+        for refresh in &self.run.record.refreshes {
+            if (refresh.optimizer, refresh.seed) == of && steps.contains(&refresh.step) {
+                events.refresh(refresh)?;
+            }
+        }
+        events.epoch(row)
+    }
+
     /// Records a refresh, and tells the observer where it was refused.
     pub(super) fn refreshed(&mut self, refresh: RefreshRecord) {
         let record = &mut self.run.record;

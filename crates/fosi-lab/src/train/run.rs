@@ -6,7 +6,9 @@ use super::{Observer, Workload};
 use crate::config::TrainConfig;
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
-use crate::runs::{Checkpoint, Run, RunError, RunFolder, RunLock, RunRecord, RunStatus, Versions};
+use crate::runs::{
+    Checkpoint, EventFile, Run, RunError, RunFolder, RunLock, RunRecord, RunStatus, Versions,
+};
 
 /// Trains every optimizer with every seed and writes `metrics.csv` and `run.json` as it goes, and checkpoints where the
 /// settings ask for them.
@@ -106,10 +108,15 @@ fn train_all(
         if interrupt.requested() {
             break;
         }
+        let events = match config.tensorboard {
+            true => Some(EventFile::create(folder.path(), optimizer, seed)?),
+            false => None,
+        };
         let mut log = Log {
             folder,
             observer,
             run: &mut run,
+            events,
             checkpoints: &mut checkpoints,
             others: pairs.len() - index - 1,
         };

@@ -9,7 +9,9 @@ use crate::config::TrainConfig;
 use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
-use crate::runs::{Checkpoint, CheckpointHeader, Failure, MetricsRow, RunError, TrainerState};
+use crate::runs::{
+    Checkpoint, CheckpointHeader, Failure, MetricsRow, RunError, TrainerState, weights_file,
+};
 
 /// Why a training ends before its end.
 enum Stop {
@@ -134,12 +136,11 @@ impl<'a> Training<'a> {
                 Err(StepError::Interrupted) => return self.leave(trainer, log),
                 row => row?,
             };
-            log.folder.append(&row)?;
-            log.run.rows.push(row);
-            log.observer.epoch(&row);
+            log.epoch(row)?;
             self.epoch += 1;
             self.epoch_step = 0;
         }
+        self.write_weights(trainer, log)?;
         let sample = match trainer.sample() {
             Err(StepError::Interrupted) => return self.leave(trainer, log),
             sample => sample?,
@@ -149,6 +150,14 @@ impl<'a> Training<'a> {
             let file = format!("{name}-{}-{}.{extension}", self.optimizer, self.seed);
             log.folder.write_file(&file, &sample.bytes)?;
         }
+        Ok(())
+    }
+
+    /// Leaves the final parameters and buffers in the run's folder.
+    fn write_weights(&self, trainer: &dyn Trainer, log: &Log) -> Result<(), Stop> {
+        let weights = trainer.state()?.model;
+        let file = weights_file(self.optimizer, self.seed);
+        log.folder.write_file(&file, &weights)?;
         Ok(())
     }
 
@@ -254,7 +263,7 @@ impl<'a> Training<'a> {
     fn write_checkpoint(&self, trainer: &mut dyn Trainer, log: &mut Log) -> Result<(), Stop> {
         let checkpoint = self.checkpoint(trainer.state()?, trainer.cost(), log);
         log.folder.sync()?;
-        checkpoint.write(log.folder.path())?;
+        checkpoint.write(log.folder.path(), self.config.keep_checkpoints)?;
         *log.checkpoints += 1;
         Ok(())
     }

@@ -3,9 +3,11 @@
 use std::ops::ControlFlow;
 
 use fosi::Interventions;
+use fosi::space::Array;
 use fosi::timing::Timing;
 use thiserror::Error;
 
+use super::{MeasuredSpectrum, SpectrumPlan};
 use crate::config::{HvpPrecision, TrainConfig};
 use crate::data::Part;
 use crate::optimizers::OptimizerName;
@@ -77,6 +79,19 @@ pub trait Trainer {
         Ok(Vec::new())
     }
 
+    /// What `plan` asks for of the Hessian here; `previous`: the leading directions at other parameters of the same model,
+    /// if any. None where the model doesn't tell.
+    ///
+    /// # Errors
+    /// When an estimation fails; [`StepError::Interrupted`].
+    fn spectrum(
+        &mut self,
+        _plan: &SpectrumPlan,
+        _previous: &[Array],
+    ) -> Result<Option<MeasuredSpectrum>, StepError> {
+        Ok(None)
+    }
+
     /// Something to look at that shows what the model has learned.
     ///
     /// # Errors
@@ -90,6 +105,13 @@ pub trait Trainer {
     /// # Errors
     /// When it can't be serialised.
     fn state(&self) -> Result<TrainerState, StepError>;
+
+    /// Replaces the model's parameters and buffers, given as [`TrainerState::model`] has them; the optimizer keeps its
+    /// state.
+    ///
+    /// # Errors
+    /// When they are of another model.
+    fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError>;
 
     /// Restores a state, together with what had been spent until then.
     ///

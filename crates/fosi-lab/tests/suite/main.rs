@@ -30,6 +30,7 @@ mod quadratic_command;
 mod run_folder;
 mod schedules;
 mod solve;
+mod spectrum;
 mod structure;
 mod tasks;
 mod text;

@@ -66,6 +66,8 @@ fn record() -> RunRecord {
             asymmetry: Some(1e-8),
             shifted: true,
             scale: 3.0,
+            next_eigenvalue: Some(0.1),
+            captured_by_last: Some(0.7),
         }),
         refresh(RefreshOutcome::Refused {
             reason: "a product wasn't finite".to_owned(),

@@ -36,7 +36,7 @@ const LIBRARY: [&str; 28] = [
 ];
 
 /// The modules of `fosi-burn`.
-const BURN: [&str; 20] = [
+const BURN: [&str; 21] = [
     "error",
     "precision",
     "quiet",
@@ -56,11 +56,12 @@ const BURN: [&str; 20] = [
     "hessian",
     "optimizer",
     "minimize",
+    "probe",
     "train",
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 22] = [
+const PROGRAM: [&str; 24] = [
     "names",
     "files",
     "interrupt",
@@ -75,11 +76,13 @@ const PROGRAM: [&str; 22] = [
     "dry_run",
     "plot",
     "summary",
+    "verdict",
     "curves",
     "quadratic",
     "solve",
     "pays",
     "curvature",
+    "spectrum",
     "progress",
     "cli",
     "commands",

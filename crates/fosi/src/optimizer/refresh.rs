@@ -109,7 +109,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .is_some_and(|old| old.monitor.overshot);
         self.join_momentum();
         let weight = merge.as_ref().map(|merge| merge.weight);
+        let captured_by_last = merge.as_ref().and_then(|merge| merge.captured_by_last);
         let seen = merge.as_ref().map(|merge| merge.curvature.clone());
+        let next_eigenvalue = ritz.next_largest(params.largest);
         let (spectrum, average) = self.replace_spectrum(params, ritz, merge, workspace);
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
@@ -140,6 +142,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             residuals: spectrum.residuals.clone(),
             resolved,
             scale,
+            next_eigenvalue,
+            captured_by_last,
             weight,
             info: spectrum.info,
             seconds: self.timer.finish_refresh(timer),

@@ -143,6 +143,48 @@ fn a_weight_of_one_is_the_last_refresh_alone() {
     }
 }
 
+#[test]
+fn a_refresh_tells_the_next_eigenvalue_and_what_the_last_pairs_hold_of_its_batch() {
+    for l in [0, 2] {
+        let k = 4 - l;
+        let mut optimizer = optimizer::<f64>(config(Averaging::Predicted, l), Storage::Full);
+        let mut last: Option<Mat<f64>> = None;
+        for t in 0..4 {
+            let batch = batch(t, 6.0);
+            let refresh = optimizer.refresh(&mut operator(&batch)).unwrap();
+            let (values, vectors) = eigen(&batch);
+            let next = refresh.next_eigenvalue.unwrap();
+            assert!((next - values[N - k - 1]).abs() < 1e-8, "{next}");
+            let along = |vectors: &Mat<f64>, i: usize| {
+                let v = vectors.col(i);
+                (v.transpose() * &batch * v) * if i < N / 2 { -1.0 } else { 1.0 }
+            };
+            let total = |vectors: &Mat<f64>| -> f64 {
+                extreme(k, l).into_iter().map(|i| along(vectors, i)).sum()
+            };
+            let expected = last.as_ref().map(|last| total(last) / total(&vectors));
+            match (refresh.captured_by_last, expected) {
+                (Some(found), Some(expected)) => {
+                    assert!((found - expected).abs() < 1e-8, "{found} {expected}");
+                    assert!((0.2..0.97).contains(&found), "noise turns pairs: {found}");
+                }
+                (found, expected) => assert_eq!(found, expected),
+            }
+            last = Some(vectors);
+        }
+    }
+    let all = FosiConfig {
+        largest: N,
+        ..config(Averaging::Off, 0)
+    };
+    let mut optimizer = optimizer::<f64>(all, Storage::Full);
+    let refresh = optimizer.refresh(&mut operator(&loss())).unwrap();
+    assert_eq!(
+        (refresh.next_eigenvalue, refresh.captured_by_last),
+        (None, None)
+    );
+}
+
 /// The share of the k largest eigenvalues' sum that lies in the span of V.
 fn captured(optimizer: &Fosi<Host<f64>, GradientDescent>, matrix: &Mat<f64>) -> f64 {
     let spectrum = optimizer.spectrum().unwrap();

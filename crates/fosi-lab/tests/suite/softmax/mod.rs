@@ -175,6 +175,8 @@ impl Regression<'_> {
                     asymmetry: Some(1e-9),
                     shifted: false,
                     scale: 1.0,
+                    next_eigenvalue: None,
+                    captured_by_last: None,
                 },
             },
         });
@@ -235,13 +237,14 @@ impl Trainer for Regression<'_> {
         })
     }
 
+    fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {
+        self.weights = numbers(weights);
+        Ok(())
+    }
+
     fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
-        let values = |bytes: &[u8]| {
-            let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
-            bytes.chunks(8).map(number).collect()
-        };
-        self.weights = values(&state.model);
-        self.momentum = values(&state.optimizer);
+        self.set_weights(&state.model)?;
+        self.momentum = numbers(&state.optimizer);
         self.steps = cost.gradients;
         Ok(())
     }
@@ -257,4 +260,9 @@ impl Trainer for Regression<'_> {
             refresh_seconds: 0.0,
         }
     }
+}
+
+fn numbers(bytes: &[u8]) -> Vec<f64> {
+    let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
+    bytes.chunks(8).map(number).collect()
 }

@@ -1,0 +1,201 @@
+//! Why FOSI pays or doesn't: what its refreshes have seen of the curvature, and what they cost.
+
+use crate::config::TrainConfig;
+use crate::optimizers::{BaseName, OptimizerName};
+use crate::runs::{RefreshOutcome, Run};
+use crate::summary::{Entry, Measure, Spread};
+
+/// λ₁/λ_{k+1} below which the base's problem hardly becomes better conditioned.
+const SMALL_GAP: f64 = 3.0;
+/// Share of its curvature limit from which on curvature, rather than noise, limits the base's rate.
+const NEAR_LIMIT: f64 = 0.5;
+/// Share of a new batch's curvature below which estimations are mostly of the batch.
+const MOSTLY_BATCH: f64 = 0.5;
+/// Share of the time in refreshes from which on a longer interval is worth a try.
+const COSTLY: f64 = 0.2;
+
+/// The accepted refreshes of one optimizer, over its seeds.
+struct Refreshes {
+    /// λ₁ and λ_{k+1}.
+    gaps: Vec<(f64, f64)>,
+    largest: Vec<f64>,
+    captured: Vec<f64>,
+    pairs: usize,
+}
+
+impl Refreshes {
+    fn of(optimizer: OptimizerName, run: &Run) -> Self {
+        let mut found = Self {
+            gaps: Vec::new(),
+            largest: Vec::new(),
+            captured: Vec::new(),
+            pairs: run.record.config.k,
+        };
+        for refresh in run
+            .record
+            .refreshes
+            .iter()
+            .filter(|r| r.optimizer == optimizer)
+        {
+            let RefreshOutcome::Accepted {
+                eigenvalues,
+                next_eigenvalue,
+                captured_by_last,
+                ..
+            } = &refresh.outcome
+            else {
+                continue;
+            };
+            let largest = eigenvalues
+                .first()
+                .copied()
+                .filter(|largest| *largest > 0.0);
+            found.largest.extend(largest);
+            found
+                .gaps
+                .extend(largest.zip(next_eigenvalue.filter(|next| *next > 0.0)));
+            found.captured.extend(captured_by_last);
+        }
+        found
+    }
+}
+
+/// A sentence for each thing that was measured.
+pub(super) fn evidence(entry: &Entry, entries: &[Entry], run: &Run) -> Vec<String> {
+    let refreshes = Refreshes::of(entry.optimizer, run);
+    let config = &run.record.config;
+    [
+        gap(&refreshes),
+        batch(&refreshes),
+        cost(entry, entries),
+        limit(entry, &refreshes, config),
+        validation(entry),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The spectrum's gap, which bounds what the base gains.
+fn gap(refreshes: &Refreshes) -> Option<String> {
+    let ratios = refreshes.gaps.iter().map(|(largest, next)| largest / next);
+    let gap = median(ratios)?;
+    let next = refreshes.pairs + 1;
+    let consequence = match gap < SMALL_GAP {
+        true => "so the base's problem hardly becomes better conditioned; more pairs (--k) might",
+        false => "which is what the condition of the base's problem can gain",
+    };
+    Some(format!(
+        "The largest eigenvalue is {gap:.1} times the {next}th, the first that FOSI leaves to the base (median over {} refreshes), \
+         {consequence}.",
+        refreshes.gaps.len()
+    ))
+}
+
+/// How much of a batch's curvature the refresh before knew.
+fn batch(refreshes: &Refreshes) -> Option<String> {
+    let captured = median(refreshes.captured.iter().copied())?;
+    let percent = 100.0 * captured.clamp(0.0, 1.0);
+    let consequence = match captured < MOSTLY_BATCH {
+        true => {
+            "Most of what an estimation sees is its batch's noise, or has changed since: a larger --curvature-batch or a \
+             shorter --interval would tell which"
+        }
+        false => "The rest is the batch's noise and what has changed in between",
+    };
+    Some(format!(
+        "The directions of one refresh hold {percent:.0} % of the curvature that the next one finds on its own batch (median). \
+         {consequence}."
+    ))
+}
+
+/// What refreshes cost.
+fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
+    let totals = &entry.totals;
+    let share = totals.refresh_seconds.median / totals.seconds.median;
+    if !(share > 0.0 && totals.products.median > 0.0) {
+        return None;
+    }
+    let base = OptimizerName::plain(entry.optimizer.base);
+    let base = entries.iter().find(|other| other.optimizer == base);
+    let step = |entry: &Entry| entry.totals.seconds.median / entry.totals.steps.median;
+    let product = totals.refresh_seconds.median / totals.products.median;
+    let in_steps = match base.map(step).filter(|step| *step > 0.0) {
+        Some(step) => format!(", each of {:.1} steps of the base", product / step),
+        None => String::new(),
+    };
+    let consequence = match share > COSTLY {
+        true => ". A longer --interval, a smaller --curvature-batch or --overhead would lower that",
+        false => "",
+    };
+    Some(format!(
+        "Refreshes take {:.0} % of its seconds: {:.0} Hessian-vector products{in_steps}{consequence}.",
+        100.0 * share,
+        totals.products.median
+    ))
+}
+
+/// The base's rate against the largest that its curvature allows.
+fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<String> {
+    let base = entry.optimizer.base;
+    let beta = config.momentum;
+    let (limit, formula) = match base {
+        BaseName::GradientDescent => (2.0, "2/λ₁"),
+        BaseName::HeavyBall => (2.0 * (1.0 + beta), "2(1+β)/λ₁"),
+        BaseName::Nesterov => (2.0 * (1.0 + beta) / (1.0 + 2.0 * beta), "2(1+β)/((1+2β)λ₁)"),
+        BaseName::Adam | BaseName::AdamW => return None,
+    };
+    let largest = median(refreshes.largest.iter().copied())?;
+    let training_loss = Measure::ALL.iter().zip(&entry.standings);
+    let best = training_loss
+        .filter(|(measure, _)| **measure == Measure::TrainingLoss)
+        .find_map(|(_, standing)| standing.best_base.as_ref());
+    let (factor, which) = match best {
+        Some(best) => (best.optimizer.rate.get(), "best"),
+        None => (1.0, "only"),
+    };
+    let rate = config.lr.get(base) * factor;
+    let share = rate * largest / limit;
+    let consequence = match share < NEAR_LIMIT {
+        true => {
+            "noise, or curvature that is no batch's, limits it before the largest eigenvalues do, which are what FOSI takes away"
+        }
+        false => "the largest eigenvalues limit it, and these are what FOSI takes away",
+    };
+    Some(format!(
+        "The {which} learning rate of {base} here, {rate}, is {:.0} % of what its curvature allows ({formula}): {consequence}.",
+        100.0 * share
+    ))
+}
+
+/// What the gain is worth on other data.
+fn validation(entry: &Entry) -> Option<String> {
+    let accuracy = Measure::ALL
+        .iter()
+        .zip(&entry.standings)
+        .find(|(measure, standing)| {
+            **measure != Measure::TrainingLoss && !standing.best.median.is_nan()
+        });
+    let (measure, standing) = accuracy?;
+    let (rival, reach) = match (&standing.best_base, &standing.reach) {
+        (Some(best), _) => (best.optimizer, &best.reach),
+        (None, Some(reach)) => (OptimizerName::plain(entry.optimizer.base), reach),
+        (None, None) => return None,
+    };
+    let Spread { median, .. } = reach.second_ratio;
+    Some(match median.is_finite() {
+        true => format!(
+            "By the {}, it reaches the best of {rival} in {median:.2} of the seconds (median).",
+            measure.name()
+        ),
+        false => format!(
+            "By the {}, it does not reach the best of {rival} (median).",
+            measure.name()
+        ),
+    })
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let Spread { median, .. } = Spread::of(values);
+    (!median.is_nan()).then_some(median)
+}

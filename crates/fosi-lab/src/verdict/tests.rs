@@ -1,0 +1,203 @@
+//! Verdicts over small made-up runs, whose ratios are computed by hand.
+
+use super::*;
+use crate::config::{Preset, TaskName, TrainConfig};
+use crate::runs::{
+    DataDescription, Machine, MetricsRow, ModelDescription, RefreshOutcome, RefreshRecord,
+    RunRecord, RunStatus, Versions,
+};
+
+/// A training loss that falls by 0.1 in each of ten epochs of `seconds` each, and at `speed` times that pace.
+fn rows(optimizer: &str, seed: u64, seconds: f64, speed: f64) -> Vec<MetricsRow> {
+    let row = |epoch: u64| MetricsRow {
+        optimizer: optimizer.parse().unwrap(),
+        seed,
+        epoch,
+        step: 10 * epoch,
+        learning_rate: 0.1,
+        train_loss: 2.0 - 0.1 * speed * epoch as f64,
+        valid_loss: 3.0 - 0.1 * speed * epoch as f64,
+        valid_accuracy: None,
+        train_seconds: seconds * epoch as f64,
+        refresh_seconds: match optimizer.starts_with("fosi") {
+            true => 0.3 * seconds * epoch as f64,
+            false => 0.0,
+        },
+        gradients: 10 * epoch,
+        products: match optimizer.starts_with("fosi") {
+            true => 2 * epoch,
+            false => 0,
+        },
+    };
+    (1..=10).map(row).collect()
+}
+
+fn run(rows: Vec<MetricsRow>) -> Run {
+    let config = TrainConfig::defaults(TaskName::Lr, None, Preset::Small);
+    let model = ModelDescription {
+        name: "m".to_owned(),
+        parameters: 650,
+    };
+    let data = DataDescription {
+        name: "digits".to_owned(),
+        train: 640,
+        validation: 1,
+        shape: vec![1],
+        classes: 1,
+        checksum: String::new(),
+    };
+    let record = RunRecord {
+        status: RunStatus::Finished,
+        versions: Versions::here(),
+        machine: Machine::here(),
+        ..RunRecord::start("r", &config, model, data)
+    };
+    Run { record, rows }
+}
+
+/// Three seeds of `hb` at two rates and of `fosi-hb`, the latter `speed` times as fast in epochs of `seconds`; the base at
+/// the other rate is twice as fast.
+fn tuned(seconds: f64, speed: f64) -> Run {
+    let of_seed = |seed: u64| {
+        [
+            rows("hb", seed, 1.0, 1.0),
+            rows("hb*3", seed, 1.0, 2.0),
+            rows("fosi-hb", seed, seconds, speed),
+        ]
+        .concat()
+    };
+    run((0..3).flat_map(of_seed).collect())
+}
+
+fn judged(run: &Run) -> (Judgement, String) {
+    let all = verdicts(std::slice::from_ref(run));
+    assert_eq!(all.len(), 1);
+    (all[0].judgement, all[0].to_string())
+}
+
+#[test]
+fn a_gain_counts_against_the_base_at_its_best_rate() {
+    // hb*3 reaches 2 − 2 = 0 in 10 epochs; FOSI of speed 4 in 5 epochs of 1.5 s: 0.5 of the steps, 0.75 of the seconds.
+    let (judgement, text) = judged(&tuned(1.5, 4.0));
+    assert_eq!(judgement, Judgement::Pays, "{text}");
+    assert!(
+        text.contains("of hb*3 in 0.50 of its steps and 0.75 of its seconds"),
+        "{text}"
+    );
+    assert!(text.contains("--schedule cosine"), "{text}");
+    // With epochs of 3 s: 1.5 of the best base's seconds; against hb, whose 1 is reached in 3 epochs, 0.9.
+    let (judgement, text) = judged(&tuned(3.0, 4.0));
+    assert_eq!(judgement, Judgement::PaysAtThisRate, "{text}");
+    assert!(
+        text.contains("0.50 of its steps and 1.50 of its seconds"),
+        "{text}"
+    );
+    assert!(
+        text.contains("of hb in 0.30 of its steps and 0.90 of its seconds"),
+        "{text}"
+    );
+    // As slow as the base, and each epoch dearer.
+    let (judgement, text) = judged(&tuned(1.5, 1.0));
+    assert_eq!(judgement, Judgement::DoesNotPay, "{text}");
+    assert!(
+        text.contains("does not reach the lowest training loss of hb*3"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let mut few = tuned(1.5, 4.0);
+    few.rows.retain(|row| row.seed < 2);
+    let (judgement, text) = judged(&few);
+    assert_eq!(judgement, Judgement::NotEnough);
+    assert!(
+        text.contains("--seeds 0,1,2") && !text.contains("--lr-grid"),
+        "{text}"
+    );
+
+    let mut one_rate = tuned(0.5, 4.0);
+    one_rate
+        .rows
+        .retain(|row| row.optimizer.to_string() != "hb*3");
+    let (judgement, text) = judged(&one_rate);
+    assert_eq!(judgement, Judgement::NotEnough);
+    assert!(
+        text.contains("--lr-grid") && !text.contains("--seeds"),
+        "{text}"
+    );
+
+    // Where it isn't faster even than this base, no other rate is needed.
+    let mut slower = tuned(5.0, 2.0);
+    slower
+        .rows
+        .retain(|row| row.optimizer.to_string() != "hb*3");
+    assert_eq!(judged(&slower).0, Judgement::DoesNotPay);
+
+    // One seed of three against the others.
+    let mut mixed = tuned(1.5, 4.0);
+    for row in mixed.rows.iter_mut().filter(|row| row.seed == 2) {
+        if row.optimizer.fosi {
+            row.train_seconds *= 2.0;
+        }
+    }
+    let (judgement, text) = judged(&mixed);
+    assert_eq!(judgement, Judgement::NotEnough);
+    assert!(text.contains("The seeds disagree"), "{text}");
+    assert!(text.contains("0.75 (0.75–1.50)"), "{text}");
+
+    let alone = run(rows("fosi-hb", 0, 1.0, 1.0));
+    let (judgement, text) = judged(&alone);
+    assert_eq!(judgement, Judgement::NotEnough);
+    assert!(text.contains("--optimizers hb,fosi-hb"), "{text}");
+    assert!(verdicts(&[run(rows("hb", 0, 1.0, 1.0))]).is_empty());
+}
+
+#[test]
+fn reasons_are_what_was_measured() {
+    let mut run = tuned(1.5, 4.0);
+    let refresh = |step: u64, next: f64, captured: Option<f64>| RefreshRecord {
+        optimizer: "fosi-hb".parse().unwrap(),
+        seed: 0,
+        step,
+        products: 20,
+        seconds: 0.1,
+        interval: None,
+        product_cost: None,
+        timing: None,
+        outcome: RefreshOutcome::Accepted {
+            eigenvalues: vec![19.0, 10.0],
+            residuals: vec![0.0; 2],
+            retries: 0,
+            asymmetry: None,
+            shifted: false,
+            scale: 1.0,
+            next_eigenvalue: Some(next),
+            captured_by_last: captured,
+        },
+    };
+    run.record.refreshes = vec![
+        refresh(0, 1.9, None),
+        refresh(10, 3.8, Some(0.4)),
+        refresh(20, 1.9, Some(0.6)),
+    ];
+    let (_, text) = judged(&run);
+    // 19/1.9, 19/3.8 and 19/1.9.
+    assert!(text.contains("10.0 times the 11th"), "{text}");
+    assert!(text.contains("hold 50 % of the curvature"), "{text}");
+    // 0.3 of the seconds; 20 products in 4.5 s, and a step of the base takes 0.1 s.
+    assert!(
+        text.contains("30 % of its seconds: 20 Hessian-vector products, each of 2.2 steps"),
+        "{text}"
+    );
+    // η = 0.1·3 and 2·1.9/19 = 0.2.
+    assert!(
+        text.contains("best learning rate of hb here, 0.3"),
+        "{text}"
+    );
+    assert!(
+        text.contains("is 150 % of what its curvature allows"),
+        "{text}"
+    );
+    assert!(text.contains("By the validation loss"), "{text}");
+}
