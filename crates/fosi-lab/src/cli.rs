@@ -48,6 +48,8 @@ pub enum Command {
     Figure(FigureCommand),
     /// Say whether FOSI pays, from what runs of one task have measured, and why
     Verdict(VerdictCommand),
+    /// Write one page of HTML about one or several runs: curves, tables, spectra, settings
+    Report(ReportCommand),
     /// Say what a folder of data holds
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
@@ -126,6 +128,21 @@ pub struct VerdictCommand {
     /// Folders of runs, as `fosi train` makes them
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
+}
+
+/// `fosi report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportCommand {
+    /// Folders of runs, as `fosi train` makes them; runs of different tasks or data get sections of their own
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The page, one file that needs no other and no network; a file of the same name is replaced
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
+    /// Write the page again whenever a run has gone on, until all are over or Ctrl-C; a browser that shows it loads it
+    /// again by itself
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `fosi data`.

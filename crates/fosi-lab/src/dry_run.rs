@@ -18,6 +18,21 @@ pub fn describe(
     data: &DataDescription,
     gradient: Option<GradientCost>,
 ) -> String {
+    let mut lines = settings(config, model, data);
+    if let Some(gradient) = gradient {
+        lines.extend(cost_lines(config, model.parameters, gradient));
+    }
+    let line = |(name, value): (&str, String)| format!("{name:16} {value}\n");
+    lines.into_iter().map(line).collect()
+}
+
+/// The model, its number of parameters and every setting: names and values.
+#[must_use]
+pub fn settings(
+    config: &TrainConfig,
+    model: &ModelDescription,
+    data: &DataDescription,
+) -> Vec<(&'static str, String)> {
     let steps_per_epoch = config.steps_per_epoch(data.train);
     let mut lines = vec![
         ("model", model.name.clone()),
@@ -34,11 +49,7 @@ pub fn describe(
     lines.extend(training_lines(config, steps_per_epoch));
     lines.extend(fosi_lines(config, model.parameters, steps_per_epoch));
     lines.extend(other_lines(config));
-    if let Some(gradient) = gradient {
-        lines.extend(cost_lines(config, model.parameters, gradient));
-    }
-    let line = |(name, value): (&str, String)| format!("{name:16} {value}\n");
-    lines.into_iter().map(line).collect()
+    lines
 }
 
 fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static str, String)> {

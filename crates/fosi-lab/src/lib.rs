@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`quadratic`], [`solve`], [`pays`], [`curvature`], [`spectrum`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`html`], [`quadratic`], [`solve`], [`pays`], [`curvature`], [`spectrum`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
 
 #![warn(missing_debug_implementations)]
@@ -24,6 +24,7 @@ pub mod curves;
 pub mod data;
 pub mod dry_run;
 mod files;
+pub mod html;
 pub mod interrupt;
 pub mod models;
 pub mod names;

@@ -30,6 +30,10 @@ fn main() {
         Command::Table(command) => commands::table(&command, &mut stdout()),
         Command::Figure(command) => commands::figure(&command, &mut stdout()),
         Command::Verdict(command) => commands::verdict(&command, &mut stdout()),
+        Command::Report(command) => {
+            let interrupt = listen("ending; the page stays as it is");
+            commands::report(&command, &interrupt, &mut stdout())
+        }
         Command::Data(command) => commands::data(&command, &mut stdout()),
         Command::Quadratic(command) => {
             let interrupt = listen("ending; what is done is kept. Ctrl-C again ends at once");

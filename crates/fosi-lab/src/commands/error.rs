@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::curvature::CurvatureError;
+use crate::html::HtmlError;
 use crate::interrupt;
 use crate::pays::PaysError;
 use crate::plot::PlotError;
@@ -35,6 +36,15 @@ pub enum CommandError {
     /// A figure.
     #[error(transparent)]
     Plot(#[from] PlotError),
+    /// A page.
+    #[error(transparent)]
+    Html(#[from] HtmlError),
+    /// A folder where a page is to be written.
+    #[error("{} is a folder, and the page is a file: name it, as in --out {}", path.display(), path.join("report.html").display())]
+    PageIsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A problem to minimise.
     #[error(transparent)]
     Problem(#[from] ProblemError),
@@ -157,11 +167,16 @@ impl CommandError {
             | Self::NoBases
             | Self::NoEpoch
             | Self::NoFosi
+            | Self::PageIsFolder { .. }
             | Self::ChangedData { .. } => 2,
             Self::Run(RunError::Write { .. } | RunError::Lock { .. })
             | Self::Solve(SolveError::Write(_)) => 1,
             Self::Run(_) | Self::Solve(_) => 2,
-            Self::Plot(_) | Self::Optimizer(_) | Self::Output(_) | Self::Step(_) => 1,
+            Self::Plot(_)
+            | Self::Html(_)
+            | Self::Optimizer(_)
+            | Self::Output(_)
+            | Self::Step(_) => 1,
         }
     }
 }

@@ -1,26 +1,41 @@
-//! What a run ends with: its curves, its table, and what went wrong.
+//! What a run ends with: its curves, its page, its table, and what went wrong.
 
 use std::io::Write;
 use std::path::Path;
 
 use super::CommandError;
+use super::html::write_page;
 use super::output::write_figure;
 use crate::curves::Curves;
+use crate::html::PageOptions;
 use crate::interrupt::{self, Interrupt};
 use crate::runs::{Checkpoint, Failure, Run, RunError};
 use crate::summary::{render, summarize};
 
-/// Draws and prints a run; the exit status.
+/// The page of a run, in its folder.
+const PAGE: &str = "report.html";
+
+/// Draws and prints a run, and writes its page; the exit status.
 pub(super) fn report(
     run: &Run,
     folder: &Path,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
-    // The table is worth printing even where a figure can't be written.
+    // The table is worth printing even where a figure or the page can't be written.
     let drawn = write_curves(run, folder);
+    let runs = std::slice::from_ref(run);
+    let written = write_page(&folder.join(PAGE), runs, PageOptions::default());
     print_run(run, folder, drawn.as_ref().is_ok_and(|drawn| *drawn), out)?;
+    if written.is_ok() {
+        writeln!(
+            out,
+            "The page about the run is {}",
+            folder.join(PAGE).display()
+        )?;
+    }
     drawn?;
+    written?;
 
     let config = &run.record.config;
     let failed = run.record.failures.len() == config.all_optimizers().len() * config.seeds.len();
@@ -61,24 +76,9 @@ fn print_run(run: &Run, folder: &Path, drawn: bool, out: &mut dyn Write) -> std:
 }
 
 fn print_failure(failure: &Failure, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {
-    let Failure {
-        optimizer,
-        seed,
-        epoch,
-        step,
-        reason,
-        ..
-    } = failure;
-    writeln!(
-        out,
-        "{optimizer} (seed {seed}) was stopped in epoch {epoch} after step {step}: {reason}."
-    )?;
-    if let Some(largest) = failure.eigenvalues.iter().copied().reduce(f64::max) {
-        let scale = failure.scale;
-        writeln!(
-            out,
-            "  Its newest spectrum had eigenvalues up to {largest:.4e}; s was {scale:.3}."
-        )?;
+    writeln!(out, "{failure}.")?;
+    if let Some(spectrum) = failure.spectrum() {
+        writeln!(out, "  {spectrum}.")?;
     }
     if let Some(file) = &failure.state {
         return writeln!(out, "  Its last good state is in {file}.");
@@ -89,7 +89,7 @@ fn print_failure(failure: &Failure, folder: &Path, out: &mut dyn Write) -> std::
     let newest = Checkpoint::read_newest(folder).ok().flatten();
     let own = |(checkpoint, _): &(Checkpoint, Vec<RunError>)| {
         let header = &checkpoint.header;
-        (header.optimizer, header.seed) == (*optimizer, *seed)
+        (header.optimizer, header.seed) == (failure.optimizer, failure.seed)
     };
     match newest.filter(own) {
         Some((Checkpoint { header, .. }, _)) => {

@@ -89,7 +89,7 @@ fn validation_of(run: &Run) -> Measure {
 }
 
 /// The optimizers in the order in which they ran, at the run's own learning rates: the others are for the table.
-fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
+pub(crate) fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
     let mut optimizers: Vec<OptimizerName> = Vec::new();
     for row in &run.rows {
         let varied = row.optimizer.rate != RateFactor::ONE;
@@ -102,10 +102,18 @@ fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
 }
 
 /// One epoch of one optimizer, over its seeds.
-struct Epoch {
-    epoch: f64,
-    seconds: f64,
-    measures: [Spread; 3],
+#[derive(Clone, Debug)]
+pub(crate) struct Epoch {
+    /// From 1.
+    pub(crate) number: u64,
+    /// Passes over the training data, of which the last may be cut short.
+    pub(crate) epoch: f64,
+    /// Steps since the start.
+    pub(crate) steps: f64,
+    /// Seconds of training since the start.
+    pub(crate) seconds: f64,
+    /// Per measure of [`Measure::ALL`].
+    pub(crate) measures: [Spread; 3],
 }
 
 fn epochs(run: &Run, optimizer: OptimizerName) -> Vec<Epoch> {
@@ -122,6 +130,8 @@ fn epochs(run: &Run, optimizer: OptimizerName) -> Vec<Epoch> {
         .map(|number| {
             let seeds = || own.iter().filter(|row| row.epoch == number);
             Epoch {
+                number,
+                steps: Spread::of(seeds().map(|row| row.step as f64)).median,
                 epoch: Spread::of(seeds().map(|row| run.record.epochs_after(row.step))).median,
                 seconds: Spread::of(seeds().map(|row| row.train_seconds)).median,
                 measures: Measure::ALL
@@ -158,8 +168,8 @@ fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], measure: Measure, against: 
     };
     let lines: Vec<Line> = optimizers.iter().map(line).collect();
     let y = match measure {
-        Measure::ValidationAccuracy => accuracy_axis(&lines),
-        Measure::ValidationLoss | Measure::TrainingLoss => loss_axis(&lines),
+        Measure::ValidationAccuracy => accuracy_axis(ys(&lines)),
+        Measure::ValidationLoss | Measure::TrainingLoss => loss_axis(ys(&lines)),
     };
     let x_label = match against {
         Against::Epochs => "epochs",
@@ -181,17 +191,13 @@ fn panel(optimizers: &[(OptimizerName, Vec<Epoch>)], measure: Measure, against: 
 }
 
 fn ys(lines: &[Line]) -> Vec<f64> {
-    let mut ys: Vec<f64> = lines
-        .iter()
-        .flat_map(|line| line.points.iter().map(|point| point.1))
-        .collect();
-    ys.sort_by(f64::total_cmp);
-    ys
+    let points = lines.iter().flat_map(|line| &line.points);
+    points.map(|point| point.1).collect()
 }
 
 /// Logarithmic: losses fall by factors, and differ by factors where they are small.
-fn loss_axis(lines: &[Line]) -> Axis {
-    let ys = ys(lines);
+pub(crate) fn loss_axis(mut ys: Vec<f64>) -> Axis {
+    ys.sort_by(f64::total_cmp);
     let (low, high) = (
         ys.first().copied().unwrap_or(0.1),
         ys.last().copied().unwrap_or(1.0),
@@ -200,11 +206,19 @@ fn loss_axis(lines: &[Line]) -> Axis {
 }
 
 /// Without the lowest twentieth: the first epochs would press the rest, where optimizers differ, into a line.
-fn accuracy_axis(lines: &[Line]) -> Axis {
-    let ys = ys(lines);
+pub(crate) fn accuracy_axis(mut ys: Vec<f64>) -> Axis {
+    ys.sort_by(f64::total_cmp);
     let high = ys.last().copied().unwrap_or(1.0);
     let low = ys.get(ys.len() / 20).copied().unwrap_or(0.0);
     Axis::linear(low, high).padded(0.05)
+}
+
+/// Linear, without the highest twentieth, for the same reason.
+pub(crate) fn linear_loss_axis(mut ys: Vec<f64>) -> Axis {
+    ys.sort_by(f64::total_cmp);
+    let low = ys.first().copied().unwrap_or(0.0);
+    let most = ys.len().saturating_sub(1 + ys.len() / 20);
+    Axis::linear(low, ys.get(most).copied().unwrap_or(1.0)).padded(0.05)
 }
 
 #[cfg(test)]

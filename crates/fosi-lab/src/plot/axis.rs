@@ -43,6 +43,11 @@ impl Axis {
         }
     }
 
+    /// Whether it is logarithmic.
+    pub(crate) fn is_logarithmic(&self) -> bool {
+        self.logarithmic
+    }
+
     /// The same with `share` of its length added at both ends.
     pub fn padded(self, share: f64) -> Self {
         let Range { start, end } = self.range;
@@ -57,7 +62,7 @@ impl Axis {
     }
 
     /// Where `value` lies: 0 at the start of the range, 1 at its end.
-    fn position(&self, value: f64) -> f64 {
+    pub(crate) fn position(&self, value: f64) -> f64 {
         let Range { start, end } = self.range;
         if self.logarithmic {
             (value.max(f64::MIN_POSITIVE) / start).ln() / (end / start).ln()
@@ -116,7 +121,7 @@ impl Axis {
     }
 
     /// At most `most` ticks inside the range.
-    pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
+    pub(crate) fn ticks(&self, most: usize) -> Vec<f64> {
         let most = most.max(2);
         if self.logarithmic {
             let ticks = self.logarithmic_ticks(most);
@@ -221,7 +226,7 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// Short decimal, or a power of ten where that would be long.
-pub(super) fn tick_label(value: f64) -> String {
+pub(crate) fn tick_label(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e6).contains(&size) {
         return format!("{value:e}").replace('-', "−");

@@ -13,6 +13,7 @@ use plotters::prelude::{DrawingArea, DrawingBackend, RGBColor};
 use thiserror::Error;
 
 pub use axis::Axis;
+pub(crate) use axis::tick_label;
 pub use heat_map::{ColorScale, HeatMap};
 pub use legend::draw_legend;
 pub use output::{to_png, to_svg};

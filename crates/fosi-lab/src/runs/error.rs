@@ -60,7 +60,7 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The operating system refused to read.
-    #[error("cannot read {}: {source}; is {} a run's folder?", path.display(), parent(path))]
+    #[error("cannot read {}: {source}; is {} a run's folder, as `fosi train` makes them?", path.display(), parent(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,10 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// `metrics.csv` isn't as this program writes it.
-    #[error("{} is damaged at line {line}: {reason}", path.display())]
+    #[error(
+        "{} is damaged at line {line}: {reason}; put back a copy of the file, or do without the run",
+        path.display()
+    )]
     Metrics {
         /// The file.
         path: PathBuf,
@@ -78,7 +81,7 @@ pub enum RunError {
         reason: String,
     },
     /// `run.json` isn't as this program writes it.
-    #[error("{} is damaged: {reason}", path.display())]
+    #[error("{} is damaged: {reason}; put back a copy of the file, or do without the run", path.display())]
     Record {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::record::now;
 use super::{MetricsRow, RunError, RunLock, RunRecord};
@@ -284,6 +285,14 @@ impl Run {
     /// [`RunError`] with the file's name: missing, damaged, or of another version.
     pub fn read_record(folder: &Path) -> Result<RunRecord, RunError> {
         read_record(&folder.join(RECORD))
+    }
+
+    /// Times and lengths of a run's two files, none of one that isn't there: where they are as before, so is the run.
+    pub fn stamp(folder: &Path) -> [Option<(SystemTime, u64)>; 2] {
+        [RECORD, METRICS].map(|name| {
+            let metadata = folder.join(name).metadata().ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        })
     }
 
     /// The name of a run that was given none: task, data set and UTC time.

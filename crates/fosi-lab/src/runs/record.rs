@@ -315,6 +315,34 @@ pub struct Failure {
     pub state_error: Option<String>,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            optimizer,
+            seed,
+            epoch,
+            step,
+            reason,
+            ..
+        } = self;
+        write!(
+            f,
+            "{optimizer} (seed {seed}) was stopped in epoch {epoch} after step {step}: {reason}"
+        )
+    }
+}
+
+impl Failure {
+    /// A sentence about the newest spectrum; none where there was none.
+    pub fn spectrum(&self) -> Option<String> {
+        let largest = self.eigenvalues.iter().copied().reduce(f64::max)?;
+        let scale = self.scale;
+        Some(format!(
+            "Its newest spectrum had eigenvalues up to {largest:.4e}; s was {scale:.3}"
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,15 +8,17 @@ mod paper;
 mod refusals;
 mod series;
 mod spread;
+mod table;
 mod text;
 
 pub use best_base::BestBase;
 pub use entry::{Entry, Standing, Totals, summarize};
 pub use measure::Measure;
-pub use paper::{PaperTables, TableRow};
+pub use paper::{NOTE as PAPER_NOTE, PaperTables, TableRow};
 pub use refusals::Refusals;
 pub use series::Reach;
 pub use spread::Spread;
+pub use table::{SummaryRow, SummaryTable, notes, tables};
 pub(crate) use text::STYLE;
 pub use text::render;
 

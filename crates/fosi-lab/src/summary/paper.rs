@@ -3,7 +3,7 @@
 use serde::Serialize;
 use strum::IntoEnumIterator;
 
-use super::text::refusal_notes;
+use super::table::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::{TaskName, TrainConfig};
 use crate::optimizers::{BaseName, OptimizerName};
@@ -130,7 +130,7 @@ impl PaperTables {
         for number in [1, 2] {
             let rows: Vec<&TableRow> = self.rows.iter().filter(|r| r.table == number).collect();
             text += &format!("### {}\n\n", title(number));
-            text += HEADER;
+            text += &format!("| {} |\n{RULE}", TableRow::COLUMNS.join(" | "));
             for row in rows {
                 text += &row.markdown();
             }
@@ -144,10 +144,10 @@ impl PaperTables {
     }
 }
 
-const HEADER: &str = "| task | base | metric | its best | base s | FOSI s | FOSI/base, seconds | FOSI/base, steps | \
-    paper, seconds | best rate of the base | FOSI/best base, seconds |\n\
-    |---|---|---|---:|---:|---:|---:|---:|---:|---|---:|\n";
-const NOTE: &str = "Seconds of training, refreshes included, evaluation left out; medians over the seeds, in brackets \
+const RULE: &str = "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|\n";
+
+/// What the columns of the tables are, as a text below them.
+pub const NOTE: &str = "Seconds of training, refreshes included, evaluation left out; medians over the seeds, in brackets \
     the least and the greatest. ∞: not reached. The paper's ratios are those of its Table 1 on its own hardware, data \
     and sizes; those of its Table 2 are not repeated here.\n";
 
@@ -190,13 +190,23 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
 }
 
 impl TableRow {
-    fn markdown(&self) -> String {
-        let Self {
-            task,
-            base,
-            measure,
-            ..
-        } = self;
+    /// Names of the columns for people.
+    pub const COLUMNS: [&str; 11] = [
+        "task",
+        "base",
+        "metric",
+        "its best",
+        "base s",
+        "FOSI s",
+        "FOSI/base, seconds",
+        "FOSI/base, steps",
+        "paper, seconds",
+        "best rate of the base",
+        "FOSI/best base, seconds",
+    ];
+
+    /// The row for people, a text for each of [`COLUMNS`](Self::COLUMNS); a dash where there is nothing.
+    pub fn cells(&self) -> [String; 11] {
         let spread = Spread {
             median: self.second_ratio,
             low: self.second_ratio_low,
@@ -213,18 +223,29 @@ impl TableRow {
         };
         let best = self
             .best_base
-            .map_or_else(|| "–".to_owned(), |name| format!("`{name}`"));
+            .map_or_else(|| "–".to_owned(), |name| name.to_string());
         let or_dash = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
-        format!(
-            "| {task} ({}) | {base} | {measure} | {:.4} | {} | {} | {ratio} | {} | {} | {best} | {} |\n",
-            self.run,
-            self.base_best,
+        [
+            format!("{} ({})", self.task, self.run),
+            self.base.to_string(),
+            self.measure.to_owned(),
+            format!("{:.4}", self.base_best),
             number(self.base_seconds),
             number(self.fosi_seconds),
+            ratio,
             number(self.step_ratio),
             or_dash(self.paper_ratio),
+            best,
             or_dash(self.best_base_second_ratio),
-        )
+        ]
+    }
+
+    fn markdown(&self) -> String {
+        let mut cells = self.cells();
+        if let Some(best) = self.best_base {
+            cells[9] = format!("`{best}`");
+        }
+        format!("| {} |\n", cells.join(" | "))
     }
 }
 

@@ -2,202 +2,35 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::{Entry, Measure, Spread};
+use super::Entry;
+use super::table::{SummaryTable, notes, tables};
 
 /// No lines but one below the header.
 pub(crate) const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The tables that a run ends with: for each measure the best value and when the base's best was reached, then costs.
+/// The tables that a run ends with, and what there is to say below them: see [`tables`] and [`notes`].
 #[must_use]
 pub fn render(entries: &[Entry]) -> String {
-    let mut blocks: Vec<String> = Measure::ALL
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| entries.iter().any(|entry| entry.has(*index)))
-        .map(|(index, measure)| measure_block(*measure, index, entries))
-        .collect();
-    blocks.extend(best_base_block(entries));
-    blocks.push(cost_block(entries));
-    blocks.extend(seeds_note(entries));
-    blocks.extend(stopped_note(entries));
-    blocks.extend(refusal_notes(entries));
+    let tables = tables(entries);
+    let mut blocks: Vec<String> = tables.iter().map(aligned).collect();
+    blocks.extend(notes(entries));
     blocks.join("\n\n")
 }
 
-fn measure_block(measure: Measure, index: usize, entries: &[Entry]) -> String {
-    let (title, best, decimals) = match measure {
-        Measure::ValidationAccuracy => ("Validation accuracy", "highest", 4),
-        Measure::ValidationLoss => ("Validation loss", "lowest", 4),
-        Measure::TrainingLoss => ("Training loss", "lowest", 4),
-    };
-    let header = [
-        best,
-        "at epoch",
-        "steps to\nbase's best",
-        "ratio\nto base",
-        "seconds to\nbase's best",
-        "ratio\nto base",
-    ];
-    let rows = entries.iter().map(|entry| {
-        let standing = &entry.standings[index];
-        let mut cells = vec![spread(&standing.best, decimals), spread(&standing.epoch, 0)];
-        match &standing.reach {
-            Some(reach) => cells.extend([
-                spread(&reach.steps, 0),
-                spread(&reach.step_ratio, 2),
-                spread(&reach.seconds, 2),
-                spread(&reach.second_ratio, 2),
-            ]),
-            None => cells.extend(std::iter::repeat_n("no base".to_owned(), 4)),
-        }
-        cells
-    });
-    block(title, &header, entries, rows)
-}
-
-/// FOSI against its base at the best of several learning rates; none where each base had one.
-fn best_base_block(entries: &[Entry]) -> Option<String> {
-    let mut labelled = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.optimizer.fosi) {
-        for (measure, standing) in Measure::ALL.iter().zip(&entry.standings) {
-            let Some(best) = &standing.best_base else {
-                continue;
-            };
-            if best.best.median.is_nan() {
-                continue;
-            }
-            let name = format!("{}, {}", label(entry, entries), measure.name());
-            let cells = vec![
-                best.optimizer.to_string(),
-                spread(&best.best, 4),
-                spread(&best.reach.step_ratio, 2),
-                spread(&best.reach.second_ratio, 2),
-            ];
-            labelled.push((name, cells));
-        }
-    }
-    let header = [
-        "base at its\nbest rate",
-        "best",
-        "ratio\nof steps",
-        "ratio\nof seconds",
-    ];
-    let title = "Against the best learning rate";
-    (!labelled.is_empty()).then(|| labelled_block(title, &header, labelled))
-}
-
-fn cost_block(entries: &[Entry]) -> String {
-    let header = [
-        "steps",
-        "training\nseconds",
-        "seconds\nan epoch",
-        "seconds in\nrefreshes",
-        "gradients",
-        "products",
-    ];
-    let rows = entries.iter().map(|entry| {
-        let totals = &entry.totals;
-        vec![
-            spread(&totals.steps, 0),
-            spread(&totals.seconds, 2),
-            spread(&totals.epoch_seconds, 3),
-            spread(&totals.refresh_seconds, 2),
-            spread(&totals.gradients, 0),
-            spread(&totals.products, 0),
-        ]
-    });
-    block("Cost", &header, entries, rows)
-}
-
-fn block(
-    title: &str,
-    header: &[&str],
-    entries: &[Entry],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> String {
-    let labels = entries.iter().map(|entry| label(entry, entries));
-    labelled_block(title, header, labels.zip(rows))
-}
-
-fn labelled_block(
-    title: &str,
-    header: &[&str],
-    rows: impl IntoIterator<Item = (String, Vec<String>)>,
-) -> String {
+fn aligned(summary: &SummaryTable) -> String {
     let mut table = Table::new();
     table
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Disabled);
-    let cells = std::iter::once(title).chain(header.iter().copied());
-    table.set_header(cells.collect::<Vec<_>>());
-    for (label, mut row) in rows {
-        row.insert(0, label);
-        table.add_row(row);
+    let header = std::iter::once(summary.title).chain(summary.header.iter().copied());
+    table.set_header(header.collect::<Vec<_>>());
+    for row in &summary.rows {
+        let cells = std::iter::once(&row.label).chain(&row.cells);
+        table.add_row(cells.collect::<Vec<_>>());
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.trim_fmt()
-}
-
-/// The optimizer with a mark where it was stopped.
-fn label(entry: &Entry, entries: &[Entry]) -> String {
-    let mark = if entry.stopped { " †" } else { "" };
-    format!("{}{mark}", name(entry, entries))
-}
-
-/// The optimizer, after the run's name where there are several runs.
-fn name(entry: &Entry, entries: &[Entry]) -> String {
-    match entries.iter().all(|other| other.run == entry.run) {
-        true => entry.optimizer.to_string(),
-        false => format!("{} {}", entry.run, entry.optimizer),
-    }
-}
-
-/// The median, and on a second line the range where it is one.
-fn spread(spread: &Spread, decimals: usize) -> String {
-    let median = match spread.median {
-        value if value.is_nan() => return "–".to_owned(),
-        value if value.is_infinite() => "not reached".to_owned(),
-        value => number(value, decimals),
-    };
-    let ends = [spread.low, spread.high].map(|value| match value.is_infinite() {
-        true => "∞".to_owned(),
-        false => number(value, decimals),
-    });
-    if ends[0] == ends[1] {
-        return median;
-    }
-    format!("{median}\n{}–{}", ends[0], ends[1])
-}
-
-/// A loss that has exploded would fill the line with digits.
-fn number(value: f64, decimals: usize) -> String {
-    match value.abs() < 1e7 {
-        true => format!("{value:.decimals$}"),
-        false => format!("{value:.3e}"),
-    }
-}
-
-fn seeds_note(entries: &[Entry]) -> Option<String> {
-    let most = entries.iter().map(|entry| entry.seeds).max()?;
-    (most > 1).then(|| {
-        format!("Medians over {most} seeds, with the least and the greatest; ∞: not reached with some seed.")
-    })
-}
-
-fn stopped_note(entries: &[Entry]) -> Option<String> {
-    let stopped = entries.iter().any(|entry| entry.stopped);
-    stopped.then(|| "† stopped before the end: its best is that of the epochs before.".to_owned())
-}
-
-/// A line for each optimizer of which refreshes were refused.
-pub(super) fn refusal_notes(entries: &[Entry]) -> Option<String> {
-    let note = |entry: &Entry| {
-        let refusals = entry.refusals.as_ref()?;
-        Some(refusals.note(&name(entry, entries)))
-    };
-    let notes: Vec<String> = entries.iter().filter_map(note).collect();
-    (!notes.is_empty()).then(|| notes.join("\n"))
 }

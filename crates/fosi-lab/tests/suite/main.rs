@@ -27,6 +27,7 @@ mod problems;
 mod quadratic;
 mod quadratic_adam;
 mod quadratic_command;
+mod report;
 mod run_folder;
 mod schedules;
 mod solve;

@@ -61,7 +61,7 @@ const BURN: [&str; 21] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 24] = [
+const PROGRAM: [&str; 25] = [
     "names",
     "files",
     "interrupt",
@@ -78,6 +78,7 @@ const PROGRAM: [&str; 24] = [
     "summary",
     "verdict",
     "curves",
+    "html",
     "quadratic",
     "solve",
     "pays",

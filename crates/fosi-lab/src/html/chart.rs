@@ -1,0 +1,233 @@
+//! A chart as inline SVG: panels above each other over one horizontal axis.
+
+use askama::Template;
+
+use super::signed_axis::SignedAxis;
+use crate::plot::{Axis, tick_label};
+
+/// Width of the picture.
+pub(super) const WIDTH: f64 = 560.0;
+/// Room on the left for the labels of ticks, large enough for those of a phone.
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 16.0;
+/// Room below for the horizontal axis.
+const BELOW: f64 = 46.0;
+/// Room above a panel.
+const ABOVE: f64 = 12.0;
+
+/// An axis of any kind.
+pub(super) enum Scale {
+    Plain(Axis),
+    Signed(SignedAxis),
+}
+
+impl Scale {
+    /// Where a value lies from 0 to 1; far outside is as good as just outside.
+    fn position(&self, value: f64) -> f64 {
+        let position = match self {
+            Self::Plain(axis) => axis.position(value),
+            Self::Signed(axis) => axis.position(value),
+        };
+        position.clamp(-2.0, 3.0)
+    }
+
+    fn ticks(&self, most: usize) -> Vec<f64> {
+        match self {
+            Self::Plain(axis) => axis.ticks(most),
+            Self::Signed(axis) => axis.ticks(most),
+        }
+    }
+}
+
+/// A line with its band, before it has a place.
+pub(super) struct Stroke {
+    /// Classes of line and band.
+    pub(super) classes: String,
+    /// Points from left to right.
+    pub(super) points: Vec<(f64, f64)>,
+    /// Least and greatest at the same places; empty for none.
+    pub(super) band: Vec<(f64, f64, f64)>,
+    /// Whether each point has a dot.
+    pub(super) dots: bool,
+    /// Number of its values among the page's readings, and which of them they are.
+    pub(super) reading: Option<(usize, usize)>,
+}
+
+/// A panel before it is laid out.
+pub(super) struct Panel {
+    pub(super) y: Scale,
+    pub(super) height: f64,
+    /// Ticks on the vertical axis, at most.
+    pub(super) ticks: usize,
+    /// Above the panel; empty for none.
+    pub(super) title: &'static str,
+    pub(super) strokes: Vec<Stroke>,
+    /// Places on the horizontal axis that are crossed out, and why.
+    pub(super) crosses: Vec<(f64, String)>,
+}
+
+/// A chart, laid out.
+#[derive(Template)]
+#[template(path = "chart.html")]
+pub(super) struct Chart {
+    /// Classes: which choices of axes show it.
+    classes: String,
+    /// What it shows, for who can't see it.
+    label: String,
+    /// Which horizontal axis of the readings it has.
+    x_index: usize,
+    x_label: &'static str,
+    x_ticks: Vec<Tick>,
+    panels: Vec<Laid>,
+    height: f64,
+}
+
+struct Tick {
+    at: f64,
+    label: String,
+    /// Left out where there is little room.
+    spare: bool,
+}
+
+struct Laid {
+    top: f64,
+    height: f64,
+    title: &'static str,
+    ticks: Vec<Tick>,
+    bands: Vec<Path>,
+    lines: Vec<Path>,
+    crosses: Vec<Cross>,
+}
+
+struct Path {
+    classes: String,
+    d: String,
+    reading: Option<(usize, usize)>,
+}
+
+struct Cross {
+    at: f64,
+    reason: String,
+}
+
+impl Chart {
+    /// Width of a panel.
+    const INNER: f64 = WIDTH - LEFT - RIGHT;
+    const WIDTH: f64 = WIDTH;
+    const LEFT: f64 = LEFT;
+
+    /// Lays panels out over the horizontal axis `x`.
+    pub(super) fn new(
+        (classes, label): (String, String),
+        (x_index, x_label, x): (usize, &'static str, Axis),
+        panels: Vec<Panel>,
+    ) -> Self {
+        let x = Scale::Plain(x);
+        let mut top = 0.0;
+        let mut laid = Vec::new();
+        for panel in panels {
+            top += ABOVE + if panel.title.is_empty() { 0.0 } else { 22.0 };
+            let height = panel.height;
+            laid.push(Laid::new(panel, top, &x));
+            top += height;
+        }
+        let place = |value: f64| LEFT + Self::INNER * x.position(value);
+        Self {
+            classes,
+            label,
+            x_index,
+            x_label,
+            x_ticks: ticks(&x, 7, place),
+            panels: laid,
+            height: top + BELOW,
+        }
+    }
+
+    /// Lower edge of the lowest panel.
+    fn bottom(&self) -> f64 {
+        self.height - BELOW
+    }
+}
+
+impl Laid {
+    fn new(panel: Panel, top: f64, x: &Scale) -> Self {
+        let across = |value: f64| Chart::INNER * x.position(value);
+        let down = |value: f64| panel.height * (1.0 - panel.y.position(value));
+        let mut bands = Vec::new();
+        let mut lines = Vec::new();
+        for stroke in panel.strokes {
+            let points = |ends: &dyn Fn(&(f64, f64, f64)) -> f64| -> Vec<(f64, f64)> {
+                let place = |point: &(f64, f64, f64)| (across(point.0), down(ends(point)));
+                stroke.band.iter().map(place).collect()
+            };
+            let mut outline = points(&|point| point.2);
+            outline.extend(points(&|point| point.1).into_iter().rev());
+            if outline.len() > 2 {
+                bands.push(Path {
+                    classes: stroke.classes.clone(),
+                    d: path(&outline) + "Z",
+                    reading: None,
+                });
+            }
+            let place = |&(x, y): &(f64, f64)| (across(x), down(y));
+            let mut points: Vec<(f64, f64)> = stroke.points.iter().map(place).collect();
+            if stroke.dots {
+                let dots = points.iter().map(|point| path(&[*point]) + "h0");
+                lines.push(Path {
+                    classes: format!("dots {}", stroke.classes),
+                    d: dots.collect(),
+                    reading: None,
+                });
+            }
+            // A line of no length has a round end at both of its ends: a dot.
+            if let [only] = points.as_slice() {
+                points.push(*only);
+            }
+            lines.push(Path {
+                classes: stroke.classes,
+                d: path(&points),
+                reading: stroke.reading,
+            });
+        }
+        let crosses = panel.crosses.into_iter().map(|(x, reason)| Cross {
+            at: across(x),
+            reason,
+        });
+        Self {
+            top,
+            height: panel.height,
+            title: panel.title,
+            ticks: ticks(&panel.y, panel.ticks, |value| top + down(value)),
+            bands,
+            lines,
+            crosses: crosses.collect(),
+        }
+    }
+}
+
+fn ticks(scale: &Scale, most: usize, place: impl Fn(f64) -> f64) -> Vec<Tick> {
+    let values = scale.ticks(most);
+    let many = values.len() > 4;
+    let tick = |(index, value): (usize, f64)| Tick {
+        at: (10.0 * place(value)).round() / 10.0,
+        label: tick_label(value),
+        spare: many && index % 2 == 1,
+    };
+    values.into_iter().enumerate().map(tick).collect()
+}
+
+/// A polyline as the data of a path, to a tenth of a unit.
+fn path(points: &[(f64, f64)]) -> String {
+    let mut data = String::new();
+    for (index, (x, y)) in points.iter().enumerate() {
+        data.push(if index == 0 { 'M' } else { 'L' });
+        data.push_str(&tenth(*x));
+        data.push(',');
+        data.push_str(&tenth(*y));
+    }
+    data
+}
+
+fn tenth(value: f64) -> String {
+    ((10.0 * value).round() / 10.0).to_string()
+}

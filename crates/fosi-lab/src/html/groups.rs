@@ -1,0 +1,21 @@
+//! Runs that may stand beside each other: of the same task on the same data.
+
+use crate::runs::Run;
+
+/// The runs of each task and data set, in the order in which they are given.
+pub(super) fn groups(runs: &[Run]) -> Vec<Vec<Run>> {
+    let mut groups: Vec<Vec<Run>> = Vec::new();
+    for run in runs {
+        let belongs = |group: &&mut Vec<Run>| is_like(run, &group[0]);
+        match groups.iter_mut().find(belongs) {
+            Some(group) => group.push(run.clone()),
+            None => groups.push(vec![run.clone()]),
+        }
+    }
+    groups
+}
+
+fn is_like(run: &Run, other: &Run) -> bool {
+    let (run, other) = (&run.record, &other.record);
+    run.config.task == other.config.task && run.data.is_same_as(&other.data)
+}

@@ -1,0 +1,53 @@
+//! How lines are told apart: a colour and a pattern of dashes, both classes of the page's style sheet.
+
+use std::fmt;
+
+use crate::optimizers::{BaseName, OptimizerName};
+use crate::plot::{COLORS, color};
+
+/// Colour and dashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Style {
+    /// 0 is the colour of texts; the others are [`COLORS`], in their order.
+    hue: usize,
+    dashes: &'static str,
+}
+
+impl Style {
+    /// Of an optimizer where there is one run: the base's colour as in figures, dashed for the base and solid for FOSI.
+    pub(super) fn of(optimizer: OptimizerName) -> Self {
+        Self {
+            hue: hue(optimizer.base),
+            dashes: dashes(0, optimizer.fosi),
+        }
+    }
+
+    /// Of the `index`-th base of several runs: colours in turn, and other dashes in the next turn.
+    pub(super) fn numbered(index: usize, fosi: bool) -> Self {
+        Self {
+            hue: 1 + index % COLORS.len(),
+            dashes: dashes(index / COLORS.len(), fosi),
+        }
+    }
+}
+
+fn hue(base: BaseName) -> usize {
+    let own = color(base);
+    let place = COLORS.iter().position(|other| *other == own);
+    place.map_or(0, |place| place + 1)
+}
+
+fn dashes(turn: usize, fosi: bool) -> &'static str {
+    match (turn, fosi) {
+        (0, true) => "solid",
+        (0, false) => "dashed",
+        (_, true) => "dash-dotted",
+        (_, false) => "dotted",
+    }
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hue{} {}", self.hue, self.dashes)
+    }
+}
