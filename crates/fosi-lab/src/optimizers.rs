@@ -40,6 +40,27 @@ pub enum BaseName {
     /// Adam with decoupled weight decay, `adamw`.
     #[strum(serialize = "adamw")]
     AdamW,
+    /// Burn's Lion, `lion`.
+    #[strum(serialize = "lion")]
+    Lion,
+    /// Burn's AdaGrad, `adagrad`.
+    #[strum(serialize = "adagrad")]
+    AdaGrad,
+    /// Burn's RMSProp, `rmsprop`.
+    #[strum(serialize = "rmsprop")]
+    RmsProp,
+    /// Burn's Adan, `adan`.
+    #[strum(serialize = "adan")]
+    Adan,
+    /// Burn's LAMB, `lamb`.
+    #[strum(serialize = "lamb")]
+    Lamb,
+    /// Burn's Adafactor, `adafactor`.
+    #[strum(serialize = "adafactor")]
+    Adafactor,
+    /// Burn's Muon for the parameters that are matrices and AdamW for the others, `muon`.
+    #[strum(serialize = "muon")]
+    Muon,
 }
 
 fn unknown_base(name: &str) -> UnknownName {

@@ -103,9 +103,10 @@ impl TrainConfig {
             refreshes: RefreshSchedule::Interval(800),
             warmup: None,
             scale_limit: PerBase {
-                adam: 1.0,
-                adamw: 1.0,
-                ..PerBase::all(3.0)
+                gd: 3.0,
+                hb: 3.0,
+                nesterov: 3.0,
+                ..PerBase::all(1.0)
             },
             lr: rates(0.1, 0.001),
             schedule: LearningRateSchedule::Constant,
@@ -227,10 +228,16 @@ impl TrainConfig {
     }
 }
 
+/// The rates of gradient descent and momentum, and those of adaptive methods, which follow Adam's. Lion's steps are signs, for
+/// which its authors advise a tenth of it; AdaGrad's fall as squares add up, and begin at ten times it.
 fn rates(momentum: f64, adam: f64) -> PerBase {
     PerBase {
-        adam,
-        adamw: adam,
-        ..PerBase::all(momentum)
+        gd: momentum,
+        hb: momentum,
+        nesterov: momentum,
+        lion: adam / 10.0,
+        adagrad: 10.0 * adam,
+        adafactor: 10.0 * adam,
+        ..PerBase::all(adam)
     }
 }

@@ -66,7 +66,8 @@ pub struct TrainOptions {
     /// Folder in which the frozen network's features are kept (tl) [default: fosi-cache]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw, each also as fosi-hb, …
+    /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw and Burn's lion, adagrad, rmsprop, adan, lamb,
+    /// adafactor and muon (matrices by Muon, the rest by AdamW), each also as fosi-hb, …
     /// [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
@@ -174,7 +175,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub momentum: Option<f64>,
-    /// Decoupled weight decay of adamw [default: 0.01]
+    /// Decoupled weight decay of adamw and muon [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub weight_decay: Option<f64>,

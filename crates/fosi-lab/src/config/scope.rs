@@ -127,7 +127,7 @@ impl TrainOptions {
     /// The names of the options given that only some optimizers have, and those optimizers.
     fn bound_names(&self) -> Vec<(&'static str, For)> {
         const MOMENTUM: For = For::Bases(&[BaseName::HeavyBall, BaseName::Nesterov]);
-        const DECAY: For = For::Bases(&[BaseName::AdamW]);
+        const DECAY: For = For::Bases(&[BaseName::AdamW, BaseName::Muon]);
         let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
         let options = [
             ("algorithm", self.algorithm.is_some(), For::Fosi),

@@ -78,7 +78,7 @@ pub struct TrainConfig {
     pub clip_gradient: Option<f64>,
     /// Momentum β of Heavy-Ball and Nesterov.
     pub momentum: f64,
-    /// Decoupled weight decay of AdamW.
+    /// Decoupled weight decay of AdamW and Muon.
     pub weight_decay: f64,
     /// Examples in a batch.
     pub batch: usize,

@@ -87,7 +87,7 @@ impl TrainingLength {
     }
 }
 
-/// A number for each base optimizer.
+/// A number for each base optimizer. (Records of runs from before there was an optimizer have 0 for it.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the base optimizers' names")]
 pub struct PerBase {
@@ -96,6 +96,20 @@ pub struct PerBase {
     pub nesterov: f64,
     pub adam: f64,
     pub adamw: f64,
+    #[serde(default)]
+    pub lion: f64,
+    #[serde(default)]
+    pub adagrad: f64,
+    #[serde(default)]
+    pub rmsprop: f64,
+    #[serde(default)]
+    pub adan: f64,
+    #[serde(default)]
+    pub lamb: f64,
+    #[serde(default)]
+    pub adafactor: f64,
+    #[serde(default)]
+    pub muon: f64,
 }
 
 impl PerBase {
@@ -107,6 +121,13 @@ impl PerBase {
             nesterov: value,
             adam: value,
             adamw: value,
+            lion: value,
+            adagrad: value,
+            rmsprop: value,
+            adan: value,
+            lamb: value,
+            adafactor: value,
+            muon: value,
         }
     }
 
@@ -118,6 +139,13 @@ impl PerBase {
             BaseName::Nesterov => self.nesterov,
             BaseName::Adam => self.adam,
             BaseName::AdamW => self.adamw,
+            BaseName::Lion => self.lion,
+            BaseName::AdaGrad => self.adagrad,
+            BaseName::RmsProp => self.rmsprop,
+            BaseName::Adan => self.adan,
+            BaseName::Lamb => self.lamb,
+            BaseName::Adafactor => self.adafactor,
+            BaseName::Muon => self.muon,
         }
     }
 }

@@ -77,7 +77,7 @@ pub const COLORS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// The colour of a base optimizer's family, from the palette of Okabe and Ito, told apart by the colour-blind.
+/// The colour of a base optimizer's family, from the palettes of Okabe and Ito and of Tol, told apart by the colour-blind.
 pub fn color(base: BaseName) -> RGBColor {
     match base {
         BaseName::GradientDescent => RGBColor(0, 0, 0),
@@ -85,6 +85,13 @@ pub fn color(base: BaseName) -> RGBColor {
         BaseName::Nesterov => RGBColor(0, 158, 115),
         BaseName::Adam => RGBColor(213, 94, 0),
         BaseName::AdamW => RGBColor(204, 121, 167),
+        BaseName::Lion => RGBColor(230, 159, 0),
+        BaseName::AdaGrad => RGBColor(86, 180, 233),
+        BaseName::RmsProp => RGBColor(136, 34, 85),
+        BaseName::Adan => RGBColor(17, 119, 51),
+        BaseName::Lamb => RGBColor(68, 170, 153),
+        BaseName::Adafactor => RGBColor(153, 153, 51),
+        BaseName::Muon => RGBColor(51, 34, 136),
     }
 }
 

@@ -47,14 +47,14 @@ impl Descent {
     }
 
     /// The paper's learning rate for a base on quadratics with eigenvalues in [μ, L]: 2/(L+μ) for gradient descent,
-    /// 2/(√L+√μ)² for the momentum methods, half the best one, and 0.05 for Adam (B.2).
+    /// 2/(√L+√μ)² for the momentum methods, half the best one, and 0.05 for Adam (B.2), which others have too.
     pub fn paper_rate(base: BaseName, (largest, smallest): (f64, f64)) -> f64 {
         match base {
             BaseName::GradientDescent => 2.0 / (largest + smallest),
             BaseName::HeavyBall | BaseName::Nesterov => {
                 2.0 / (largest.sqrt() + smallest.sqrt()).powi(2)
             }
-            BaseName::Adam | BaseName::AdamW => 0.05,
+            _ => 0.05,
         }
     }
 
@@ -76,6 +76,11 @@ impl Descent {
                     ..AdamW::default()
                 },
             ),
+            other => Err(fosi::Error::InvalidSetting {
+                setting: "the optimizer on a quadratic",
+                given: other.to_string(),
+                allowed: "gd, hb, nesterov, adam or adamw",
+            }),
         }
     }
 
@@ -176,7 +181,10 @@ pub const OPTIMIZERS: [OptimizerName; 6] = [
 
 /// Whether an optimizer's course depends on the eigenvectors, not on eigenvalues and start alone.
 pub(super) fn sees_axes(optimizer: OptimizerName) -> bool {
-    matches!(optimizer.base, BaseName::Adam | BaseName::AdamW)
+    !matches!(
+        optimizer.base,
+        BaseName::GradientDescent | BaseName::HeavyBall | BaseName::Nesterov
+    )
 }
 
 /// What an optimizer did on one function.

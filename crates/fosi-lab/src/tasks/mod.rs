@@ -1,6 +1,7 @@
 //! The paper's five tasks, and a deep autoencoder: what each trains on, and what its loss is. [`open`] makes the one that a run asks for.
 
 mod autoencoding;
+mod bases;
 mod checksum;
 mod classification;
 mod curvature;

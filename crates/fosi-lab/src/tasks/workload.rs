@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use fosi::base::{Adam, AdamW, GradientDescent, HeavyBall, Nesterov};
-use fosi::{Clipping, FosiConfig, Schedule, Space};
+use fosi::{Clipping, FosiConfig, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
+use super::bases::base_of;
 use super::curvature_batch::CurvatureBatch;
 use super::device::device;
 use super::trainer::{BurnTrainer, Optimizer};
@@ -15,7 +15,7 @@ use super::{Opening, Task, TaskError, placeholder};
 use crate::config::{Algorithm, DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
 use crate::data::Part;
 use crate::interrupt::Interrupt;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::OptimizerName;
 use crate::runs::{DataDescription, ModelDescription};
 use crate::train::{Cost, GradientCost, StepError, Trainer, Workload};
 
@@ -92,20 +92,6 @@ impl<T: Task> BurnWorkload<T> {
             interrupt: self.interrupt.clone(),
             checkpoints: self.config.checkpoint_every.is_some(),
         }))
-    }
-
-    fn base<S: Space>(&self, base: BaseName) -> Box<dyn fosi::base::Base<S>> {
-        let momentum = self.config.momentum;
-        match base {
-            BaseName::GradientDescent => Box::new(GradientDescent),
-            BaseName::HeavyBall => Box::new(HeavyBall::new(momentum)),
-            BaseName::Nesterov => Box::new(Nesterov::new(momentum)),
-            BaseName::Adam => Box::new(Adam::default()),
-            BaseName::AdamW => Box::new(AdamW {
-                weight_decay: self.config.weight_decay,
-                ..AdamW::default()
-            }),
-        }
     }
 
     fn fosi_config(&self, name: OptimizerName, seed: u64) -> FosiConfig {
@@ -220,11 +206,11 @@ impl<T: Task> Workload for BurnWorkload<T> {
         let base = optimizer.base;
         match self.config.device {
             DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, config| {
-                FosiOptimizer::new(model, self.base(base), config)
+                FosiOptimizer::new(model, base_of(base, &self.config, model)?, config)
             }),
             DeviceName::Cuda | DeviceName::Wgpu => {
                 self.make_trainer(optimizer, seed, |model, config| {
-                    FosiOptimizer::on_device(model, self.base(base), config)
+                    FosiOptimizer::on_device(model, base_of(base, &self.config, model)?, config)
                 })
             }
         }

@@ -143,7 +143,7 @@ fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<S
         BaseName::GradientDescent => (2.0, "2/λ₁"),
         BaseName::HeavyBall => (2.0 * (1.0 + beta), "2(1+β)/λ₁"),
         BaseName::Nesterov => (2.0 * (1.0 + beta) / (1.0 + 2.0 * beta), "2(1+β)/((1+2β)λ₁)"),
-        BaseName::Adam | BaseName::AdamW => return None,
+        _ => return None,
     };
     let largest = median(refreshes.largest.iter().copied())?;
     let training_loss = Measure::ALL.iter().zip(&entry.standings);

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use crate::folder::{Folder, real_data};
 use crate::program::fosi;
+use fosi_lab::optimizers::BaseName;
 use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
 use image::{Rgb, RgbImage};
+use strum::IntoEnumIterator;
 
 /// Twelve images of 32×32 in each of two classes: stripes along or across.
 pub fn images(folder: &Folder) {
@@ -324,6 +326,64 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
             "{task}: nothing was trained: {message}"
         );
     }
+}
+
+#[test]
+fn every_base_trains_alone_and_inside_fosi_and_resumes_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let bases: Vec<String> = BaseName::iter().map(|base| base.to_string()).collect();
+    let all: Vec<String> = bases
+        .iter()
+        .flat_map(|base| [base.clone(), format!("fosi-{base}")])
+        .collect();
+    let run = |name: &str, more: &[&str]| {
+        let optimizers = all.join(",");
+        let line = [
+            "train",
+            "lr",
+            "--epochs",
+            "2",
+            "--interval",
+            "15",
+            "--warmup",
+            "5",
+            "--examples",
+            "640",
+            "--optimizers",
+            &optimizers,
+            "--name",
+            name,
+        ];
+        let output = fosi(here, &[&line[..], more].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        Run::read(&here.join("runs").join(name)).unwrap()
+    };
+    let whole = run("whole", &[]);
+    assert!(whole.record.failures.is_empty());
+    for name in &all {
+        let own: Vec<f64> = whole
+            .rows
+            .iter()
+            .filter(|row| row.optimizer.to_string() == *name)
+            .map(|row| row.train_loss)
+            .collect();
+        // ln 10 is the loss of a guess.
+        assert!(
+            own.len() == 2 && own[1] < own[0] && own[1] < 2.2,
+            "{name}: {own:?}"
+        );
+    }
+    // The last one of them, from its newest checkpoint in another process.
+    run("resumed", &["--checkpoint-every", "7"]);
+    let done = here.join("runs/resumed");
+    let record = fs::read_to_string(done.join("run.json")).unwrap();
+    let running = record.replace("\"finished\",", "\"running\",");
+    fs::write(done.join("run.json"), running).unwrap();
+    let output = fosi(here, &["train", "--resume", "runs/resumed"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(numbers(&Run::read(&done).unwrap()), numbers(&whole));
 }
 
 #[test]
