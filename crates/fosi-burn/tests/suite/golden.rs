@@ -1,4 +1,4 @@
-//! A small network's Hessian against another implementation's: curvlinops', from `golden/hessian.py`.
+//! A small network's Hessian against another implementation's: JAX's, from `golden/hessian.py`.
 
 use burn::module::Module;
 use fosi::SampleMean;
@@ -41,7 +41,7 @@ fn within(found: SampleMean, truth: f64) {
 }
 
 #[test]
-fn the_hessian_is_the_one_that_curvlinops_has() {
+fn the_hessian_is_the_one_that_jax_has() {
     let golden = golden();
     let of = perceptron(&golden);
     let network = Network::new(&of, 0.0, 1, &device());

@@ -9,9 +9,10 @@ use fosi_burn::{FlatLayout, OptimizerError, probe};
 const PAIRS: usize = 10;
 
 fn perceptron(salt: u64) -> Perceptron {
-    let (x, labels) = classification(24, 6, 3, salt);
+    // 43 parameters, so that 40 Lanczos steps see nearly all of the Hessian.
+    let (x, labels) = classification(24, 4, 3, salt);
     Perceptron {
-        widths: vec![6, 12, 3],
+        widths: vec![4, 5, 3],
         activation: Activation::Tanh,
         norm: false,
         bias: true,
@@ -75,8 +76,10 @@ fn a_probe_finds_what_dense_hessians_have() {
     for (at, (found, dense)) in found.batches.iter().zip(&dense).enumerate() {
         let largest = dense.eigenvalues[0];
         assert_eq!(found.eigenvalues.len(), PAIRS);
-        for (found, exact) in found.eigenvalues.iter().zip(&dense.eigenvalues) {
-            assert!((found - exact).abs() < 1e-4 * largest, "{found} {exact}");
+        let pairs = found.eigenvalues.iter().zip(&found.residuals);
+        for ((found, residual), exact) in pairs.zip(&dense.eigenvalues) {
+            let off = (found - exact).abs();
+            assert!(off < residual + 1e-4 * largest, "{found} {exact}");
         }
         let next = found.next_eigenvalue.unwrap();
         assert!(

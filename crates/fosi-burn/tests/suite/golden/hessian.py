@@ -1,25 +1,26 @@
 """Writes hessian.json: what another implementation says of a small network's Hessian.
 
-    pip install torch==TORCH curvlinops-for-pytorch==CURVLINOPS
+    pip install "jax[cpu]==0.10.2" numpy
     python hessian.py > hessian.json
 
 The network is a perceptron of widths 4, 6, 5, 3 with tanh, on 30 examples of 3 classes with mean cross-entropy, in f64.
-Weights and data are numbers of a linear congruential generator, cut to f32 so that any program can hold them. The
-eigenvalues are those that scipy's eigsh finds through curvlinops' products (exact, by double backward passes); trace and
-squared Frobenius norm are taken from curvlinops' products with all unit vectors.
+Weights and data are numbers of a linear congruential generator, cut to f32 so that any program can hold them. The Hessian
+is jax.hessian's, exact, by forward over reverse; its eigenvalues are numpy's.
 
 The file holds the widths, the data row by row, the labels, and the parameters in the order weight (inputs by outputs,
-row by row), bias, layer by layer; the five largest eigenvalues and the five smallest, from the ends; both numbers.
+row by row), bias, layer by layer; the five largest eigenvalues and the five smallest, from the ends; trace and squared
+Frobenius norm.
 """
 
 import json
 import struct
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-import torch
-from curvlinops import HessianLinearOperator
-from scipy.sparse.linalg import eigsh
+
+jax.config.update("jax_enable_x64", True)
 
 WIDTHS = [4, 6, 5, 3]
 SAMPLES = 30
@@ -36,39 +37,37 @@ def numbers():
 def main():
     source = numbers()
 
-    def draw(*shape):
-        count = int(np.prod(shape))
-        return torch.tensor([next(source) for _ in range(count)], dtype=torch.float64).reshape(shape)
+    def draw(count, factor=1.0):
+        return [factor * next(source) for _ in range(count)]
 
-    x = 2.0 * draw(SAMPLES, WIDTHS[0])
-    labels = torch.tensor([int(1.5 * (next(source) + 1.0)) for _ in range(SAMPLES)])
-    layers, flat = [], []
+    x = np.array(draw(SAMPLES * WIDTHS[0], 2.0)).reshape(SAMPLES, WIDTHS[0])
+    labels = np.array([int(1.5 * (next(source) + 1.0)) for _ in range(SAMPLES)])
+    flat = []
     for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
-        layer = torch.nn.Linear(inputs, outputs, dtype=torch.float64)
-        weight, bias = draw(inputs, outputs), 0.5 * draw(outputs)
-        with torch.no_grad():
-            layer.weight.copy_(weight.T)
-            layer.bias.copy_(bias)
-        flat += weight.flatten().tolist() + bias.tolist()
-        layers += [layer, torch.nn.Tanh()]
-    model = torch.nn.Sequential(*layers[:-1])
+        flat += draw(inputs * outputs) + draw(outputs, 0.5)
 
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    loss = torch.nn.CrossEntropyLoss(reduction="mean")
-    hessian = HessianLinearOperator(model, loss, parameters, [(x, labels)])
-    operator = hessian.to_scipy()
-    n = operator.shape[0]
-    dense = operator @ np.eye(n)
+    def loss(parameters):
+        a, at = jnp.asarray(x), 0
+        for layer, (inputs, outputs) in enumerate(zip(WIDTHS, WIDTHS[1:])):
+            weight = parameters[at : at + inputs * outputs].reshape(inputs, outputs)
+            at += inputs * outputs
+            a = a @ weight + parameters[at : at + outputs]
+            at += outputs
+            if layer < len(WIDTHS) - 2:
+                a = jnp.tanh(a)
+        scores = jax.nn.log_softmax(a)
+        return -scores[jnp.arange(SAMPLES), labels].mean()
+
+    dense = np.asarray(jax.hessian(loss)(jnp.asarray(flat)))
     assert np.abs(dense - dense.T).max() < 1e-12
-    largest = sorted(eigsh(operator, k=5, which="LA", tol=1e-12)[0], reverse=True)
-    smallest = sorted(eigsh(operator, k=5, which="SA", tol=1e-12)[0])
+    eigenvalues = np.linalg.eigvalsh(dense)
     golden = {
         "widths": WIDTHS,
         "x": x.flatten().tolist(),
         "labels": labels.tolist(),
         "parameters": flat,
-        "largest": largest,
-        "smallest": smallest,
+        "largest": eigenvalues[::-1][:5].tolist(),
+        "smallest": eigenvalues[:5].tolist(),
         "trace": float(np.trace(dense)),
         "frobenius_square": float((dense**2).sum()),
     }
