@@ -117,7 +117,8 @@ pub struct FigureCommand {
     /// Folders of runs, as `fosi train` makes them
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Folder for figure2 and figure5, each as SVG and PNG; files of the same names are replaced
+    /// Folder for figure2 (ac), figure5 (the other tasks), training and validation (all), each as SVG and PNG; files of the
+    /// same names are replaced
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,
 }

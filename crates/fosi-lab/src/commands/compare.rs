@@ -75,11 +75,15 @@ pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, Command
 /// [`CommandError`] when a run can't be read or holds no epoch, or a file can't be written.
 pub fn figure(command: &FigureCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let runs = read_runs(&command.runs)?;
-    let figures = paper_figures(&runs).ok_or(CommandError::NoEpoch)?;
+    let figures = paper_figures(&runs);
+    if figures.is_empty() {
+        return Err(CommandError::NoEpoch);
+    }
     make_folder(&command.out)?;
     for (name, sheet) in &figures {
         write_figure(&command.out, name, sheet)?;
     }
-    writeln!(out, "figure2 and figure5 are in {}", command.out.display())?;
+    let names: Vec<&str> = figures.iter().map(|(name, _)| *name).collect();
+    writeln!(out, "{} are in {}", names.join(", "), command.out.display())?;
     Ok(0)
 }

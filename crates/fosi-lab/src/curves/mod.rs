@@ -141,7 +141,7 @@ fn epochs(run: &Run, optimizer: OptimizerName) -> Vec<Epoch> {
         .collect()
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Against {
     Epochs,
     Seconds,

@@ -3,6 +3,7 @@
 
 mod best_base;
 mod entry;
+mod headline;
 mod measure;
 mod paper;
 mod refusals;
@@ -13,6 +14,7 @@ mod text;
 
 pub use best_base::BestBase;
 pub use entry::{Entry, Standing, Totals, summarize};
+pub use headline::Headline;
 pub use measure::Measure;
 pub use paper::{NOTE as PAPER_NOTE, PaperTables, TableRow};
 pub use refusals::Refusals;

@@ -520,11 +520,16 @@ fn tables_and_figures_come_of_runs() {
 
     let figure = fosi(folder.path(), &["figure", "done/r", "--out", "drawn"]);
     assert_eq!(figure.status.code(), Some(0));
-    for name in ["figure2.svg", "figure2.png", "figure5.svg", "figure5.png"] {
+    // The paper's Figure 2 is of `ac`.
+    assert!(!folder.path().join("drawn/figure2.svg").exists());
+    for name in ["figure5", "training", "validation"]
+        .into_iter()
+        .flat_map(|name| [format!("{name}.svg"), format!("{name}.png")])
+    {
         let length = folder
             .path()
             .join("drawn")
-            .join(name)
+            .join(&name)
             .metadata()
             .unwrap()
             .len();
