@@ -60,6 +60,23 @@ const BURN: [&str; 21] = [
     "train",
 ];
 
+/// The modules of `fosi-rivals`.
+const RIVALS: [&str; 13] = [
+    "error",
+    "prediction",
+    "recorder",
+    "loss",
+    "rival",
+    "state",
+    "numbers",
+    "copies",
+    "kfac",
+    "lbfgs",
+    "soap",
+    "adahessian",
+    "muon",
+];
+
 /// The modules of the program.
 const PROGRAM: [&str; 25] = [
     "names",
@@ -143,4 +160,6 @@ fn modules_import_only_those_below() {
     assert!(imports(&library, &LIBRARY, without_unit_tests) > 80);
     let burn = program.join("../fosi-burn/src");
     assert!(imports(&burn, &BURN, without_unit_tests) > 30);
+    let rivals = program.join("../fosi-rivals/src");
+    assert!(imports(&rivals, &RIVALS, str::trim) > 50);
 }
