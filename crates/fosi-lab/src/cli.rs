@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::names::UnknownName;
+use crate::optimizers::{Family, OptimizerName};
 use crate::pays::Variant;
 use crate::solve::{Budget, Solver};
 
@@ -282,9 +283,10 @@ pub struct PaysCommand {
         long,
         value_delimiter = ',',
         default_value = "hb,adam",
-        value_name = "LIST"
+        value_name = "LIST",
+        value_parser = base
     )]
-    pub bases: Vec<BaseName>,
+    pub bases: Vec<Family>,
     /// A kind of FOSI with options of its own, such as paper="--algorithm paper --interval 100"; may be given several
     /// times [default: one, fosi, with the study's own options]
     #[arg(long = "variant", value_name = "NAME=OPTIONS", value_parser = variant)]
@@ -335,6 +337,19 @@ fn variant(text: &str) -> Result<Variant, String> {
         words: words.trim().to_owned(),
         options: options.options,
     })
+}
+
+/// A family that FOSI can wrap.
+fn base(text: &str) -> Result<Family, String> {
+    let family: Family = text
+        .parse()
+        .map_err(|error: UnknownName| error.to_string())?;
+    match family.is_base() {
+        true => Ok(family),
+        false => Err(format!(
+            "`{family}` is no base of FOSI's: train it with `fosi train --optimizers {family}`"
+        )),
+    }
 }
 
 fn grid_factor(text: &str) -> Result<f64, String> {

@@ -3,9 +3,9 @@
 use strum::IntoEnumIterator;
 
 use crate::config::{
-    Averaging, HvpPrecision, PerBase, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Averaging, HvpPrecision, PerFamily, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
 use crate::train::GradientCost;
 
@@ -80,8 +80,28 @@ fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static
             or_none(config.clip_gradient.map(|limit| limit.to_string())),
         ),
         ("momentum", format!("{} (hb, nesterov)", config.momentum)),
-        ("weight-decay", format!("{} (adamw)", config.weight_decay)),
+        (
+            "weight-decay",
+            format!("{} (adamw, muon, soap)", config.weight_decay),
+        ),
     ]
+    .into_iter()
+    .chain(rival_lines(config))
+    .collect()
+}
+
+/// The settings that only rivals have.
+fn rival_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if config.runs(Family::Kfac) {
+        lines.push(("kfac-rate", config.kfac_rate.to_string()));
+        lines.push(("kfac-momentum", config.kfac_momentum.to_string()));
+        lines.push(("damping", config.damping.to_string()));
+    }
+    if config.runs(Family::Lbfgs) {
+        lines.push(("history", config.history.to_string()));
+    }
+    lines
 }
 
 fn fosi_lines(
@@ -222,14 +242,14 @@ fn task_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
 }
 
 /// The values of the base optimizers that run.
-fn per_base(config: &TrainConfig, values: &PerBase) -> String {
-    let runs = |base: &BaseName| {
+fn per_base(config: &TrainConfig, values: &PerFamily) -> String {
+    let runs = |base: &Family| {
         config
             .optimizers
             .iter()
-            .any(|o: &OptimizerName| o.base == *base)
+            .any(|o: &OptimizerName| o.family == *base)
     };
-    let shown = BaseName::iter().filter(runs);
+    let shown = Family::iter().filter(runs);
     join(
         &shown
             .map(|base| format!("{base}={}", values.get(base)))

@@ -1,14 +1,15 @@
-//! Names of the optimizers that the program trains: a base optimizer, plain or inside FOSI.
+//! Names of the optimizers that the program trains: a family of them, plain or, where FOSI can wrap it, inside FOSI.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumIter, EnumString, VariantNames};
+use strum::{Display, EnumIter, EnumString, IntoEnumIterator, VariantNames};
 
 use crate::names::UnknownName;
 
-/// A first-order optimizer. The variants are in the order of reports.
+/// A family of optimizers: the first-order ones, which FOSI can wrap, and the rivals. The variants are in the order of
+/// reports.
 #[derive(
     Clone,
     Copy,
@@ -23,8 +24,8 @@ use crate::names::UnknownName;
     EnumIter,
     VariantNames,
 )]
-#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_base)]
-pub enum BaseName {
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_family)]
+pub enum Family {
     /// Gradient descent, `gd`.
     #[strum(serialize = "gd")]
     GradientDescent,
@@ -61,10 +62,32 @@ pub enum BaseName {
     /// Burn's Muon for the parameters that are matrices and AdamW for the others, `muon`.
     #[strum(serialize = "muon")]
     Muon,
+    /// K-FAC, `kfac`.
+    #[strum(serialize = "kfac")]
+    Kfac,
+    /// L-BFGS with a line search on each batch, `lbfgs`.
+    #[strum(serialize = "lbfgs")]
+    Lbfgs,
+    /// SOAP, `soap`.
+    #[strum(serialize = "soap")]
+    Soap,
+    /// AdaHessian, `adahessian`.
+    #[strum(serialize = "adahessian")]
+    AdaHessian,
 }
 
-fn unknown_base(name: &str) -> UnknownName {
-    UnknownName::new("base optimizer", name, BaseName::VARIANTS)
+fn unknown_family(name: &str) -> UnknownName {
+    UnknownName::new("optimizer", name, Family::VARIANTS)
+}
+
+impl Family {
+    /// Whether FOSI can wrap it: whether it takes a gradient and nothing else of the loss.
+    pub const fn is_base(self) -> bool {
+        !matches!(
+            self,
+            Self::Kfac | Self::Lbfgs | Self::Soap | Self::AdaHessian
+        )
+    }
 }
 
 /// A factor on a learning rate, in thousandths.
@@ -120,13 +143,13 @@ impl From<RateFactor> for f64 {
 /// What the name of an optimizer inside FOSI starts with.
 const FOSI: &str = "fosi-";
 
-/// A base optimizer, plain (`hb`) or inside FOSI (`fosi-hb`), perhaps with another learning rate than the run's
+/// An optimizer, plain (`hb`) or inside FOSI (`fosi-hb`), perhaps with another learning rate than the run's
 /// (`hb*0.3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OptimizerName {
-    /// The base optimizer.
-    pub base: BaseName,
+    /// Its family.
+    pub family: Family,
     /// Whether FOSI wraps it.
     pub fosi: bool,
     /// Factor on the run's learning rate.
@@ -136,27 +159,31 @@ pub struct OptimizerName {
 impl OptimizerName {
     /// All names without a factor.
     fn names() -> Vec<String> {
-        let both = |name: &&str| [name.to_string(), format!("{FOSI}{name}")];
-        BaseName::VARIANTS.iter().flat_map(both).collect()
+        let names = |family: Family| {
+            let plain = Self::plain(family).to_string();
+            let fosi = family.is_base().then(|| Self::fosi(family).to_string());
+            std::iter::once(plain).chain(fosi)
+        };
+        Family::iter().flat_map(names).collect()
     }
 
-    /// The base optimizer, inside FOSI or alone, at the run's learning rate.
-    pub const fn new(base: BaseName, fosi: bool) -> Self {
+    /// The optimizer, inside FOSI or alone, at the run's learning rate.
+    pub const fn new(family: Family, fosi: bool) -> Self {
         Self {
-            base,
+            family,
             fosi,
             rate: RateFactor::ONE,
         }
     }
 
-    /// The base optimizer alone.
-    pub const fn plain(base: BaseName) -> Self {
-        Self::new(base, false)
+    /// The optimizer alone.
+    pub const fn plain(family: Family) -> Self {
+        Self::new(family, false)
     }
 
-    /// The base optimizer inside FOSI.
-    pub const fn fosi(base: BaseName) -> Self {
-        Self::new(base, true)
+    /// The optimizer inside FOSI.
+    pub const fn fosi(family: Family) -> Self {
+        Self::new(family, true)
     }
 
     /// The same optimizer with another factor on its learning rate.
@@ -168,7 +195,7 @@ impl OptimizerName {
 impl fmt::Display for OptimizerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = if self.fosi { FOSI } else { "" };
-        let name = format!("{prefix}{}", self.base);
+        let name = format!("{prefix}{}", self.family);
         match self.rate {
             RateFactor::ONE => f.pad(&name),
             rate => f.pad(&format!("{name}*{rate}")),
@@ -187,13 +214,16 @@ impl FromStr for OptimizerName {
                 .map_or((name, RateFactor::ONE), |f| (short, f)),
             None => (name, RateFactor::ONE),
         };
-        let (base, fosi) = match name.strip_prefix(FOSI) {
+        let (family, fosi) = match name.strip_prefix(FOSI) {
             Some(base) => (base, true),
             None => (name, false),
         };
-        let unknown = |_: UnknownName| UnknownName::new("optimizer", name, &Self::names());
-        let base = base.parse().map_err(unknown)?;
-        Ok(Self { base, fosi, rate })
+        let unknown = || UnknownName::new("optimizer", name, &Self::names());
+        let family: Family = family.parse().map_err(|_: UnknownName| unknown())?;
+        match fosi && !family.is_base() {
+            true => Err(unknown()),
+            false => Ok(Self { family, fosi, rate }),
+        }
     }
 }
 
@@ -213,8 +243,6 @@ impl From<OptimizerName> for String {
 
 #[cfg(test)]
 mod tests {
-    use strum::IntoEnumIterator;
-
     use super::*;
 
     #[test]
@@ -228,8 +256,8 @@ mod tests {
         assert_eq!(faster.rate.get(), 0.3);
         assert_eq!(faster.to_string(), "hb*0.3");
         assert!("hb*0".parse::<OptimizerName>().is_err());
-        for base in BaseName::iter() {
-            assert_eq!(base.to_string().parse::<BaseName>().unwrap(), base);
+        for base in Family::iter() {
+            assert_eq!(base.to_string().parse::<Family>().unwrap(), base);
         }
     }
 
@@ -237,5 +265,6 @@ mod tests {
     fn a_misspelt_name_gets_the_nearest() {
         let error = "fosi_adam".parse::<OptimizerName>().unwrap_err();
         assert_eq!(error.nearest.as_deref(), Some("fosi-adam"));
+        assert!("fosi-kfac".parse::<OptimizerName>().is_err());
     }
 }

@@ -224,7 +224,7 @@ impl Maker<'_> {
 fn name_of(settings: &TrainConfig) -> String {
     let optimizer = settings.optimizers.first();
     let (name, rate) = optimizer.map_or((String::new(), 0.0), |optimizer| {
-        (optimizer.to_string(), settings.lr.get(optimizer.base))
+        (optimizer.to_string(), settings.lr.get(optimizer.family))
     });
     let steps = settings.length.steps(1);
     let seed = settings.seeds.first().copied().unwrap_or_default();

@@ -6,11 +6,11 @@ use fosi::spectrum::SpectrumParams;
 use strum::IntoEnumIterator;
 
 use super::{
-    Averaging, ConfigError, DeviceName, KeptCheckpoints, LearningRateSchedule, PerBase,
-    RefreshSchedule, TrainConfig, TrainingLength,
+    Averaging, ConfigError, DeviceName, KeptCheckpoints, LearningRateSchedule, PerFamily,
+    RefreshSchedule, TaskName, TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
-use crate::optimizers::BaseName;
+use crate::optimizers::Family;
 
 impl TrainConfig {
     /// Checks what can be checked once the data is there.
@@ -82,6 +82,9 @@ impl TrainConfig {
         if self.keep_checkpoints == KeptCheckpoints::All && self.checkpoint_every.is_none() {
             return Err(ConfigError::NothingKept);
         }
+        if self.task == TaskName::Lm && self.runs(Family::Kfac) {
+            return Err(ConfigError::NoKfac);
+        }
         self.check_pairs()?;
         self.check_counts()?;
         self.check_rates()?;
@@ -134,6 +137,7 @@ impl TrainConfig {
             },
             ("curvature-batch", self.curvature_batch),
             ("threads", self.threads),
+            ("history", self.runs(Family::Lbfgs).then_some(self.history)),
             ("checkpoint-every", self.checkpoint_every),
             ("sequence", Some(self.sequence)),
             ("examples", self.examples),
@@ -198,6 +202,8 @@ impl TrainConfig {
             "a number of at least 0 and below 1",
             allowed,
         )?;
+        let damping = self.damping;
+        rate("damping", damping, AT_LEAST_ZERO, damping >= 0.0)?;
         let decay = self.weight_decay;
         rate("weight-decay", decay, AT_LEAST_ZERO, decay >= 0.0)?;
         match self.refreshes {
@@ -245,22 +251,22 @@ fn rate(
 /// The same for a number of each base optimizer; the one at fault is named where the others have another number.
 fn per_base(
     option: &'static str,
-    values: &PerBase,
+    values: &PerFamily,
     allowed: &'static str,
     within: fn(f64) -> bool,
 ) -> Result<(), ConfigError> {
-    let fault = |base: &BaseName| {
+    let fault = |base: &Family| {
         let value = values.get(*base);
         !(within(value) && value.is_finite())
     };
-    let Some(base) = BaseName::iter().find(fault) else {
+    let Some(base) = Family::iter().find(fault) else {
         return Ok(());
     };
     let value = values.get(base);
-    let other = |other: BaseName| values.get(other).to_bits() != value.to_bits();
+    let other = |other: Family| values.get(other).to_bits() != value.to_bits();
     Err(ConfigError::Rate {
         option,
-        base: BaseName::iter().any(other).then_some(base),
+        base: Family::iter().any(other).then_some(base),
         value,
         allowed,
     })

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
-    NewtonRateRule, PerBase, Preset, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
+    LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
+    TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 
 /// Cost of a run with FOSI over one without, in the small presets.
 const OVERHEAD: f64 = 1.1;
@@ -80,7 +81,7 @@ impl TrainConfig {
             eval_examples: None,
             weights: None,
             cache: PathBuf::from("fosi-cache"),
-            optimizers: [BaseName::HeavyBall, BaseName::Adam]
+            optimizers: [Family::HeavyBall, Family::Adam]
                 .into_iter()
                 .flat_map(plain_and_fosi)
                 .collect(),
@@ -102,11 +103,11 @@ impl TrainConfig {
             curvature_batch: None,
             refreshes: RefreshSchedule::Interval(800),
             warmup: None,
-            scale_limit: PerBase {
+            scale_limit: PerFamily {
                 gd: 3.0,
                 hb: 3.0,
                 nesterov: 3.0,
-                ..PerBase::all(1.0)
+                ..PerFamily::all(1.0)
             },
             lr: rates(0.1, 0.001),
             schedule: LearningRateSchedule::Constant,
@@ -115,6 +116,10 @@ impl TrainConfig {
             clip_gradient: None,
             momentum: 0.9,
             weight_decay: 0.01,
+            kfac_rate: KfacChoice::Adaptive,
+            kfac_momentum: KfacChoice::Adaptive,
+            damping: 1.0,
+            history: 10,
             batch: 1024,
             length: TrainingLength::Epochs(100),
             seeds: vec![0],
@@ -153,7 +158,7 @@ impl TrainConfig {
             TaskName::Ae => Self {
                 batch: 256,
                 length: TrainingLength::Epochs(100),
-                scale_limit: PerBase::all(1.0),
+                scale_limit: PerFamily::all(1.0),
                 clip_gradient: Some(1.0),
                 lr: rates(0.001, 0.001),
                 warmup: Some(800),
@@ -230,14 +235,17 @@ impl TrainConfig {
 
 /// The rates of gradient descent and momentum, and those of adaptive methods, which follow Adam's. Lion's steps are signs, for
 /// which its authors advise a tenth of it; AdaGrad's fall as squares add up, and begin at ten times it.
-fn rates(momentum: f64, adam: f64) -> PerBase {
-    PerBase {
+fn rates(momentum: f64, adam: f64) -> PerFamily {
+    PerFamily {
         gd: momentum,
         hb: momentum,
         nesterov: momentum,
         lion: adam / 10.0,
         adagrad: 10.0 * adam,
         adafactor: 10.0 * adam,
-        ..PerBase::all(adam)
+        // The line search finds the step's length.
+        lbfgs: 1.0,
+        adahessian: 10.0 * adam,
+        ..PerFamily::all(adam)
     }
 }

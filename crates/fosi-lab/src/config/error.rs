@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{DeviceName, LearningRateSchedule, TaskName};
 use crate::data::DataName;
 use crate::names::UnknownName;
-use crate::optimizers::BaseName;
+use crate::optimizers::Family;
 
 /// Settings that cannot be used; the message says what was given, what is allowed and what to do.
 #[derive(Debug, Error)]
@@ -72,6 +72,11 @@ pub enum ConfigError {
         /// The device given.
         device: DeviceName,
     },
+    /// K-FAC for a recurrent network.
+    #[error(
+        "kfac has no blocks for the recurrent layers of lm, as in the paper: leave it out of --optimizers"
+    )]
+    NoKfac,
     /// All checkpoints are to be kept of a run that writes none.
     #[error(
         "--keep-checkpoints all keeps nothing: the run writes no checkpoints. Add --checkpoint-every STEPS"
@@ -174,7 +179,7 @@ pub enum ConfigError {
         /// The option.
         option: &'static str,
         /// The base optimizer for which it was given, where others have another.
-        base: Option<BaseName>,
+        base: Option<Family>,
         /// The number given.
         value: f64,
         /// What is allowed.
@@ -282,6 +287,7 @@ impl ConfigError {
             Self::TooManyLanczosSteps { .. } => &["m"],
             Self::Name { .. } => &["name"],
             Self::NothingKept => &["keep-checkpoints"],
+            Self::NoKfac => &["optimizers"],
             Self::Zero { option: "interval" }
             | Self::Rate {
                 option: "overhead", ..
@@ -323,6 +329,6 @@ fn short(value: f64) -> String {
     }
 }
 
-fn of_base(base: &Option<BaseName>) -> String {
+fn of_base(base: &Option<Family>) -> String {
     base.map_or_else(String::new, |base| format!(" for {base}"))
 }

@@ -47,7 +47,7 @@ impl TrainConfig {
     #[must_use]
     pub fn learning_rate(&self, optimizer: OptimizerName, steps_per_epoch: usize) -> LearningRate {
         LearningRate {
-            largest: self.lr.get(optimizer.base) * optimizer.rate.get(),
+            largest: self.lr.get(optimizer.family) * optimizer.rate.get(),
             schedule: self.schedule,
             warmup: self.warmup_rate as u64,
             steps: self.length.steps(steps_per_epoch),

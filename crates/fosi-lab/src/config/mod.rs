@@ -22,13 +22,13 @@ pub use error::ConfigError;
 pub use layers::Resolved;
 pub use learning_rate::LearningRate;
 pub use names::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
-    NewtonRateRule, Preset, TaskName,
+    Algorithm, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
+    LearningRateSchedule, NewtonRateRule, Preset, TaskName,
 };
 pub use options::TrainOptions;
 pub use settings::TrainConfig;
 pub use values::{
-    BaseValues, Element, List, PerBase, RefreshSchedule, TrainingLength, WeightsSource,
+    Element, FamilyValues, List, PerFamily, RefreshSchedule, TrainingLength, WeightsSource,
 };
 
 #[cfg(test)]

@@ -148,6 +148,19 @@ impl KeptCheckpoints {
 }
 
 named! {
+    "choice",
+    /// Whether K-FAC finds a number itself at each step, from its quadratic model.
+    #[derive(Default)]
+    pub enum KfacChoice {
+        /// It does.
+        #[default]
+        Adaptive,
+        /// It takes the one given: the learning rate of its schedule, or the momentum.
+        Fixed,
+    }
+}
+
+named! {
     "device",
     /// Where models are trained.
     #[derive(Default)]

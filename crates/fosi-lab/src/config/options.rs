@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
-    Algorithm, Averaging, BaseValues, ConfigError, DeviceName, HvpMode, HvpPrecision,
-    KeptCheckpoints, LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
+    Algorithm, Averaging, ConfigError, DeviceName, FamilyValues, HvpMode, HvpPrecision,
+    KeptCheckpoints, KfacChoice, LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -67,7 +67,8 @@ pub struct TrainOptions {
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw and Burn's lion, adagrad, rmsprop, adan, lamb,
-    /// adafactor and muon (matrices by Muon, the rest by AdamW), each also as fosi-hb, …
+    /// adafactor and muon (matrices by Muon, the rest by AdamW), each also as fosi-hb, …; and kfac (not for lm), lbfgs, soap
+    /// and adahessian
     /// [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
@@ -135,7 +136,7 @@ pub struct TrainOptions {
     pub warmup: Option<usize>,
     /// Upper limit of FOSI's factor on the learning rate; one number, or hb=3,adam=1 [default: by task; see --dry-run]
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
-    pub scale_limit: Option<BaseValues>,
+    pub scale_limit: Option<FamilyValues>,
     /// The old spelling of --scale-limit
     #[arg(
         long,
@@ -144,10 +145,10 @@ pub struct TrainOptions {
         value_name = "LIMIT",
         allow_negative_numbers = true
     )]
-    pub clip: Option<BaseValues>,
+    pub clip: Option<FamilyValues>,
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    pub lr: Option<BaseValues>,
+    pub lr: Option<FamilyValues>,
     /// Learning rate over the run: constant; cosine, lr·½(1 + cos(πt/S)); or linear, lr(1 − t/S), at step t of the S
     /// steps after --warmup-rate, counted from 0 to S − 1, so that the rate would be 0 after the last one
     /// [default: constant]
@@ -179,6 +180,21 @@ pub struct TrainOptions {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub weight_decay: Option<f64>,
+    /// Learning rate of kfac: the one that minimises its quadratic model at each step (adaptive), or --lr with its schedule
+    /// (fixed) [default: adaptive]
+    #[arg(long, value_name = "NAME")]
+    pub kfac_rate: Option<KfacChoice>,
+    /// Momentum of kfac: adaptive likewise, or --momentum (fixed) [default: adaptive]
+    #[arg(long, value_name = "NAME")]
+    pub kfac_momentum: Option<KfacChoice>,
+    /// Damping of kfac at the start, which the Levenberg–Marquardt rule then adapts [default: 1]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true, value_parser = number)]
+    #[serde(deserialize_with = "number_in_file")]
+    pub damping: Option<f64>,
+    /// Pairs of lbfgs [default: 10]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
+    pub history: Option<usize>,
     /// Examples in a batch [default: by task; see --dry-run]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]

@@ -1,7 +1,7 @@
 //! Options that only some tasks or optimizers have, and options that contradict each other.
 
-use super::{BaseValues, ConfigError, TaskName, TrainOptions};
-use crate::optimizers::{BaseName, OptimizerName};
+use super::{ConfigError, FamilyValues, TaskName, TrainOptions};
+use crate::optimizers::{Family, OptimizerName};
 
 /// The optimizers for which an option means something.
 #[derive(Clone, Copy)]
@@ -9,23 +9,23 @@ enum For {
     /// FOSI around any base.
     Fosi,
     /// FOSI around one base.
-    FosiOf(BaseName),
+    FosiOf(Family),
     /// Any optimizer without FOSI.
     Plain,
     /// These bases, plain or inside FOSI.
-    Bases(&'static [BaseName]),
+    Bases(&'static [Family]),
     /// One base, plain or inside FOSI.
-    Base(BaseName),
+    Base(Family),
 }
 
 impl For {
     fn includes(self, optimizer: &OptimizerName) -> bool {
         match self {
             Self::Fosi => optimizer.fosi,
-            Self::FosiOf(base) => optimizer.fosi && optimizer.base == base,
+            Self::FosiOf(base) => optimizer.fosi && optimizer.family == base,
             Self::Plain => !optimizer.fosi,
-            Self::Bases(bases) => bases.contains(&optimizer.base),
-            Self::Base(base) => optimizer.base == base,
+            Self::Bases(bases) => bases.contains(&optimizer.family),
+            Self::Base(base) => optimizer.family == base,
         }
     }
 
@@ -36,7 +36,11 @@ impl For {
             Self::Plain => "optimizers without FOSI".to_owned(),
             Self::Bases(bases) => {
                 let names: Vec<String> = bases.iter().map(|base| format!("`{base}`")).collect();
-                format!("{}, plain or with FOSI", names.join(" and "))
+                let either = match bases.iter().any(|family| family.is_base()) {
+                    true => ", plain or with FOSI",
+                    false => "",
+                };
+                format!("{}{either}", names.join(" and "))
             }
             Self::Base(base) => format!("`{base}`, plain or with FOSI"),
         }
@@ -126,8 +130,10 @@ impl TrainOptions {
 
     /// The names of the options given that only some optimizers have, and those optimizers.
     fn bound_names(&self) -> Vec<(&'static str, For)> {
-        const MOMENTUM: For = For::Bases(&[BaseName::HeavyBall, BaseName::Nesterov]);
-        const DECAY: For = For::Bases(&[BaseName::AdamW, BaseName::Muon]);
+        const MOMENTUM: For = For::Bases(&[Family::HeavyBall, Family::Nesterov, Family::Kfac]);
+        const DECAY: For = For::Bases(&[Family::AdamW, Family::Muon, Family::Soap]);
+        const KFAC: For = For::Bases(&[Family::Kfac]);
+        const LBFGS: For = For::Bases(&[Family::Lbfgs]);
         let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
         let options = [
             ("algorithm", self.algorithm.is_some(), For::Fosi),
@@ -153,6 +159,10 @@ impl TrainOptions {
             ("lr-grid", self.lr_grid.is_some(), For::Plain),
             ("momentum", self.momentum.is_some(), MOMENTUM),
             ("weight-decay", self.weight_decay.is_some(), DECAY),
+            ("kfac-rate", self.kfac_rate.is_some(), KFAC),
+            ("kfac-momentum", self.kfac_momentum.is_some(), KFAC),
+            ("damping", self.damping.is_some(), KFAC),
+            ("history", self.history.is_some(), LBFGS),
         ];
         let given = options.into_iter().filter(|(_, given, _)| *given);
         given.map(|(option, _, which)| (option, which)).collect()
@@ -213,12 +223,12 @@ impl TrainOptions {
 /// Each base that has a value of its own.
 fn per_base(
     option: &'static str,
-    values: Option<&BaseValues>,
-    which: fn(BaseName) -> For,
+    values: Option<&FamilyValues>,
+    which: fn(Family) -> For,
 ) -> Vec<(String, For)> {
-    let Some(BaseValues::Some(named)) = values else {
+    let Some(FamilyValues::Some(named)) = values else {
         return Vec::new();
     };
-    let bound = |(base, _): &(BaseName, f64)| (format!("--{option} {base}=…"), which(*base));
+    let bound = |(base, _): &(Family, f64)| (format!("--{option} {base}=…"), which(*base));
     named.iter().map(bound).collect()
 }

@@ -6,11 +6,12 @@ use fosi::spectrum::SpectrumParams;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, LearningRateSchedule,
-    NewtonRateRule, PerBase, Preset, RefreshSchedule, TaskName, TrainingLength, WeightsSource,
+    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
+    LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
+    TrainingLength, WeightsSource,
 };
 use crate::data::{Batches, Damaged, DataError, DataName};
-use crate::optimizers::{OptimizerName, RateFactor};
+use crate::optimizers::{Family, OptimizerName, RateFactor};
 
 /// A training run's settings, complete and checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,9 +66,9 @@ pub struct TrainConfig {
     /// Steps W before the first estimation; `None`: one epoch.
     pub warmup: Option<usize>,
     /// Upper limit c of the learning rate's scaling.
-    pub scale_limit: PerBase,
+    pub scale_limit: PerFamily,
     /// Learning rate η; under a schedule the largest.
-    pub lr: PerBase,
+    pub lr: PerFamily,
     /// How η changes over the run.
     pub schedule: LearningRateSchedule,
     /// Steps over which η rises to `lr` before the schedule begins.
@@ -80,6 +81,18 @@ pub struct TrainConfig {
     pub momentum: f64,
     /// Decoupled weight decay of AdamW and Muon.
     pub weight_decay: f64,
+    /// Whether K-FAC finds its learning rate itself.
+    #[serde(default)]
+    pub kfac_rate: KfacChoice,
+    /// Whether K-FAC finds its momentum itself.
+    #[serde(default)]
+    pub kfac_momentum: KfacChoice,
+    /// λ of K-FAC at the start.
+    #[serde(default)]
+    pub damping: f64,
+    /// Pairs of L-BFGS.
+    #[serde(default)]
+    pub history: usize,
     /// Examples in a batch.
     pub batch: usize,
     /// How long each optimizer trains.
@@ -131,6 +144,13 @@ impl TrainConfig {
     /// Whether FOSI is around any of the optimizers.
     pub fn has_fosi(&self) -> bool {
         self.optimizers.iter().any(|optimizer| optimizer.fosi)
+    }
+
+    /// Whether an optimizer of a family is among those that run.
+    pub fn runs(&self, family: Family) -> bool {
+        self.optimizers
+            .iter()
+            .any(|optimizer| optimizer.family == family)
     }
 
     /// Whether both settings ask for the same data and model, in the same place.
@@ -190,7 +210,7 @@ impl TrainConfig {
     #[must_use]
     pub fn all_optimizers(&self) -> Vec<OptimizerName> {
         let with_grid = |&optimizer: &OptimizerName| {
-            let factors = match optimizer.fosi {
+            let factors = match optimizer.fosi || optimizer.family == Family::Lbfgs {
                 true => &[][..],
                 false => &self.lr_grid,
             };

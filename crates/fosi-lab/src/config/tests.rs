@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::data::DataName;
-use crate::optimizers::BaseName;
+use crate::optimizers::Family;
 
 fn layer(toml: &str) -> TrainOptions {
     toml::from_str(toml).unwrap()
@@ -153,11 +153,11 @@ fn the_data_set_of_any_layer_chooses_the_defaults() {
 fn lists_and_rates_have_the_same_spellings_in_files_as_on_the_command_line() {
     assert_eq!(resolve("seeds = '4,5'").unwrap().seeds, [4, 5]);
     assert_eq!(resolve("seed = 6").unwrap().seeds, [6]);
-    assert_eq!(resolve("lr = 1").unwrap().lr, PerBase::all(1.0));
-    let parsed: BaseValues = "hb=0.5, adamw=2".parse().unwrap();
+    assert_eq!(resolve("lr = 1").unwrap().lr, PerFamily::all(1.0));
+    let parsed: FamilyValues = "hb=0.5, adamw=2".parse().unwrap();
     assert_eq!(
         parsed,
-        BaseValues::Some(vec![(BaseName::HeavyBall, 0.5), (BaseName::AdamW, 2.0)])
+        FamilyValues::Some(vec![(Family::HeavyBall, 0.5), (Family::AdamW, 2.0)])
     );
 }
 
@@ -353,7 +353,7 @@ fn names_in_files_are_checked_with_the_nearest_known() {
 fn numbers_beyond_64_bits_with_a_sign_are_numbers() {
     let options: TrainOptions =
         toml::from_str("lr = 99999999999999999999\nseed = [18446744073709551615]\n").unwrap();
-    assert_eq!(options.lr, Some(BaseValues::All(1e20)));
+    assert_eq!(options.lr, Some(FamilyValues::All(1e20)));
     assert_eq!(options.seed, Some(List(vec![u64::MAX])));
 }
 
@@ -388,7 +388,7 @@ fn options_that_fosi_alone_has_are_told_from_the_others() {
     let json = |options: &TrainOptions| serde_json::to_string(options).unwrap();
     let expected = "lr = 0.5\nmomentum = 0.8\nskip-damaged = true\nseeds = [1, 2]\nsteps = 9";
     assert_eq!(json(&others), json(&layer(expected)));
-    assert_eq!(others.lr, Some(BaseValues::All(0.5)));
+    assert_eq!(others.lr, Some(FamilyValues::All(0.5)));
     assert_eq!(
         json(&layer("").without_fosi()),
         json(&TrainOptions::default())

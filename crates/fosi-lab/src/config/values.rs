@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::numbers::{Number, whole};
 use crate::names::UnknownName;
-use crate::optimizers::{BaseName, OptimizerName, RateFactor};
+use crate::optimizers::{Family, OptimizerName, RateFactor};
 
 /// Where the weights of a frozen network come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl TrainingLength {
 /// A number for each base optimizer. (Records of runs from before there was an optimizer have 0 for it.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the base optimizers' names")]
-pub struct PerBase {
+pub struct PerFamily {
     pub gd: f64,
     pub hb: f64,
     pub nesterov: f64,
@@ -110,9 +110,17 @@ pub struct PerBase {
     pub adafactor: f64,
     #[serde(default)]
     pub muon: f64,
+    #[serde(default)]
+    pub kfac: f64,
+    #[serde(default)]
+    pub lbfgs: f64,
+    #[serde(default)]
+    pub soap: f64,
+    #[serde(default)]
+    pub adahessian: f64,
 }
 
-impl PerBase {
+impl PerFamily {
     /// The same number for all.
     pub fn all(value: f64) -> Self {
         Self {
@@ -128,43 +136,51 @@ impl PerBase {
             lamb: value,
             adafactor: value,
             muon: value,
+            kfac: value,
+            lbfgs: value,
+            soap: value,
+            adahessian: value,
         }
     }
 
     /// The number for `base`.
-    pub fn get(&self, base: BaseName) -> f64 {
+    pub fn get(&self, base: Family) -> f64 {
         match base {
-            BaseName::GradientDescent => self.gd,
-            BaseName::HeavyBall => self.hb,
-            BaseName::Nesterov => self.nesterov,
-            BaseName::Adam => self.adam,
-            BaseName::AdamW => self.adamw,
-            BaseName::Lion => self.lion,
-            BaseName::AdaGrad => self.adagrad,
-            BaseName::RmsProp => self.rmsprop,
-            BaseName::Adan => self.adan,
-            BaseName::Lamb => self.lamb,
-            BaseName::Adafactor => self.adafactor,
-            BaseName::Muon => self.muon,
+            Family::GradientDescent => self.gd,
+            Family::HeavyBall => self.hb,
+            Family::Nesterov => self.nesterov,
+            Family::Adam => self.adam,
+            Family::AdamW => self.adamw,
+            Family::Lion => self.lion,
+            Family::AdaGrad => self.adagrad,
+            Family::RmsProp => self.rmsprop,
+            Family::Adan => self.adan,
+            Family::Lamb => self.lamb,
+            Family::Adafactor => self.adafactor,
+            Family::Muon => self.muon,
+            Family::Kfac => self.kfac,
+            Family::Lbfgs => self.lbfgs,
+            Family::Soap => self.soap,
+            Family::AdaHessian => self.adahessian,
         }
     }
 }
 
-/// What a user gives for a [`PerBase`]: one number for all (`0.1`), or some by name (`hb=0.1,adam=0.001`; in TOML a
+/// What a user gives for a [`PerFamily`]: one number for all (`0.1`), or some by name (`hb=0.1,adam=0.001`; in TOML a
 /// table).
 #[derive(Clone, Debug, PartialEq)]
-pub enum BaseValues {
+pub enum FamilyValues {
     /// One number for all.
     All(f64),
     /// Numbers for the base optimizers named; the others keep theirs.
-    Some(Vec<(BaseName, f64)>),
+    Some(Vec<(Family, f64)>),
 }
 
-/// Serialised as the entries of a [`PerBase`] that it sets.
-impl Serialize for BaseValues {
+/// Serialised as the entries of a [`PerFamily`] that it sets.
+impl Serialize for FamilyValues {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::All(value) => PerBase::all(*value).serialize(serializer),
+            Self::All(value) => PerFamily::all(*value).serialize(serializer),
             Self::Some(named) => {
                 serializer.collect_map(named.iter().map(|(base, value)| (base.to_string(), value)))
             }
@@ -172,7 +188,7 @@ impl Serialize for BaseValues {
     }
 }
 
-impl FromStr for BaseValues {
+impl FromStr for FamilyValues {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -188,12 +204,12 @@ impl FromStr for BaseValues {
             let (name, value) = part.split_once('=').ok_or_else(|| {
                 format!("`{part}` names no optimizer; allowed is hb=0.1,adam=0.001")
             })?;
-            let base = name.trim().parse::<BaseName>().map_err(|e| e.to_string())?;
+            let base = name.trim().parse::<Family>().map_err(|e| e.to_string())?;
             Ok((base, number(value)?))
         };
-        let named: Vec<(BaseName, f64)> =
+        let named: Vec<(Family, f64)> =
             text.split(',').map(named).collect::<Result<_, String>>()?;
-        let before = |(i, (base, _)): &(usize, &(BaseName, f64))| {
+        let before = |(i, (base, _)): &(usize, &(Family, f64))| {
             named[..*i].iter().any(|(other, _)| other == base)
         };
         match named.iter().enumerate().find(before) {
@@ -203,33 +219,33 @@ impl FromStr for BaseValues {
     }
 }
 
-impl<'de> Deserialize<'de> for BaseValues {
+impl<'de> Deserialize<'de> for FamilyValues {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Values;
         impl<'de> Visitor<'de> for Values {
-            type Value = BaseValues;
+            type Value = FamilyValues;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a number, or a table of numbers such as { hb = 0.1, adam = 0.001 }")
             }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<BaseValues, E> {
-                Ok(BaseValues::All(value))
+            fn visit_f64<E: Error>(self, value: f64) -> Result<FamilyValues, E> {
+                Ok(FamilyValues::All(value))
             }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<BaseValues, E> {
-                Ok(BaseValues::All(value as f64))
+            fn visit_i64<E: Error>(self, value: i64) -> Result<FamilyValues, E> {
+                Ok(FamilyValues::All(value as f64))
             }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<BaseValues, E> {
-                Ok(BaseValues::All(value as f64))
+            fn visit_u64<E: Error>(self, value: u64) -> Result<FamilyValues, E> {
+                Ok(FamilyValues::All(value as f64))
             }
-            fn visit_i128<E: Error>(self, value: i128) -> Result<BaseValues, E> {
-                Ok(BaseValues::All(value as f64))
+            fn visit_i128<E: Error>(self, value: i128) -> Result<FamilyValues, E> {
+                Ok(FamilyValues::All(value as f64))
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BaseValues, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FamilyValues, A::Error> {
                 let mut named = Vec::new();
                 while let Some((name, Number(value))) = map.next_entry::<String, _>()? {
                     named.push((name.parse().map_err(Error::custom)?, value));
                 }
-                Ok(BaseValues::Some(named))
+                Ok(FamilyValues::Some(named))
             }
         }
         deserializer.deserialize_any(Values)

@@ -2,7 +2,7 @@
 
 use super::style::Style;
 use crate::curves::{Epoch, epochs_of};
-use crate::optimizers::{BaseName, RateFactor};
+use crate::optimizers::{Family, RateFactor};
 use crate::runs::Run;
 use crate::summary::{Measure, Spread};
 
@@ -40,10 +40,10 @@ pub(super) struct CurveLines {
 impl CurveLines {
     pub(super) fn of(runs: &[Run]) -> Self {
         let mut lines = Vec::new();
-        let mut bases: Vec<(usize, BaseName)> = Vec::new();
+        let mut bases: Vec<(usize, Family)> = Vec::new();
         for (index, run) in runs.iter().enumerate() {
             for (optimizer, epochs) in epochs_of(run) {
-                let base = (index, optimizer.base);
+                let base = (index, optimizer.family);
                 let place = bases.iter().position(|other| *other == base);
                 let place = place.unwrap_or_else(|| {
                     bases.push(base);

@@ -56,7 +56,7 @@ pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
     let lines = groups.iter().filter_map(|group| group.curves.as_ref());
     let title = match groups.as_slice() {
         [only] => only.title.clone(),
-        _ => format!("{} runs of {} tasks", runs.len(), groups.len()),
+        _ => format!("{} runs of {} tasks or data sets", runs.len(), groups.len()),
     };
     let page = Page {
         title,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{COLORS, color};
 
 /// Colour and dashes.
@@ -17,7 +17,7 @@ impl Style {
     /// Of an optimizer where there is one run: the base's colour as in figures, dashed for the base and solid for FOSI.
     pub(super) fn of(optimizer: OptimizerName) -> Self {
         Self {
-            hue: hue(optimizer.base),
+            hue: hue(optimizer.family),
             dashes: dashes(0, optimizer.fosi),
         }
     }
@@ -31,7 +31,7 @@ impl Style {
     }
 }
 
-fn hue(base: BaseName) -> usize {
+fn hue(base: Family) -> usize {
     let own = color(base);
     let place = COLORS.iter().position(|other| *other == own);
     place.map_or(0, |place| place + 1)

@@ -198,7 +198,9 @@ fn lines_go_through_the_values() {
     assert_eq!(line("steps linear"), expected);
     // For all three axes: two charts of each loss, one of the accuracy.
     assert_eq!(text.matches("<svg class=\"chart ").count(), 3 * 5);
-    assert!(text.contains("Training loss against seconds of training, logarithmic: hb from 1.0000 to 0.5000; fosi-hb from"));
+    let label =
+        "Training loss against seconds of training, logarithmic: hb from 1.0000 to 0.5000; fosi-hb";
+    assert!(text.contains(label));
 }
 
 #[test]
@@ -253,7 +255,7 @@ fn runs_of_different_data_have_sections_of_their_own() {
     other.record.data.checksum = "another".to_owned();
     let apart = html(&[first, other]);
     assert_eq!(apart.matches("<article").count(), 2);
-    assert!(apart.contains("2 runs of 2 tasks"));
+    assert!(apart.contains("2 runs of 2 tasks or data sets"));
     assert!(apart.contains("id=\"g1-steps\""));
 }
 
@@ -269,7 +271,8 @@ fn refreshes_are_told_with_costs_and_reasons() {
         refresh(17, accepted(&[50.0, 2.0, -5.0], 2.5)),
     ];
     let text = html(std::slice::from_ref(&with));
-    let sum = "<th scope=\"row\">fosi-hb</th><td>1</td><td>3</td><td>1</td><td>120</td><td>0.375</td><td>7</td><td>4</td>";
+    let sum = "<th scope=\"row\">fosi-hb</th><td>1</td><td>3</td><td>1</td><td>120</td><td>0.375</td><td>7</td>\
+               <td>4</td>";
     assert!(text.contains(sum), "{text}");
     assert!(text.contains("refused: a kink"));
     assert!(text.contains("<title>Refused at step 10, seed 1: a kink</title>"));

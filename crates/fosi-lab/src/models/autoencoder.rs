@@ -6,6 +6,7 @@ use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use fosi_burn::like_module;
+use fosi_rivals::Recorder;
 
 use super::init::Init;
 
@@ -132,36 +133,23 @@ struct Decoder {
 impl Autoencoder {
     /// Latent vectors, batch×latent, of images batch×3×side×side.
     pub fn encode(&self, images: Tensor<4>) -> Tensor<2> {
-        let layers = &self.encoder;
-        let x = gelu(layers.conv1.forward(images));
-        let x = gelu(layers.conv2.forward(x));
-        let x = gelu(layers.conv3.forward(x));
-        let x = gelu(layers.conv4.forward(x));
-        let x = gelu(layers.conv5.forward(x));
-        layers.dense.forward(x.flatten(1, 3))
+        self.encoder.forward(images, &mut Recorder::off())
     }
 
     /// Images with values in (−1, 1), batch×3×side×side, of latent vectors.
     pub fn decode(&self, latent: Tensor<2>) -> Tensor<4> {
-        let layers = &self.decoder;
-        let x = gelu(layers.dense.forward(latent));
-        let [batch, flat] = x.dims();
-        let x = x.reshape([
-            batch,
-            flat / (layers.side * layers.side),
-            layers.side,
-            layers.side,
-        ]);
-        let x = gelu(layers.up1.forward(x));
-        let x = gelu(layers.conv1.forward(x));
-        let x = gelu(layers.up2.forward(x));
-        let x = gelu(layers.conv2.forward(x));
-        layers.up3.forward(x).tanh()
+        self.decoder.forward(latent, &mut Recorder::off())
     }
 
     /// Reconstructions of images scaled to [−1, 1], of the same shape.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        self.decode(self.encode(images))
+        self.recorded(images, &mut Recorder::off())
+    }
+
+    /// The same, every layer called through `recorder`.
+    pub fn recorded(&self, images: Tensor<4>, recorder: &mut Recorder) -> Tensor<4> {
+        let latent = self.encoder.forward(images, recorder);
+        self.decoder.forward(latent, recorder)
     }
 
     /// Squared error of the reconstruction, summed over pixels and colours, mean over the batch.
@@ -169,5 +157,30 @@ impl Autoencoder {
         let images = like_module(images, self);
         let [batch, ..] = images.dims();
         (self.forward(images.clone()) - images).square().sum() / batch as f64
+    }
+}
+
+impl Encoder {
+    fn forward(&self, images: Tensor<4>, recorder: &mut Recorder) -> Tensor<2> {
+        let x = gelu(recorder.conv2d(&self.conv1, images));
+        let x = gelu(recorder.conv2d(&self.conv2, x));
+        let x = gelu(recorder.conv2d(&self.conv3, x));
+        let x = gelu(recorder.conv2d(&self.conv4, x));
+        let x = gelu(recorder.conv2d(&self.conv5, x));
+        recorder.linear(&self.dense, x.flatten(1, 3))
+    }
+}
+
+impl Decoder {
+    fn forward(&self, latent: Tensor<2>, recorder: &mut Recorder) -> Tensor<4> {
+        let x = gelu(recorder.linear(&self.dense, latent));
+        let [batch, flat] = x.dims();
+        let channels = flat / (self.side * self.side);
+        let x = x.reshape([batch, channels, self.side, self.side]);
+        let x = gelu(recorder.conv_transpose2d(&self.up1, x));
+        let x = gelu(recorder.conv2d(&self.conv1, x));
+        let x = gelu(recorder.conv_transpose2d(&self.up2, x));
+        let x = gelu(recorder.conv2d(&self.conv2, x));
+        recorder.conv_transpose2d(&self.up3, x).tanh()
     }
 }

@@ -6,6 +6,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use fosi_burn::like_module;
+use fosi_rivals::Recorder;
 
 use super::init::Init;
 
@@ -75,19 +76,35 @@ pub struct DeepAutoencoder {
 impl DeepAutoencoder {
     /// Codes, batch×code, of inputs, batch×inputs.
     pub fn encode(&self, inputs: Tensor<2>) -> Tensor<2> {
-        let [first, second] = &self.encoder;
-        second.forward(first.forward(inputs).tanh())
+        self.encode_recorded(inputs, &mut Recorder::off())
     }
 
     /// Outputs with entries in (0, 1), batch×inputs, of codes.
     pub fn decode(&self, codes: Tensor<2>) -> Tensor<2> {
-        let [first, second] = &self.decoder;
-        sigmoid(second.forward(first.forward(codes).tanh()))
+        self.decode_recorded(codes, &mut Recorder::off())
     }
 
     /// Reconstructions of inputs with entries in \[0, 1\], of the same shape.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        self.decode(self.encode(inputs))
+        self.recorded(inputs, &mut Recorder::off())
+    }
+
+    /// The same, every layer called through `recorder`.
+    pub fn recorded(&self, inputs: Tensor<2>, recorder: &mut Recorder) -> Tensor<2> {
+        let codes = self.encode_recorded(inputs, recorder);
+        self.decode_recorded(codes, recorder)
+    }
+
+    fn encode_recorded(&self, inputs: Tensor<2>, recorder: &mut Recorder) -> Tensor<2> {
+        let [first, second] = &self.encoder;
+        let hidden = recorder.linear(first, inputs).tanh();
+        recorder.linear(second, hidden)
+    }
+
+    fn decode_recorded(&self, codes: Tensor<2>, recorder: &mut Recorder) -> Tensor<2> {
+        let [first, second] = &self.decoder;
+        let hidden = recorder.linear(first, codes).tanh();
+        sigmoid(recorder.linear(second, hidden))
     }
 
     /// Squared error of the reconstruction, summed over the entries, mean over the batch.

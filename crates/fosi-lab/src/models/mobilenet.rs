@@ -6,6 +6,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::activation::{log_sigmoid, relu};
 use burn::tensor::{Device, Tensor};
 use fosi_burn::like_module;
+use fosi_rivals::Recorder;
 
 use super::init::{Init, conv};
 
@@ -121,21 +122,28 @@ impl Normalized {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(self.norm.forward(self.conv.forward(x)))
+    fn forward(&self, x: Tensor<4>, recorder: &mut Recorder) -> Tensor<4> {
+        let x = recorder.conv2d(&self.conv, x);
+        relu(recorder.batch_norm(&self.norm, x))
     }
 }
 
 impl MobileNet {
     /// The classes' scores, batch×classes, of patches batch×1×frames×bands (96×64 in the paper).
     pub fn forward(&self, patches: Tensor<4>) -> Tensor<2> {
-        let mut x = self.stem.forward(patches);
+        self.recorded(patches, &mut Recorder::off())
+    }
+
+    /// The same, every layer called through `recorder`.
+    pub fn recorded(&self, patches: Tensor<4>, recorder: &mut Recorder) -> Tensor<2> {
+        let mut x = self.stem.forward(patches, recorder);
         for block in &self.blocks {
-            x = block.pointwise.forward(block.depthwise.forward(x));
+            x = block.depthwise.forward(x, recorder);
+            x = block.pointwise.forward(x, recorder);
         }
         let [batch, channels, ..] = x.dims();
         let pooled = x.flatten::<3>(2, 3).mean_dim(2).reshape([batch, channels]);
-        self.output.forward(pooled)
+        recorder.linear(&self.output, pooled)
     }
 
     /// Sigmoid cross-entropy against `targets` (batch×classes, 0 or 1), mean over batch and classes.

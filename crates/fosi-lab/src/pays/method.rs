@@ -7,7 +7,7 @@ use super::error::PaysError;
 use super::kept::KeptRuns;
 use super::record::Record;
 use super::search::{Best, Grid, Next};
-use crate::config::{ConfigError, PerBase, TrainConfig, TrainingLength};
+use crate::config::{ConfigError, PerFamily, TrainConfig, TrainingLength};
 use crate::optimizers::OptimizerName;
 
 /// An optimizer, plain or inside FOSI, for a number of steps.
@@ -110,7 +110,7 @@ impl Method {
     fn settings(&self, place: i32, seed: u64) -> TrainConfig {
         TrainConfig {
             optimizers: vec![self.optimizer],
-            lr: PerBase::all(self.grid.rate(place)),
+            lr: PerFamily::all(self.grid.rate(place)),
             length: TrainingLength::Steps(self.steps as usize),
             seeds: vec![seed],
             out: PathBuf::new(),

@@ -3,14 +3,14 @@
 use super::method::Outcome;
 use super::record::Record;
 use super::saving::{Bounded, BoundedSpread, End, falls, steps_to};
-use crate::optimizers::BaseName;
+use crate::optimizers::Family;
 use crate::summary::Spread;
 
 /// A base at four lengths, and kinds of FOSI around it.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// The base.
-    pub base: BaseName,
+    pub base: Family,
     /// The base at [`LENGTHS`](super::LENGTHS) times S, in this order.
     pub lengths: Vec<Entry>,
     /// FOSI at S.

@@ -11,7 +11,7 @@ use crate::config::{
     ConfigError, LearningRateSchedule, List, Resolved, TaskName, TrainConfig, TrainOptions,
     TrainingLength, no_repeats,
 };
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 
 /// Base optimizers at four lengths, and kinds of FOSI around each at one.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Study {
 /// A base optimizer with all that is compared with it.
 #[derive(Clone, Debug)]
 struct Group {
-    base: BaseName,
+    base: Family,
     /// The base at the four lengths.
     lengths: Vec<Method>,
     variants: Vec<Method>,
@@ -50,7 +50,7 @@ impl Study {
     pub fn new(
         task: TaskName,
         layers: &[TrainOptions],
-        bases: &[BaseName],
+        bases: &[Family],
         variants: &[Variant],
         factor: f64,
     ) -> Result<Self, PaysError> {
@@ -101,7 +101,7 @@ impl Study {
         Ok(study)
     }
 
-    fn group(&self, base: BaseName, plain: &TrainConfig, kinds: &[(&str, TrainConfig)]) -> Group {
+    fn group(&self, base: Family, plain: &TrainConfig, kinds: &[(&str, TrainConfig)]) -> Group {
         let grid = Grid {
             centre: self.config.lr.get(base),
             factor: self.factor,
@@ -195,10 +195,10 @@ impl Study {
 fn resolve(
     task: TaskName,
     layers: &[TrainOptions],
-    bases: &[BaseName],
+    bases: &[Family],
     fosi: &[bool],
 ) -> Result<TrainConfig, ConfigError> {
-    let both = |&base: &BaseName| fosi.iter().map(move |&fosi| OptimizerName::new(base, fosi));
+    let both = |&base: &Family| fosi.iter().map(move |&fosi| OptimizerName::new(base, fosi));
     let optimizers = TrainOptions {
         optimizers: Some(List(bases.iter().flat_map(both).collect())),
         ..TrainOptions::default()

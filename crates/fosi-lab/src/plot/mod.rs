@@ -20,7 +20,7 @@ pub use output::{to_png, to_svg};
 pub use panel::Panel;
 pub use sheet::{Cell, Sheet};
 
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 
 /// Figures name this family: in SVG the viewer's own, in PNG the embedded Roboto.
 pub const FONT: &str = "sans-serif";
@@ -78,20 +78,24 @@ pub const COLORS: [RGBColor; 6] = [
 ];
 
 /// The colour of a base optimizer's family, from the palettes of Okabe and Ito and of Tol, told apart by the colour-blind.
-pub fn color(base: BaseName) -> RGBColor {
+pub fn color(base: Family) -> RGBColor {
     match base {
-        BaseName::GradientDescent => RGBColor(0, 0, 0),
-        BaseName::HeavyBall => RGBColor(0, 114, 178),
-        BaseName::Nesterov => RGBColor(0, 158, 115),
-        BaseName::Adam => RGBColor(213, 94, 0),
-        BaseName::AdamW => RGBColor(204, 121, 167),
-        BaseName::Lion => RGBColor(230, 159, 0),
-        BaseName::AdaGrad => RGBColor(86, 180, 233),
-        BaseName::RmsProp => RGBColor(136, 34, 85),
-        BaseName::Adan => RGBColor(17, 119, 51),
-        BaseName::Lamb => RGBColor(68, 170, 153),
-        BaseName::Adafactor => RGBColor(153, 153, 51),
-        BaseName::Muon => RGBColor(51, 34, 136),
+        Family::GradientDescent => RGBColor(0, 0, 0),
+        Family::HeavyBall => RGBColor(0, 114, 178),
+        Family::Nesterov => RGBColor(0, 158, 115),
+        Family::Adam => RGBColor(213, 94, 0),
+        Family::AdamW => RGBColor(204, 121, 167),
+        Family::Lion => RGBColor(230, 159, 0),
+        Family::AdaGrad => RGBColor(86, 180, 233),
+        Family::RmsProp => RGBColor(136, 34, 85),
+        Family::Adan => RGBColor(17, 119, 51),
+        Family::Lamb => RGBColor(68, 170, 153),
+        Family::Adafactor => RGBColor(153, 153, 51),
+        Family::Muon => RGBColor(51, 34, 136),
+        Family::Kfac => RGBColor(204, 102, 119),
+        Family::Lbfgs => RGBColor(102, 102, 102),
+        Family::Soap => RGBColor(221, 204, 119),
+        Family::AdaHessian => RGBColor(136, 204, 238),
     }
 }
 
@@ -114,7 +118,7 @@ impl LineStyle {
     /// Of an optimizer.
     pub fn of(optimizer: OptimizerName) -> Self {
         Self {
-            color: color(optimizer.base),
+            color: color(optimizer.family),
             dashed: !optimizer.fosi,
         }
     }

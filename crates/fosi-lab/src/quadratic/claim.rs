@@ -1,7 +1,7 @@
 //! The paper's statements, checked case by case.
 
 use super::Outcome;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 
 /// A statement of the paper, checked case by case.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,17 +74,13 @@ pub(super) fn exceptions_csv(claims: &[Claim]) -> String {
 pub(super) fn better_than_bases<'a>(
     functions: impl Iterator<Item = (String, &'a [Outcome])> + Clone,
 ) -> Vec<Claim> {
-    [
-        BaseName::GradientDescent,
-        BaseName::HeavyBall,
-        BaseName::Adam,
-    ]
-    .map(|base| better_than_base(base, functions.clone()))
-    .into()
+    [Family::GradientDescent, Family::HeavyBall, Family::Adam]
+        .map(|base| better_than_base(base, functions.clone()))
+        .into()
 }
 
 fn better_than_base<'a>(
-    base: BaseName,
+    base: Family,
     functions: impl Iterator<Item = (String, &'a [Outcome])>,
 ) -> Claim {
     let (plain, fosi) = (OptimizerName::plain(base), OptimizerName::fosi(base));

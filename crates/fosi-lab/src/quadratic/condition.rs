@@ -2,7 +2,7 @@
 
 use super::report::{curves_panel, log_axis, short, table};
 use super::{Descent, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, LineStyle, Sheet};
 
 /// η.
@@ -92,7 +92,7 @@ pub fn run(pieces: &Pieces) -> Result<Condition, fosi::Error> {
     let f = function();
     let turned = f.turned(0);
     let outcome = |fosi: bool| {
-        let optimizer = OptimizerName::new(BaseName::GradientDescent, fosi);
+        let optimizer = OptimizerName::new(Family::GradientDescent, fosi);
         let descent = Descent {
             largest: LARGEST,
             steps: STEPS,

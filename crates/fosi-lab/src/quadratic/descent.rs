@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Quadratic;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::summary::Spread;
 
 /// How an optimizer is run.
@@ -48,10 +48,10 @@ impl Descent {
 
     /// The paper's learning rate for a base on quadratics with eigenvalues in [μ, L]: 2/(L+μ) for gradient descent,
     /// 2/(√L+√μ)² for the momentum methods, half the best one, and 0.05 for Adam (B.2), which others have too.
-    pub fn paper_rate(base: BaseName, (largest, smallest): (f64, f64)) -> f64 {
+    pub fn paper_rate(base: Family, (largest, smallest): (f64, f64)) -> f64 {
         match base {
-            BaseName::GradientDescent => 2.0 / (largest + smallest),
-            BaseName::HeavyBall | BaseName::Nesterov => {
+            Family::GradientDescent => 2.0 / (largest + smallest),
+            Family::HeavyBall | Family::Nesterov => {
                 2.0 / (largest.sqrt() + smallest.sqrt()).powi(2)
             }
             _ => 0.05,
@@ -64,12 +64,12 @@ impl Descent {
     /// [`fosi::Error`] for settings out of range, or where Lanczos fails.
     pub fn run(&self, f: &Quadratic) -> Result<Vec<f64>, fosi::Error> {
         let momentum = self.momentum;
-        match self.optimizer.base {
-            BaseName::GradientDescent => self.run_with(f, GradientDescent),
-            BaseName::HeavyBall => self.run_with(f, HeavyBall::new(momentum)),
-            BaseName::Nesterov => self.run_with(f, Nesterov::new(momentum)),
-            BaseName::Adam => self.run_with(f, self.adam()),
-            BaseName::AdamW => self.run_with(
+        match self.optimizer.family {
+            Family::GradientDescent => self.run_with(f, GradientDescent),
+            Family::HeavyBall => self.run_with(f, HeavyBall::new(momentum)),
+            Family::Nesterov => self.run_with(f, Nesterov::new(momentum)),
+            Family::Adam => self.run_with(f, self.adam()),
+            Family::AdamW => self.run_with(
                 f,
                 AdamW {
                     adam: self.adam(),
@@ -119,8 +119,8 @@ impl Descent {
             return FosiConfig::base_only();
         }
         // Momentum without damping sums 1/(1−β) gradients: with α = 1−β the Newton step's mean is a whole one.
-        let newton_rate = match self.optimizer.base {
-            BaseName::HeavyBall | BaseName::Nesterov => 1.0 - self.momentum,
+        let newton_rate = match self.optimizer.family {
+            Family::HeavyBall | Family::Nesterov => 1.0 - self.momentum,
             _ => 1.0,
         };
         FosiConfig {
@@ -171,19 +171,19 @@ impl Descent {
 
 /// The optimizers of the paper's experiments on quadratics.
 pub const OPTIMIZERS: [OptimizerName; 6] = [
-    OptimizerName::plain(BaseName::GradientDescent),
-    OptimizerName::fosi(BaseName::GradientDescent),
-    OptimizerName::plain(BaseName::HeavyBall),
-    OptimizerName::fosi(BaseName::HeavyBall),
-    OptimizerName::plain(BaseName::Adam),
-    OptimizerName::fosi(BaseName::Adam),
+    OptimizerName::plain(Family::GradientDescent),
+    OptimizerName::fosi(Family::GradientDescent),
+    OptimizerName::plain(Family::HeavyBall),
+    OptimizerName::fosi(Family::HeavyBall),
+    OptimizerName::plain(Family::Adam),
+    OptimizerName::fosi(Family::Adam),
 ];
 
 /// Whether an optimizer's course depends on the eigenvectors, not on eigenvalues and start alone.
 pub(super) fn sees_axes(optimizer: OptimizerName) -> bool {
     !matches!(
-        optimizer.base,
-        BaseName::GradientDescent | BaseName::HeavyBall | BaseName::Nesterov
+        optimizer.family,
+        Family::GradientDescent | Family::HeavyBall | Family::Nesterov
     )
 }
 
@@ -229,7 +229,7 @@ pub(super) fn compare(
         } else {
             &bases[..1]
         };
-        let rate = Descent::paper_rate(optimizer.base, extremes);
+        let rate = Descent::paper_rate(optimizer.family, extremes);
         Descent::new(optimizer, rate).run_in(bases)
     };
     OPTIMIZERS.into_par_iter().map(outcome).collect()

@@ -16,7 +16,7 @@ use super::claim::{better_than_bases, claims_text, exceptions_csv};
 use super::descent::{compare, sees_axes};
 use super::report::{curves_panel, legend, log_axis, short, table};
 use super::{Claim, Descent, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
 /// n of all functions.
@@ -115,10 +115,10 @@ pub fn run_one(b: f64, zeta: usize, bases: u64) -> Result<Entry, fosi::Error> {
     let f = function(b);
     let bases: Vec<Quadratic> = (0..bases).map(|seed| turned(&f, zeta, seed)).collect();
     let outcomes = compare(&bases, f.extremes())?;
-    let rate = Descent::paper_rate(BaseName::Adam, f.extremes());
+    let rate = Descent::paper_rate(Family::Adam, f.extremes());
     let corrected = Descent {
         bias_correction: true,
-        ..Descent::new(OptimizerName::fosi(BaseName::Adam), rate)
+        ..Descent::new(OptimizerName::fosi(Family::Adam), rate)
     };
     let corrected = corrected.run_in(&bases)?;
     let f0 = f.value_at_start();
@@ -224,7 +224,7 @@ impl Grid {
 
     /// What bias correction in the subspace would change, by medians.
     fn corrected_text(&self) -> String {
-        let fosi_adam = OptimizerName::fosi(BaseName::Adam);
+        let fosi_adam = OptimizerName::fosi(Family::Adam);
         let range = |zetas: RangeInclusive<usize>| {
             let own = self.entries.iter().filter(|e| zetas.contains(&e.zeta));
             let ratios =

@@ -8,7 +8,7 @@ use super::claim::claims_text;
 use super::descent::{median, sees_axes};
 use super::report::{finite, short, table};
 use super::{Claim, Descent, Pieces, Quadratic, Report, grid};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 
 /// b and ζ of the function.
@@ -27,7 +27,7 @@ pub struct Variant {
 
 /// Adam has no scaling: its one FOSI form is both.
 pub const VARIANTS: [Variant; 8] = {
-    const fn variant(base: BaseName, fosi: bool, unscaled: bool) -> Variant {
+    const fn variant(base: Family, fosi: bool, unscaled: bool) -> Variant {
         let optimizer = OptimizerName::new(base, fosi);
         Variant {
             optimizer,
@@ -35,14 +35,14 @@ pub const VARIANTS: [Variant; 8] = {
         }
     }
     [
-        variant(BaseName::GradientDescent, false, false),
-        variant(BaseName::GradientDescent, true, true),
-        variant(BaseName::GradientDescent, true, false),
-        variant(BaseName::HeavyBall, false, false),
-        variant(BaseName::HeavyBall, true, true),
-        variant(BaseName::HeavyBall, true, false),
-        variant(BaseName::Adam, false, false),
-        variant(BaseName::Adam, true, false),
+        variant(Family::GradientDescent, false, false),
+        variant(Family::GradientDescent, true, true),
+        variant(Family::GradientDescent, true, false),
+        variant(Family::HeavyBall, false, false),
+        variant(Family::HeavyBall, true, true),
+        variant(Family::HeavyBall, true, false),
+        variant(Family::Adam, false, false),
+        variant(Family::Adam, true, false),
     ]
 };
 
@@ -96,7 +96,7 @@ pub fn momenta() -> Vec<f64> {
 }
 
 fn with_momentum() -> impl Iterator<Item = Variant> {
-    let own = |v: &Variant| v.optimizer.base != BaseName::GradientDescent;
+    let own = |v: &Variant| v.optimizer.family != Family::GradientDescent;
     VARIANTS.into_iter().filter(own)
 }
 
@@ -202,7 +202,7 @@ impl Rates {
         for (name, points) in [("momentum 0.9", &self.fixed), ("best momentum", &self.best)] {
             for fosi in VARIANTS.into_iter().filter(|v| v.optimizer.fosi) {
                 let base = Variant {
-                    optimizer: OptimizerName::plain(fosi.optimizer.base),
+                    optimizer: OptimizerName::plain(fosi.optimizer.family),
                     unscaled: false,
                 };
                 let (Some(fosi_best), Some(base_best)) =
@@ -308,7 +308,7 @@ fn lowest(points: &[Point], variant: Variant) -> Option<&Point> {
 
 /// The name with c where there is a choice of it.
 fn legend_name(variant: Variant) -> String {
-    let scaled = variant.optimizer.fosi && variant.optimizer.base != BaseName::Adam;
+    let scaled = variant.optimizer.fosi && variant.optimizer.family != Family::Adam;
     let c = if scaled && !variant.unscaled {
         " (c=∞)"
     } else {

@@ -7,7 +7,7 @@ use super::claim::{better_than_bases, claims_text};
 use super::descent::compare;
 use super::report::{curves_panel, legend, log_axis, short, table};
 use super::{Claim, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, Sheet};
 
 /// n of the functions.
@@ -101,7 +101,7 @@ impl Spectrum {
     pub fn claims(&self) -> Vec<Claim> {
         let outcomes = self.entries.iter().map(|e| (e.name(), &e.outcomes[..]));
         let mut claims = better_than_bases(outcomes);
-        for base in [BaseName::GradientDescent, BaseName::HeavyBall] {
+        for base in [Family::GradientDescent, Family::HeavyBall] {
             let optimizer = OptimizerName::fosi(base);
             let spread = |n: usize| {
                 let own = self.entries.iter().filter(|e| e.n == n);

@@ -9,7 +9,7 @@ use super::places::{Place, Places};
 use crate::config::TrainConfig;
 use crate::data::{Batches, draw};
 use crate::interrupt::Interrupt;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::train::{MeasuredSpectrum, SpectrumPlan, StepError, Workload};
 
 /// What is measured, and with how much work.
@@ -68,7 +68,7 @@ impl Survey {
     ) -> Result<(), SpectrumError> {
         let plan = self.plan(workload.data().train);
         // Nothing is trained: gradient descent has no state.
-        let optimizer = OptimizerName::plain(BaseName::GradientDescent);
+        let optimizer = OptimizerName::plain(Family::GradientDescent);
         let mut trainer = workload.trainer(optimizer, self.seed)?;
         let mut previous = Vec::new();
         for (place, weights) in places.places {

@@ -20,7 +20,7 @@ pub struct BestBase {
 /// The best rate is the one whose best value, median over the seeds, is best; of equal ones the first.
 pub(super) fn best_base(measure: Measure, group: &[&Series], all: &[Series]) -> Option<BestBase> {
     let first = group.first()?;
-    let plain = OptimizerName::plain(first.optimizer.base);
+    let plain = OptimizerName::plain(first.optimizer.family);
     let mut rates: Vec<OptimizerName> = Vec::new();
     for series in all.iter().filter(|series| series.run == first.run) {
         let varied = series.optimizer.at_rate(plain.rate) == plain;

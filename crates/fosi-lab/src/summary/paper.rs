@@ -7,7 +7,7 @@ use super::headline::{Headline, mean_ratio};
 use super::table::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::{TaskName, TrainConfig};
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::runs::Run;
 
 /// Both tables, row by row.
@@ -65,7 +65,7 @@ pub struct TableRow {
 
 /// FOSI's time over its base's in the paper: at the base's best validation metric (Table 1), and at its lowest training
 /// loss (Table 2). None for the deep autoencoder, which the paper does not have.
-fn paper_ratio(table: u8, config: &TrainConfig, base: BaseName) -> Option<f64> {
+fn paper_ratio(table: u8, config: &TrainConfig, base: Family) -> Option<f64> {
     let [heavy_ball, adam] = match (table, config.task) {
         (_, TaskName::Ae) if config.data.is_grey() => return None,
         (1, TaskName::Ac) => [0.48, 0.78],
@@ -80,8 +80,8 @@ fn paper_ratio(table: u8, config: &TrainConfig, base: BaseName) -> Option<f64> {
         (_, TaskName::Lr) => [0.56, 1.00],
     };
     match base {
-        BaseName::HeavyBall => Some(heavy_ball),
-        BaseName::Adam => Some(adam),
+        Family::HeavyBall => Some(heavy_ball),
+        Family::Adam => Some(adam),
         _ => None,
     }
 }
@@ -214,7 +214,7 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
         _ => Measure::TrainingLoss,
     };
     let find = |name: OptimizerName| entries.iter().find(|entry| entry.optimizer == name);
-    let row = |base: BaseName| {
+    let row = |base: Family| {
         let plain = find(OptimizerName::plain(base))?;
         let fosi = find(OptimizerName::fosi(base))?;
         let standing = &fosi.standings[measure as usize];
@@ -242,7 +242,7 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
             best_base_step_ratio: best.map(|best| best.reach.step_ratio.median),
         })
     };
-    BaseName::iter().filter_map(row).collect()
+    Family::iter().filter_map(row).collect()
 }
 
 impl TableRow {

@@ -36,7 +36,7 @@ pub(super) fn series(runs: &[Run]) -> Vec<Series<'_>> {
 
 /// The base of a series with the same seed: of its own run, else of another.
 pub(super) fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&'a Series<'a>> {
-    let base = OptimizerName::plain(series.optimizer.base);
+    let base = OptimizerName::plain(series.optimizer.family);
     let fits = |other: &&Series| other.optimizer == base && other.seed == series.seed;
     let mut candidates = all.iter().filter(fits);
     let own = candidates.clone().find(|other| other.run == series.run);

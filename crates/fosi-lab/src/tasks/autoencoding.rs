@@ -1,6 +1,8 @@
 //! The paper's task AE: CIFAR-10 through a convolutional autoencoder.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use fosi_burn::like_module;
+use fosi_rivals::{Prediction, Recorder};
 
 use super::checksum::Checksum;
 use super::features::colour_images;
@@ -109,6 +111,16 @@ impl Task for Autoencoding {
 
     fn loss(&self, model: &Autoencoder, batch: &Tensor<4>) -> Tensor<1> {
         model.loss(batch.clone())
+    }
+
+    fn predict(
+        &self,
+        model: &Autoencoder,
+        batch: &Tensor<4>,
+        recorder: &mut Recorder,
+    ) -> Option<Prediction> {
+        let outputs = model.recorded(like_module(batch.clone(), model), recorder);
+        Some(Prediction::squared_error(outputs))
     }
 
     fn score(&self, model: &Autoencoder, batch: &Tensor<4>) -> Score {

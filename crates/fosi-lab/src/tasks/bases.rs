@@ -10,36 +10,43 @@ use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
 use fosi_burn::{BurnBase, FlatLayout, ModuleSpace, OptimizerError};
 
 use crate::config::TrainConfig;
-use crate::optimizers::BaseName;
+use crate::optimizers::Family;
 
 /// The base `name` for a model. Burn's have Burn's defaults, but for the weight decay of Muon and AdamW.
 ///
 /// # Errors
 /// Where an optimizer of Burn doesn't take the model's parameters.
 pub(super) fn base_of<M: Module + 'static, S: ModuleSpace + 'static>(
-    name: BaseName,
+    name: Family,
     config: &TrainConfig,
     model: &M,
 ) -> Result<Box<dyn Base<S>>, OptimizerError> {
     let momentum = config.momentum;
     let optimizer = match name {
-        BaseName::GradientDescent => return Ok(Box::new(GradientDescent)),
-        BaseName::HeavyBall => return Ok(Box::new(HeavyBall::new(momentum))),
-        BaseName::Nesterov => return Ok(Box::new(Nesterov::new(momentum))),
-        BaseName::Adam => return Ok(Box::new(Adam::default())),
-        BaseName::AdamW => {
+        Family::GradientDescent => return Ok(Box::new(GradientDescent)),
+        Family::HeavyBall => return Ok(Box::new(HeavyBall::new(momentum))),
+        Family::Nesterov => return Ok(Box::new(Nesterov::new(momentum))),
+        Family::Adam => return Ok(Box::new(Adam::default())),
+        Family::AdamW => {
             return Ok(Box::new(AdamW {
                 weight_decay: config.weight_decay,
                 ..AdamW::default()
             }));
         }
-        BaseName::Lion => LionConfig::new().init(),
-        BaseName::AdaGrad => AdaGradConfig::new().init(),
-        BaseName::RmsProp => RmsPropConfig::new().init(),
-        BaseName::Adan => AdanConfig::new().init(),
-        BaseName::Lamb => LambConfig::new().init(),
-        BaseName::Adafactor => AdafactorConfig::new().init(),
-        BaseName::Muon => muon(config.weight_decay as f32, model)?,
+        Family::Lion => LionConfig::new().init(),
+        Family::AdaGrad => AdaGradConfig::new().init(),
+        Family::RmsProp => RmsPropConfig::new().init(),
+        Family::Adan => AdanConfig::new().init(),
+        Family::Lamb => LambConfig::new().init(),
+        Family::Adafactor => AdafactorConfig::new().init(),
+        Family::Muon => muon(config.weight_decay as f32, model)?,
+        Family::Kfac | Family::Lbfgs | Family::Soap | Family::AdaHessian => {
+            return Err(OptimizerError::Fosi(fosi::Error::InvalidSetting {
+                setting: "the base optimizer",
+                given: name.to_string(),
+                allowed: "an optimizer that takes a gradient and nothing else",
+            }));
+        }
     };
     Ok(Box::new(BurnBase::new(model, optimizer)?))
 }

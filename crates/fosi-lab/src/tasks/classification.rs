@@ -6,6 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fosi_burn::like_module;
+use fosi_rivals::{Prediction, Recorder};
 
 use super::checksum::Checksum;
 use super::features::{self, Features};
@@ -153,6 +154,18 @@ impl Task for Classification {
     fn loss(&self, model: &Classifier, (features, labels): &Self::Batch) -> Tensor<1> {
         let scores = model.linear.forward(like_module(features.clone(), model));
         cross_entropy(scores, labels)
+    }
+
+    fn predict(
+        &self,
+        model: &Classifier,
+        (features, _): &Self::Batch,
+        recorder: &mut Recorder,
+    ) -> Option<Prediction> {
+        let features = like_module(features.clone(), model);
+        Some(Prediction::softmax(
+            recorder.linear(&model.linear, features),
+        ))
     }
 
     fn score(&self, model: &Classifier, (features, labels): &Self::Batch) -> Score {

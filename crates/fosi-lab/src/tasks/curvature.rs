@@ -26,7 +26,10 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         plan: &CurvaturePlan,
     ) -> Result<Vec<HeldCurvature>, StepError> {
         if self.optimizer.due() {
-            let batch = self.task.batch(Part::Train, &plan.batch, &self.device);
+            let batch = self
+                .subject
+                .task
+                .batch(Part::Train, &plan.batch, &self.subject.device);
             self.refresh(&batch, &plan.batch)?;
         }
         let mut estimates = vec![self.estimated("raw".to_owned(), &plan.batch, plan)?];
@@ -118,15 +121,15 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         slice: usize,
         work: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> Result<R, StepError>,
     ) -> Result<R, StepError> {
-        let precision = match Precision::F64.supported_by(&self.device) {
+        let precision = match Precision::F64.supported_by(&self.subject.device) {
             true => Precision::F64,
             false => Precision::F32,
         };
-        let replica = Replica::new(&self.model, precision).map_err(StepError::other)?;
+        let replica = Replica::new(&self.subject.model, precision).map_err(StepError::other)?;
         let slices = examples.chunks(slice.max(1));
         let slices: Vec<Vec<u32>> = slices.map(<[u32]>::to_vec).collect();
         let batches = self.weighted(&slices);
-        let (task, interrupt) = (&self.task, &self.interrupt);
+        let (task, interrupt) = (&self.subject.task, &self.subject.interrupt);
         let losses = batches.iter().map(|(batch, weight)| {
             move |model: &T::Model| match interrupt.requested() {
                 true => not_finite(model),
@@ -143,7 +146,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             Precision::F32 => DifferenceQuotient::central(oracle),
         };
         let result = work(space, &mut hessian);
-        match self.interrupt.requested() {
+        match self.subject.interrupt.requested() {
             true => Err(StepError::Interrupted),
             false => result,
         }

@@ -1,6 +1,8 @@
 //! The task AE on grey images: the digits or MNIST through a deep autoencoder. The paper has no such task.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use fosi_burn::like_module;
+use fosi_rivals::{Prediction, Recorder};
 
 use super::checksum::Checksum;
 use super::{Preparation, Score, Task, TaskError, reconstructions, vectors};
@@ -76,6 +78,16 @@ impl Task for DeepAutoencoding {
 
     fn loss(&self, model: &DeepAutoencoder, batch: &Tensor<2>) -> Tensor<1> {
         model.loss(batch.clone())
+    }
+
+    fn predict(
+        &self,
+        model: &DeepAutoencoder,
+        batch: &Tensor<2>,
+        recorder: &mut Recorder,
+    ) -> Option<Prediction> {
+        let outputs = model.recorded(like_module(batch.clone(), model), recorder);
+        Some(Prediction::squared_error(outputs))
     }
 
     fn score(&self, model: &DeepAutoencoder, batch: &Tensor<2>) -> Score {

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use fosi_burn::like_module;
+use fosi_rivals::{Prediction, Recorder};
 
 use super::checksum::Checksum;
 use super::{Preparation, Score, Task, TaskError, left_out, placeholder};
@@ -168,6 +170,18 @@ impl Task for SoundClassification {
 
     fn loss(&self, model: &MobileNet, (patches, targets): &Self::Batch) -> Tensor<1> {
         model.loss(patches.clone(), targets.clone())
+    }
+
+    /// The loss is a mean over the classes, too.
+    fn predict(
+        &self,
+        model: &MobileNet,
+        (patches, _): &Self::Batch,
+        recorder: &mut Recorder,
+    ) -> Option<Prediction> {
+        let scores = model.recorded(like_module(patches.clone(), model), recorder);
+        let classes = scores.dims()[1];
+        Some(Prediction::sigmoid(scores).with_weight(1.0 / classes as f64))
     }
 
     fn curvature_loss(&self, model: &MobileNet, batch: &Self::Batch) -> Tensor<1> {

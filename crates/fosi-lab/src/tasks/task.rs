@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use fosi_rivals::{Prediction, Recorder};
 
 use crate::data::Part;
 use crate::interrupt::Interrupt;
@@ -37,6 +38,17 @@ pub(crate) trait Task: Send + Sync + 'static {
 
     /// Mean loss over the batch, in the model's float type.
     fn loss(&self, model: &Self::Model, batch: &Self::Batch) -> Tensor<1>;
+
+    /// The model's outputs on the batch, in its float type, every layer called through `recorder`, and the kind of loss;
+    /// none where K-FAC doesn't know the model's layers.
+    fn predict(
+        &self,
+        _model: &Self::Model,
+        _batch: &Self::Batch,
+        _recorder: &mut Recorder,
+    ) -> Option<Prediction> {
+        None
+    }
 
     /// The loss whose Hessian is estimated.
     fn curvature_loss(&self, model: &Self::Model, batch: &Self::Batch) -> Tensor<1> {

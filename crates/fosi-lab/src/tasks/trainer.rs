@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use burn_store::{ModuleSnapshot, SafetensorsStore};
 use fosi::space::Array;
 use fosi::timing::Timing;
 use fosi::{Interventions, Space};
@@ -14,9 +13,9 @@ use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt, back
 
 use super::Task;
 use super::curvature_batch::{Curvature, CurvatureBatch};
+use super::subject::Subject;
 use crate::config::LearningRate;
 use crate::data::{Part, Prefetch};
-use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{RefreshOutcome, RefreshRecord, TrainerState};
 use crate::train::{
@@ -25,40 +24,35 @@ use crate::train::{
 };
 
 /// Batches kept ready by the thread that makes them.
-const BATCHES_AHEAD: usize = 2;
+pub(super) const BATCHES_AHEAD: usize = 2;
 
 /// FOSI around a base that the command line names.
 pub(super) type Optimizer<S> = FosiOptimizer<Box<dyn fosi::base::Base<S>>, S>;
 
-/// A task's model in training.
+/// A task's model in training with a base, plain or inside FOSI.
 pub(super) struct BurnTrainer<T: Task, S: Space> {
-    pub(super) task: Arc<T>,
+    pub(super) subject: Subject<T>,
     pub(super) name: OptimizerName,
     pub(super) seed: u64,
     pub(super) learning_rate: LearningRate,
     pub(super) curvature_batch: CurvatureBatch,
-    /// Examples of each part that are evaluated, at most.
-    pub(super) evaluated: usize,
-    pub(super) model: T::Model,
     pub(super) optimizer: Optimizer<S>,
-    pub(super) device: Device,
     pub(super) cost: Cost,
-    pub(super) interrupt: Interrupt,
     /// Whether the run writes checkpoints, which an interrupted refresh must leave no trace in.
     pub(super) checkpoints: bool,
 }
 
 impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<f64, StepError> {
-        let task = Arc::clone(&self.task);
+        let task = Arc::clone(&self.subject.task);
         let loss = |model: &T::Model| task.loss(model, batch);
         // The optimizer's own count is in its checkpoint.
         let learning_rate = self.learning_rate.at(self.optimizer.fosi().steps());
-        let (loss, gradients) =
-            backward(&self.model, loss).map_err(|error| step_error(OptimizerError::from(error)))?;
+        let (loss, gradients) = backward(&self.subject.model, loss)
+            .map_err(|error| step_error(OptimizerError::from(error)))?;
         // Refreshes are made before it: their batches may be others.
         self.optimizer
-            .step_without_refresh(learning_rate, &mut self.model, gradients)
+            .step_without_refresh(learning_rate, &mut self.subject.model, gradients)
             .map_err(step_error)?;
         self.cost.gradients += 1;
         Ok(loss)
@@ -89,7 +83,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             true => Some(self.optimizer.fosi().to_bytes().map_err(StepError::other)?),
             false => None,
         };
-        let (task, interrupt) = (&self.task, &self.interrupt);
+        let (task, interrupt) = (&self.subject.task, &self.subject.interrupt);
         let losses = slices.iter().map(|&(batch, weight)| {
             move |model: &T::Model| match interrupt.requested() {
                 true => not_finite(model),
@@ -98,8 +92,8 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             }
         });
         let losses: Vec<_> = losses.collect();
-        let attempt = self.optimizer.refresh_mean(&self.model, &losses);
-        if self.interrupt.requested() {
+        let attempt = self.optimizer.refresh_mean(&self.subject.model, &losses);
+        if self.subject.interrupt.requested() {
             if let Some(before) = before {
                 self.optimizer
                     .fosi_mut()
@@ -119,7 +113,12 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         let examples: usize = slices.iter().map(Vec::len).sum();
         let batch_of = |slice: &Vec<u32>| {
             let weight = (slice.len() * slices.len()) as f64 / examples as f64;
-            (self.task.batch(Part::Train, slice, &self.device), weight)
+            (
+                self.subject
+                    .task
+                    .batch(Part::Train, slice, &self.subject.device),
+                weight,
+            )
         };
         slices.iter().map(batch_of).collect()
     }
@@ -162,7 +161,7 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         batches: &[&[u32]],
         on_event: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError> {
-        let (task, device) = (Arc::clone(&self.task), self.device.clone());
+        let (task, device) = (Arc::clone(&self.subject.task), self.subject.device.clone());
         let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
         let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
         let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make);
@@ -181,27 +180,7 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
     }
 
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
-        let model = self.model.valid();
-        let device = self.device.clone().without_autodiff();
-        let examples = self.task.data().examples(part).min(self.evaluated);
-        let indices: Vec<u32> = (0..examples as u32).collect();
-        let (mut loss, mut right) = (0.0, None);
-        for indices in indices.chunks(self.task.evaluation_batch()) {
-            if self.interrupt.requested() {
-                return Err(StepError::Interrupted);
-            }
-            let share = indices.len() as f64 / examples as f64;
-            let batch = self.task.batch(part, indices, &device);
-            let score = self.task.score(&model, &batch);
-            loss += scalar(score.loss)? * share;
-            if let Some(accuracy) = score.accuracy {
-                *right.get_or_insert(0.0) += scalar(accuracy)? * share;
-            }
-        }
-        Ok(Evaluation {
-            loss,
-            accuracy: right,
-        })
+        self.subject.evaluate(part)
     }
 
     fn curvature(&mut self, plan: &CurvaturePlan) -> Result<Vec<HeldCurvature>, StepError> {
@@ -217,39 +196,18 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
     }
 
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
-        let device = self.device.clone().without_autodiff();
-        self.task
-            .sample(&self.model.valid(), &device, &self.interrupt)
+        self.subject.sample()
     }
 
     fn state(&self) -> Result<TrainerState, StepError> {
-        let parameters: Vec<f32> = self
-            .optimizer
-            .layout()
-            .parameters(&self.model)
-            .map_err(StepError::other)?;
-        if let Some(entry) = parameters.iter().find(|entry| !entry.is_finite()) {
-            return Err(StepError::NotFinite {
-                what: "a parameter",
-                value: f64::from(*entry),
-            });
-        }
-        let mut store = SafetensorsStore::from_bytes(None);
-        // Visitors see batch norm's running statistics without their last update; `valid` takes that in first.
-        self.model
-            .valid()
-            .save_into(&mut store)
-            .map_err(StepError::other)?;
         Ok(TrainerState {
-            model: store.get_bytes().map_err(StepError::other)?,
+            model: self.subject.weights()?,
             optimizer: self.optimizer.fosi().to_bytes().map_err(StepError::other)?,
         })
     }
 
     fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {
-        let mut store = SafetensorsStore::from_bytes(Some(weights.to_vec()));
-        self.model.load_from(&mut store).map_err(StepError::other)?;
-        Ok(())
+        self.subject.set_weights(weights)
     }
 
     fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError> {
@@ -320,10 +278,6 @@ fn step_error(error: OptimizerError) -> StepError {
         },
         error => StepError::other(error),
     }
-}
-
-fn scalar(tensor: Tensor<1>) -> Result<f64, StepError> {
-    tensor.try_into_scalar::<f64>().map_err(StepError::other)
 }
 
 #[cfg(test)]

@@ -10,9 +10,13 @@ use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precisio
 use super::bases::base_of;
 use super::curvature_batch::CurvatureBatch;
 use super::device::device;
+use super::rival::{RivalTrainer, rival_of};
+use super::subject::Subject;
 use super::trainer::{BurnTrainer, Optimizer};
 use super::{Opening, Task, TaskError, placeholder};
-use crate::config::{Algorithm, DeviceName, HvpPrecision, RefreshSchedule, TrainConfig};
+use crate::config::{
+    Algorithm, DeviceName, HvpPrecision, LearningRate, RefreshSchedule, TrainConfig,
+};
 use crate::data::Part;
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
@@ -61,36 +65,70 @@ impl<T: Task> BurnWorkload<T> {
         }
     }
 
+    /// The model at its start.
+    fn subject(&self, seed: u64) -> Subject<T> {
+        let device = device(self.config.device);
+        device.seed(seed);
+        let device = device.autodiff();
+        Subject {
+            model: self.task.init(seed, &device),
+            task: Arc::clone(&self.task),
+            device,
+            evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
+            interrupt: self.interrupt.clone(),
+        }
+    }
+
     fn make_trainer<S: ModuleSpace + 'static>(
         &self,
         name: OptimizerName,
         seed: u64,
         new: impl FnOnce(&T::Model, FosiConfig) -> Result<Optimizer<S>, OptimizerError>,
     ) -> Result<Box<dyn Trainer>, StepError> {
-        let device = device(self.config.device);
-        device.seed(seed);
-        let device = device.autodiff();
-        let model = self.task.init(seed, &device);
-        let steps_per_epoch = self.config.steps_per_epoch(self.data.train);
-        let optimizer = new(&model, self.fosi_config(name, seed)).map_err(StepError::other)?;
+        let subject = self.subject(seed);
+        let config = self.fosi_config(name, seed);
+        let optimizer = new(&subject.model, config).map_err(StepError::other)?;
         let optimizer = match self.config.hvp {
             // Its default, or f32 where the device has no f64.
             HvpPrecision::F64 => optimizer,
             HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
         Ok(Box::new(BurnTrainer {
-            task: Arc::clone(&self.task),
+            subject,
             name,
             seed,
-            learning_rate: self.config.learning_rate(name, steps_per_epoch),
+            learning_rate: self.learning_rate(name),
             curvature_batch: CurvatureBatch::new(&self.config, self.data.train, seed),
-            evaluated: self.config.eval_examples.unwrap_or(usize::MAX),
-            model,
             optimizer,
-            device,
             cost: Cost::default(),
-            interrupt: self.interrupt.clone(),
             checkpoints: self.config.checkpoint_every.is_some(),
+        }))
+    }
+
+    fn learning_rate(&self, name: OptimizerName) -> LearningRate {
+        let steps_per_epoch = self.config.steps_per_epoch(self.data.train);
+        self.config.learning_rate(name, steps_per_epoch)
+    }
+
+    /// A trainer with a rival; none where the optimizer is a base.
+    fn rival_trainer(
+        &self,
+        name: OptimizerName,
+        seed: u64,
+    ) -> Result<Option<Box<dyn Trainer>>, StepError> {
+        if name.family.is_base() {
+            return Ok(None);
+        }
+        let subject = self.subject(seed);
+        let rival =
+            rival_of(name.family, &self.config, &subject, seed).map_err(StepError::other)?;
+        Ok(rival.map(|rival| -> Box<dyn Trainer> {
+            Box::new(RivalTrainer {
+                subject,
+                rival,
+                learning_rate: self.learning_rate(name),
+                spent: Cost::default(),
+            })
         }))
     }
 
@@ -117,7 +155,7 @@ impl<T: Task> BurnWorkload<T> {
             lanczos_tolerance: Some(config.lanczos_tolerance).filter(|tolerance| *tolerance > 0.0),
             averaging: config.averaging.setting(),
             newton_rate: config.newton_rate.setting(config.alpha),
-            scale_limit: config.scale_limit.get(name.base),
+            scale_limit: config.scale_limit.get(name.family),
             curvature_floor: config.curvature_floor,
             safeguards: config.algorithm == Algorithm::Guarded,
             clipping: config.clip_gradient.map_or(Clipping::None, Clipping::Value),
@@ -203,7 +241,10 @@ impl<T: Task> Workload for BurnWorkload<T> {
         optimizer: OptimizerName,
         seed: u64,
     ) -> Result<Box<dyn Trainer + '_>, StepError> {
-        let base = optimizer.base;
+        if let Some(trainer) = self.rival_trainer(optimizer, seed)? {
+            return Ok(trainer);
+        }
+        let base = optimizer.family;
         match self.config.device {
             DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, config| {
                 FosiOptimizer::new(model, base_of(base, &self.config, model)?, config)

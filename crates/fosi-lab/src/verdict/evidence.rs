@@ -1,7 +1,7 @@
 //! Why FOSI pays or doesn't: what its refreshes have seen of the curvature, and what they cost.
 
 use crate::config::TrainConfig;
-use crate::optimizers::{BaseName, OptimizerName};
+use crate::optimizers::{Family, OptimizerName};
 use crate::runs::{RefreshOutcome, Run};
 use crate::summary::{Entry, Measure, Spread};
 
@@ -80,14 +80,14 @@ pub(super) fn evidence(entry: &Entry, entries: &[Entry], run: &Run) -> Vec<Strin
 fn gap(refreshes: &Refreshes) -> Option<String> {
     let ratios = refreshes.gaps.iter().map(|(largest, next)| largest / next);
     let gap = median(ratios)?;
-    let next = refreshes.pairs + 1;
     let consequence = match gap < SMALL_GAP {
         true => "so the base's problem hardly becomes better conditioned; more pairs (--k) might",
         false => "which is what the condition of the base's problem can gain",
     };
     Some(format!(
-        "The largest eigenvalue is {gap:.1} times the {next}th, the first that FOSI leaves to the base (median over {} refreshes), \
-         {consequence}.",
+        "The largest eigenvalue is {gap:.1} times the one after the {} largest, the first that FOSI leaves to the base (median over \
+         {} refreshes), {consequence}.",
+        refreshes.pairs,
         refreshes.gaps.len()
     ))
 }
@@ -116,7 +116,7 @@ fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
     if !(share > 0.0 && totals.products.median > 0.0) {
         return None;
     }
-    let base = OptimizerName::plain(entry.optimizer.base);
+    let base = OptimizerName::plain(entry.optimizer.family);
     let base = entries.iter().find(|other| other.optimizer == base);
     let step = |entry: &Entry| entry.totals.seconds.median / entry.totals.steps.median;
     let product = totals.refresh_seconds.median / totals.products.median;
@@ -137,12 +137,12 @@ fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
 
 /// The base's rate against the largest that its curvature allows.
 fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<String> {
-    let base = entry.optimizer.base;
+    let base = entry.optimizer.family;
     let beta = config.momentum;
     let (limit, formula) = match base {
-        BaseName::GradientDescent => (2.0, "2/λ₁"),
-        BaseName::HeavyBall => (2.0 * (1.0 + beta), "2(1+β)/λ₁"),
-        BaseName::Nesterov => (2.0 * (1.0 + beta) / (1.0 + 2.0 * beta), "2(1+β)/((1+2β)λ₁)"),
+        Family::GradientDescent => (2.0, "2/λ₁"),
+        Family::HeavyBall => (2.0 * (1.0 + beta), "2(1+β)/λ₁"),
+        Family::Nesterov => (2.0 * (1.0 + beta) / (1.0 + 2.0 * beta), "2(1+β)/((1+2β)λ₁)"),
         _ => return None,
     };
     let largest = median(refreshes.largest.iter().copied())?;
@@ -156,10 +156,9 @@ fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<S
     };
     let rate = config.lr.get(base) * factor;
     let share = rate * largest / limit;
+    let rate = short(rate);
     let consequence = match share < NEAR_LIMIT {
-        true => {
-            "noise, or curvature that is no batch's, limits it before the largest eigenvalues do, which are what FOSI takes away"
-        }
+        true => "noise limits it before the largest eigenvalues do, which are what FOSI takes away",
         false => "the largest eigenvalues limit it, and these are what FOSI takes away",
     };
     Some(format!(
@@ -179,7 +178,7 @@ fn validation(entry: &Entry) -> Option<String> {
     let (measure, standing) = accuracy?;
     let (rival, reach) = match (&standing.best_base, &standing.reach) {
         (Some(best), _) => (best.optimizer, &best.reach),
-        (None, Some(reach)) => (OptimizerName::plain(entry.optimizer.base), reach),
+        (None, Some(reach)) => (OptimizerName::plain(entry.optimizer.family), reach),
         (None, None) => return None,
     };
     let Spread { median, .. } = reach.second_ratio;
@@ -193,6 +192,11 @@ fn validation(entry: &Entry) -> Option<String> {
             measure.name()
         ),
     })
+}
+
+/// To four digits, without what arithmetic adds to a number such as 0.3.
+fn short(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {

@@ -45,19 +45,20 @@ impl Comparison {
     }
 }
 
-pub(super) fn judge(entry: &Entry, config: &TrainConfig) -> Judged {
+/// The judgement on an entry, which `label` names.
+pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged {
     let standing = Measure::ALL
         .iter()
         .zip(&entry.standings)
         .find(|(measure, _)| **measure == Measure::TrainingLoss)
         .map(|(_, standing)| standing);
     let fosi = entry.optimizer;
-    let base = OptimizerName::plain(fosi.base);
+    let base = OptimizerName::plain(fosi.family);
     let Some(at_this_rate) = standing.and_then(|standing| standing.reach.as_ref()) else {
         return Judged {
             judgement: Judgement::NotEnough,
             sentence: format!(
-                "{fosi}: not enough runs to say. {base} has no row with the same seeds: run both, with --optimizers {base},{fosi}."
+                "{label}: not enough runs to say. {base} has no row with the same seeds: run both, with --optimizers {base},{fosi}."
             ),
             reasons: Vec::new(),
         };
@@ -86,7 +87,7 @@ pub(super) fn judge(entry: &Entry, config: &TrainConfig) -> Judged {
         }
     };
     let sentence = format!(
-        "{fosi}: {}. {}",
+        "{label}: {}. {}",
         phrase(judgement),
         measured(fosi, reach, rival, entry.seeds)
     );

@@ -49,7 +49,11 @@ pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     with_fosi
         .filter_map(|entry| {
             let run = runs.iter().find(|run| run.record.name == entry.run)?;
-            let judged = judgement::judge(entry, &run.record.config);
+            let label = match runs.len() {
+                1 => entry.optimizer.to_string(),
+                _ => format!("{} in {}", entry.optimizer, entry.run),
+            };
+            let judged = judgement::judge(entry, &label, &run.record.config);
             let mut reasons = judged.reasons;
             reasons.extend(evidence::evidence(entry, &entries, run));
             Some(Verdict {

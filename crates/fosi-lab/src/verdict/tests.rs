@@ -151,6 +151,22 @@ fn what_is_missing_is_named() {
     assert_eq!(judgement, Judgement::NotEnough);
     assert!(text.contains("--optimizers hb,fosi-hb"), "{text}");
     assert!(verdicts(&[run(rows("hb", 0, 1.0, 1.0))]).is_empty());
+
+    // Of several runs each verdict names its own.
+    let mut other = tuned(1.5, 4.0);
+    other.record.name = "other".to_owned();
+    let both = verdicts(&[tuned(1.5, 4.0), other]);
+    assert_eq!(both.len(), 2);
+    assert!(
+        both[0].sentence.starts_with("fosi-hb in r: FOSI pays"),
+        "{}",
+        both[0]
+    );
+    assert!(
+        both[1].sentence.starts_with("fosi-hb in other: "),
+        "{}",
+        both[1]
+    );
 }
 
 #[test]
@@ -183,7 +199,10 @@ fn reasons_are_what_was_measured() {
     ];
     let (_, text) = judged(&run);
     // 19/1.9, 19/3.8 and 19/1.9.
-    assert!(text.contains("10.0 times the 11th"), "{text}");
+    assert!(
+        text.contains("10.0 times the one after the 10 largest"),
+        "{text}"
+    );
     assert!(text.contains("hold 50 % of the curvature"), "{text}");
     // 0.3 of the seconds; 20 products in 4.5 s, and a step of the base takes 0.1 s.
     assert!(
@@ -192,7 +211,7 @@ fn reasons_are_what_was_measured() {
     );
     // η = 0.1·3 and 2·1.9/19 = 0.2.
     assert!(
-        text.contains("best learning rate of hb here, 0.3"),
+        text.contains("best learning rate of hb here, 0.3, is"),
         "{text}"
     );
     assert!(

@@ -65,7 +65,7 @@ fn settings_that_are_not_allowed() {
         (&["--lr", "hb=inf"], &["--lr is inf for hb"]),
         (
             &["--lr", "hp=0.1"],
-            &["unknown base optimizer `hp`", "did you mean `hb`?"],
+            &["unknown optimizer `hp`", "did you mean `hb`?"],
         ),
         (&["--lr", "fast"], &["`fast` is not a number"]),
         (

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-use fosi_lab::optimizers::{BaseName, OptimizerName};
+use fosi_lab::optimizers::{Family, OptimizerName};
 use fosi_lab::quadratic::{Pieces, condition, grid, rates, spectrum};
 use serde::Deserialize;
 
@@ -87,7 +87,7 @@ fn figure_3_agrees() {
             .iter()
             .find(|o| o.optimizer == optimizer)
             .unwrap();
-        if optimizer.base == BaseName::Adam {
+        if optimizer.family == Family::Adam {
             let ratio = outcome.median() / r.f200;
             assert!(within_a_factor_of_two(ratio), "{what}: {ratio}");
         } else {
@@ -146,7 +146,7 @@ fn grid_against_reference(mut each: impl FnMut(OptimizerName, &grid::Entry, f64,
 fn figure_7_agrees_where_the_start_alone_decides() {
     let mut compared = 0;
     grid_against_reference(|optimizer, entry, found, expected| {
-        if optimizer.base != BaseName::Adam {
+        if optimizer.family != Family::Adam {
             let what = format!("b={} ζ={} {optimizer}", entry.b, entry.zeta);
             close(found, expected, 1e-6, &what);
             compared += 1;
@@ -175,7 +175,7 @@ const MISSES: [(usize, f64, f64); 7] = [
 fn figure_7_misses_the_factor_of_two_with_adam_only_where_known() {
     let mut misses = 0;
     grid_against_reference(|optimizer, entry, found, expected| {
-        if optimizer.base != BaseName::Adam {
+        if optimizer.family != Family::Adam {
             return;
         }
         let ratio = found / expected;
@@ -220,7 +220,7 @@ fn numpy_medians(mut each: impl FnMut(OptimizerName, &grid::Entry, f64, f64)) {
         let is = |e: &&grid::Entry| e.b == b && e.zeta == zeta;
         let entry = grid().entries.iter().find(is).unwrap();
         for (fosi, expected) in [(false, adam), (true, fosi_adam)] {
-            let optimizer = OptimizerName::new(BaseName::Adam, fosi);
+            let optimizer = OptimizerName::new(Family::Adam, fosi);
             each(optimizer, entry, entry.median(optimizer).unwrap(), expected);
             compared += 1;
         }
@@ -236,7 +236,7 @@ fn variant_name(variant: rates::Variant) -> String {
         .to_uppercase()
         .replace("ADAM", "Adam");
     match variant.optimizer {
-        o if !o.fosi || o.base == BaseName::Adam => name,
+        o if !o.fosi || o.family == Family::Adam => name,
         _ if variant.unscaled => format!("{name} (c=1)"),
         _ => format!("{name} (c=inf)"),
     }
@@ -269,7 +269,7 @@ fn figure_9_agrees_at_momentum_0_9() {
 fn misses(point: &rates::Point, expected: f64) -> bool {
     let (variant, eta) = (point.variant, point.learning_rate);
     let what = format!("{variant} η={eta}");
-    if variant.optimizer.base != BaseName::Adam {
+    if variant.optimizer.family != Family::Adam {
         close(point.f200, expected, 1e-6, &what);
         return false;
     }
@@ -289,7 +289,7 @@ fn figure_9_agrees_at_the_best_momentum() {
     let best = &reference().best;
     let mut missed = 0;
     for variant in rates::VARIANTS {
-        if variant.optimizer.base == BaseName::GradientDescent {
+        if variant.optimizer.family == Family::GradientDescent {
             continue;
         }
         let own: Vec<_> = rates()
@@ -303,7 +303,7 @@ fn figure_9_agrees_at_the_best_momentum() {
             let Some(value) = pair[1].as_f64() else {
                 continue;
             };
-            if variant.optimizer.base != BaseName::Adam {
+            if variant.optimizer.family != Family::Adam {
                 close(point.momentum, pair[0].as_f64().unwrap(), 1e-9, "momentum");
             }
             missed += usize::from(misses(point, value));

@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 
 use faer::Mat;
-use fosi_lab::optimizers::{BaseName, OptimizerName};
+use fosi_lab::optimizers::{Family, OptimizerName};
 use fosi_lab::quadratic::{Descent, Quadratic, grid};
 use rand_mt::Mt;
 use serde_json::Value;
 
-const ADAM: OptimizerName = OptimizerName::plain(BaseName::Adam);
-const FOSI_ADAM: OptimizerName = OptimizerName::fosi(BaseName::Adam);
+const ADAM: OptimizerName = OptimizerName::plain(Family::Adam);
+const FOSI_ADAM: OptimizerName = OptimizerName::fosi(Family::Adam);
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("data/quadratics.json")).unwrap()

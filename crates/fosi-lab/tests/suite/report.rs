@@ -326,7 +326,8 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
     let page = folder.path().join("runs/r/report.html");
     let (document, console) = opened(&program, &page, "");
     assert_eq!(console, Vec::<String>::new());
-    // Drawn by the program, kept by the browser: three measures with three axes, losses with two scales; two optimizers.
+    // Drawn by the program, kept by the browser: three measures with three axes, losses with two scales; two
+    // optimizers.
     assert_eq!(
         document.matches("<path class=\"stroke line").count(),
         3 * 5 * 2
