@@ -72,8 +72,10 @@ impl Arrays {
         Ok(found.bytes)
     }
 
-    fn checksum(&self) -> u32 {
+    /// CRC-32 over the header's state and the arrays.
+    fn checksum(&self, state: &serde_json::Value) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
+        hasher.update(state.to_string().as_bytes());
         for (name, array) in &self.0 {
             hasher.update(name.as_bytes());
             hasher.update(&array.bytes);
@@ -89,11 +91,13 @@ pub(crate) fn serialize(
     state: impl Serialize,
     arrays: &Arrays,
 ) -> Result<Vec<u8>, RivalError> {
+    // Its entries are in the order of their names, here and where they are read.
+    let state = serde_json::to_value(state).map_err(unreadable)?;
     let header = Header {
         version: VERSION,
         optimizer: name.to_owned(),
         parameters: signature(layout),
-        checksum: arrays.checksum(),
+        checksum: arrays.checksum(&state),
         state,
     };
     let header = serde_json::to_string(&header).map_err(unreadable)?;
@@ -130,7 +134,7 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
         (
             "checksum",
             header.checksum.to_string(),
-            arrays.checksum().to_string(),
+            arrays.checksum(&header.state).to_string(),
         ),
     ];
     if let Some((what, theirs, own)) = differs.into_iter().find(|(_, a, b)| a != b) {

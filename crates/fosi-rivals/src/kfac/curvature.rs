@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::block::Block;
-use super::config::Fisher;
+use super::config::KfacConfig;
 use super::outputs::{cotangent, passes};
 use crate::copies::Copies;
 use crate::error::RivalError;
@@ -52,10 +52,10 @@ impl Curvature {
         copies: &Copies<M>,
         parameters: &[f64],
         loss: &dyn Loss<M>,
-        (fisher, decay): (Fisher, f64),
-        (seed, step): (u64, u64),
+        config: &KfacConfig,
+        step: u64,
     ) -> Result<u64, RivalError> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut random = ChaCha8Rng::seed_from_u64(config.seed);
         random.set_stream(step);
         let (mut pass, mut count) = (0, 1);
         while pass < count {
@@ -64,9 +64,9 @@ impl Curvature {
             let mut recorder = Recorder::on();
             let prediction = predict(&copy, loss, &mut recorder)?;
             let [batch, outputs] = prediction.outputs.dims();
-            count = passes(fisher, outputs);
+            count = passes(config.fisher, outputs);
             let layers = self.matched(trained(recorder.into_layers(), &layout, batch)?)?;
-            let at_outputs = cotangent(&prediction, fisher, pass, &mut random)?;
+            let at_outputs = cotangent(&prediction, config.fisher, pass, &mut random)?;
             let sum: Tensor<1> = (prediction.outputs * at_outputs).sum();
             let mut gradients = sum.backward();
             let parameters = GradientsParams::from_module(&mut gradients, &copy);
@@ -75,7 +75,7 @@ impl Curvature {
             }
             pass += 1;
         }
-        self.weight = decay * self.weight + 1.0;
+        self.weight = config.decay * self.weight + 1.0;
         let share = 1.0 / self.weight;
         self.blocks.iter_mut().for_each(|b| b.end_step(share));
         Ok(pass as u64)

@@ -28,6 +28,7 @@ use crate::state::{Arrays, deserialize, serialize};
 use block::Block;
 use curvature::Curvature;
 use plane::Plane;
+use quadratic_model::QuadraticModel;
 
 pub use average::FactorValues;
 pub use config::{Damping, Fisher, KfacConfig, Momentum};
@@ -175,6 +176,33 @@ impl<M: Module> Kfac<M> {
         Ok(direction)
     }
 
+    /// The coefficients of the step's two directions, and the quadratic model where one was made.
+    fn coefficients(
+        &self,
+        (model, loss): (&M, &dyn Loss<M>),
+        curvature: &Curvature,
+        plane: &Plane<'_>,
+        learning_rate: f64,
+        cost: &mut Cost,
+    ) -> Result<([f64; 2], Option<QuadraticModel>), RivalError> {
+        let config = &self.config;
+        let momentum = match config.momentum {
+            Momentum::Fixed(momentum) => Some(momentum),
+            Momentum::Adaptive => None,
+        };
+        let rate = (!config.adaptive_learning_rate).then_some(-learning_rate);
+        if let (Some(rate), Some(momentum)) = (rate, momentum) {
+            let adapts = self.adapts();
+            let quadratic = adapts.then(|| plane.approximate(curvature)).transpose()?;
+            return Ok(([rate, momentum], quadratic));
+        }
+        let quadratic = plane.exact(model, loss, &mut cost.products)?;
+        Ok((
+            quadratic.minimum(self.damping, [rate, momentum]),
+            Some(quadratic),
+        ))
+    }
+
     /// Whether the damping is adapted after this step.
     fn adapts(&self) -> bool {
         match self.config.damping {
@@ -225,41 +253,31 @@ impl<M: Module> Rival<M> for Kfac<M> {
         let copies = Copies::of(&*model)?;
         let parameters = copies.parameters()?;
         let mut curvature = self.curvature.clone();
-        let of = (config.fisher, config.decay);
         let (value, gradient) = gradient(&self.layout, &*model, loss)?;
         cost.gradients += 1;
         if !value.is_finite() || !all_finite(&gradient) {
             return Err(not_finite("loss or gradient"));
         }
-        cost.factor_updates +=
-            curvature.update(&copies, &parameters, loss, of, (config.seed, step))?;
+        cost.factor_updates += curvature.update(&copies, &parameters, loss, &config, step)?;
         if step.is_multiple_of(config.inverse_interval) {
             curvature.invert(self.damping)?;
         }
         let direction = self.preconditioned(&curvature, &gradient, learning_rate)?;
-        let mut velocity: Vec<f64> = self.velocity.iter().map(|v| f64::from(*v)).collect();
-        velocity.resize(gradient.len(), 0.0);
+        let mut velocity = vec![0.0; gradient.len()];
+        for (v, last) in velocity.iter_mut().zip(&self.velocity) {
+            *v = f64::from(*last);
+        }
         let plane = Plane {
             directions: [&direction, &velocity],
             gradient: &gradient,
         };
-        let adaptive = config.adaptive_learning_rate || config.momentum == Momentum::Adaptive;
-        let quadratic = match (adaptive, self.adapts()) {
-            (true, _) => Some(plane.exact(&*model, loss, &mut cost.products)?),
-            (false, true) => Some(plane.approximate(&curvature)?),
-            (false, false) => None,
-        };
-        let fixed = [
-            (!config.adaptive_learning_rate).then_some(-learning_rate),
-            match config.momentum {
-                Momentum::Fixed(momentum) => Some(momentum),
-                Momentum::Adaptive => None,
-            },
-        ];
-        let w = match &quadratic {
-            Some(quadratic) => quadratic.minimum(self.damping, fixed),
-            None => fixed.map(|coefficient| coefficient.unwrap_or(0.0)),
-        };
+        let (w, quadratic) = self.coefficients(
+            (&*model, loss),
+            &curvature,
+            &plane,
+            learning_rate,
+            &mut cost,
+        )?;
         let mut change = vec![0.0; gradient.len()];
         axpy(w[0], &direction, &mut change);
         axpy(w[1], &velocity, &mut change);
@@ -271,8 +289,7 @@ impl<M: Module> Rival<M> for Kfac<M> {
         let damping = match quadratic.filter(|_| self.adapts()) {
             Some(quadratic) => {
                 cost.losses += 1;
-                let after = copies.loss(&moved, loss)?;
-                self.adapted(after - value, quadratic.change(w))
+                self.adapted(copies.loss(&moved, loss)? - value, quadratic.change(w))
             }
             None => self.damping,
         };

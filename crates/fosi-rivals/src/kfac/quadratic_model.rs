@@ -19,13 +19,15 @@ impl QuadraticModel {
             [Some(first), Some(second)] => [first, second],
             [None, Some(second)] => [-quotient(g + b * second, a), second],
             [Some(first), None] => [first, -quotient(h + b * first, c)],
-            // The last step is zero.
-            [None, None] if b == 0.0 && c == 0.0 => [-quotient(g, a), 0.0],
             [None, None] => {
                 let determinant = a * c - b * b;
+                // The last step is zero, or points where the gradient does.
+                if determinant <= f64::EPSILON * a * c {
+                    return [-quotient(g, a), 0.0];
+                }
                 [
-                    -quotient(c * g - b * h, determinant),
-                    -quotient(a * h - b * g, determinant),
+                    -(c * g - b * h) / determinant,
+                    -(a * h - b * g) / determinant,
                 ]
             }
         }

@@ -61,11 +61,17 @@ fn a_state_of_another_optimizer_or_network_is_refused() {
     let before = kfac.to_bytes().unwrap();
     let mut damaged = before.clone();
     *damaged.last_mut().unwrap() ^= 1;
+    // The damping, 1 so far, in the header.
+    let text = b"\\\"damping\\\":1";
+    let at = before.windows(text.len()).position(|part| part == text);
+    let mut other_damping = before.clone();
+    other_damping[at.unwrap() + text.len() - 1] = b'2';
     let wider = Perceptron::new(4, 7, 2);
     let other = Kfac::new(&wider, &batch(0), config(1)).unwrap();
     let lbfgs = fosi_rivals::Lbfgs::new(&model, Default::default()).unwrap();
     for bytes in [
         damaged,
+        other_damping,
         other.to_bytes().unwrap(),
         lbfgs.to_bytes().unwrap(),
         b"nothing".to_vec(),
