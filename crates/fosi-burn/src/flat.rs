@@ -12,8 +12,10 @@ use crate::error::BridgeError;
 use visitors::{read_gradients, read_parameters, write_gradients, write_parameters};
 
 pub use layout::{FlatLayout, Slot};
+pub(crate) use vector::Block;
 pub use vector::FlatVector;
-pub(crate) use vector::{Block, in_context_of};
+#[cfg(feature = "train")]
+pub(crate) use vector::in_context_of;
 
 impl FlatLayout {
     /// The module's trainable parameters on the host, converted to `E` (`f32` or `f64`). Length n.

@@ -1,7 +1,5 @@
 //! What FOSI would find of a module's loss, measured before a training loop is changed.
 
-use std::borrow::Borrow;
-
 use burn::module::Module;
 use burn::tensor::Tensor;
 use fosi::base::GradientDescent;
@@ -105,7 +103,7 @@ impl Probe {
 /// - The base's tuned learning rate far below 2/λ₁ (of [`largest_eigenvalue`](Probe::largest_eigenvalue); 2(1 + β)/λ₁ for
 ///   Heavy-Ball): noise limits it and not the largest eigenvalues, which are what FOSI takes away.
 /// - [`gradient_share`](Probe::gradient_share) near 0: the Newton step has little to do here.
-/// - [`product_cost`](Probe::product_cost) times some 25 products, over the interval T, is what a step costs more. (A mean
+/// - [`product_cost`](Probe::product_cost) times a refresh's products, over the interval T, is what a step costs more. (A mean
 ///   over several losses counts as so many gradients.)
 ///
 /// What it can't say: whether FOSI trains faster. That depends on the whole path, on the base's best learning rate and on
@@ -185,11 +183,9 @@ fn gradient_share(optimizer: &FosiOptimizer<GradientDescent>, gradient: &[f32]) 
     let space: &Host<f32> = optimizer.fosi().space();
     let spectrum = optimizer.fosi().spectrum()?;
     let norm = space.norm(gradient);
-    let along = |i: usize| {
-        let v = space.column(&spectrum.basis, i);
-        (space.dot(v.borrow(), gradient) / norm).powi(2)
-    };
-    (norm > 0.0).then(|| (0..spectrum.eigenvalues.len()).map(along).sum())
+    let mut along = vec![0.0; spectrum.eigenvalues.len()];
+    space.project(&spectrum.basis, gradient, &mut along);
+    (norm > 0.0).then(|| along.iter().map(|c| (c / norm).powi(2)).sum())
 }
 
 /// Of an even number of values the mean of the two in the middle.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::places::Place;
 use crate::optimizers::OptimizerName;
 use crate::runs::RunError;
 use crate::train::StepError;
@@ -25,6 +26,17 @@ pub enum SpectrumError {
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// Parameters that aren't the model's.
+    #[error(
+        "the parameters at {place} can't be loaded: {source}; measure where the run's files are whole, with the program that made \
+         them"
+    )]
+    Parameters {
+        /// The place.
+        place: Place,
+        /// What is wrong with them.
+        source: StepError,
     },
     /// An optimizer or a seed that the run doesn't have.
     #[error(

@@ -85,10 +85,7 @@ pub fn places(
             there: pairs.collect(),
         });
     }
-    let Places {
-        mut places,
-        damaged: _,
-    } = Places::start();
+    let mut places = Places::start().places;
     let (checkpoints, damaged) = Checkpoint::read_all(folder);
     let own = checkpoints
         .into_iter()

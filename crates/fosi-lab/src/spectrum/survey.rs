@@ -76,7 +76,8 @@ impl Survey {
                 return Err(StepError::Interrupted.into());
             }
             if let Some(weights) = weights {
-                trainer.set_weights(&weights)?;
+                let set = trainer.set_weights(&weights);
+                set.map_err(|source| SpectrumError::Parameters { place, source })?;
             }
             let spectrum = trainer.spectrum(&plan, &previous)?;
             let spectrum = spectrum.ok_or(SpectrumError::Untold)?;

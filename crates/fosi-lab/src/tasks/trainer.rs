@@ -199,11 +199,12 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         self.subject.sample()
     }
 
-    fn state(&self) -> Result<TrainerState, StepError> {
-        Ok(TrainerState {
-            model: self.subject.weights()?,
-            optimizer: self.optimizer.fosi().to_bytes().map_err(StepError::other)?,
-        })
+    fn weights(&self) -> Result<Vec<u8>, StepError> {
+        self.subject.weights()
+    }
+
+    fn optimizer_state(&self) -> Result<Vec<u8>, StepError> {
+        self.optimizer.fosi().to_bytes().map_err(StepError::other)
     }
 
     fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {

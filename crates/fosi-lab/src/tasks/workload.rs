@@ -83,11 +83,16 @@ impl<T: Task> BurnWorkload<T> {
         &self,
         name: OptimizerName,
         seed: u64,
-        new: impl FnOnce(&T::Model, FosiConfig) -> Result<Optimizer<S>, OptimizerError>,
+        new: impl FnOnce(
+            &T::Model,
+            Box<dyn fosi::base::Base<S>>,
+            FosiConfig,
+        ) -> Result<Optimizer<S>, OptimizerError>,
     ) -> Result<Box<dyn Trainer>, StepError> {
         let subject = self.subject(seed);
+        let base = base_of(name.family, &self.config, &subject.model)?;
         let config = self.fosi_config(name, seed);
-        let optimizer = new(&subject.model, config).map_err(StepError::other)?;
+        let optimizer = new(&subject.model, base, config).map_err(StepError::other)?;
         let optimizer = match self.config.hvp {
             // Its default, or f32 where the device has no f64.
             HvpPrecision::F64 => optimizer,
@@ -244,15 +249,10 @@ impl<T: Task> Workload for BurnWorkload<T> {
         if let Some(trainer) = self.rival_trainer(optimizer, seed)? {
             return Ok(trainer);
         }
-        let base = optimizer.family;
         match self.config.device {
-            DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, config| {
-                FosiOptimizer::new(model, base_of(base, &self.config, model)?, config)
-            }),
+            DeviceName::Cpu => self.make_trainer(optimizer, seed, FosiOptimizer::new),
             DeviceName::Cuda | DeviceName::Wgpu => {
-                self.make_trainer(optimizer, seed, |model, config| {
-                    FosiOptimizer::on_device(model, base_of(base, &self.config, model)?, config)
-                })
+                self.make_trainer(optimizer, seed, FosiOptimizer::on_device)
             }
         }
     }

@@ -155,7 +155,7 @@ impl<'a> Training<'a> {
 
     /// Leaves the final parameters and buffers in the run's folder.
     fn write_weights(&self, trainer: &dyn Trainer, log: &Log) -> Result<(), Stop> {
-        let weights = trainer.state()?.model;
+        let weights = trainer.weights()?;
         let file = weights_file(self.optimizer, self.seed);
         log.folder.write_file(&file, &weights)?;
         Ok(())

@@ -100,13 +100,30 @@ pub trait Trainer {
         Ok(None)
     }
 
+    /// The model's parameters and buffers.
+    ///
+    /// # Errors
+    /// When they can't be serialised, or aren't finite.
+    fn weights(&self) -> Result<Vec<u8>, StepError>;
+
+    /// The optimizer's state.
+    ///
+    /// # Errors
+    /// When it can't be serialised.
+    fn optimizer_state(&self) -> Result<Vec<u8>, StepError>;
+
     /// The state of model and optimizer, from which training resumes with the same bits.
     ///
     /// # Errors
     /// When it can't be serialised.
-    fn state(&self) -> Result<TrainerState, StepError>;
+    fn state(&self) -> Result<TrainerState, StepError> {
+        Ok(TrainerState {
+            model: self.weights()?,
+            optimizer: self.optimizer_state()?,
+        })
+    }
 
-    /// Replaces the model's parameters and buffers, given as [`TrainerState::model`] has them; the optimizer keeps its
+    /// Replaces the model's parameters and buffers by those that [`weights`](Self::weights) gave; the optimizer keeps its
     /// state.
     ///
     /// # Errors

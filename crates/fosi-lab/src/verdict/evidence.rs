@@ -135,7 +135,7 @@ fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
     ))
 }
 
-/// The base's rate against the largest that its curvature allows.
+/// The base's rate against the largest with which it is stable on a quadratic of curvature λ₁ (Cohen et al. 2021, appendix B).
 fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<String> {
     let base = entry.optimizer.family;
     let beta = config.momentum;

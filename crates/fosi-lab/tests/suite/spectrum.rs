@@ -257,7 +257,12 @@ fn what_a_run_does_not_have_or_decides_itself_is_refused() {
     let good = fs::read(&weights).unwrap();
     fs::write(&weights, &good[..good.len() / 2]).unwrap();
     let output = fosi(here, &["spectrum", "--run", "runs/r", "--large", "100"]);
-    assert_ne!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("the parameters at end, step 3 can't be loaded"),
+        "{message}"
+    );
     fs::remove_file(&weights).unwrap();
     let text = run(here, "spectrum --run runs/r --large 100 --density-steps 8");
     assert!(text.contains("| start |"), "{text}");

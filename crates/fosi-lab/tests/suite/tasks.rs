@@ -328,41 +328,44 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
     }
 }
 
-#[test]
-fn every_base_trains_alone_and_inside_fosi_and_resumes_with_the_same_bits() {
+/// Two epochs of ten steps with each of the optimizers. The same run, stopped within its last one and resumed in another process
+/// from its newest checkpoint, gives the same bits.
+fn whole_and_resumed(optimizers: &[String], options: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
+    let names = optimizers.join(",");
+    let run = |name: &str, more: &[&str]| {
+        let line = ["train", "lr", "--epochs", "2", "--examples", "640"];
+        let named = ["--optimizers", &names, "--name", name];
+        let output = fosi(here, &[&line[..], &named, options, more].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        Run::read(&here.join("runs").join(name)).unwrap()
+    };
+    let whole = run("whole", &[]);
+    let failures = &whole.record.failures;
+    assert!(failures.is_empty(), "{failures:?}");
+    run("resumed", &["--checkpoint-every", "7"]);
+    let done = here.join("runs/resumed");
+    let record = fs::read_to_string(done.join("run.json")).unwrap();
+    let running = record.replace("\"finished\",", "\"running\",");
+    fs::write(done.join("run.json"), running).unwrap();
+    let output = fosi(here, &["train", "--resume", "runs/resumed"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(numbers(&Run::read(&done).unwrap()), numbers(&whole));
+    whole
+}
+
+#[test]
+fn every_base_trains_alone_and_inside_fosi_and_resumes_with_the_same_bits() {
     let bases = Family::iter().filter(|family| family.is_base());
     let bases: Vec<String> = bases.map(|base| base.to_string()).collect();
     let all: Vec<String> = bases
         .iter()
         .flat_map(|base| [base.clone(), format!("fosi-{base}")])
         .collect();
-    let run = |name: &str, more: &[&str]| {
-        let optimizers = all.join(",");
-        let line = [
-            "train",
-            "lr",
-            "--epochs",
-            "2",
-            "--interval",
-            "15",
-            "--warmup",
-            "5",
-            "--examples",
-            "640",
-            "--optimizers",
-            &optimizers,
-            "--name",
-            name,
-        ];
-        let output = fosi(here, &[&line[..], more].concat());
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{message}");
-        Run::read(&here.join("runs").join(name)).unwrap()
-    };
-    let whole = run("whole", &[]);
-    assert!(whole.record.failures.is_empty());
+    let options = ["--interval", "15", "--warmup", "5"];
+    let whole = whole_and_resumed(&all, &options);
     for name in &all {
         let own: Vec<f64> = whole
             .rows
@@ -372,47 +375,12 @@ fn every_base_trains_alone_and_inside_fosi_and_resumes_with_the_same_bits() {
             .collect();
         assert!(own.len() == 2 && own[1] < own[0], "{name}: {own:?}");
     }
-    // The last one of them, from its newest checkpoint in another process.
-    run("resumed", &["--checkpoint-every", "7"]);
-    let done = here.join("runs/resumed");
-    let record = fs::read_to_string(done.join("run.json")).unwrap();
-    let running = record.replace("\"finished\",", "\"running\",");
-    fs::write(done.join("run.json"), running).unwrap();
-    let output = fosi(here, &["train", "--resume", "runs/resumed"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(numbers(&Run::read(&done).unwrap()), numbers(&whole));
 }
 
 #[test]
 fn rivals_train_and_resume_with_the_same_bits() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
     let names = ["kfac", "lbfgs", "soap", "adahessian"];
-    let run = |name: &str, more: &[&str]| {
-        let optimizers = names.join(",");
-        let line = [
-            "train",
-            "lr",
-            "--epochs",
-            "2",
-            "--examples",
-            "640",
-            "--optimizers",
-            &optimizers,
-            "--name",
-            name,
-        ];
-        let output = fosi(here, &[&line[..], more].concat());
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{message}");
-        Run::read(&here.join("runs").join(name)).unwrap()
-    };
-    let whole = run("whole", &[]);
-    assert!(
-        whole.record.failures.is_empty(),
-        "{:?}",
-        whole.record.failures
-    );
+    let whole = whole_and_resumed(&names.map(str::to_owned), &[]);
     for name in names {
         let own = whole
             .rows
@@ -428,14 +396,6 @@ fn rivals_train_and_resume_with_the_same_bits() {
         let products = matches!(name, "kfac" | "adahessian");
         assert_eq!(own[1].products > 0, products, "{name}: {}", own[1].products);
     }
-    run("resumed", &["--checkpoint-every", "7"]);
-    let done = here.join("runs/resumed");
-    let record = fs::read_to_string(done.join("run.json")).unwrap();
-    let running = record.replace("\"finished\",", "\"running\",");
-    fs::write(done.join("run.json"), running).unwrap();
-    let output = fosi(here, &["train", "--resume", "runs/resumed"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(numbers(&Run::read(&done).unwrap()), numbers(&whole));
 }
 
 #[test]

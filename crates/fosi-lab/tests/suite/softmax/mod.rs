@@ -229,12 +229,12 @@ impl Trainer for Regression<'_> {
         })
     }
 
-    fn state(&self) -> Result<TrainerState, StepError> {
-        let bytes = |values: &[f64]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        Ok(TrainerState {
-            model: bytes(&self.weights),
-            optimizer: bytes(&self.momentum),
-        })
+    fn weights(&self) -> Result<Vec<u8>, StepError> {
+        Ok(bytes(&self.weights))
+    }
+
+    fn optimizer_state(&self) -> Result<Vec<u8>, StepError> {
+        Ok(bytes(&self.momentum))
     }
 
     fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {
@@ -260,6 +260,10 @@ impl Trainer for Regression<'_> {
             refresh_seconds: 0.0,
         }
     }
+}
+
+fn bytes(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 fn numbers(bytes: &[u8]) -> Vec<f64> {
