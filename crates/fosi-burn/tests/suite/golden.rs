@@ -1,10 +1,11 @@
-//! A small network's Hessian against another implementation's: JAX's, from `golden/hessian.py`.
+//! A small network's Hessian against other implementations': JAX's, from `golden/hessian.py`, and curvlinops', from
+//! `golden/hessian_torch.py`.
 
 use burn::module::Module;
-use fosi::SampleMean;
 use fosi::density::DensityParams;
 use fosi::spectrum::SpectrumParams;
 use fosi::trace::TraceParams;
+use fosi::{SampleMean, Space};
 use fosi_burn::{FlatLayout, Hessian};
 use serde_json::Value;
 
@@ -14,6 +15,10 @@ use crate::common::network::Network;
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("golden/hessian.json")).unwrap()
+}
+
+fn golden_torch() -> Value {
+    serde_json::from_str(include_str!("golden/hessian_torch.json")).unwrap()
 }
 
 fn numbers(golden: &Value, name: &str) -> Vec<f64> {
@@ -34,6 +39,24 @@ fn perceptron(golden: &Value) -> Perceptron {
     }
 }
 
+/// The network of the golden files, with their parameters.
+fn network(golden: &Value, of: &Perceptron) -> Network {
+    let network = Network::new(of, 0.0, 1, &device());
+    let layout = FlatLayout::of(&network).unwrap();
+    let parameters = numbers(golden, "parameters");
+    assert_eq!(network.num_params(), parameters.len());
+    layout.set_parameters(&network, &parameters[..]).unwrap()
+}
+
+/// All n eigenpairs.
+fn all_pairs(n: usize) -> SpectrumParams {
+    SpectrumParams {
+        largest: n,
+        lanczos_steps: Some(n),
+        ..SpectrumParams::default()
+    }
+}
+
 fn within(found: SampleMean, truth: f64) {
     let error = found.standard_error.unwrap();
     let off = (found.mean - truth).abs();
@@ -44,11 +67,7 @@ fn within(found: SampleMean, truth: f64) {
 fn the_hessian_is_the_one_that_jax_has() {
     let golden = golden();
     let of = perceptron(&golden);
-    let network = Network::new(&of, 0.0, 1, &device());
-    let layout = FlatLayout::of(&network).unwrap();
-    let parameters = numbers(&golden, "parameters");
-    assert_eq!(network.num_params(), parameters.len());
-    let network = layout.set_parameters(&network, &parameters[..]).unwrap();
+    let network = network(&golden, &of);
     let (trace, square) = (
         golden["trace"].as_f64().unwrap(),
         golden["frobenius_square"].as_f64().unwrap(),
@@ -58,12 +77,7 @@ fn the_hessian_is_the_one_that_jax_has() {
     let loss = |network: &Network| network.loss(&of);
     let mut hessian = Hessian::new(&network, &loss).unwrap();
     let n = hessian.dim();
-    let all = SpectrumParams {
-        largest: n,
-        lanczos_steps: Some(n),
-        ..SpectrumParams::default()
-    };
-    let found = hessian.spectrum(&all).unwrap().eigenvalues;
+    let found = hessian.spectrum(&all_pairs(n)).unwrap().eigenvalues;
     assert_eq!(found.len(), n);
     // The differences' rounding, relative to the largest eigenvalue.
     let tolerance = 1e-6 * largest[0];
@@ -85,4 +99,50 @@ fn the_hessian_is_the_one_that_jax_has() {
     let density = hessian.density(&DensityParams::default()).unwrap();
     within(density.moment(1), trace / n as f64);
     within(density.moment(2), square / n as f64);
+}
+
+#[test]
+fn the_hessian_is_the_one_that_curvlinops_has() {
+    let golden = golden();
+    let of = perceptron(&golden);
+    let network = network(&golden, &of);
+    let torch = golden_torch();
+
+    let loss = |network: &Network| network.loss(&of);
+    let mut hessian = Hessian::new(&network, &loss).unwrap();
+    let n = hessian.dim();
+    let spectrum = hessian.spectrum(&all_pairs(n)).unwrap();
+    let eigenvalues = &spectrum.eigenvalues;
+    // Its numbers are rounded to f32 several times on their way.
+    let tolerance = 2e-6 * eigenvalues[0];
+    let (largest, smallest) = (numbers(&torch, "largest"), numbers(&torch, "smallest"));
+    let ends = eigenvalues
+        .iter()
+        .zip(&largest)
+        .chain(eigenvalues.iter().rev().zip(&smallest));
+    for (found, expected) in ends {
+        assert!((found - expected).abs() < tolerance, "{found} {expected}");
+    }
+
+    let columns: Vec<Vec<f64>> = (0..n)
+        .map(|i| hessian.space().column(&spectrum.basis, i))
+        .collect();
+    let vectors: [(&str, fn(f64) -> f64); 2] =
+        [("cosine", f64::cos), ("harmonic", |i| 1.0 / (1.0 + i))];
+    for (name, entry) in vectors {
+        let vector: Vec<f64> = (0..n).map(|i| entry(i as f64)).collect();
+        // Hx = Σ λᵢ⟨vᵢ, x⟩vᵢ
+        let mut product = vec![0.0; n];
+        for (eigenvalue, column) in eigenvalues.iter().zip(&columns) {
+            let dot: f64 = column.iter().zip(&vector).map(|(v, x)| v * x).sum();
+            for (entry, v) in product.iter_mut().zip(column) {
+                *entry += eigenvalue * dot * v;
+            }
+        }
+        let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        for (found, expected) in product.iter().zip(numbers(&torch, name)) {
+            let difference = (found - expected).abs();
+            assert!(difference < tolerance * length, "{found} {expected} {name}");
+        }
+    }
 }

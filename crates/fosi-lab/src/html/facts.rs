@@ -43,7 +43,12 @@ impl Facts {
             RunStatus::Running => (
                 "running",
                 "running",
-                Some("The run is going on, or was cut off: this page shows what there is so far."),
+                Some("The run is going on: this page shows what there is so far."),
+            ),
+            RunStatus::CutOff => (
+                "cut off",
+                "stopped",
+                Some("The run was cut off, as by a kill: this page shows what it had reached."),
             ),
         };
         Self {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::record::now;
-use super::{MetricsRow, RunError, RunLock, RunRecord};
+use super::{MetricsRow, RunError, RunLock, RunRecord, RunStatus};
 use crate::config::TrainConfig;
 use crate::files;
 use crate::optimizers::OptimizerName;
@@ -266,13 +266,26 @@ pub struct Run {
     pub rows: Vec<MetricsRow>,
 }
 
+/// What tells whether a run has changed: see [`Run::stamp`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunStamp {
+    files: [Option<(SystemTime, u64)>; 2],
+    held: bool,
+}
+
 impl Run {
-    /// Reads a run's folder.
+    /// Reads a run's folder. A run that no process trains and that didn't say its end is
+    /// [`CutOff`](RunStatus::CutOff).
     ///
     /// # Errors
     /// [`RunError`] with the file's name: missing, damaged, or of another version.
     pub fn read(folder: &Path) -> Result<Self, RunError> {
-        let record = read_record(&folder.join(RECORD))?;
+        // Before the record: a run that ends meanwhile is over by then.
+        let held = RunLock::is_held(folder);
+        let mut record = read_record(&folder.join(RECORD))?;
+        if record.status == RunStatus::Running && !held {
+            record.status = RunStatus::CutOff;
+        }
         let path = folder.join(METRICS);
         let file = files::open(&path).map_err(|source| read_error(&path, source))?;
         let rows = MetricsRow::read_all(file, &path)?;
@@ -287,12 +300,17 @@ impl Run {
         read_record(&folder.join(RECORD))
     }
 
-    /// Times and lengths of a run's two files, none of one that isn't there: where they are as before, so is the run.
-    pub fn stamp(folder: &Path) -> [Option<(SystemTime, u64)>; 2] {
-        [RECORD, METRICS].map(|name| {
+    /// Times and lengths of a run's two files, none of one that isn't there, and whether a process trains it: where they
+    /// are as before, so is the run.
+    pub fn stamp(folder: &Path) -> RunStamp {
+        let files = [RECORD, METRICS].map(|name| {
             let metadata = folder.join(name).metadata().ok()?;
             Some((metadata.modified().ok()?, metadata.len()))
-        })
+        });
+        RunStamp {
+            files,
+            held: RunLock::is_held(folder),
+        }
     }
 
     /// The name of a run that was given none: task, data set and UTC time.

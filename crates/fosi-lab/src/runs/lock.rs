@@ -1,7 +1,7 @@
 //! The lock on a run's folder: one process trains a run at a time.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +46,12 @@ impl RunLock {
                     source,
                 },
             })?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        if matches!(locked, Err(TryLockError::WouldBlock)) {
+            std::thread::sleep(WAIT);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(RunError::InUse {
@@ -71,14 +76,21 @@ impl RunLock {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    /// Whether a process trains the run; true where the system can't tell.
+    pub fn is_held(folder: &Path) -> bool {
+        match File::open(folder.join(LOCK)) {
+            Ok(file) => file.try_lock_shared().is_err(),
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
+    }
 }
 
-/// An owner has this long to write its number: until then the file holds its predecessor's.
-const WRITING: Duration = Duration::from_millis(100);
+/// How long a lock is waited for: an owner needs it to write its number, and [`RunLock::is_held`] locks for a moment.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// The process that wrote its number into the file; `None` where that is unreadable.
 fn owner(file: &mut File) -> Option<u32> {
-    std::thread::sleep(WRITING);
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
@@ -99,7 +111,9 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().contains(&format!("process {id}")));
+        assert!(RunLock::is_held(folder.path()));
         drop(lock);
+        assert!(!RunLock::is_held(folder.path()));
         drop(RunLock::take(folder.path()).unwrap());
         let missing = RunLock::take(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, RunError::Read { .. }), "{missing}");

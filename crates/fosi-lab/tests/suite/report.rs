@@ -217,6 +217,22 @@ fn a_watched_page_follows_the_run_to_its_end() {
     assert!(!last.contains("http-equiv=\"refresh\""));
 }
 
+#[test]
+fn a_run_that_is_cut_off_ends_watching() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = written(folder.path(), RunStatus::Running);
+    let page = folder.path().join("report.html");
+    let watch = watching(folder.path());
+    wait_for(&page, "http-equiv=\"refresh\"");
+    // The lock goes as it does with a process that is killed; no file changes.
+    drop(run);
+    let output = watch.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let last = fs::read_to_string(&page).unwrap();
+    assert!(last.contains("The run was cut off"), "{last}");
+    assert!(!last.contains("http-equiv=\"refresh\""));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_watching_and_keeps_the_page() {

@@ -103,8 +103,27 @@ fn a_run_reads_back_bit_for_bit() {
     assert_eq!(run.rows, [row(1), row(2)]);
     let mut expected = record();
     expected.started = run.record.started.clone();
+    // Its folder is closed, and the record didn't say an end.
+    assert_eq!(expected.status, RunStatus::Running);
+    expected.status = RunStatus::CutOff;
     assert_eq!(run.record, expected);
-    assert_eq!(run.record.status, RunStatus::Running);
+}
+
+#[test]
+fn a_run_is_running_while_its_folder_is_held() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(out.path(), "r").unwrap();
+    folder.write_record(&record()).unwrap();
+    let path = folder.path().to_owned();
+    let status = || Run::read(&path).unwrap().record.status;
+    let (held, stamp) = (status(), Run::stamp(&path));
+    assert_eq!(held, RunStatus::Running);
+    drop(folder);
+    assert_eq!(status(), RunStatus::CutOff);
+    assert_ne!(Run::stamp(&path), stamp);
+    // A copy of a folder needn't have the lock's file.
+    std::fs::remove_file(path.join("run.lock")).unwrap();
+    assert_eq!(status(), RunStatus::CutOff);
 }
 
 #[test]
