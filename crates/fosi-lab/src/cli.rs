@@ -241,6 +241,46 @@ pub enum StudySubcommand {
     Pays(Box<PaysCommand>),
     /// Say how much of the loss's curvature estimates on small batches hold, along one training run
     Curvature(Box<CurvatureCommand>),
+    /// Say what stale spectra do: the loss over steps T between estimations, and over steps D from the parameters at which
+    /// the Hessian is taken to the estimation
+    Stale(Box<StaleCommand>),
+}
+
+/// `fosi study stale`.
+#[derive(Clone, Debug, Args)]
+pub struct StaleCommand {
+    /// Task: lr, ae, lm, tl, ac, as for `fosi train`
+    pub task: TaskName,
+    /// Steps T between estimations
+    #[arg(long, value_delimiter = ',', required = true, value_name = "LIST", value_parser = positive)]
+    pub intervals: Vec<usize>,
+    /// Steps D; of each T those that are at most T
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "LIST")]
+    pub delays: Vec<usize>,
+    /// The optimizer with FOSI
+    #[arg(long, default_value = "fosi-hb", value_name = "NAME", value_parser = with_fosi)]
+    pub optimizer: OptimizerName,
+    /// TOML file with options; its keys are the flags' names, and flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Settings; --out is stale.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| *n >= 1);
+    number.ok_or_else(|| format!("`{text}` is not a whole number of at least 1"))
+}
+
+fn with_fosi(text: &str) -> Result<OptimizerName, String> {
+    let name: OptimizerName = text
+        .parse()
+        .map_err(|error: UnknownName| error.to_string())?;
+    match name.fosi {
+        true => Ok(name),
+        false => Err(format!("`{name}` has no spectrum: give `fosi-…`")),
+    }
 }
 
 /// `fosi study curvature`.

@@ -133,6 +133,8 @@ fn fosi_lines(
                 .curvature_batch
                 .map_or_else(|| "the step's".to_owned(), |size| size.to_string()),
         ),
+        ("curvature-from", config.curvature_from.to_string()),
+        ("refresh-delay", format!("{} steps", config.refresh_delay)),
         (
             "warmup",
             format!("{} steps", config.warmup_steps(steps_per_epoch)),

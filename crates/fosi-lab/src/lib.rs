@@ -37,6 +37,7 @@ pub mod quadratic;
 pub mod runs;
 pub mod solve;
 pub mod spectrum;
+pub mod stale;
 pub mod summary;
 pub mod tasks;
 pub mod train;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::CommandError;
 use super::output::{make_folder, write_figure};
-use super::study::Surroundings;
+use super::surroundings::Surroundings;
 use crate::cli::CurvatureCommand;
 use crate::config::{List, Resolved, TrainOptions, TrainingLength};
 use crate::curvature::{Path, Row, csv, picture, table};

@@ -1,48 +1,20 @@
 //! `fosi study`.
 
-use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use super::CommandError;
 use super::curvature::curvature;
+use super::maker::Maker;
 use super::output::{make_folder, write_figure};
-use super::train::MakeWorkload;
+use super::stale::stale;
+use super::surroundings::Surroundings;
 use super::workers::Workers;
 use crate::cli::{PaysCommand, StudyCommand, StudySubcommand};
-use crate::config::{TrainConfig, TrainOptions};
-use crate::interrupt::{self, Interrupt};
-use crate::pays::{Claim, KeptRuns, PaysError, Record, Report, Study, Variant, picture};
-use crate::runs::{RunFolder, RunStatus, replace_file};
-use crate::tasks::Opening;
-use crate::train::{self, Observer, Workload};
-
-/// Makes what watches the run of this name.
-pub type MakeObserver<'a> = dyn Fn(String) -> Box<dyn Observer> + 'a;
-
-/// What a study needs of the program around it.
-pub struct Surroundings<'a> {
-    /// Opens a task.
-    pub make_workload: &'a MakeWorkload<'a>,
-    /// Watches a run.
-    pub make_observer: &'a MakeObserver<'a>,
-    /// Says a line.
-    pub notice: &'a dyn Fn(&str),
-    /// Ctrl-C.
-    pub interrupt: &'a Interrupt,
-}
-
-impl fmt::Debug for Surroundings<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Surroundings")
-            .field("interrupt", self.interrupt)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Between two looks for a run that another process has left or finished.
-const PATIENCE: Duration = Duration::from_millis(200);
+use crate::config::TrainOptions;
+use crate::interrupt;
+use crate::pays::{KeptRuns, Report, Study, Variant, picture};
+use crate::runs::replace_file;
 
 /// `fosi study`: makes the runs that aren't kept yet, and prints and draws what they say.
 ///
@@ -57,6 +29,7 @@ pub fn study(
     match &command.command {
         StudySubcommand::Pays(command) => pays(command, surroundings, out),
         StudySubcommand::Curvature(command) => curvature(command, surroundings, out),
+        StudySubcommand::Stale(command) => stale(command, surroundings, out),
     }
 }
 
@@ -82,12 +55,12 @@ fn pays(
     interrupt.heed();
     make_folder(&folder)?;
     let maker = Maker {
-        study: &study,
+        runs: &study,
         kept: KeptRuns::new(&folder),
         jobs: command.jobs,
         surroundings,
     };
-    let missing = maker.study.missing(&maker.kept)?.len();
+    let missing = study.missing(&maker.kept)?.len();
     let workers = match missing > 0 && !command.worker {
         true => Workers::start(command.jobs - 1)?,
         false => Workers::none(),
@@ -125,118 +98,4 @@ fn report(
     let table = folder.join(format!("{name}.md"));
     writeln!(out, "{text}\nThe table is in {}{picture}", table.display())?;
     Ok(())
-}
-
-/// Makes runs.
-struct Maker<'a> {
-    study: &'a Study,
-    kept: KeptRuns,
-    jobs: usize,
-    surroundings: &'a Surroundings<'a>,
-}
-
-impl Maker<'_> {
-    /// Makes runs until none is missing, or an interrupt.
-    fn make_all(&self) -> Result<(), CommandError> {
-        let mut opened: Vec<(TrainConfig, Box<dyn Workload>)> = Vec::new();
-        while !self.surroundings.interrupt.requested() {
-            let missing = self.study.missing(&self.kept)?;
-            if missing.is_empty() {
-                break;
-            }
-            let Some((settings, claim)) = self.claim(missing)? else {
-                std::thread::sleep(PATIENCE);
-                continue;
-            };
-            let same = |(config, _): &(TrainConfig, _)| config.has_task_of(&settings);
-            let index = match opened.iter().position(same) {
-                Some(index) => index,
-                None => {
-                    opened.push((settings.clone(), self.open(&settings)?));
-                    opened.len() - 1
-                }
-            };
-            self.make(opened[index].1.as_ref(), &settings, claim)?;
-        }
-        Ok(())
-    }
-
-    /// The first run that no other process makes.
-    fn claim(
-        &self,
-        missing: Vec<TrainConfig>,
-    ) -> Result<Option<(TrainConfig, Claim)>, CommandError> {
-        for settings in missing {
-            if let Some(claim) = self.kept.claim(&settings)? {
-                return Ok(Some((settings, claim)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Opens a task, and checks that kept runs were made on its data.
-    fn open(&self, settings: &TrainConfig) -> Result<Box<dyn Workload>, CommandError> {
-        let workload = (self.surroundings.make_workload)(settings, Opening::Whole)?;
-        let data = workload.data();
-        for method in self.study.methods() {
-            method.check_against(data.train)?;
-        }
-        match self.kept.made_on_other(&data) {
-            Some(path) => Err(PaysError::ChangedData { path }.into()),
-            None => Ok(workload),
-        }
-    }
-
-    /// Makes one run and keeps it; one that is interrupted leaves nothing.
-    fn make(
-        &self,
-        workload: &dyn Workload,
-        settings: &TrainConfig,
-        claim: Claim,
-    ) -> Result<(), CommandError> {
-        let Surroundings {
-            make_observer,
-            notice,
-            interrupt,
-            ..
-        } = self.surroundings;
-        let workload = workload.with_config(settings);
-        let mut folder = RunFolder::create(claim.folder(), "run")?;
-        let name = name_of(settings);
-        let mut observer = make_observer(name.clone());
-        let run = train::run(
-            workload.as_ref(),
-            settings,
-            &mut folder,
-            observer.as_mut(),
-            interrupt,
-        )?;
-        drop(observer);
-        if run.record.status == RunStatus::Finished {
-            let record = Record::of(&run, settings, self.jobs);
-            claim.keep(&record)?;
-            notice(&format!("{name}: {}", ending(&record)));
-        }
-        Ok(())
-    }
-}
-
-fn name_of(settings: &TrainConfig) -> String {
-    let optimizer = settings.optimizers.first();
-    let (name, rate) = optimizer.map_or((String::new(), 0.0), |optimizer| {
-        (optimizer.to_string(), settings.lr.get(optimizer.family))
-    });
-    let steps = settings.length.steps(1);
-    let seed = settings.seeds.first().copied().unwrap_or_default();
-    format!("{name}, {steps} steps, rate {rate:.3e}, seed {seed}")
-}
-
-fn ending(record: &Record) -> String {
-    match (&record.diverged, record.train_loss) {
-        (None, Some(loss)) => format!("loss {loss:.4e} in {:.1} s", record.seconds),
-        (reason, _) => {
-            let reason = reason.as_deref().unwrap_or("no loss");
-            format!("stopped after {} steps: {reason}", record.steps)
-        }
-    }
 }

@@ -82,6 +82,7 @@ impl TrainConfig {
         if self.keep_checkpoints == KeptCheckpoints::All && self.checkpoint_every.is_none() {
             return Err(ConfigError::NothingKept);
         }
+        self.check_delay()?;
         if self.task == TaskName::Lm && self.runs(Family::Kfac) {
             return Err(ConfigError::NoKfac);
         }
@@ -93,6 +94,17 @@ impl TrainConfig {
         match &self.name {
             Some(name) if !is_folder_name(name) => Err(ConfigError::Name { name: name.clone() }),
             _ => Ok(()),
+        }
+    }
+
+    /// A delay is counted within an interval, and a checkpoint doesn't hold the parameters that it waits with.
+    fn check_delay(&self) -> Result<(), ConfigError> {
+        let delay = self.refresh_delay;
+        match self.refreshes {
+            _ if delay == 0 => Ok(()),
+            _ if self.checkpoint_every.is_some() => Err(ConfigError::DelayWithCheckpoints),
+            RefreshSchedule::Interval(interval) if delay <= interval => Ok(()),
+            _ => Err(ConfigError::LongDelay { delay }),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
-    LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
+    Algorithm, Averaging, CurvatureSource, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints,
+    KfacChoice, LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
     TrainConfig, TrainingLength,
 };
 use crate::data::DataName;
@@ -101,6 +101,8 @@ impl TrainConfig {
                 Preset::Small => fosi::FosiConfig::default().curvature_floor,
             },
             curvature_batch: None,
+            curvature_from: CurvatureSource::Current,
+            refresh_delay: 0,
             refreshes: RefreshSchedule::Interval(800),
             warmup: None,
             scale_limit: PerFamily {

@@ -82,6 +82,17 @@ pub enum ConfigError {
         "--keep-checkpoints all keeps nothing: the run writes no checkpoints. Add --checkpoint-every STEPS"
     )]
     NothingKept,
+    /// A delay of refreshes that is longer than their interval, or in a run whose interval follows from measured times.
+    #[error("--refresh-delay {delay} needs --interval STEPS with at least {delay} steps")]
+    LongDelay {
+        /// The delay given.
+        delay: usize,
+    },
+    /// A delay of refreshes in a run that writes checkpoints.
+    #[error(
+        "--refresh-delay keeps parameters that a checkpoint doesn't hold: leave --checkpoint-every out"
+    )]
+    DelayWithCheckpoints,
     /// An option that another task has.
     #[error("--{option} is for {}, not for {task}: leave it out", allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
     OtherTask {
@@ -288,6 +299,8 @@ impl ConfigError {
             Self::Name { .. } => &["name"],
             Self::NothingKept => &["keep-checkpoints"],
             Self::NoKfac => &["optimizers"],
+            Self::LongDelay { .. } => &["refresh-delay", "refreshes.value"],
+            Self::DelayWithCheckpoints => &["refresh-delay", "checkpoint-every"],
             Self::Zero { option: "interval" }
             | Self::Rate {
                 option: "overhead", ..

@@ -41,7 +41,7 @@ impl Resolved {
         config.check().map_err(|error| resolved.with_file(error))?;
         // The uppermost layer first: what it overrides is not the lower one's fault.
         for layer in layers.iter().rev() {
-            let checked = layer.check_optimizers(&config.optimizers);
+            let checked = layer.check_optimizers(config);
             checked.map_err(|error| in_file_of(layer, error))?;
         }
         Ok(resolved)

@@ -22,7 +22,7 @@ pub use error::ConfigError;
 pub use layers::Resolved;
 pub use learning_rate::LearningRate;
 pub use names::{
-    Algorithm, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
+    Algorithm, CurvatureSource, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
     LearningRateSchedule, NewtonRateRule, Preset, TaskName,
 };
 pub use options::TrainOptions;

@@ -148,6 +148,28 @@ impl KeptCheckpoints {
 }
 
 named! {
+    "source",
+    /// Whose examples an estimation takes the Hessian over, where it takes at most a batch.
+    #[derive(Default)]
+    pub enum CurvatureSource {
+        /// The batch of the step that follows.
+        #[default]
+        Current,
+        /// The batch of the step before, which is independent of the step that follows, as Lemma 2 of the paper assumes.
+        Previous,
+        /// Always the first batch of the first epoch, as in the public implementation.
+        Fixed,
+    }
+}
+
+impl CurvatureSource {
+    /// Whether it is the default. The default isn't written, so that older records stay equal.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+named! {
     "choice",
     /// Whether K-FAC finds a number itself at each step, from its quadratic model.
     #[derive(Default)]

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{number, number_in_file, whole, whole_in_file};
 use super::{
-    Algorithm, Averaging, ConfigError, DeviceName, FamilyValues, HvpMode, HvpPrecision,
-    KeptCheckpoints, KfacChoice, LearningRateSchedule, List, NewtonRateRule, Preset, WeightsSource,
+    Algorithm, Averaging, ConfigError, CurvatureSource, DeviceName, FamilyValues, HvpMode,
+    HvpPrecision, KeptCheckpoints, KfacChoice, LearningRateSchedule, List, NewtonRateRule, Preset,
+    WeightsSource,
 };
 use crate::data::DataName;
 use crate::files::read_short_text;
@@ -120,6 +121,16 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub curvature_batch: Option<usize>,
+    /// Batch over which an estimation takes the Hessian: current (of the step that follows), previous (of the step before,
+    /// which is independent of the next one) or fixed (always the first one); without effect on a --curvature-batch above
+    /// --batch, which is drawn anew [default: current]
+    #[arg(long, value_name = "BATCH")]
+    pub curvature_from: Option<CurvatureSource>,
+    /// For the study of stale spectra: each estimation takes the Hessian at the parameters of this many steps before; at
+    /// most --interval [default: 0]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
+    #[serde(deserialize_with = "whole_in_file")]
+    pub refresh_delay: Option<usize>,
     /// Steps between estimations of the spectrum
     /// [default: 800; digits: 200; small presets but that of lr: by --overhead]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]

@@ -1,6 +1,6 @@
 //! Options that only some tasks or optimizers have, and options that contradict each other.
 
-use super::{ConfigError, FamilyValues, TaskName, TrainOptions};
+use super::{ConfigError, FamilyValues, KfacChoice, TaskName, TrainConfig, TrainOptions};
 use crate::optimizers::{Family, OptimizerName};
 
 /// The optimizers for which an option means something.
@@ -16,16 +16,32 @@ enum For {
     Bases(&'static [Family]),
     /// One base, plain or inside FOSI.
     Base(Family),
+    /// Every base, plain or inside FOSI.
+    AnyBase,
+    /// Optimizers that take a momentum as it is given.
+    Momentum,
+    /// K-FAC where it doesn't find its own learning rate.
+    KfacRate,
+    /// None: L-BFGS finds its steps by a line search.
+    LineSearch,
 }
 
 impl For {
-    fn includes(self, optimizer: &OptimizerName) -> bool {
+    fn includes(self, optimizer: &OptimizerName, config: &TrainConfig) -> bool {
+        let fixed = |choice| optimizer.family == Family::Kfac && choice == KfacChoice::Fixed;
         match self {
             Self::Fosi => optimizer.fosi,
             Self::FosiOf(base) => optimizer.fosi && optimizer.family == base,
             Self::Plain => !optimizer.fosi,
             Self::Bases(bases) => bases.contains(&optimizer.family),
             Self::Base(base) => optimizer.family == base,
+            Self::AnyBase => optimizer.family.is_base(),
+            Self::Momentum => {
+                let given = matches!(optimizer.family, Family::HeavyBall | Family::Nesterov);
+                given || fixed(config.kfac_momentum)
+            }
+            Self::KfacRate => fixed(config.kfac_rate),
+            Self::LineSearch => false,
         }
     }
 
@@ -43,6 +59,16 @@ impl For {
                 format!("{}{either}", names.join(" and "))
             }
             Self::Base(base) => format!("`{base}`, plain or with FOSI"),
+            Self::AnyBase => "base optimizers, plain or with FOSI".to_owned(),
+            Self::Momentum => {
+                "`hb` and `nesterov`, plain or with FOSI, and `kfac` with --kfac-momentum fixed"
+                    .to_owned()
+            }
+            Self::KfacRate => "`kfac` with --kfac-rate fixed".to_owned(),
+            Self::LineSearch => {
+                "optimizers with a learning rate, and `lbfgs` finds its steps by a line search"
+                    .to_owned()
+            }
         }
     }
 }
@@ -102,8 +128,9 @@ impl TrainOptions {
     }
 
     /// An error where an option is given that none of the run's optimizers has.
-    pub(super) fn check_optimizers(&self, running: &[OptimizerName]) -> Result<(), ConfigError> {
-        let runs = |which: For| running.iter().any(|o| which.includes(o));
+    pub(super) fn check_optimizers(&self, config: &TrainConfig) -> Result<(), ConfigError> {
+        let running = &config.optimizers;
+        let runs = |which: For| running.iter().any(|o| which.includes(o, config));
         let mut bound = self.bound_options().into_iter();
         match bound.find(|(_, which)| !runs(*which)) {
             Some((given, which)) => Err(ConfigError::NoEffect {
@@ -124,13 +151,16 @@ impl TrainOptions {
             .collect();
         let scale_limit = self.scale_limit.as_ref().or(self.clip.as_ref());
         bound.extend(per_base("scale-limit", scale_limit, For::FosiOf));
-        bound.extend(per_base("lr", self.lr.as_ref(), For::Base));
+        bound.extend(per_base("lr", self.lr.as_ref(), |family| match family {
+            Family::Kfac => For::KfacRate,
+            Family::Lbfgs => For::LineSearch,
+            other => For::Base(other),
+        }));
         bound
     }
 
     /// The names of the options given that only some optimizers have, and those optimizers.
     fn bound_names(&self) -> Vec<(&'static str, For)> {
-        const MOMENTUM: For = For::Bases(&[Family::HeavyBall, Family::Nesterov, Family::Kfac]);
         const DECAY: For = For::Bases(&[Family::AdamW, Family::Muon, Family::Soap]);
         const KFAC: For = For::Bases(&[Family::Kfac]);
         const LBFGS: For = For::Bases(&[Family::Lbfgs]);
@@ -150,6 +180,8 @@ impl TrainOptions {
             ("newton-rate", self.newton_rate.is_some(), For::Fosi),
             ("curvature-floor", self.curvature_floor.is_some(), For::Fosi),
             ("curvature-batch", self.curvature_batch.is_some(), For::Fosi),
+            ("curvature-from", self.curvature_from.is_some(), For::Fosi),
+            ("refresh-delay", self.refresh_delay.is_some(), For::Fosi),
             ("interval", self.interval.is_some(), For::Fosi),
             ("overhead", self.overhead.is_some(), For::Fosi),
             ("warmup", self.warmup.is_some(), For::Fosi),
@@ -157,7 +189,8 @@ impl TrainOptions {
             ("hvp-mode", self.hvp_mode.is_some(), For::Fosi),
             ("scale-limit", scale_limit.is_some(), For::Fosi),
             ("lr-grid", self.lr_grid.is_some(), For::Plain),
-            ("momentum", self.momentum.is_some(), MOMENTUM),
+            ("momentum", self.momentum.is_some(), For::Momentum),
+            ("clip-gradient", self.clip_gradient.is_some(), For::AnyBase),
             ("weight-decay", self.weight_decay.is_some(), DECAY),
             ("kfac-rate", self.kfac_rate.is_some(), KFAC),
             ("kfac-momentum", self.kfac_momentum.is_some(), KFAC),

@@ -6,8 +6,8 @@ use fosi::spectrum::SpectrumParams;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, Averaging, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints, KfacChoice,
-    LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
+    Algorithm, Averaging, CurvatureSource, DeviceName, HvpMode, HvpPrecision, KeptCheckpoints,
+    KfacChoice, LearningRateSchedule, NewtonRateRule, PerFamily, Preset, RefreshSchedule, TaskName,
     TrainingLength, WeightsSource,
 };
 use crate::data::{Batches, Damaged, DataError, DataName};
@@ -61,6 +61,12 @@ pub struct TrainConfig {
     pub curvature_floor: f64,
     /// Examples over which an estimation takes the Hessian; `None`: all of the step's batch.
     pub curvature_batch: Option<usize>,
+    /// Whose examples they are, where they are at most a batch.
+    #[serde(default, skip_serializing_if = "CurvatureSource::is_default")]
+    pub curvature_from: CurvatureSource,
+    /// D: an estimation takes the Hessian at the parameters of D steps before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refresh_delay: usize,
     /// When the spectrum is estimated again.
     pub refreshes: RefreshSchedule,
     /// Steps W before the first estimation; `None`: one epoch.
@@ -120,6 +126,10 @@ pub struct TrainConfig {
     pub out: PathBuf,
     /// Name of the run folder; `None`: task, data set and time.
     pub name: Option<String>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl TrainConfig {

@@ -43,6 +43,19 @@ impl Batches {
         self.examples.div_ceil(self.size)
     }
 
+    /// The batch of the step after `taken` steps.
+    #[must_use]
+    pub fn of_step(&self, taken: u64) -> Vec<u32> {
+        let per_epoch = self.per_epoch().max(1) as u64;
+        let order = self.order(1 + taken / per_epoch);
+        let start = (taken % per_epoch) as usize * self.size;
+        order[start.min(order.len())..]
+            .iter()
+            .copied()
+            .take(self.size)
+            .collect()
+    }
+
     /// The indices of the examples in the order of epoch `epoch`.
     #[must_use]
     pub fn order(&self, epoch: u64) -> Vec<u32> {
@@ -69,6 +82,14 @@ mod tests {
         );
         order.sort();
         assert_eq!(order, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn steps_see_the_batches_of_their_epochs_in_order() {
+        let batches = Batches::new(10, 4, 3);
+        let of_epochs = [1, 2].map(|epoch| batches.order(epoch)).concat();
+        let of_steps: Vec<u32> = (0..6).flat_map(|taken| batches.of_step(taken)).collect();
+        assert_eq!(of_steps, of_epochs);
     }
 
     #[test]

@@ -25,6 +25,14 @@ impl Machine {
     }
 }
 
+/// The largest amount of memory, in bytes, that this process has had resident so far; `None` where the system doesn't say.
+pub fn peak_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(1024 * kibibytes)
+}
+
 /// Linux names the processor in `/proc/cpuinfo`; elsewhere there is no way without calling the system.
 fn cpu_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -35,4 +43,18 @@ fn cpu_name() -> Option<String> {
 fn os_name() -> Option<String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
     Some(format!("{} {}", std::env::consts::OS, release.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_grows_with_what_is_held() {
+        let before = peak_memory().unwrap();
+        let held = vec![1_u8; before as usize + (1 << 20)];
+        assert!(peak_memory().unwrap() >= before + (1 << 20));
+        assert_eq!(held[held.len() / 2], 1);
+    }
 }

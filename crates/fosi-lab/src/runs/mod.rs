@@ -13,13 +13,13 @@ mod several;
 pub use checkpoint::{Checkpoint, CheckpointHeader, TrainerState};
 pub use error::RunError;
 pub use events::EventFile;
-pub use folder::{Run, RunFolder, weights_file};
+pub use folder::{Run, RunFolder, RunStamp, weights_file};
 pub(crate) use folder::{check_writable, replace_file};
 pub use lock::RunLock;
-pub use machine::Machine;
+pub use machine::{Machine, peak_memory};
 pub use metrics::MetricsRow;
 pub use record::{
-    DataDescription, Failure, ModelDescription, RefreshOutcome, RefreshRecord, RunRecord,
-    RunStatus, Versions,
+    DataDescription, Failure, MemoryRecord, ModelDescription, RefreshOutcome, RefreshRecord,
+    RunRecord, RunStatus, Versions,
 };
 pub use several::read_runs;

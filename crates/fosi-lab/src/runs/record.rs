@@ -39,6 +39,9 @@ pub struct RunRecord {
     pub refreshes: Vec<RefreshRecord>,
     /// Every optimizer that was stopped.
     pub failures: Vec<Failure>,
+    /// Memory of each optimizer with each seed that came to its end.
+    #[serde(default)]
+    pub memory: Vec<MemoryRecord>,
 }
 
 impl RunRecord {
@@ -69,7 +72,15 @@ impl RunRecord {
             machine: Machine::here(),
             refreshes: Vec::new(),
             failures: Vec::new(),
+            memory: Vec::new(),
         }
+    }
+
+    /// Notes an optimizer's memory, in place of what a resumed run had noted of it.
+    pub fn note_memory(&mut self, memory: MemoryRecord) {
+        let of = |other: &MemoryRecord| (other.optimizer, other.seed);
+        self.memory.retain(|other| of(other) != of(&memory));
+        self.memory.push(memory);
     }
 
     /// The newest spectrum that an optimizer adopted before `step`: its eigenvalues and the scale.
@@ -118,12 +129,14 @@ pub(super) fn now() -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
-    /// Not over, or cut off.
+    /// Not over.
     Running,
     /// Over, with every optimizer tried.
     Finished,
     /// Ended by Ctrl-C.
     Interrupted,
+    /// Ended without a word, as by a kill or a power cut: the file says that it is running, and no process trains it.
+    CutOff,
 }
 
 /// What is trained.
@@ -232,6 +245,20 @@ impl std::fmt::Display for Versions {
             self.fosi, self.profile, self.rustc
         )
     }
+}
+
+/// What an optimizer kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoryRecord {
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// The run's seed.
+    pub seed: u64,
+    /// Bytes of the state that it keeps from step to step, as a checkpoint holds it: momenta, eigenvectors, factors.
+    pub state: u64,
+    /// The most bytes that the process had resident by then, model, data and earlier optimizers included: the optimizer's own
+    /// where it ran alone. `None` where the system doesn't say.
+    pub peak: Option<u64>,
 }
 
 /// One estimation of the spectrum.

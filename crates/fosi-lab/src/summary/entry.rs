@@ -39,6 +39,8 @@ pub struct Standing {
     pub best: Spread,
     /// Epoch of the best value, the first one if there are several.
     pub epoch: Spread,
+    /// The value after the last epoch.
+    pub last: Spread,
     /// When it reached the base's best; `None` where the base didn't run with the same seed.
     pub reach: Option<Reach>,
     /// The same for its base at the best of several learning rates; `None` where it ran with one.
@@ -108,6 +110,7 @@ fn standing(measure: Measure, group: &[&Series], all: &[Series]) -> Standing {
     Standing {
         best: Spread::of(bests.iter().map(|(_, value)| *value)),
         epoch: Spread::of(bests.iter().map(|(row, _)| row.epoch as f64)),
+        last: Spread::of(group.iter().filter_map(|s| measure.of(s.rows.last()?))),
         reach: reach_of(measure, reached),
         best_base: best_base(measure, group, all),
     }

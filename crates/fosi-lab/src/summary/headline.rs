@@ -71,13 +71,13 @@ impl Headline {
 }
 
 /// An optimizer's best value, median over the seeds.
-fn best_of(measure: Measure, name: OptimizerName, all: &[Series]) -> f64 {
+pub(super) fn best_of(measure: Measure, name: OptimizerName, all: &[Series]) -> f64 {
     let own = all.iter().filter(|series| series.optimizer == name);
     Spread::of(own.filter_map(|series| Some(measure.best(&series.rows)?.1))).median
 }
 
 /// When an optimizer reached the best value of `base`, seed by seed.
-fn reach(
+pub(super) fn reach(
     measure: Measure,
     name: OptimizerName,
     base: OptimizerName,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use strum::IntoEnumIterator;
 
 use super::headline::{Headline, mean_ratio};
+use super::rivals::{self, RivalRow};
 use super::table::refusal_notes;
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::{TaskName, TrainConfig};
@@ -17,6 +18,8 @@ pub struct PaperTables {
     pub rows: Vec<TableRow>,
     /// The best optimizer with FOSI against the best base, by run.
     pub headlines: Vec<Headline>,
+    /// Every optimizer beside the best base, by run.
+    pub rivals: Vec<RivalRow>,
     /// Which refreshes were refused.
     notes: Option<String>,
 }
@@ -110,6 +113,7 @@ impl PaperTables {
         Self {
             rows: table(1).chain(table(2)).collect(),
             headlines: ordered.iter().filter_map(|run| Headline::of(run)).collect(),
+            rivals: ordered.iter().flat_map(|run| RivalRow::of(run)).collect(),
             notes: refusal_notes(&summarize(runs)),
         }
     }
@@ -149,6 +153,7 @@ impl PaperTables {
             }
         }
         text += &self.headline_text();
+        text += &rivals::markdown(&self.rivals);
         text += NOTE;
         if let Some(notes) = &self.notes {
             text += &format!("\n{notes}\n");

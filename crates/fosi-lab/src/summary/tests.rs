@@ -57,6 +57,7 @@ pub(super) fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
         machine: Machine::here(),
         refreshes: Vec::new(),
         failures: Vec::new(),
+        memory: Vec::new(),
     };
     Run { record, rows }
 }

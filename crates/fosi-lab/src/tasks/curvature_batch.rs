@@ -4,13 +4,16 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::TrainConfig;
+use crate::config::{CurvatureSource, TrainConfig};
+use crate::data::Batches;
 
 /// How many examples an estimation takes the Hessian over, and which.
 #[derive(Clone, Debug)]
 pub(super) struct CurvatureBatch {
-    /// None: those of the step's batch.
+    /// None: a whole batch.
     size: Option<usize>,
+    from: CurvatureSource,
+    batches: Batches,
     /// Examples of a batch, which are as many as are taken at once.
     batch: usize,
     /// Training examples.
@@ -31,6 +34,8 @@ impl CurvatureBatch {
     pub(super) fn new(config: &TrainConfig, examples: usize, seed: u64) -> Self {
         Self {
             size: config.curvature_batch,
+            from: config.curvature_from,
+            batches: Batches::new(examples, config.batch, seed),
             batch: config.batch,
             examples,
             seed,
@@ -39,13 +44,21 @@ impl CurvatureBatch {
 
     /// The examples of the estimation after `taken` steps, before the step on `batch`.
     ///
-    /// Where the size is at most that of batches, they are the first of `batch`, all of it where it is an epoch's last
-    /// and smaller. A larger number is drawn from the training data without repetition, anew for each estimation.
+    /// Where the size is at most that of batches, they are the first of the batch that `--curvature-from` names: all of it
+    /// where it is an epoch's last and smaller. A larger number is drawn from the training data without repetition, anew
+    /// for each estimation.
     pub(super) fn draw(&self, taken: u64, batch: &[u32]) -> Curvature {
+        let other = match (self.from, taken) {
+            _ if self.size.is_some_and(|size| size > self.batch) => None,
+            (CurvatureSource::Current, _) | (CurvatureSource::Previous, 0) => None,
+            (CurvatureSource::Previous, taken) => Some(self.batches.of_step(taken - 1)),
+            (CurvatureSource::Fixed, _) => Some(self.batches.of_step(0)),
+        };
+        let source = other.as_deref().unwrap_or(batch);
         match self.size {
             Some(size) if size > self.batch => Curvature::Of(self.slices(taken, size)),
-            Some(size) if size < batch.len() => Curvature::Of(vec![batch[..size].to_vec()]),
-            _ => Curvature::OfStep,
+            Some(size) if size < source.len() => Curvature::Of(vec![source[..size].to_vec()]),
+            _ => other.map_or(Curvature::OfStep, |other| Curvature::Of(vec![other])),
         }
     }
 
@@ -111,6 +124,37 @@ mod tests {
             assert_eq!(all.len(), size);
             assert!(all.iter().all(|index| *index < 100));
         }
+    }
+
+    #[test]
+    fn the_batch_may_be_the_last_steps_or_the_first_of_all() {
+        let from = |from: CurvatureSource, size: Option<usize>| {
+            let config = TrainConfig {
+                batch: 30,
+                curvature_batch: size,
+                curvature_from: from,
+                ..TrainConfig::defaults(TaskName::Lr, None, Preset::Small)
+            };
+            CurvatureBatch::new(&config, 100, 0)
+        };
+        let batches = Batches::new(100, 30, 0);
+        let (first, second) = (batches.order(1), batches.order(2));
+        let current: Vec<u32> = (0..30).collect();
+        let whole = |indices: &[u32]| Curvature::Of(vec![indices.to_vec()]);
+        let (previous, fixed) = (CurvatureSource::Previous, CurvatureSource::Fixed);
+        // Four steps per epoch, the last on ten examples: the step before the sixth is the second epoch's first.
+        assert_eq!(from(previous, None).draw(5, &current), whole(&second[..30]));
+        assert_eq!(from(previous, None).draw(4, &current), whole(&first[90..]));
+        assert_eq!(
+            from(previous, Some(8)).draw(5, &current),
+            whole(&second[..8])
+        );
+        assert_eq!(from(fixed, None).draw(5, &current), whole(&first[..30]));
+        assert_eq!(from(fixed, Some(8)).draw(77, &current), whole(&first[..8]));
+        // There is no step before the first one.
+        assert_eq!(from(previous, None).draw(0, &current), Curvature::OfStep);
+        let larger = |source| from(source, Some(60)).draw(7, &current);
+        assert_eq!(larger(fixed), larger(CurvatureSource::Current));
     }
 
     #[test]

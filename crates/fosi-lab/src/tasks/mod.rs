@@ -15,6 +15,7 @@ mod open;
 mod placeholder;
 mod preparation;
 mod reconstructions;
+mod refresh_delay;
 mod rival;
 mod sound;
 mod spectrum;

@@ -13,6 +13,7 @@ use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt, back
 
 use super::Task;
 use super::curvature_batch::{Curvature, CurvatureBatch};
+use super::refresh_delay::RefreshDelay;
 use super::subject::Subject;
 use crate::config::LearningRate;
 use crate::data::{Part, Prefetch};
@@ -36,6 +37,7 @@ pub(super) struct BurnTrainer<T: Task, S: Space> {
     pub(super) seed: u64,
     pub(super) learning_rate: LearningRate,
     pub(super) curvature_batch: CurvatureBatch,
+    pub(super) refresh_delay: RefreshDelay<T::Model>,
     pub(super) optimizer: Optimizer<S>,
     pub(super) cost: Cost,
     /// Whether the run writes checkpoints, which an interrupted refresh must leave no trace in.
@@ -92,7 +94,9 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
             }
         });
         let losses: Vec<_> = losses.collect();
-        let attempt = self.optimizer.refresh_mean(&self.subject.model, &losses);
+        let stale = self.refresh_delay.take();
+        let model = stale.as_ref().unwrap_or(&self.subject.model);
+        let attempt = self.optimizer.refresh_mean(model, &losses);
         if self.subject.interrupt.requested() {
             if let Some(before) = before {
                 self.optimizer
@@ -171,6 +175,8 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
                 let refresh = self.refresh(&batch, indices)?;
                 let _ = on_event(TrainEvent::Refreshed(Box::new(refresh)));
             }
+            let taken = self.optimizer.fosi().steps();
+            self.refresh_delay.see(taken, &self.subject.model);
             let loss = self.step(&batch)?;
             if on_event(TrainEvent::Stepped { loss }).is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -10,6 +10,7 @@ use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precisio
 use super::bases::base_of;
 use super::curvature_batch::CurvatureBatch;
 use super::device::device;
+use super::refresh_delay::RefreshDelay;
 use super::rival::{RivalTrainer, rival_of};
 use super::subject::Subject;
 use super::trainer::{BurnTrainer, Optimizer};
@@ -104,6 +105,10 @@ impl<T: Task> BurnWorkload<T> {
             seed,
             learning_rate: self.learning_rate(name),
             curvature_batch: CurvatureBatch::new(&self.config, self.data.train, seed),
+            refresh_delay: RefreshDelay::new(
+                &self.config,
+                self.config.steps_per_epoch(self.data.train),
+            ),
             optimizer,
             cost: Cost::default(),
             checkpoints: self.config.checkpoint_every.is_some(),

@@ -10,7 +10,8 @@ use crate::data::{Batches, Part};
 use crate::interrupt::Interrupt;
 use crate::optimizers::OptimizerName;
 use crate::runs::{
-    Checkpoint, CheckpointHeader, Failure, MetricsRow, RunError, TrainerState, weights_file,
+    Checkpoint, CheckpointHeader, Failure, MemoryRecord, MetricsRow, RunError, TrainerState,
+    peak_memory, weights_file,
 };
 
 /// Why a training ends before its end.
@@ -141,6 +142,12 @@ impl<'a> Training<'a> {
             self.epoch_step = 0;
         }
         self.write_weights(trainer, log)?;
+        log.run.record.note_memory(MemoryRecord {
+            optimizer: self.optimizer,
+            seed: self.seed,
+            state: trainer.optimizer_state()?.len() as u64,
+            peak: peak_memory(),
+        });
         let sample = match trainer.sample() {
             Err(StepError::Interrupted) => return self.leave(trainer, log),
             sample => sample?,

@@ -70,6 +70,7 @@ pub(super) fn evidence(entry: &Entry, entries: &[Entry], run: &Run) -> Vec<Strin
         cost(entry, entries),
         limit(entry, &refreshes, config),
         validation(entry),
+        overfitting(entry, entries, run),
     ]
     .into_iter()
     .flatten()
@@ -192,6 +193,32 @@ fn validation(entry: &Entry) -> Option<String> {
             measure.name()
         ),
     })
+}
+
+/// When the validation loss is least, and how far it has risen at the end, beside the base's (§4.1 of the paper).
+fn overfitting(entry: &Entry, entries: &[Entry], run: &Run) -> Option<String> {
+    let base = OptimizerName::plain(entry.optimizer.family);
+    let base = entries
+        .iter()
+        .find(|other| (other.optimizer, &other.run) == (base, &entry.run))?;
+    let of = |entry: &Entry| {
+        let standing = &entry.standings[Measure::ValidationLoss as usize];
+        let (epoch, rise) = (
+            standing.epoch.median,
+            standing.last.median / standing.best.median,
+        );
+        rise.is_finite().then_some((epoch, rise))
+    };
+    let ((epoch, rise), (base_epoch, base_rise)) = (of(entry)?, of(base)?);
+    let epochs = run.rows.iter().map(|row| row.epoch).max()?;
+    if rise <= 1.0 && base_rise <= 1.0 {
+        return None;
+    }
+    Some(format!(
+        "Its validation loss is least after epoch {epoch:.0} of {epochs} and ends {rise:.2} times as large; that of {} is least \
+         after epoch {base_epoch:.0} and ends {base_rise:.2} times as large (medians).",
+        base.optimizer
+    ))
 }
 
 /// To four digits, without what arithmetic adds to a number such as 0.3.

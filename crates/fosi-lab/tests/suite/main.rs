@@ -32,6 +32,7 @@ mod run_folder;
 mod schedules;
 mod solve;
 mod spectrum;
+mod stale;
 mod structure;
 mod tasks;
 mod text;

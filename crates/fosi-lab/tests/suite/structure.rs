@@ -78,7 +78,7 @@ const RIVALS: [&str; 13] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 25] = [
+const PROGRAM: [&str; 26] = [
     "names",
     "files",
     "interrupt",
@@ -99,6 +99,7 @@ const PROGRAM: [&str; 25] = [
     "quadratic",
     "solve",
     "pays",
+    "stale",
     "curvature",
     "spectrum",
     "progress",

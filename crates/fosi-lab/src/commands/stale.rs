@@ -1,0 +1,78 @@
+//! `fosi study stale`.
+
+use std::io::Write;
+
+use super::CommandError;
+use super::maker::Maker;
+use super::output::{make_folder, write_figure};
+use super::surroundings::Surroundings;
+use crate::cli::StaleCommand;
+use crate::config::TrainOptions;
+use crate::interrupt;
+use crate::pays::{KeptRuns, Record};
+use crate::runs::replace_file;
+use crate::stale::{Place, Sweep, SweepPlan, csv, picture, table};
+
+/// Makes the runs that aren't kept yet, and writes `stale.csv`, `stale.md` and the picture.
+pub(super) fn stale(
+    command: &StaleCommand,
+    surroundings: &Surroundings<'_>,
+    out: &mut dyn Write,
+) -> Result<i32, CommandError> {
+    let sweep = sweep(command)?;
+    let folder = sweep.config.out.clone();
+    surroundings.interrupt.heed();
+    make_folder(&folder)?;
+    let maker = Maker {
+        runs: &sweep,
+        kept: KeptRuns::new(&folder),
+        jobs: 1,
+        surroundings,
+    };
+    maker.make_all()?;
+    let mut rows: Vec<(&Place, Vec<Record>)> = Vec::new();
+    for place in sweep.places() {
+        let runs = place.runs(&maker.kept)?;
+        if !runs.is_empty() {
+            rows.push((place, runs));
+        }
+    }
+    let rows: Vec<(&Place, &[Record])> = rows
+        .iter()
+        .map(|(place, runs)| (*place, runs.as_slice()))
+        .collect();
+    let text = table(&sweep, &rows);
+    replace_file(&folder.join("stale.md"), text.as_bytes())?;
+    replace_file(&folder.join("stale.csv"), csv(&rows).as_bytes())?;
+    let drawn = picture(&sweep, &rows);
+    if let Some(figure) = &drawn {
+        write_figure(&folder, "stale", figure)?;
+    }
+    let files = match drawn {
+        Some(_) => "stale.md, stale.csv, stale.svg and stale.png",
+        None => "stale.md and stale.csv",
+    };
+    writeln!(out, "{text}\n{files} are in {}", folder.display())?;
+    match surroundings.interrupt.requested() {
+        true => Ok(interrupt::EXIT_STATUS),
+        false => Ok(0),
+    }
+}
+
+fn sweep(command: &StaleCommand) -> Result<Sweep, CommandError> {
+    let lowest = TrainOptions {
+        out: Some("stale".into()),
+        ..TrainOptions::default()
+    };
+    let mut layers = vec![lowest];
+    if let Some(file) = &command.config {
+        layers.push(TrainOptions::from_file(file)?);
+    }
+    layers.push(command.options.clone());
+    let plan = SweepPlan {
+        optimizer: command.optimizer,
+        intervals: command.intervals.clone(),
+        delays: command.delays.clone(),
+    };
+    Ok(Sweep::new(command.task, &layers, plan)?)
+}

@@ -1,0 +1,8 @@
+//! What a stale spectrum does to training: FOSI over intervals T between estimations and delays D (§6 and A.8 of the
+//! paper, where a large T may diverge).
+
+mod report;
+mod sweep;
+
+pub use report::{csv, picture, table};
+pub use sweep::{Place, Sweep, SweepPlan};

@@ -1,0 +1,168 @@
+//! The runs of a sweep over T and D.
+
+use std::path::PathBuf;
+
+use crate::config::{List, Resolved, TaskName, TrainConfig, TrainOptions, no_repeats};
+use crate::optimizers::OptimizerName;
+use crate::pays::{KeptRuns, PaysError, Record};
+
+/// What a sweep is made of.
+#[derive(Clone, Debug)]
+pub struct SweepPlan {
+    /// The optimizer with FOSI.
+    pub optimizer: OptimizerName,
+    /// T: steps between estimations.
+    pub intervals: Vec<usize>,
+    /// D: an estimation takes the Hessian at the parameters of D steps before.
+    pub delays: Vec<usize>,
+}
+
+/// FOSI at each T with each D ≤ T, and its base alone, with every seed.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The settings that all runs share.
+    pub config: TrainConfig,
+    /// What is swept.
+    pub plan: SweepPlan,
+    places: Vec<Place>,
+}
+
+/// One pair of T and D, or the base alone.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// T and D; none for the base.
+    pub swept: Option<(usize, usize)>,
+    /// One run for each seed.
+    settings: Vec<TrainConfig>,
+}
+
+impl Sweep {
+    /// From the options of `fosi train` in layers, the lowest first.
+    ///
+    /// # Errors
+    /// [`PaysError`]: options that are wrong or without effect.
+    pub fn new(
+        task: TaskName,
+        layers: &[TrainOptions],
+        plan: SweepPlan,
+    ) -> Result<Self, PaysError> {
+        no_repeats("intervals", &plan.intervals)?;
+        no_repeats("delays", &plan.delays)?;
+        layers.iter().try_for_each(check_layer)?;
+        let with = |options: TrainOptions, optimizer: OptimizerName, layers: &[TrainOptions]| {
+            let own = TrainOptions {
+                optimizers: Some(List(vec![optimizer])),
+                ..options
+            };
+            let layers = [layers, &[own]].concat();
+            Resolved::new(task, &layers).map(|resolved| resolved.config)
+        };
+        let config = with(TrainOptions::default(), plan.optimizer, layers)?;
+        let mut places = Vec::new();
+        for &interval in &plan.intervals {
+            for &delay in plan.delays.iter().filter(|delay| **delay <= interval) {
+                let swept = TrainOptions {
+                    interval: Some(interval),
+                    refresh_delay: Some(delay),
+                    ..TrainOptions::default()
+                };
+                let config = with(swept, plan.optimizer, layers)?;
+                places.push(Place::new(Some((interval, delay)), &config));
+            }
+        }
+        let without: Vec<TrainOptions> = layers.iter().map(TrainOptions::without_fosi).collect();
+        let base = OptimizerName::plain(plan.optimizer.family);
+        let plain = with(TrainOptions::default(), base, &without)?;
+        places.push(Place::new(None, &plain));
+        Ok(Self {
+            config,
+            plan,
+            places,
+        })
+    }
+
+    /// T and D one after the other, the base last.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The settings of the runs that aren't kept yet.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
+        let mut missing = Vec::new();
+        for settings in self.places.iter().flat_map(|place| &place.settings) {
+            if kept.find(settings)?.is_none() {
+                missing.push(settings.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Checks what can be checked once the data is there.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::check_against`].
+    pub fn check_against(&self, examples: usize) -> Result<(), PaysError> {
+        Ok(self.config.check_against(examples)?)
+    }
+}
+
+impl Place {
+    fn new(swept: Option<(usize, usize)>, config: &TrainConfig) -> Self {
+        let of_seed = |&seed: &u64| TrainConfig {
+            seeds: vec![seed],
+            out: PathBuf::new(),
+            name: None,
+            ..config.clone()
+        };
+        Self {
+            swept,
+            settings: config.seeds.iter().map(of_seed).collect(),
+        }
+    }
+
+    /// The kept runs, one per seed.
+    ///
+    /// # Errors
+    /// Of a damaged file.
+    pub fn runs(&self, kept: &KeptRuns) -> Result<Vec<Record>, PaysError> {
+        let found = self.settings.iter().map(|settings| kept.find(settings));
+        found.filter_map(Result::transpose).collect()
+    }
+}
+
+fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
+    let options = [
+        ("optimizers", layer.optimizers.is_some(), "give --optimizer"),
+        ("interval", layer.interval.is_some(), "give --intervals"),
+        ("overhead", layer.overhead.is_some(), "give --intervals"),
+        (
+            "refresh-delay",
+            layer.refresh_delay.is_some(),
+            "give --delays",
+        ),
+        (
+            "lr-grid",
+            layer.lr_grid.is_some(),
+            "it compares at one rate; give --lr",
+        ),
+        (
+            "checkpoint-every",
+            layer.checkpoint_every.is_some(),
+            "it goes on where it was stopped, run by run; leave it out",
+        ),
+        (
+            "tensorboard",
+            layer.tensorboard,
+            "its runs are kept as numbers, without their folders; leave it out",
+        ),
+        ("name", layer.name.is_some(), "give its folder with --out"),
+    ];
+    let given = options.into_iter().find(|(_, given, _)| *given);
+    match given {
+        Some((option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
+        None => Ok(()),
+    }
+}
