@@ -169,9 +169,9 @@ const AGREEMENT: f64 = 0.05;
 /// Each step computes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ; these give the
 /// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} is
 /// the residual w − Qc divided by its norm β. In floating point, the leading coefficients are not zero. Unless it is
-/// subtracted, cᵢqᵢ leaves the component cᵢ/β in q_{j+1}. A second pass subtracts the two newest vectors and each older
-/// one for which |cᵢ|/β exceeds 0.06/√j. With an unknown QᵀQ this would lose accuracy (‖qⱼ‖ is 1 to within 0.2 %); with
-/// a known QᵀQ the results are as accurate as with an orthonormal Q.
+/// subtracted, cᵢqᵢ leaves the component cᵢ/β in q_{j+1}. The second pass over Q subtracts the two newest vectors and
+/// each older one for which |cᵢ|/β exceeds 0.06/√j. With an unknown QᵀQ this would lose accuracy (‖qⱼ‖ is 1 to within
+/// 0.2 %); with a known QᵀQ the results are as accurate as with an orthonormal Q.
 ///
 /// The difference of ⟨qᵢ, A qⱼ⟩ and ⟨A qᵢ, qⱼ⟩, which earlier steps give, measures the operator's symmetry at no cost.
 /// Where it is too large, an operator with several ways to compute the product is asked for another. After an invariant
