@@ -1,4 +1,4 @@
-//! The approximate Fisher matrix of a network: a block for each layer.
+//! The approximate Fisher matrix of a network, with one block per layer.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -20,13 +20,13 @@ use crate::recorder::{Recorded, Recorder};
 #[derive(Debug, Clone)]
 pub(super) struct Curvature {
     pub blocks: Vec<Block>,
-    /// What the statistics of all steps so far weigh together: w ← decay·w + 1.
+    /// The total weight w of all steps so far: w ← decay·w + 1.
     pub weight: f64,
     pub device: Device,
 }
 
 impl Curvature {
-    /// The blocks of the layers that a forward pass of `model` calls; nothing is known of them yet.
+    /// Empty blocks for the layers that a forward pass of `model` calls.
     pub fn of<M: Module>(model: &M, loss: &dyn Loss<M>) -> Result<Self, RivalError> {
         let layout = FlatLayout::of(model)?;
         let copies = Copies::of(model)?;
@@ -46,7 +46,8 @@ impl Curvature {
         })
     }
 
-    /// Takes the network's Fisher matrix at `parameters` on the loss's batch into the averages. Returns the number of passes.
+    /// Updates the averages with the network's Fisher matrix at `parameters` on the loss's batch. Returns the number of
+    /// passes.
     pub fn update<M: Module>(
         &mut self,
         copies: &Copies<M>,
@@ -81,7 +82,7 @@ impl Curvature {
         Ok(pass as u64)
     }
 
-    /// The recorded layers, which must be those of the blocks in the same order.
+    /// The recorded layers; an error unless they match the blocks in the same order.
     fn matched(&self, layers: Vec<(Block, Recorded)>) -> Result<Vec<Recorded>, RivalError> {
         let found: Vec<&str> = layers.iter().map(|(block, _)| &*block.path).collect();
         let own: Vec<&str> = self.blocks.iter().map(|block| &*block.path).collect();
@@ -116,7 +117,7 @@ impl Curvature {
     }
 }
 
-/// The outputs, with the layers told to the recorder.
+/// The outputs, with the layers in the recorder.
 pub(super) fn predict<M>(
     model: &M,
     loss: &dyn Loss<M>,
@@ -126,7 +127,7 @@ pub(super) fn predict<M>(
         .ok_or(RivalError::NoPrediction)
 }
 
-/// The recorded layers that are trained, each with an empty block.
+/// The recorded layers with trained parameters, each with an empty block.
 fn trained(
     layers: Vec<Recorded>,
     layout: &FlatLayout,
@@ -157,7 +158,7 @@ fn trained(
     Ok(trained)
 }
 
-/// Every trainable parameter belongs to a block.
+/// An error unless every trainable parameter belongs to a block.
 fn check_coverage(blocks: &[Block], layout: &FlatLayout) -> Result<(), RivalError> {
     let covered = |offset: usize| {
         let mut slots = blocks.iter().flat_map(Block::slots);
