@@ -236,12 +236,12 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         let own = self.ids();
         let (Some(ids), Some(state)) = (bytes.get(..own.len()), bytes.get(own.len()..)) else {
             return Err(Error::Checkpoint(
-                "the state of Burn's optimizer is cut short".into(),
+                "the state of Burn's optimizer is truncated".into(),
             ));
         };
         let Some((fingerprint, state)) = Fingerprint::split(state) else {
             return Err(Error::Checkpoint(
-                "the state of Burn's optimizer is cut short".into(),
+                "the state of Burn's optimizer is truncated".into(),
             ));
         };
         // Older files have no fingerprint.
@@ -278,7 +278,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         let taken = restored.to_record().len();
         if taken != saved {
             return Err(Error::Checkpoint(format!(
-                "it holds {saved} state tensors, of which this optimizer of Burn's takes {taken}: it was made by another"
+                "it holds {saved} state tensors, of which this Burn optimizer accepts {taken}: it was made by another"
             )));
         }
         self.optimizer = restored;

@@ -22,7 +22,7 @@ pub enum BridgeError {
     /// The module differs from the one that the layout was made from.
     #[error(
         "the module does not fit its flat layout at `{path}`: {reason}; \
-         after freezing, unfreezing or changing parameters make the layout anew, and tell the optimizer with `follow`"
+         after freezing, unfreezing or changing parameters, create a new layout and call the optimizer's `follow`"
     )]
     LayoutMismatch {
         /// Path of the first parameter that differs.

@@ -481,8 +481,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// narrower float type. Save the module with its own record.
     ///
     /// # Errors
-    /// [`fosi::Error::Checkpoint`] where the base cannot be saved, [`fosi::Error::Spoiled`] after a step that spoiled
-    /// the state.
+    /// [`fosi::Error::Checkpoint`] where the base cannot be saved, `fosi::Error::Spoiled` after a step that spoiled the
+    /// state.
     pub fn to_bytes(&self) -> Result<Vec<u8>, OptimizerError> {
         Ok(self.fosi.to_bytes_with(self.master_weights())?)
     }
@@ -533,7 +533,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let state = record::from_record(record).map_err(BridgeError::OptimizerState)?;
         let state = state.ok_or_else(|| {
             fosi::Error::Checkpoint(
-                "the record is of one of Burn's optimizers, not of a FosiOptimizer".into(),
+                "the record is that of one of Burn's optimizers, not of a FosiOptimizer".into(),
             )
         })?;
         self.restore(&state)

@@ -46,7 +46,7 @@ pub enum RivalError {
         path: String,
     },
     /// The forward pass called other layers than at the optimizer's creation.
-    #[error("the network called other layers than when K-FAC was made: {what}")]
+    #[error("the network called other layers than at K-FAC's creation: {what}")]
     LayersChanged {
         /// The first difference.
         what: String,
@@ -91,7 +91,7 @@ pub enum RivalError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// [`RivalError::Setting`] unless `holds`.
+/// `RivalError::Setting` unless `holds`.
 pub(crate) fn require(
     holds: bool,
     name: &'static str,

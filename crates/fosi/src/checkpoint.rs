@@ -252,20 +252,20 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 .try_into()
                 .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
         if scalars.largest > k {
-            let message = format!("it has {k} pairs, {} of them largest", scalars.largest);
+            let message = format!("it has {k} pairs, but claims {} largest", scalars.largest);
             return Err(Error::Checkpoint(message));
         }
         if !(scalars.scale >= 1.0 && scalars.scale.is_finite()) {
-            let message = format!("its scale is {}, which cannot be", scalars.scale);
+            let message = format!("its scale is {}, which is impossible", scalars.scale);
             return Err(Error::Checkpoint(message));
         }
         let watched = scalars.monitor.directions.len();
         if watched != k {
-            let message = format!("it has {k} pairs and watches {watched}");
+            let message = format!("it has {k} pairs, but safeguards for {watched}");
             return Err(Error::Checkpoint(message));
         }
         if !scalars.signal.is_possible(k) {
-            let message = "its means of the gradient's coefficients cannot be".into();
+            let message = "its means of the gradient's coefficients are impossible".into();
             return Err(Error::Checkpoint(message));
         }
         let spectrum = Spectrum {
@@ -329,7 +329,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             state,
         } = scalars;
         if last_largest > self.space.size(&last) || !state.is_possible() {
-            let message = format!("its mean over refreshes, {state:?}, cannot be");
+            let message = format!("its mean over refreshes, {state:?}, is impossible");
             return Err(Error::Checkpoint(message));
         }
         Ok(Average {
@@ -364,12 +364,12 @@ fn resumed(saved: Progress) -> Result<Progress, Error> {
     const MOST: u64 = 1 << 53;
     let last = saved.last_refresh.unwrap_or(0);
     if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
-        let message = format!("its step {} cannot be", saved.step);
+        let message = format!("its step {} is impossible", saved.step);
         return Err(Error::Checkpoint(message));
     }
     let largest = saved.largest_rate;
     if !(largest >= 0.0 && largest.is_finite()) {
-        let message = format!("its largest learning rate {largest} cannot be");
+        let message = format!("its largest learning rate {largest} is impossible");
         return Err(Error::Checkpoint(message));
     }
     Ok(saved)

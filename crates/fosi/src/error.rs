@@ -119,7 +119,7 @@ pub enum Error {
     },
     /// The learning rate is 1/λ_k, and no estimation has found a positive λ_k.
     #[error(
-        "the learning rate was to follow from the spectrum, but no estimation has found a positive λ_k at the start: give a \
+        "the learning rate depends on the spectrum, but no estimation has found a positive λ_k at the start: give a \
          learning rate"
     )]
     NoPositiveCurvature,

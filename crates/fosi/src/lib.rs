@@ -58,7 +58,7 @@
 //! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `subspace.rs`, `split.rs`; θ is written in `base.rs`, on the CPU in `space/host/step.rs` |
 //! | Algorithm 2, UpdatePreconditioner | [`Fosi::refresh`] | `optimizer/refresh.rs` |
 //! | c, c̄; e | `coefficients`, `momentum`; in [`split::Split::subspace_update`] | `subspace.rs`; `split.rs` |
-//! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
+//! | §3.4: the momentum of both parts | [`base::Momentum`]; split in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
 //! | u, ε | `damped_curvature` = 1/u, `curvature_floor` | `spectrum.rs`, `config.rs` |
 //! | α, η | [`NewtonRate`], `learning_rate` | `newton_rate.rs`, `optimizer/step.rs` |

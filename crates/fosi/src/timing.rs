@@ -93,8 +93,8 @@ pub struct Timing {
     pub fosi_step: Option<f64>,
     /// τ₃: a refresh; the median of the last 8. `None` until one succeeds.
     pub refresh: Option<f64>,
-    /// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, or the formula of [`OverheadStatus`] where that does not apply. `None` until τ₃ and at
-    /// least one of τ₁ and τ₂ are known.
+    /// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, or the formula of `OverheadStatus` where that does not apply. `None` until τ₃ and at least
+    /// one of τ₁ and τ₂ are known.
     pub interval: Option<u64>,
     /// Whether T keeps the overhead within ρ.
     pub overhead: OverheadStatus,
@@ -528,7 +528,7 @@ impl SavedMeasurements {
         let refreshes = self.refreshes.iter().flat_map(|r| [r.products, r.other]);
         let mut refreshes = refreshes.filter(|time| !(0.0..LONGEST).contains(time));
         if let Some(time) = steps.next().or_else(|| refreshes.next()) {
-            let message = format!("its measured time of {time} s cannot be");
+            let message = format!("its measured time of {time} s is impossible");
             return Err(Error::Checkpoint(message));
         }
         let longest = self.base_steps.len().max(self.fosi_steps.len());

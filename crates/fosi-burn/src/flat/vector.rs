@@ -14,7 +14,7 @@ use crate::error::BridgeError;
 /// to the host. Values read into it are converted to its float type. (Its methods are internal to this crate and may
 /// change.)
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no flat vector",
+    message = "`{Self}` is not a flat vector",
     note = "a `Vec` or an array is given as a slice: `&values[..]`"
 )]
 pub trait FlatVector {

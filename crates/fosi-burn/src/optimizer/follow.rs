@@ -45,7 +45,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`], [`BridgeError::ConflictingShapes`], those of
-    /// [`Fosi::change_parameters`](fosi::Fosi::change_parameters); the optimizer is then as before.
+    /// [`Fosi::change_parameters`](fosi::Fosi::change_parameters); the optimizer is then unchanged.
     pub fn follow(&mut self, module: &impl Module, base: B) -> Result<(), OptimizerError> {
         let layout = FlatLayout::of(module)?;
         let space = self.fosi.space().with_dim(layout.len());

@@ -136,7 +136,7 @@ impl KfacConfig {
         let name = "norm_constraint";
         let positive = constraint > 0.0 && constraint.is_finite();
         require(positive, name, constraint, "positive and finite")?;
-        let allowed = "absent where the learning rate is adaptive";
+        let allowed = "absent if the learning rate is adaptive";
         require(!self.adaptive_learning_rate, name, constraint, allowed)
     }
 }

@@ -87,7 +87,7 @@ impl Curvature {
         let found: Vec<&str> = layers.iter().map(|(block, _)| &*block.path).collect();
         let own: Vec<&str> = self.blocks.iter().map(|block| &*block.path).collect();
         if found != own {
-            let what = format!("then {}, now {}", own.join(", "), found.join(", "));
+            let what = format!("before {}, now {}", own.join(", "), found.join(", "));
             return Err(RivalError::LayersChanged { what });
         }
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
@@ -144,12 +144,12 @@ fn trained(
             block.slots().iter().any(same)
         };
         if trained.iter().any(shares) {
-            let reason = "it is called twice in a forward pass, and a block is for one call";
+            let reason = "it is called twice in a forward pass, but a block supports one call";
             let path = block.path;
             return Err(RivalError::Unsupported { path, reason });
         }
         if !layer.is_of(batch) {
-            let reason = "its rows are not those of the examples that the outputs have a row for";
+            let reason = "it is not called on the examples that the outputs belong to";
             let path = block.path;
             return Err(RivalError::Unsupported { path, reason });
         }

@@ -61,7 +61,7 @@ fn checksum<'a>(
 /// The bytes of a header and arrays; equal inputs give equal bytes.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where the header can't be written as JSON.
+/// [`Error::Checkpoint`] where the header cannot be written as JSON.
 pub(crate) fn serialize(
     header: &impl Serialize,
     arrays: &[(String, Array)],

@@ -26,7 +26,7 @@ enum Direction {
 const ROUNDING: f64 = 1e-10;
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// Moves to a lower point; [`Status::Stalled`] if no direction leads to one, [`Status::NonFinite`] if no trial is
+    /// Moves to a lower point; [`Status::Stalled`] if no direction leads to one, `Status::NonFinite` if no trial is
     /// finite.
     pub(super) fn descend(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
         let directions = [

@@ -102,7 +102,7 @@ impl<S: Space> SpectralMetric<S> {
         if saved.inverse.len() != k || saved.gram_inverse.len() != k * k || !possible || !finite {
             let given = saved.inverse.len();
             let message = format!(
-                "its metric has {given} eigenvalues, {k} eigenvectors, or numbers that cannot be"
+                "its metric has {given} eigenvalues, {k} eigenvectors, or impossible numbers"
             );
             return Err(Error::Checkpoint(message));
         }

@@ -41,7 +41,7 @@ impl std::fmt::Display for Status {
             Self::GradientNorm => f.write_str("the gradient is short enough"),
             Self::ValueChange => f.write_str("the value has stopped changing"),
             Self::Stalled => f.write_str(
-                "no step lowers the value any more: what is left of the gradient is beyond the value's precision",
+                "no step lowers the value any more: the remaining gradient is below the value's precision",
             ),
             Self::MaxCost => f.write_str("the cost allowed is used up"),
             Self::MaxSteps => f.write_str("the number of steps is used up"),

@@ -167,12 +167,12 @@ fn check(header: &Header, dim: usize) -> Result<(), Error> {
     ];
     let counts = header.counters.are_possible() && header.rule.is_possible(header.counters.cost);
     if !counts || header.dim == 0 || header.seconds < 0.0 {
-        return Err(Error::Checkpoint("its counts cannot be".into()));
+        return Err(Error::Checkpoint("its counts are impossible".into()));
     }
     let norms = [header.gradient_norm, header.best_gradient_norm];
     let finite = scalars.iter().chain(&header.pairs).all(|x| x.is_finite());
     if !finite || norms.iter().any(|norm| *norm < 0.0) || header.pairs.iter().any(|x| *x <= 0.0) {
-        return Err(Error::Checkpoint("its values cannot be".into()));
+        return Err(Error::Checkpoint("its values are impossible".into()));
     }
     Ok(())
 }

@@ -240,7 +240,7 @@ impl<G: GradientOracle> DifferenceQuotient<G> {
         Self::with_steps(oracle, StepSizes::default())
     }
 
-    /// Like [`new`](Self::new), with other step sizes. Larger steps suit smooth functions.
+    /// Like `new`, with other step sizes. Larger steps suit smooth functions.
     pub fn with_steps(oracle: G, steps: StepSizes) -> Self {
         Self::bare(oracle, Scheme::Forward, steps)
     }

@@ -35,9 +35,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Spoiled`]; [`Error::InvalidSetting`] where the base's settings are invalid or its number of state
-    /// vectors differs; the errors of `carry`; and those of the new space's check of the carried vectors. The optimizer
-    /// is then unchanged.
+    /// [`Error::Spoiled`]; `Error::InvalidSetting` where the base's settings are invalid or its number of state vectors
+    /// differs; the errors of `carry`; and those of the new space's check of the carried vectors. The optimizer is then
+    /// unchanged.
     pub fn change_parameters(
         &mut self,
         space: S,
@@ -50,7 +50,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             return Err(Error::InvalidSetting {
                 setting: "the number of the base's state vectors",
                 given: base.state_len().to_string(),
-                allowed: "that of the base before",
+                allowed: "that of the previous base",
             });
         }
         let momentum = self.subspace_momentum();

@@ -223,7 +223,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 overshot,
                 grew,
                 acted = safeguards,
-                "the spectrum misleads"
+                "the gradient contradicts the spectrum"
             );
         }
         self.timer.step_taken(self.subspace.is_some());

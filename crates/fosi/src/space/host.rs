@@ -248,9 +248,7 @@ impl<T: Scalar> Space for Host<T> {
         let mut rows = array.to_rows(self.dim)?;
         match (rows.len(), rows.pop()) {
             (1, Some(row)) => Ok(row),
-            (found, _) => Err(Error::Checkpoint(format!(
-                "{found} vectors where one belongs"
-            ))),
+            (found, _) => Err(Error::Checkpoint(format!("{found} vectors instead of one"))),
         }
     }
     fn export_basis(&self, basis: &HostBasis<T>) -> Array {
