@@ -154,7 +154,8 @@ pub enum BridgeError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// The errors of [`FosiOptimizer`](crate::FosiOptimizer), [`Hessian`](crate::Hessian) and [`minimize`](crate::minimize()).
+/// The errors of [`FosiOptimizer`](crate::FosiOptimizer), [`Hessian`](crate::Hessian) and
+/// [`minimize`](crate::minimize()).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {

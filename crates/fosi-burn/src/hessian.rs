@@ -127,7 +127,7 @@ impl<'a, M: Module> Hessian<'a, M> {
         })
     }
 
-    /// The same with all vectors in f32 on the module's (first) device, for GPUs.
+    /// The same with all vectors in f32 on the module's device (of several, the first), for GPUs.
     pub fn on_device(self) -> Hessian<'a, M, TensorSpace> {
         let device: Device = self.module.devices().into_iter().next().unwrap_or_default();
         Hessian {

@@ -157,7 +157,7 @@ impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
 }
 
 impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
-    /// Like [`new`](FosiOptimizer::new), with all vectors on the module's (first) device.
+    /// Like [`new`](FosiOptimizer::new), with all vectors on the module's device; of several devices, on the first.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};

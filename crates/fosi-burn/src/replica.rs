@@ -115,7 +115,7 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// None is expected, since the replica fits its own layout.
+    /// A `BridgeError`, which should not occur, since the replica fits its own layout.
     pub fn parameter_tensor(&self, device: &Device) -> Result<Tensor<1>, BridgeError> {
         let dtype = DType::from(self.precision.dtype());
         let mut parameters = Tensor::zeros([self.layout.len()], (device, dtype));
@@ -143,9 +143,8 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::LengthMismatch`]; [`BridgeError::LossPrecision`] where the closure mixes float types or
-    /// ignores the module that it is given; [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
-    /// [`BridgeError::Read`].
+    /// [`BridgeError::LengthMismatch`]; [`BridgeError::LossPrecision`] where the closure mixes float types or ignores
+    /// its argument; [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`], [`BridgeError::Read`].
     pub fn value_and_gradient(
         &self,
         parameters: &[f64],
@@ -161,7 +160,7 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// As [`value_and_gradient`](Self::value_and_gradient).
+    /// Those of [`value_and_gradient`](Self::value_and_gradient).
     pub fn gradient_tensor(
         &self,
         parameters: &Tensor<1>,

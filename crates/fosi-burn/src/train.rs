@@ -35,8 +35,8 @@ type State = Arc<Vec<u8>>;
 ///
 /// The learner's model needs no changes. Hessian-vector products use the gradients of its [`TrainStep`] on copies of
 /// the model: in f64 if the step casts its batch with [`like_module`](crate::like_module), otherwise as central
-/// differences in f32. Metrics, the dashboard, checkpoints (the optimizer's contains FOSI's state), early stopping,
-/// interruption and accumulated gradients work as with Burn's own strategy. An interruption also cancels a refresh.
+/// differences in f32. Metrics, the dashboard, checkpoints, early stopping, interruption and accumulated gradients work
+/// as with Burn's own strategy. FOSI's state is in the optimizer's checkpoint. An interruption also cancels a refresh.
 ///
 /// ```
 /// # use std::sync::Arc;

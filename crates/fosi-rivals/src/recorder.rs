@@ -194,7 +194,7 @@ impl Recorder {
 }
 
 impl Recorded {
-    /// Whether the layer was called on `batch` examples: that many images, or a multiple of that many rows.
+    /// Whether the call fits `batch` examples: `batch` images or, for dense layers, a multiple of `batch` rows.
     pub fn is_of(&self, batch: usize) -> bool {
         match &self.call {
             Call::Linear { input, .. } => {

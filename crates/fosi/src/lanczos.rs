@@ -32,8 +32,8 @@ pub(crate) struct LanczosParams {
 pub(crate) enum Start<'a, V: ?Sized> {
     /// A random vector with a uniformly distributed direction.
     Random,
-    /// The given vector plus a random vector of a tenth of its norm, so that symmetry makes no eigenvector orthogonal
-    /// to the sum.
+    /// The given vector plus a random vector of a tenth of its norm, which prevents exact orthogonality to eigenvectors
+    /// by symmetry.
     Near(&'a V),
     /// The given vector.
     At(&'a V),
@@ -44,7 +44,7 @@ pub(crate) fn probe_steps(steps: usize) -> usize {
     (steps.saturating_mul(15) / 100).max(4)
 }
 
-/// What a run did and how well.
+/// Counts and errors of a Lanczos run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LanczosInfo {
@@ -159,7 +159,7 @@ const SETTLED: usize = 3;
 const SUDDEN: f64 = 10.0;
 /// The norm of the random part of a start vector, relative to the given vector.
 const RANDOM_PART: f64 = 0.1;
-/// Combined with the start vector's seed, gives the probe's.
+/// XORed with the seed of the start vector, this is the seed of the probe's.
 const PROBE_SEED: u64 = 0x7072_6F62_6570_726F;
 /// Two tries with a relative difference below this count as agreeing: neither crossed a kink.
 const AGREEMENT: f64 = 0.05;

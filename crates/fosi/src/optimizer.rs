@@ -173,7 +173,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .map_or(1.0, |subspace| subspace.scale)
     }
 
-    /// What the [safeguards](FosiConfig::safeguards) have done so far or, without them, would have.
+    /// The interventions of the [safeguards](FosiConfig::safeguards) so far; with these off, the interventions that
+    /// they would have made.
     pub fn interventions(&self) -> Interventions {
         self.progress.interventions
     }

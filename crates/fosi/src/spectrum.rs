@@ -117,7 +117,7 @@ pub struct Spectrum<S: Space> {
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Av̂ − λ̂v̂‖ of each pair, up to rounding.
     pub residuals: Vec<f64>,
-    /// How many of the pairs, at the front, belong to the k largest.
+    /// The number of pairs, at the front, that belong to the k largest.
     pub largest: usize,
     /// V̂: the eigenvectors, orthonormal to rounding.
     pub basis: S::Basis,
@@ -203,7 +203,8 @@ fn max_abs(values: &[f64]) -> f64 {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] for impossible parameters, [`Error::Lanczos`] where the iteration fails.
+/// [`Error::InvalidSetting`] for invalid parameters, `Error::DimensionMismatch` for an operator of another dimension,
+/// [`Error::Lanczos`] where the iteration fails.
 pub fn estimate<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -370,7 +371,8 @@ impl Ritz {
     }
 
     /// The spectrum of the given pairs; this run provides the extreme Ritz values, the noise and the counts.
-    /// `last_of_largest` and `last_of_smallest` come from as many pairs of this run as `eigenvalues` has of each kind.
+    /// `last_of_largest` and `last_of_smallest` are this run's k-th largest and ℓ-th smallest Ritz values, where k and
+    /// ℓ count the given pairs.
     pub(crate) fn spectrum_with<S: Space>(
         self,
         eigenvalues: Vec<f64>,

@@ -1,5 +1,5 @@
-//! FOSI in Burn's `SupervisedTraining`: a convolutional network on handwritten digits, with metrics, checkpoints and early
-//! stopping.
+//! FOSI in Burn's `SupervisedTraining`: a convolutional network on handwritten digits, with metrics, checkpoints, and
+//! early stopping.
 //!
 //! ```sh
 //! cargo run --release -p fosi-burn --features train --example learner                # the digits of this repository

@@ -41,16 +41,17 @@ const NAME: &str = "kfac";
 ///
 /// | layer | block |
 /// |---|---|
-/// | dense, convolution, transposed convolution | T·A⊗G: A = E\[aaᵀ\] of the layer's inputs a (with a 1 for the bias),
-/// G = E\[ggᵀ\] of its output gradients g, means over examples and the T positions of one |
-/// | batch norm | diagonal: E\[(Σ g·x̂)²\] for the scale and E\[(Σ g)²\] for the shift, sums over positions, with the
-/// normalised input x̂ |
-/// | depthwise and other grouped convolutions | diagonal: (Σ g_w)²/N for the weight, with its gradients g_w summed over
-/// the N examples; E\[(Σ g)²\] for the bias |
+/// | dense, convolution, transposed convolution | T·A⊗G |
+/// | batch norm | diagonal: E\[(Σ g·x̂)²\] for the scale, E\[(Σ g)²\] for the shift |
+/// | depthwise and other grouped convolutions | diagonal: (Σ g_w)²/N for the weight, E\[(Σ g)²\] for the bias |
+///
+/// A is E\[aaᵀ\] with the layer's inputs a (and a 1 for the bias), and G is E\[ggᵀ\] with its output gradients g: means
+/// over the examples and their T positions. The sums in the diagonals run over positions; x̂ is the normalised input,
+/// and Σ g_w the weight's gradient summed over the N examples.
 ///
 /// A and G are decaying averages over steps with the total weight `w ← decay·w + 1`, which avoids a bias at the start.
-/// (A⊗G + λI)⁻¹ is approximated by (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, where π² is the ratio of the mean traces of A and G
-/// (with λ/T instead of λ, for the factor T). The inverses are updated every
+/// (A⊗G + λI)⁻¹ is approximated by (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, where π² is the ratio of the mean traces of A and G;
+/// the factor T of the block replaces λ by λ/T. The inverses are updated every
 /// [`inverse_interval`](KfacConfig::inverse_interval) steps. λ follows the Levenberg–Marquardt rule or is constant. η
 /// and μ are given, or they minimise gᵀΔ + ½Δᵀ(F* + λI)Δ with the exact Fisher matrix F* of the batch, whose Jacobian
 /// products JΔ are differences of forward passes, in f64 if the devices compute in it.
@@ -120,8 +121,8 @@ struct Header {
 pub struct LayerFactors {
     /// Path of the layer's weight.
     pub path: String,
-    /// A and G of a Kronecker block, rows and columns in the order inputs, height, width, bias; or the diagonals of the weight and of
-    /// the bias, in the order of their entries.
+    /// A and G of a Kronecker block, with rows and columns in the order inputs, height, width, bias; or the diagonals
+    /// of the weight and the bias, in the order of their entries.
     pub factors: Vec<FactorValues>,
 }
 

@@ -15,7 +15,6 @@ pub enum Count {
     /// The resolved pairs, at most this many with the largest θ: pairs whose residual is below 5 % of θ and whose θ
     /// exceeds the absolute value of the most negative Ritz value. If Lanczos spans the whole space, all pairs, without
     /// a limit.
-    /// |θ| exceeds that of the most negative Ritz value.
     Resolved(usize),
 }
 

@@ -78,9 +78,9 @@ impl Options {
 pub enum LearningRate {
     /// A number or a schedule.
     Given(Rate),
-    /// η = 1/λ_k with s = 1, where λ_k is the smallest of the k largest eigenvalues that is resolved as positive, or
-    /// the bound on missed copies if that is larger. The first estimation, at the start, must find one; a later one
-    /// that finds none leaves η unchanged. For bases whose direction is linear in the gradients ([`Base::is_linear`]).
+    /// η = 1/λ_k with s = 1. λ_k is the smallest of the k largest eigenvalues that exceeds its residual plus the noise
+    /// or, if larger, `Spectrum::missed`. The first estimation, at the start, must find such an eigenvalue; a later one
+    /// without any leaves η unchanged. For bases whose direction is linear in the gradients ([`Base::is_linear`]).
     FromSpectrum,
 }
 
