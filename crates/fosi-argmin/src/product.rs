@@ -1,4 +1,4 @@
-//! Where the solver's Hessian-vector products come from.
+//! The source of the solver's Hessian-vector products.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use argmin::core::{CostFunction, Error, Gradient, Problem};
 use fosi::error::BoxError;
 use fosi::minimize::Objective;
 
-/// A problem with exact Hessian-vector products, which argmin has no trait for.
+/// A problem with exact Hessian-vector products, for which argmin has no trait.
 pub trait HessianProduct {
     /// ∇²f(x)·v.
     ///
@@ -15,12 +15,12 @@ pub trait HessianProduct {
     fn hessian_product(&self, x: &[f64], v: &[f64]) -> Result<Vec<f64>, Error>;
 }
 
-/// How a problem of type `O` becomes the function that is minimised: [`Quotients`] or [`Exact`].
+/// The conversion of a problem of type `O` to an objective: [`Quotients`] or [`Exact`].
 pub trait Products<O>: sealed::Sealed {
-    /// The solver's name with them.
+    /// The solver's name with these products.
     const NAME: &'static str;
 
-    /// The function of `dim` variables. Its closures call the problem, never at once.
+    /// The objective of `dim` variables. Its closures never borrow the problem at the same time.
     fn objective<'a>(dim: usize, problem: &'a RefCell<&mut Problem<O>>) -> Objective<'a>
     where
         O: 'a;
@@ -32,7 +32,7 @@ mod sealed {
     impl Sealed for super::Exact {}
 }
 
-/// Products are guarded difference quotients of gradients: see [`fosi::operator::DifferenceQuotient`].
+/// Products are guarded difference quotients of gradients; see [`fosi::operator::DifferenceQuotient`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotients;
 

@@ -11,23 +11,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::product::{Exact, Products, Quotients};
 
-/// What argmin keeps of a run of this solver.
+/// The state that argmin keeps for this solver.
 type Iterate = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
 /// L-BFGS on the spectral metric, without a learning rate: [`fosi::minimize::minimize`], one step per iteration of
 /// argmin.
 ///
-/// Of argmin's limits (`max_iters`, `target_cost`, a timeout) and those of [`Options`], the first to be reached ends
-/// the run. Observers see `gradient_norm`, `cost_units` (gradients and exact products), `eigenpairs` and
-/// `estimations`. A checkpoint holds the whole state, and a run that is resumed from it is bit-equal to one that
-/// never stopped.
+/// A run ends at the first limit reached, whether argmin's (`max_iters`, `target_cost`, a timeout) or one of
+/// [`Options`]. Observers get `gradient_norm`, `cost_units` (gradients and exact products), `eigenpairs` and
+/// `estimations`. A checkpoint holds the complete state; a resumed run is bit-equal to an uninterrupted one.
 ///
-/// argmin counts evaluations (`cost_count`, `gradient_count`, `hessian_product_count`), those of difference quotients
-/// and of
-/// [`Options::check_gradient`] included.
+/// argmin's counts (`cost_count`, `gradient_count`, `hessian_product_count`) include the evaluations for difference
+/// quotients and for [`Options::check_gradient`].
 ///
 /// # Errors
-/// Those of [`fosi::minimize::minimize`], of the problem, and [`ArgminError::NotInitialized`] without a start
+/// Those of [`fosi::minimize::minimize`] and of the problem, and [`ArgminError::NotInitialized`] if no start was set
 /// (`state.param(…)`).
 #[derive(Debug)]
 pub struct SpectralLbfgs<P = Quotients> {
@@ -36,7 +34,7 @@ pub struct SpectralLbfgs<P = Quotients> {
     products: PhantomData<P>,
 }
 
-/// With the default settings.
+/// A solver with the default settings.
 impl Default for SpectralLbfgs {
     fn default() -> Self {
         Self::new(Options::default())
@@ -44,7 +42,7 @@ impl Default for SpectralLbfgs {
 }
 
 impl SpectralLbfgs {
-    /// With these settings; Hessian-vector products are difference quotients of gradients.
+    /// A solver with these settings, whose Hessian-vector products are difference quotients of gradients.
     pub fn new(options: Options) -> Self {
         Self {
             options,
@@ -55,7 +53,7 @@ impl SpectralLbfgs {
 }
 
 impl SpectralLbfgs<Exact> {
-    /// With these settings and the problem's own Hessian-vector products.
+    /// A solver with these settings and the problem's own Hessian-vector products.
     pub fn with_products(options: Options) -> Self {
         Self {
             options,
@@ -66,7 +64,7 @@ impl SpectralLbfgs<Exact> {
 }
 
 impl<P> SpectralLbfgs<P> {
-    /// The minimisation, once it has begun: its spectrum's history, its best point, its counts.
+    /// The minimisation in progress, with its estimations, best point and counts; `None` before the start.
     pub fn minimizer(&self) -> Option<&Minimizer<Host<f64>>> {
         self.run.as_ref()
     }
@@ -103,7 +101,7 @@ impl<P> SpectralLbfgs<P> {
     }
 }
 
-/// The state of argmin at the run's last point.
+/// argmin's state for the run's last point.
 fn observed(run: &Minimizer<Host<f64>>, state: Iterate) -> Iterate {
     state
         .param(run.parameters().to_vec())
@@ -175,7 +173,7 @@ impl<P> SpectralLbfgs<P> {
     }
 }
 
-/// A solver as argmin's checkpoints hold it.
+/// The serialized form of a solver in argmin's checkpoints.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     options: Options,

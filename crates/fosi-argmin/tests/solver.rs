@@ -64,7 +64,7 @@ fn options() -> Options {
     }
 }
 
-/// Argmin's run takes the very steps of [`minimize`], and counts each evaluation.
+/// A run of argmin takes the same steps as [`minimize`] and counts each evaluation.
 #[test]
 fn the_executor_takes_the_steps_of_minimize() {
     let f = Objective::new(60, |x: &[f64], g: &mut [f64]| {
@@ -85,7 +85,7 @@ fn the_executor_takes_the_steps_of_minimize() {
     assert_eq!(state.get_best_param().unwrap(), &expected.best.parameters);
     let run = result.solver().minimizer().unwrap();
     assert_eq!((run.cost(), run.steps()), (expected.cost, expected.steps));
-    // Those of the checks at the start come on top: one for determinism, two for each of three directions.
+    // The checks at the start add seven: one for determinism, two for each of three directions.
     let counts = state.get_func_counts();
     assert_eq!(counts["gradient_count"], expected.gradients + 7);
     assert_eq!(counts["cost_count"], counts["gradient_count"]);
@@ -154,7 +154,7 @@ fn a_run_resumed_from_argmins_checkpoint_is_bit_equal() {
     };
     let expected = run("whole", 90);
     run("half", 40);
-    // argmin saves the state's limit with it.
+    // argmin's checkpoint includes the iteration limit.
     let (solver, state): (SpectralLbfgs, Iterate) = checkpoint("half").load().unwrap().unwrap();
     assert_eq!(solver.minimizer().unwrap().steps(), 40);
     checkpoint("half")
@@ -163,7 +163,7 @@ fn a_run_resumed_from_argmins_checkpoint_is_bit_equal() {
     assert_eq!(run("half", 1), expected);
 }
 
-/// A gradient that is another function's.
+/// A gradient of a different function.
 struct Wrong;
 
 impl CostFunction for Wrong {

@@ -1,7 +1,7 @@
-//! A learning rate that falls to zero along half a cosine, against a constant one, with Heavy-Ball and with FOSI around
-//! it: a network fits noisy values in small batches.
+//! A cosine learning-rate schedule to zero against a constant rate, for Heavy-Ball alone and inside FOSI, on a network
+//! that fits noisy values in small batches.
 //!
-//! `cargo run --release -p fosi-burn --example cosine` prints the loss over all examples at the end of each.
+//! `cargo run --release -p fosi-burn --example cosine` prints the final loss over all examples for each run.
 
 use std::f64::consts::PI;
 
@@ -32,8 +32,7 @@ impl Network {
     }
 }
 
-/// The `count` examples from `first` on: points of [-1, 1) and sin 4x with noise, without correlation from one to the
-/// next.
+/// The `count` examples from `first` on: uncorrelated points in [-1, 1) and sin 4x with noise.
 fn examples(first: usize, count: usize, device: &Device) -> (Tensor<2>, Tensor<2>) {
     let part = |i: usize, step: f64| 2.0 * (i as f64 * step).fract() - 1.0;
     let x: Vec<f32> = (first..first + count)
@@ -62,7 +61,7 @@ fn train(
         let first = BATCH * (step as usize % (EXAMPLES / BATCH));
         let (x, y) = examples(first, BATCH, device);
         let loss = |network: &Network| network.loss(&x, &y);
-        // The Newton rate α follows the learning rate: see `NewtonRate::Following`.
+        // The Newton rate α follows the learning rate; see `NewtonRate::Following`.
         optimizer.step(rate(step), &mut network, &loss)?;
     }
     let (x, y) = examples(0, EXAMPLES, device);

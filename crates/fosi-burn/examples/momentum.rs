@@ -1,5 +1,5 @@
-//! Momentum split anew at each refresh, against momentum left as it is but for the subspace's own part: the native
-//! Heavy-Ball and Burn's SGD with momentum, both inside FOSI, on a network whose curvature changes as it learns.
+//! Splitting the momentum at each refresh against leaving the base's momentum unsplit: the native Heavy-Ball and Burn's
+//! SGD with momentum, both inside FOSI, on a network whose curvature changes during training.
 //!
 //! `cargo run --release -p fosi-burn --example momentum` prints the training loss of both, for several intervals.
 
@@ -34,7 +34,7 @@ impl Network {
     }
 }
 
-/// Points on a lattice without correlation; the class says in which of four bands of radius they lie.
+/// Uncorrelated points on a lattice; the class is the one of four bands of radius that contains the point.
 fn data(device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
     let point = |i: usize| -> Vec<f32> {
         let entry = |j: usize| ((i * (2 * j + 3)) as f64 * 0.618_033_988_75).fract() as f32 - 0.5;
@@ -65,7 +65,7 @@ fn train<B: Base<Host<f32>>>(
     device: &Device,
 ) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let config = FosiConfig {
-        // As it was measured: a mean over refreshes turns more slowly.
+        // As in the reported measurement: a mean over refreshes would rotate more slowly.
         lanczos_tolerance: None,
         averaging: Averaging::Off,
         schedule: Schedule::Every {

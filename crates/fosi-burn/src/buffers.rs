@@ -1,4 +1,4 @@
-//! Float buffers of a module: what it holds besides parameters, such as batch norm's running statistics.
+//! Float buffers of a module: its tensors that are not parameters, such as batch norm's running statistics.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -19,7 +19,7 @@ pub(crate) fn first_change<M: Module>(
     Ok(None)
 }
 
-/// The float tensors that aren't trained, with their paths.
+/// The float tensors that are not trained, with their paths.
 #[derive(Default)]
 struct Buffers {
     path: Vec<String>,

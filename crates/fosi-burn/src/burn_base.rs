@@ -19,26 +19,26 @@ use crate::record::{is_half, renamed, widened};
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
 ///
-/// In each step it is given the module's parameters and the gradient in the complement, g₂, as if that were the
-/// gradient, and d_b is how far it moves the parameters. Before the first refresh the step is bit for bit Burn's own
-/// (but for a parameter that the loss doesn't reach: Burn leaves it alone, here its gradient is zero, which matters
-/// with weight decay). Parameters in f16 and bf16 are given to it in f32, the master weights of
-/// [`FosiOptimizer`](crate::FosiOptimizer), so its state is in f32 too.
+/// In each step it gets the module's parameters and, as their gradient, the complement's gradient g₂; d_b is the change
+/// of the parameters that it makes. Before the first refresh the step is bit for bit Burn's own, except for parameters
+/// that the loss does not reach: Burn skips them, whereas here their gradient is zero, which matters with weight decay.
+/// For parameters in f16 and bf16 it gets the f32 master weights of [`FosiOptimizer`](crate::FosiOptimizer), so its
+/// state is in f32 too.
 ///
-/// Burn keeps an optimizer's rule to itself, so two things are the caller's to say: the momentum rule for the subspace
-/// ([`with_momentum`](Self::with_momentum); default none, c̄ = c) and how the learning rate may grow once the subspace
-/// is taken out ([`with_rate_ratio`](Self::with_rate_ratio); default 1). At a refresh the part of the subspace's
-/// momentum that lies in the new subspace is kept; what lies in the base's own state is out of reach and stays there,
-/// where the native bases of [`fosi::base`] split their momentum anew.
+/// Burn does not expose an optimizer's rule, so the caller must provide two things: the momentum rule for the subspace
+/// ([`with_momentum`](Self::with_momentum); default none, c̄ = c) and the factor by which removing the subspace raises
+/// the learning rate ([`with_rate_ratio`](Self::with_rate_ratio); default 1). A refresh keeps the part of the
+/// subspace's momentum that lies in the new subspace. Momentum in the base's own state is inaccessible and stays there,
+/// whereas the native bases of [`fosi::base`] split it.
 ///
 /// Burn's weight decay in `SgdConfig` and `AdamConfig` is added to g₂, so the curvature does not see it; in
-/// `AdamWConfig` it is part of d_b, and its share in the subspace is projected out. Put the decay into the loss, or use
-/// the native `AdamW`, where that matters.
+/// `AdamWConfig` it is part of d_b, and its component in the subspace is projected out. If that matters, put the decay
+/// into the loss or use the native `AdamW`.
 ///
-/// A checkpoint is refused where the optimizer that made it moves parameters otherwise than this one: another rule,
-/// other settings, other clipping, the learning rate apart. To go on with other settings, load the checkpoint with the
-/// old ones; then put a base in its place, through [`Fosi::base_mut`](fosi::Fosi::base_mut), whose optimizer has taken
-/// over the old one's record (`optimizer().to_record()`, `load_record`).
+/// A checkpoint is refused if its optimizer has another rule, other settings or other clipping than this one; the
+/// learning rate does not matter. To continue with other settings, load the checkpoint with the old settings; then,
+/// through [`Fosi::base_mut`](fosi::Fosi::base_mut), replace the base by one whose optimizer has loaded the old one's
+/// record (`optimizer().to_record()`, `load_record`).
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -67,11 +67,11 @@ use crate::record::{is_half, renamed, widened};
 /// ```
 pub struct BurnBase<M> {
     optimizer: ModuleOptimizer,
-    /// What tells the optimizer from others: its kind and settings, whatever its state.
+    /// Identifies the optimizer's rule and settings, independently of its state.
     fingerprint: Fingerprint,
-    /// Gives flat vectors their shapes, ids, paths and float types; its values are of no account.
+    /// Provides shapes, ids, paths and float types for flat vectors; its values are not used.
     carrier: M,
-    /// Whether the module has parameters in half precision, which are in f32 here.
+    /// Whether the module has parameters in half precision, which this base holds in f32.
     half: bool,
     layout: FlatLayout,
     momentum: Momentum,
@@ -88,12 +88,13 @@ impl<M> std::fmt::Debug for BurnBase<M> {
 }
 
 impl<M: Module> BurnBase<M> {
-    /// `optimizer` (what `init()` of one of Burn's optimizer configurations gives) for modules like `module`.
+    /// A base for modules like `module`. `optimizer` is the result of `init()` of one of Burn's optimizer
+    /// configurations.
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`] or [`BridgeError::ConflictingShapes`]; [`BridgeError::UnfitOptimizer`] where the
-    /// optimizer doesn't take parameters of these ranks; [`BridgeError::OptimizerState`] where it has a state in half
-    /// precision that can't be converted.
+    /// optimizer does not support parameters of these ranks; [`BridgeError::OptimizerState`] where its state in half
+    /// precision cannot be converted.
     pub fn new(module: &M, optimizer: impl Into<ModuleOptimizer>) -> Result<Self, BridgeError> {
         let mut optimizer = optimizer.into();
         let mut widen = Widen { half: false };
@@ -113,13 +114,14 @@ impl<M: Module> BurnBase<M> {
         })
     }
 
-    /// The momentum rule in the subspace; it should be the optimizer's own.
+    /// Sets the momentum rule in the subspace; it should be the optimizer's own.
     pub fn with_momentum(mut self, momentum: Momentum) -> Self {
         self.momentum = momentum;
         self
     }
 
-    /// η₂*/η* for the optimizer, from the spectrum's extremes (paper, §3.6); the default 1 suits adaptive optimizers.
+    /// Sets η₂*/η* for the optimizer as a function of the spectrum's extremes (paper, §3.6); the default 1 suits
+    /// adaptive optimizers.
     pub fn with_rate_ratio(
         mut self,
         ratio: impl Fn(&Extremes) -> f64 + Send + Sync + 'static,
@@ -133,7 +135,7 @@ impl<M: Module> BurnBase<M> {
         &self.optimizer
     }
 
-    /// Where the optimizer moves `parameters`. On an error it has forgotten the step.
+    /// The parameters after the optimizer's step. On an error, the optimizer's state is restored.
     fn advance<S: ModuleSpace>(
         &mut self,
         at: &BaseStep<'_, S>,
@@ -158,16 +160,17 @@ impl<M: Module> BurnBase<M> {
         moved.inspect_err(|_| self.optimizer = before)
     }
 
-    /// The ids by which Burn finds a parameter's state.
+    /// The ids by which Burn identifies the state of a parameter.
     fn ids(&self) -> Vec<u8> {
         let ids = self.layout.slots().iter().map(|slot| slot.id.val());
         ids.flat_map(u64::to_le_bytes).collect()
     }
 }
 
-/// Trainable parameters in half precision become f32, lest the optimizer's step be rounded to theirs.
+/// Converts trainable parameters in half precision to f32, so that the optimizer's step is not rounded to half
+/// precision.
 struct Widen {
-    /// Whether there was any.
+    /// Whether there was any such parameter.
     half: bool,
 }
 
@@ -217,7 +220,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         Ok(())
     }
 
-    /// It may: an infinity in a state that can't be seen would stay there unnoticed.
+    /// Possibly: an infinity would stay undetected in the inaccessible state.
     fn squares(&self) -> bool {
         true
     }
@@ -233,15 +236,15 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         let own = self.ids();
         let (Some(ids), Some(state)) = (bytes.get(..own.len()), bytes.get(own.len()..)) else {
             return Err(Error::Checkpoint(
-                "the state of Burn's optimizer is cut short".into(),
+                "the state of Burn's optimizer is truncated".into(),
             ));
         };
         let Some((fingerprint, state)) = Fingerprint::split(state) else {
             return Err(Error::Checkpoint(
-                "the state of Burn's optimizer is cut short".into(),
+                "the state of Burn's optimizer is truncated".into(),
             ));
         };
-        // Files of before there were fingerprints have none.
+        // Older files have no fingerprint.
         if let Some(theirs) = fingerprint
             && !theirs.agrees(&self.fingerprint)
         {
@@ -257,7 +260,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
             state = widened(state).map_err(damaged)?;
         }
         if ids != own {
-            // The parameters are known by their paths; their ids are those of the file that a module was loaded from.
+            // Parameters are matched by path, since their ids come from the file that the module was loaded from.
             let numbers = |ids: &[u8]| {
                 ids.as_chunks()
                     .0
@@ -271,18 +274,18 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         let record = OptimizerRecord::from_bytes(state).map_err(damaged)?;
         let saved = record.len();
         let restored = self.optimizer.clone().load_record(record);
-        // Burn starts afresh where a state isn't the optimizer's, and says nothing.
+        // Burn silently starts with a new state if the given state does not belong to the optimizer.
         let taken = restored.to_record().len();
         if taken != saved {
             return Err(Error::Checkpoint(format!(
-                "it holds {saved} state tensors, of which this optimizer of Burn's takes {taken}: it was made by another"
+                "it holds {saved} state tensors, of which this Burn optimizer accepts {taken}: it was made by another"
             )));
         }
         self.optimizer = restored;
         Ok(())
     }
 
-    /// Before the first refresh the parameters are the optimizer's own, not θ − (θ − θ′), which rounds twice.
+    /// Before the first refresh, uses the optimizer's new parameters θ′ directly, since θ − (θ − θ′) rounds twice.
     fn step(
         &mut self,
         at: BaseStep<'_, S>,
@@ -303,7 +306,7 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         space.axpby(1.0, moved.borrow(), 0.0, parameters);
         Ok(Moved {
             complement_norm: norm,
-            // Else it would have been refused.
+            // A non-finite step has been refused before.
             finite: true,
         })
     }

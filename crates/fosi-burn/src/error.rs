@@ -1,6 +1,7 @@
-//! What can go wrong between a Burn module and the flat vectors of the optimizer, and in the optimizer itself.
+//! The errors of this crate.
 
-/// The errors of this crate's bridge to Burn. An operation that returns one has left the module as it was.
+/// Errors between a Burn module and the flat vectors of the optimizer. An operation that returns one leaves the module
+/// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BridgeError {
@@ -10,36 +11,36 @@ pub enum BridgeError {
          create it on an autodiff device (`device.autodiff()`) or unfreeze some of its parameters"
     )]
     NothingToTrain,
-    /// The same parameter id stands for tensors of different shapes.
+    /// Two parameters with the same id have different shapes.
     #[error("the parameters `{first}` and `{second}` have the same id but different shapes")]
     ConflictingShapes {
-        /// Path of the parameter that comes first in the module.
+        /// Path of the first of the two parameters in the module.
         first: String,
-        /// Path of the other.
+        /// Path of the second one.
         second: String,
     },
-    /// The module isn't the one that the layout was made from.
+    /// The module differs from the one that the layout was made from.
     #[error(
         "the module does not fit its flat layout at `{path}`: {reason}; \
-         after freezing, unfreezing or changing parameters make the layout anew, and tell the optimizer with `follow`"
+         after freezing, unfreezing or changing parameters, create a new layout and call the optimizer's `follow`"
     )]
     LayoutMismatch {
         /// Path of the first parameter that differs.
         path: String,
-        /// How it differs.
+        /// The difference.
         reason: &'static str,
     },
     /// A flat vector has the wrong length.
     #[error("the {what} has {found} entries, but the module has {expected} trainable parameters")]
     LengthMismatch {
-        /// Which vector.
+        /// The vector.
         what: &'static str,
         /// Number of trainable parameters.
         expected: usize,
-        /// The length that was given.
+        /// The given length.
         found: usize,
     },
-    /// A gradient's shape isn't its parameter's.
+    /// A gradient's shape differs from its parameter's.
     #[error("the gradient of `{path}` has shape {found:?}, its parameter {expected:?}")]
     GradientShape {
         /// Path of the parameter.
@@ -49,13 +50,13 @@ pub enum BridgeError {
         /// The gradient's shape.
         found: Vec<usize>,
     },
-    /// The device can't compute in double precision.
+    /// The device cannot compute in double precision.
     #[error("the device {device} does not compute in f64; take the products in f32")]
     NoDoublePrecision {
         /// The device.
         device: String,
     },
-    /// The loss isn't one number.
+    /// The loss is not a single number.
     #[error(
         "the loss has {elements} entries, but must have one; reduce it, for instance with `.mean()`"
     )]
@@ -63,19 +64,19 @@ pub enum BridgeError {
         /// Number of entries.
         elements: usize,
     },
-    /// The loss doesn't depend on the module.
+    /// The loss is not differentiable with respect to the module.
     #[error(
         "the loss has no gradient: it must be computed from the module that the closure is given, \
          on an autodiff device, without `detach`, `inner` or `valid`"
     )]
     LossNotTracked,
-    /// The loss depends on something that is differentiated, and on no parameter of the module.
+    /// The loss is differentiable, but depends on no trainable parameter of the module.
     #[error(
         "the loss doesn't depend on any trainable parameter of the module that the closure is given: compute it from that \
          one, not from a module that the closure has captured"
     )]
     LossIgnoresModule,
-    /// The loss was computed in another precision than the module's.
+    /// The precision of the loss differs from that of the module.
     #[error(
         "the loss was computed in {found} on a copy of the module in {expected}; compute it from the module \
          that the closure is given and cast the batch to the module's type (`like_module(batch, module)`)"
@@ -83,10 +84,10 @@ pub enum BridgeError {
     LossPrecision {
         /// Type of the module's parameters.
         expected: String,
-        /// Type of the loss, or what Burn said about it.
+        /// Type of the loss, or Burn's message about it.
         found: String,
     },
-    /// A layer rounds to f32 inside, so that the gradient in f64 is no better than one in f32.
+    /// A layer internally rounds to f32, so the gradient in f64 is no more accurate than one in f32.
     #[error(
         "the gradient of the loss is rounded to f32 inside of a layer, although its copy of the module is in f64 (Burn's \
          RmsNorm, HardSigmoid, HardSwish and DeformConv2d do so); take products in f32 (`Precision::F32`), or write the layer out"
@@ -103,10 +104,10 @@ pub enum BridgeError {
     NotDeterministic {
         /// ‖g − g′‖ / ‖g‖.
         difference: f64,
-        /// The largest difference that is taken for rounding.
+        /// The largest difference that counts as rounding.
         allowed: f64,
     },
-    /// A loss to be minimised gave two values at the same parameters.
+    /// A loss to be minimised gave two different values at the same parameters.
     #[error(
         "two evaluations of the loss at the same parameters gave {first:e} and {second:e}, but what is minimised must be the \
          same function at every call; if it is dropout, set its probability to 0, or fix its mask by `device.seed(..)` at the \
@@ -129,23 +130,23 @@ pub enum BridgeError {
         /// Path of the buffer.
         path: String,
     },
-    /// One of Burn's optimizers can't take a step on the module.
+    /// One of Burn's optimizers cannot take a step on the module.
     #[error(
         "the optimizer can't take a step on this module: {reason}; Burn's Muon takes matrices only: make another optimizer \
          the first and give it the matrices with `with_group` \
          (`AdamWConfig::new().init().with_group(group, MuonConfig::new().build(), None)`)"
     )]
     UnfitOptimizer {
-        /// What Burn said.
+        /// Burn's message.
         reason: String,
     },
-    /// The progress callback ended a refresh or another estimation.
+    /// The progress callback cancelled a refresh or another estimation.
     #[error("the estimation was cancelled after {products} Hessian-vector products")]
     Cancelled {
-        /// Products that were done.
+        /// Products computed before.
         products: u64,
     },
-    /// A record of Burn's optimizers can't be read, written or converted.
+    /// A record of one of Burn's optimizers cannot be read, written or converted.
     #[error("the record of an optimizer could not be read, written or converted: {0}")]
     OptimizerState(#[from] burn::store::RecordError),
     /// The device failed to give a tensor's values.
@@ -153,14 +154,15 @@ pub enum BridgeError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// The errors of [`FosiOptimizer`](crate::FosiOptimizer), [`Hessian`](crate::Hessian) and [`minimize`](crate::minimize()).
+/// The errors of [`FosiOptimizer`](crate::FosiOptimizer), [`Hessian`](crate::Hessian) and
+/// [`minimize`](crate::minimize()).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
-    /// Between the module and the flat vectors.
+    /// An error between the module and the flat vectors.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
-    /// In the optimizer itself.
+    /// An error of the optimizer itself.
     #[error(transparent)]
     Fosi(#[from] fosi::Error),
 }

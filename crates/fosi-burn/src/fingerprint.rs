@@ -1,4 +1,4 @@
-//! What an optimizer of Burn does with given gradients, by which one is told from another.
+//! Identification of Burn's optimizers by their steps on given gradients.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
@@ -8,25 +8,25 @@ use crate::error::BridgeError;
 use crate::flat::FlatLayout;
 use crate::quiet;
 
-/// Where an optimizer without state moves small parameters in a few steps with fixed gradients.
+/// The positions to which an optimizer without state moves small parameters in a few steps with fixed gradients.
 ///
-/// Burn's records hold neither the kind of optimizer nor its settings: those of Adam and AdamW can't be told apart.
-/// What an optimizer does tells more. Each trainable parameter is replaced by a small tensor of the same rank, id and
-/// path, so that the groups of a [`ModuleOptimizer`] count too. The steps are taken on the CPU whatever the module's
-/// device.
+/// Burn's records hold neither the kind of an optimizer nor its settings: those of Adam and AdamW are
+/// indistinguishable. The steps of an optimizer reveal both. Each trainable parameter is replaced by a small tensor of
+/// the same rank, id and path, so that the groups of a [`ModuleOptimizer`] take effect. The steps are always taken on
+/// the CPU.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fingerprint(Vec<f32>);
 
-/// Enough for the second moment's decay and for a maximum over the steps to count.
+/// Enough steps for the decay of the second moment and for a maximum over the steps to take effect.
 const STEPS: usize = 4;
-/// Large, so that decay shows beside the step.
+/// Large, so that weight decay is visible next to the step.
 const RATE: f64 = 1.0;
-/// The gradients' magnitudes: below and above what a stabilizing constant or a clipping threshold is likely to be.
+/// Magnitudes of the gradients, below and above typical stabilizing constants and clipping thresholds.
 const MAGNITUDES: [f32; 4] = [1.0, 1e-4, 1e2, 1e-1];
-/// Instruction sets round differently, by far less than this; settings that differ by less aren't told apart.
+/// Far above the rounding differences between instruction sets; settings with smaller effects are not distinguished.
 const TOLERANCE: f32 = 1e-5;
 
-/// What stands before the numbers in [`Fingerprint::to_bytes`]; Burn's own format starts otherwise.
+/// The prefix of [`Fingerprint::to_bytes`]; Burn's own format starts differently.
 const MARK: &[u8; 4] = b"rule";
 
 impl Fingerprint {
@@ -57,7 +57,7 @@ impl Fingerprint {
         Ok(Self(layout.parameters(&module)?))
     }
 
-    /// Whether both are of the same rule with the same settings, as far as can be told.
+    /// Whether both come from the same rule with the same settings, as far as the steps reveal.
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         let close = |(a, b): (&f32, &f32)| {
             a.to_bits() == b.to_bits() || (a - b).abs() <= TOLERANCE * (a.abs() + b.abs() + 1e-3)
@@ -65,14 +65,14 @@ impl Fingerprint {
         self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(close)
     }
 
-    /// The fingerprint as bytes that say where they end.
+    /// The fingerprint as length-prefixed bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let len = (self.0.len() as u64).to_le_bytes();
         let numbers = self.0.iter().flat_map(|x| x.to_le_bytes());
         MARK.iter().copied().chain(len).chain(numbers).collect()
     }
 
-    /// The fingerprint that `bytes` start with, if any, and what follows; `None` where it is cut short.
+    /// The fingerprint at the start of `bytes`, if any, and the remaining bytes; `None` if it is truncated.
     pub(crate) fn split(bytes: &[u8]) -> Option<(Option<Self>, &[u8])> {
         let Some(rest) = bytes.strip_prefix(MARK) else {
             return Some((None, bytes));
@@ -86,7 +86,7 @@ impl Fingerprint {
     }
 }
 
-/// A number of either sign, of a magnitude from 1 to 2, for each index and step.
+/// A pseudorandom number with a magnitude from 1 to 2 and either sign, for each index and step.
 fn sample(index: usize, step: usize) -> f32 {
     let counter = (index as u64) << 3 | step as u64;
     let hash = (counter + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -98,7 +98,7 @@ fn sample(index: usize, step: usize) -> f32 {
     }
 }
 
-/// Replaces trainable parameters by small ones.
+/// Replaces trainable parameters by small tensors.
 struct Shrink {
     device: Device,
     seen: usize,

@@ -29,11 +29,11 @@ impl FlatLayout {
         Ok(parameters)
     }
 
-    /// `parameters` (length n) ← the module's trainable parameters. After an error it may hold anything.
+    /// `parameters` (length n) ← the module's trainable parameters; unspecified after an error.
     ///
     /// # Errors
     ///
-    /// As [`parameters`](Self::parameters), and [`BridgeError::LengthMismatch`].
+    /// Those of [`parameters`](Self::parameters), and [`BridgeError::LengthMismatch`].
     pub fn read_parameters(
         &self,
         module: &impl Module,
@@ -43,15 +43,15 @@ impl FlatLayout {
         parameters.assign(read_parameters(self, module)?)
     }
 
-    /// Brings master weights up to date with a module whose parameters may be in a narrower float type.
+    /// Updates master weights from a module whose parameters may be in a narrower float type.
     ///
-    /// Master weights are the parameters in the precision of the optimizer; the module holds them rounded. An entry of
-    /// `master` (length n) that rounds to the module's entry keeps its value, and with it the steps that are too short
-    /// to change the rounded one. Every other entry takes the module's value: it was changed by someone else. Where the
-    /// module's type is `master`'s or wider, that is [`read_parameters`](Self::read_parameters). Micikevicius et al.,
-    /// *Mixed Precision Training* (ICLR 2018), §3.1.
+    /// Master weights are the parameters in the optimizer's precision; the module holds the rounded values. An entry of
+    /// `master` (length n) that rounds to the module's entry keeps its value and thereby accumulates steps too small to
+    /// change the rounded entry. Every other entry takes the module's value, which was changed elsewhere. If the
+    /// module's type is at least as wide as `master`'s, this equals [`read_parameters`](Self::read_parameters). See
+    /// Micikevicius et al., *Mixed Precision Training* (ICLR 2018), §3.1.
     ///
-    /// Returns whether any parameter is in a narrower type, so whether `master` holds more than the module.
+    /// Returns whether any parameter has a narrower type, so that `master` is more precise than the module.
     ///
     /// ```
     /// use burn::{module::Param, tensor::{Device, DType, Tensor}};
@@ -83,8 +83,8 @@ impl FlatLayout {
 
     /// `module` with its trainable parameters replaced by `parameters` (length n).
     ///
-    /// Everything else is kept: ids, devices, float types, frozen parameters, running statistics (which Burn's
-    /// modules share with their clones, so the result shares them with `module`) and training flags.
+    /// Everything else is kept: ids, devices, float types, frozen parameters, training flags, and running statistics,
+    /// which the result shares with `module` like any clone in Burn.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl FlatLayout {
     }
 
     /// The gradients (`GradientsParams` or `MultiGradientsParams`) on the host, converted to `E`. Length n; a parameter
-    /// that the loss doesn't reach is a block of zeros.
+    /// that the loss does not reach gets a block of zeros.
     ///
     /// # Errors
     ///
@@ -114,11 +114,12 @@ impl FlatLayout {
         Ok(gradient)
     }
 
-    /// `gradient` (length n) ← the gradients, zeros where the loss doesn't reach. After an error it may hold anything.
+    /// `gradient` (length n) ← the gradients, with zeros for parameters that the loss does not reach; unspecified after
+    /// an error.
     ///
     /// # Errors
     ///
-    /// As [`gradient`](Self::gradient), and [`BridgeError::LengthMismatch`].
+    /// Those of [`gradient`](Self::gradient), and [`BridgeError::LengthMismatch`].
     pub fn read_gradient(
         &self,
         module: &impl Module,
@@ -129,8 +130,8 @@ impl FlatLayout {
         gradient.assign(read_gradients(self, module, gradients.into())?)
     }
 
-    /// The inverse of [`read_gradient`](Self::read_gradient): a vector (length n) as the gradients that Burn's
-    /// optimizers take.
+    /// The inverse of [`read_gradient`](Self::read_gradient): converts a vector (length n) to gradients for Burn's
+    /// optimizers.
     ///
     /// # Errors
     ///

@@ -9,18 +9,18 @@ use crate::flat::FlatLayout;
 use crate::quiet;
 use crate::randomness::with_next_numbers;
 
-/// A loss without its type: what is done with it is compiled once for each module, not for each loss.
+/// A type-erased loss: code that uses it is compiled once per module rather than per loss.
 pub(crate) type Loss<'a, M> = &'a dyn Fn(&M) -> Tensor<1>;
 
-/// The losses without their type.
+/// The type-erased losses.
 pub(crate) fn erased<M, L: Fn(&M) -> Tensor<1>>(losses: &[L]) -> Vec<Loss<'_, M>> {
     losses.iter().map(|loss| loss as Loss<'_, M>).collect()
 }
 
-/// The loss at `module` and its gradient, one tensor a parameter, as Burn's optimizers take it.
+/// The loss at `module` and its gradient, one tensor per parameter, in the form that Burn's optimizers take.
 ///
-/// `loss` returns one number (a `Tensor<1>` of one entry) computed from the module that it is given. It runs
-/// once, on `module` itself, so that batch norm's running statistics move as in any training step.
+/// `loss` returns one number (a `Tensor<1>` with one entry) computed from its argument. It runs once, on `module`
+/// itself, and updates batch norm's running statistics as in any training step.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn backward<M: Module>(
 
 /// The loss at `module` and its gradient as one vector in the order of `layout`.
 ///
-/// As [`backward`], with the gradient flat: length n, zero where the loss doesn't reach.
+/// Like [`backward`], with a flat gradient of length n, which is zero for parameters that the loss does not reach.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ pub fn value_and_gradient<M: Module>(
     Ok((value, layout.gradient(module, gradients)?))
 }
 
-/// The mean of several losses at `module` and its gradient's sum: each is evaluated once.
+/// The mean of several losses at `module` and the sum of their gradients. Evaluates each loss once.
 pub(crate) fn backward_sum<M: Module, L: Fn(&M) -> Tensor<1>>(
     module: &M,
     losses: &[L],
@@ -67,8 +67,8 @@ pub(crate) fn backward_sum<M: Module, L: Fn(&M) -> Tensor<1>>(
     Ok((sum / losses.len() as f64, accumulator.grads()))
 }
 
-/// As [`backward`], for a loss that must come out in `dtype`; Burn's panic on mixed float types
-/// becomes an error that says what to cast.
+/// Like [`backward`], for a loss that must have the type `dtype`. Converts Burn's panic on mixed float types to an
+/// error that names what to cast.
 pub(crate) fn backward_in<M: Module>(
     dtype: DType,
     module: &M,
@@ -78,7 +78,7 @@ pub(crate) fn backward_in<M: Module>(
         expected: dtype.name().to_owned(),
         found,
     };
-    // The module is a copy that is dropped on a panic, so no broken state can be seen afterwards.
+    // The module is a copy that is dropped on a panic, so no broken state remains visible.
     let value = match quiet::catch(|| loss(module)) {
         Ok(value) => value?,
         Err(panic) if panic.message().to_lowercase().contains("dtype") => {
@@ -89,7 +89,7 @@ pub(crate) fn backward_in<M: Module>(
     let found = value.dtype();
     let differentiated = differentiate(module, value);
     match differentiated {
-        // A loss of another module than the copy has that one's type.
+        // A loss computed from a module other than the copy has that module's type.
         Err(BridgeError::LossIgnoresModule) => differentiated,
         _ if found != dtype => Err(mixed(found.name().to_owned())),
         _ => differentiated,

@@ -1,4 +1,4 @@
-//! What the Hessian of a module's loss is like: extreme eigenpairs, density of the eigenvalues, trace.
+//! Properties of the Hessian of a module's loss: extreme eigenpairs, density of the eigenvalues, trace.
 
 use std::ops::ControlFlow;
 
@@ -19,13 +19,13 @@ use crate::replica::Replica;
 use crate::report::RefreshProgress;
 use crate::tensor_space::TensorSpace;
 
-/// The Hessian H = ∇²f(θ) of a loss at a module's trainable parameters θ, n×n, of which only products with vectors are
-/// ever computed.
+/// The n×n Hessian H = ∇²f(θ) of a loss at a module's trainable parameters θ. Only its products with vectors are
+/// computed.
 ///
-/// A product is a guarded difference quotient of the loss's gradient on a replica of the module, as
-/// [`FosiOptimizer`](crate::FosiOptimizer) takes it: in f64 where the module's devices and its loss have it, else in
-/// f32. The module stays as it is. The first estimation checks that the loss is fit for products, and random numbers
-/// that it draws, for dropout, are the same in all of them. Lanczos' vectors are on the host in f64;
+/// A product is a guarded difference quotient of the loss's gradient on a replica of the module, as in
+/// [`FosiOptimizer`](crate::FosiOptimizer): in f64 if the module's devices and its loss support it, otherwise in f32.
+/// The module is unchanged. The first estimation checks that the loss permits products. Random numbers that the loss
+/// draws, such as dropout masks, are the same in all products. Lanczos' vectors are on the host in f64;
 /// [`on_device`](Self::on_device) keeps them on the module's device in f32.
 ///
 /// ```
@@ -57,7 +57,7 @@ pub struct Hessian<'a, M, S: Space = Host<f64>> {
     losses: Vec<Loss<'a, M>>,
     space: S,
     products: Products,
-    /// Where the products are taken, once the losses are checked: their random numbers are the replica's.
+    /// The replica for the products, once the losses are checked; it fixes their random numbers.
     replica: Option<Replica<M>>,
     progress: Option<Box<Progress>>,
     gradients: u64,
@@ -75,9 +75,9 @@ impl<M, S: Space> std::fmt::Debug for Hessian<'_, M, S> {
 }
 
 impl<'a, M: Module> Hessian<'a, M> {
-    /// The Hessian of `loss` at the parameters of `module`. Nothing is evaluated yet.
+    /// The Hessian of `loss` at the parameters of `module`. Evaluates nothing yet.
     ///
-    /// `loss` returns one number computed from the module that it is given, and casts its batch with
+    /// `loss` returns one number computed from its argument, and casts its batch with
     /// [`like_module`](crate::like_module).
     ///
     /// # Errors
@@ -86,8 +86,9 @@ impl<'a, M: Module> Hessian<'a, M> {
         Self::of_mean(module, std::slice::from_ref(loss))
     }
 
-    /// As [`new`](Self::new), of the mean of several losses: one for each slice of data that can't be taken at once. (Slices
-    /// of unequal size: each loss times its size over the mean size.) A product costs as many gradients as there are losses.
+    /// Like [`new`](Self::new), for the mean of several losses, one per slice of data that does not fit in memory at
+    /// once. (For slices of unequal size, multiply each loss by its size over the mean size.) A product costs as many
+    /// gradients as there are losses.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -108,7 +109,7 @@ impl<'a, M: Module> Hessian<'a, M> {
     /// ```
     ///
     /// # Errors
-    /// As [`new`](Self::new), and [`fosi::Error::InvalidSetting`] without a loss.
+    /// Those of [`new`](Self::new), and [`fosi::Error::InvalidSetting`] without a loss.
     pub fn of_mean(
         module: &'a M,
         losses: &'a [impl Fn(&M) -> Tensor<1>],
@@ -126,7 +127,7 @@ impl<'a, M: Module> Hessian<'a, M> {
         })
     }
 
-    /// The same with all vectors in f32 on the module's device (the first, where it has several): for GPUs.
+    /// The same with all vectors in f32 on the module's device (of several, the first), for GPUs.
     pub fn on_device(self) -> Hessian<'a, M, TensorSpace> {
         let device: Device = self.module.devices().into_iter().next().unwrap_or_default();
         Hessian {
@@ -142,15 +143,15 @@ impl<'a, M: Module> Hessian<'a, M> {
 }
 
 impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
-    /// Takes products in this precision. Otherwise it is f64 where the devices compute in it, until a loss can't be
-    /// evaluated in f64: then it is f32 from there on, and a warning is logged.
+    /// Sets the precision of products. By default it is f64 if the devices compute in f64, and changes to f32, with a
+    /// warning, once a loss cannot be evaluated in f64.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.products.set_precision(precision);
         self.replica = None;
         self
     }
 
-    /// Calls `progress` before each product. Where it returns [`ControlFlow::Break`], the estimation ends with
+    /// Calls `progress` before each product. If it returns [`ControlFlow::Break`], the estimation ends with
     /// [`BridgeError::Cancelled`](crate::BridgeError::Cancelled).
     pub fn with_progress(
         mut self,
@@ -160,11 +161,11 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         self
     }
 
-    /// Estimates the extreme eigenpairs: see [`fosi::spectrum::estimate`].
+    /// Estimates the extreme eigenpairs; see [`fosi::spectrum::estimate`].
     ///
     /// # Errors
-    /// [`OptimizerError::Bridge`] where the loss isn't fit for products or an estimation was
-    /// [cancelled](Self::with_progress), [`OptimizerError::Fosi`] for impossible parameters and numerical failures.
+    /// [`OptimizerError::Bridge`] where the loss does not permit products or the estimation was
+    /// [cancelled](Self::with_progress), [`OptimizerError::Fosi`] for invalid parameters and numerical failures.
     pub fn spectrum(&mut self, params: &SpectrumParams) -> Result<Spectrum<S>, OptimizerError> {
         params.validate()?;
         let at_most = params.products(self.dim());
@@ -173,10 +174,10 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         })
     }
 
-    /// Estimates the density of the eigenvalues: see [`fosi::density::estimate`].
+    /// Estimates the density of the eigenvalues; see [`fosi::density::estimate`].
     ///
     /// # Errors
-    /// As [`spectrum`](Self::spectrum).
+    /// Those of [`spectrum`](Self::spectrum).
     pub fn density(&mut self, params: &DensityParams) -> Result<SpectralDensity, OptimizerError> {
         params.validate()?;
         let at_most = params.products(self.dim());
@@ -185,10 +186,10 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         })
     }
 
-    /// Estimates the trace and the Frobenius norm: see [`fosi::trace::estimate`].
+    /// Estimates the trace and the Frobenius norm; see [`fosi::trace::estimate`].
     ///
     /// # Errors
-    /// As [`spectrum`](Self::spectrum).
+    /// Those of [`spectrum`](Self::spectrum).
     pub fn trace(&mut self, params: &TraceParams) -> Result<TraceEstimate, OptimizerError> {
         params.validate()?;
         self.estimate(params.probes, params.probes, |space, hessian| {
@@ -211,20 +212,20 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         self.products.precision()
     }
 
-    /// Gradients of a loss that the estimations have taken so far, the check's among them.
+    /// The number of gradients of a loss computed for estimations so far, those of the check included.
     pub fn gradients(&self) -> u64 {
         self.gradients
     }
 
-    /// Runs an estimation of so many products, with so many random vectors; once more in f32 where a loss can't be had
-    /// in f64.
+    /// Runs an estimation of `products` products with `vectors` random vectors; repeats it in f32 if a loss cannot be
+    /// evaluated in f64.
     fn estimate<R>(
         &mut self,
         products: usize,
         vectors: usize,
         run: impl Fn(&S, &mut Watched<'_, S>) -> Result<R, fosi::Error>,
     ) -> Result<R, OptimizerError> {
-        // The first product of each run is taken twice by forward differences.
+        // Forward differences compute the first product of each run twice.
         let repeated = match self.products.precision() {
             Precision::F64 => vectors,
             Precision::F32 => 0,
@@ -254,7 +255,7 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         };
         let oracle = self.space.gradient_oracle(replica, &self.losses)?;
         let mut quotient = self.products.quotient(oracle);
-        // Without its type: the estimations are compiled once, not for each module.
+        // Type-erased, so that the estimations are compiled once rather than per module.
         let mut watched = Watched {
             operator: &mut quotient,
             progress: self.progress.as_deref_mut(),

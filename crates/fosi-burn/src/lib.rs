@@ -1,16 +1,16 @@
-//! FOSI for [Burn](https://burn.dev): a flat view of any module, gradients for curvature in double precision,
-//! and a drop-in optimizer.
+//! FOSI for [Burn](https://burn.dev): an optimizer for any module, flat views of modules, and gradients in double
+//! precision for curvature.
 //!
-//! [`FosiOptimizer`] takes a training step, [`minimize()`] minimises the loss on all data without a learning rate.
-//! [`FlatLayout`] turns a module's parameters and gradients into flat vectors and back, [`Replica`] takes a loss's gradients
-//! for curvature on a copy of the module, [`BurnBase`] makes any optimizer of Burn the base, and [`TensorSpace`] leaves the
-//! vectors on a device. [`Hessian`] says what the loss's Hessian is like: extreme eigenpairs, the density of the eigenvalues,
-//! trace and Frobenius norm. [`probe()`] measures what FOSI would find of a loss, without training. With the feature `train`,
-//! `FosiStrategy` trains in Burn's `SupervisedTraining`.
+//! [`FosiOptimizer`] takes training steps; [`minimize()`] minimises the loss on all data without a learning rate.
+//! [`FlatLayout`] converts a module's parameters and gradients to flat vectors and back, [`Replica`] computes a loss's
+//! gradients on a copy of the module, [`BurnBase`] wraps any optimizer of Burn as a base, and [`TensorSpace`] keeps the
+//! vectors on a device. [`Hessian`] estimates properties of the loss's Hessian: extreme eigenpairs, the density of the
+//! eigenvalues, trace and Frobenius norm. [`probe()`] measures the curvature that FOSI would find, without training.
+//! With the feature `train`, `FosiStrategy` trains in Burn's `SupervisedTraining`.
 //!
-//! Modules import those above them only: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ← `gradient`, `fingerprint`,
-//! `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`, `report` ← `products` ←
-//! `hessian`, `optimizer`, `minimize` ← `probe`, `train`.
+//! Modules import only modules to their left: `error`, `precision`, `flat`, `quiet`, `record` ← `randomness` ←
+//! `gradient`, `fingerprint`, `buffers` ← `replica`, `tensor_space` ← `tensor_gradient` ← `module_space` ← `burn_base`,
+//! `report` ← `products` ← `hessian`, `optimizer`, `minimize` ← `probe`, `train`.
 
 mod buffers;
 mod burn_base;

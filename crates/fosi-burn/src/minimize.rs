@@ -1,4 +1,4 @@
-//! Minimising the loss of a module on all of its data, without a learning rate.
+//! Minimisation of a module's loss on all of its data, without a learning rate.
 
 use burn::module::Module;
 use burn::tensor::{Element, Tensor};
@@ -13,38 +13,39 @@ use crate::gradient::{Loss, erased};
 use crate::precision::Precision;
 use crate::replica::Replica;
 
-/// What a minimisation of a module's loss found and what it cost; the module itself holds the best point.
+/// The result and the cost of minimising a module's loss. The module itself holds the best point.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Minimum {
-    /// The lowest loss seen, as it was computed in [`precision`](Self::precision).
+    /// The lowest loss seen, computed in [`precision`](Self::precision).
     pub value: f64,
-    /// ‖∇f‖ there, of all trainable parameters.
+    /// ‖∇f‖ there, over all trainable parameters.
     pub gradient_norm: f64,
     /// Why the run stopped.
     pub status: Status,
-    /// What is known of the curvature at the last point.
+    /// The curvature at the last point, as far as it is known.
     pub curvature: Curvature,
     /// Steps taken.
     pub steps: u64,
-    /// Gradients of the whole loss, those of difference quotients included, those of `check_gradient` and
-    /// `check_minimum` not.
+    /// Gradients of the whole loss, those of difference quotients included, without those of `check_gradient` and
+    /// `check_minimum`.
     pub gradients: u64,
-    /// Hessian-vector products; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
+    /// Hessian-vector products, without those of `check_minimum`, which only [`estimations`](Self::estimations)
+    /// reports.
     pub products: u64,
-    /// Units of cost, which [`Options::max_cost`] bounds: the gradients.
+    /// Units of cost, bounded by [`Options::max_cost`]: the gradients.
     pub cost: u64,
     /// The estimations of the spectrum, in order.
     pub estimations: Vec<Estimation>,
-    /// Estimations that failed, in order; the run went on with the metric before.
+    /// Failed estimations, in order; the run continued with the previous metric.
     pub failed_estimations: Vec<FailedEstimation>,
     /// Wall time in seconds.
     pub seconds: f64,
-    /// In which the loss was computed.
+    /// The precision in which the loss was computed.
     pub precision: Precision,
 }
 
-/// The estimations by their number: each has its eigenvalues.
+/// Shows only the number of estimations, since each one lists its eigenvalues.
 impl std::fmt::Debug for Minimum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Minimum")
@@ -65,18 +66,19 @@ impl std::fmt::Debug for Minimum {
 }
 
 /// Minimises `loss` over the trainable parameters of `module`, without a learning rate, by
-/// [`fosi::minimize::minimize`]: L-BFGS with a line search on top of the extreme eigenpairs of the Hessian, which are
-/// estimated where progress slows.
+/// [`fosi::minimize::minimize`]: L-BFGS with a line search and an initial metric from extreme eigenpairs of the
+/// Hessian, which are estimated when progress slows.
 ///
-/// It is for losses that are the same function at every call: those of all data, such as a physics-informed network's
-/// on fixed collocation points. The loss is evaluated on copies of the module in f64 where its devices compute in
-/// f64, else in f32; it casts its data with [`like_module`](crate::like_module). At the end the module has the best
-/// parameters found, in its own float types: in f32 they are rounded once, and the loss there is [`Minimum::value`]
-/// but for that rounding. Hessian-vector products are guarded difference quotients of gradients. The minimiser's
-/// vectors are on the host.
+/// The loss must be the same function at every call: the loss on all data, such as that of a physics-informed network
+/// on fixed collocation points. It is evaluated on copies of the module, in f64 if its devices compute in f64,
+/// otherwise in f32; it casts its data with [`like_module`](crate::like_module). At the end the module holds the best
+/// parameters found, in its own float types: in f32 they are rounded once, so the loss differs from [`Minimum::value`]
+/// by that rounding. Hessian-vector products are guarded difference quotients of gradients. The minimiser's vectors are
+/// on the host.
 ///
-/// Batch norm in training mode is refused, whose loss depends on what else is in a call's data. So is dropout, which
-/// makes the loss another function at each call, unless [`Options::check_gradient`] is off.
+/// Batch norm in training mode is refused, because the loss of an example then depends on the other examples of the
+/// call. Dropout is refused, because it makes the loss a different function at each call, unless
+/// [`Options::check_gradient`] is off.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -101,10 +103,10 @@ impl std::fmt::Debug for Minimum {
 /// ```
 ///
 /// # Errors
-/// [`OptimizerError`], before anything is minimised: [`BridgeError::ChangedBuffer`] for batch norm,
+/// [`OptimizerError`], before the first step: [`BridgeError::ChangedBuffer`] for batch norm,
 /// [`BridgeError::LossNotDeterministic`] for dropout, the other ones of [`Replica::new`] and
-/// [`Replica::value_and_gradient`], and those of [`fosi::minimize::minimize`]. The module is then as it was. What goes wrong later
-/// ends the run with a [`Status`], and the module has the best parameters found.
+/// [`Replica::value_and_gradient`], and those of [`fosi::minimize::minimize`]. The module is then unchanged. A later
+/// failure ends the run with a [`Status`], and the module holds the best parameters found.
 pub fn minimize<M: Module>(
     module: &mut M,
     loss: &impl Fn(&M) -> Tensor<1>,
@@ -113,11 +115,11 @@ pub fn minimize<M: Module>(
     minimize_mean(module, std::slice::from_ref(&loss), &[1.0], options)
 }
 
-/// As [`minimize`], for the weighted mean Σwᵢℓᵢ/Σwᵢ of several losses: one for each slice of data that can't be taken
-/// at once.
+/// Like [`minimize`], for the weighted mean Σwᵢℓᵢ/Σwᵢ of several losses, one per slice of data that does not fit in
+/// memory at once.
 ///
-/// Where each loss is a mean over its slice, the slices' sizes as weights make it the mean over all data. A gradient
-/// is one of the whole mean, so it costs as many evaluations as there are losses.
+/// If each loss is a mean over its slice, the slices' sizes as weights give the mean over all data. Each gradient is
+/// that of the whole mean and evaluates every loss once.
 ///
 /// ```
 /// # use burn::nn::{Linear, LinearConfig};
@@ -145,8 +147,8 @@ pub fn minimize<M: Module>(
 /// ```
 ///
 /// # Errors
-/// As [`minimize`], and [`fosi::Error::InvalidSetting`] without a loss, for another number of weights than of losses,
-/// and for a weight that isn't positive and finite.
+/// Those of [`minimize`], and [`fosi::Error::InvalidSetting`] without losses, if the numbers of weights and losses
+/// differ, or for a weight that is not positive and finite.
 pub fn minimize_mean<M: Module>(
     module: &mut M,
     losses: &[impl Fn(&M) -> Tensor<1>],
@@ -187,7 +189,7 @@ fn shares(losses: usize, weights: &[f64]) -> Result<Vec<f64>, fosi::Error> {
     Ok(weights.iter().map(|weight| weight / total).collect())
 }
 
-/// In vectors of `T` on the host, the loss computed in `precision`.
+/// Minimises with vectors of `T` on the host and the loss computed in `precision`.
 fn minimize_in<T: Scalar + Element, M: Module>(
     precision: Precision,
     module: &mut M,
@@ -233,7 +235,7 @@ fn minimize_in<T: Scalar + Element, M: Module>(
     })
 }
 
-/// Why a minimisation didn't begin, said of a module.
+/// The error of a minimisation that did not start, in terms of a module.
 fn refusal(error: fosi::Error) -> OptimizerError {
     match error {
         fosi::Error::NotDeterministic { first, second } => {
@@ -257,7 +259,7 @@ mod tests {
     use super::minimize_in;
     use crate::precision::{Precision, like_module};
 
-    /// As on a device that has no f64.
+    /// As on a device without f64.
     #[test]
     fn in_single_precision_the_minimum_is_that_of_single_precision() {
         let device = Device::flex().autodiff();

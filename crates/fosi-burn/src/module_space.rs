@@ -13,7 +13,7 @@ use crate::replica::Replica;
 use crate::tensor_gradient::TensorGradient;
 use crate::tensor_space::TensorSpace;
 
-/// A space for [`FosiOptimizer`](crate::FosiOptimizer), whose vectors are flat ones: [`Host`] has them on the host,
+/// A space of flat vectors for [`FosiOptimizer`](crate::FosiOptimizer): [`Host`] keeps them on the host,
 /// [`TensorSpace`] on a device.
 pub trait ModuleSpace: Space<Vector: FlatVector> + Sized {
     /// The gradient of the mean of several losses near the replica's parameters, in the replica's precision.
@@ -26,7 +26,7 @@ pub trait ModuleSpace: Space<Vector: FlatVector> + Sized {
         losses: &'a [L],
     ) -> Result<impl GradientOracle<Space = Self> + use<'a, M, L, Self>, BridgeError>;
 
-    /// A space like this one of another dimension.
+    /// The same kind of space with another dimension.
     fn with_dim(&self, dim: usize) -> Self;
 }
 
@@ -50,7 +50,7 @@ impl<T: Scalar + Element> ModuleSpace for Host<T> {
             }
             Ok(())
         };
-        // Without its type: differences are compiled once, not for each module and loss.
+        // Type-erased, so that differences are compiled once rather than per module and loss.
         let mean: MeanGradient<'a> = Box::new(mean);
         Ok(HostGradient::new(&replica.parameters()?, mean)
             .with_roundoff(replica.precision().roundoff()))

@@ -33,17 +33,17 @@ use rates::Rates;
 
 /// FOSI around a base optimizer, for modules of one architecture.
 ///
-/// [`new`](Self::new) keeps the optimizer's vectors on the host, `S` = [`Host`]: parameters and gradients are taken
-/// there for the step, so any Burn device serves, and on a CPU nothing is faster. [`on_device`](Self::on_device) keeps
-/// them on the module's device, `S` = [`TensorSpace`]: for a GPU, from which no vector then has to come. Hessian-vector
-/// products are guarded difference quotients of the loss's gradient on a replica of the module, in f64 where its
-/// devices and its loss have it; the module's running statistics and `require_grad` stay as they are.
+/// [`new`](Self::new) keeps the optimizer's vectors on the host, `S` = [`Host`]: each step copies parameters and
+/// gradients there. It works with every Burn device and is the fastest choice on a CPU. [`on_device`](Self::on_device)
+/// keeps them on the module's device, `S` = [`TensorSpace`]; use it on a GPU, since no vector is copied to the host.
+/// Hessian-vector products are guarded difference quotients of the loss's gradient on a replica of the module, in f64
+/// if its devices and its loss support it. The module's running statistics and `require_grad` are unchanged.
 ///
-/// Of parameters in f16 or bf16 the optimizer keeps master weights in f32, one number for each: a step moves these, and
-/// the module gets them rounded, so that steps too short to change the rounded parameter add up. A parameter that was
-/// changed between two steps (a loaded record, a manual edit, an average) is taken over where it differs from its
-/// master weight, rounded; see [`FlatLayout::update_master_weights`]. [`save`](Self::save) keeps the master weights.
-/// For parameters in f64, [`in_double_precision`](Self::in_double_precision) does the same arithmetic in f64, where
+/// For parameters in f16 or bf16 the optimizer keeps f32 master weights. A step updates these and gives the module the
+/// rounded values, so that steps too small to change a rounded parameter accumulate. If a parameter was changed between
+/// two steps (a loaded record, a manual edit, an average), so that it differs from its rounded master weight, the new
+/// value replaces the master weight; see [`FlatLayout::update_master_weights`]. [`save`](Self::save) stores the master
+/// weights. For parameters in f64, [`in_double_precision`](Self::in_double_precision) computes in f64, whereas
 /// [`new`](Self::new) and [`on_device`](Self::on_device) round them to f32.
 ///
 /// ```
@@ -72,9 +72,9 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     products: Products,
     progress: Option<Box<Progress>>,
     /// The parameters after the last step, in the space's precision: the master weights of a module in a narrower float
-    /// type. Otherwise memory of a step: asking the system for it every time takes longer than the step.
+    /// type. Otherwise scratch memory, since allocating it takes longer than a step.
     parameters: S::Owned,
-    /// Whether `parameters` held more than the module at the last step.
+    /// Whether `parameters` had a higher precision than the module at the last step.
     master_weights: bool,
     gradient: S::Owned,
 }
@@ -91,8 +91,8 @@ impl<B: Base<S>, S: Space> std::fmt::Debug for FosiOptimizer<B, S> {
 impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// FOSI around `base` for modules like `module`. The learning rate is given at each step.
     ///
-    /// Where a device of the module doesn't compute in f64 ([`Precision::supported_by`]), products are central
-    /// differences in f32. Parameters in f64 are rounded to f32 at every step, of which a warning is logged.
+    /// If a device of the module does not compute in f64 ([`Precision::supported_by`]), products are central
+    /// differences in f32. Parameters in f64 are rounded to f32 at every step; a warning is logged.
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
@@ -104,7 +104,7 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
 }
 
 impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
-    /// As [`new`](FosiOptimizer::new), with all vectors in f64: for modules in f64, whose steps are then taken in it.
+    /// Like [`new`](FosiOptimizer::new), with all vectors and steps in f64, for modules in f64.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -137,8 +137,8 @@ impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
 }
 
 impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
-    /// Keeps the eigenvectors in another precision: in [`Storage::Bf16`] they take half the memory, and a step reads
-    /// half as much of it.
+    /// Stores the eigenvectors in another precision. [`Storage::Bf16`] halves their memory and the amount that a step
+    /// reads.
     ///
     /// ```
     /// # use burn::nn::LinearConfig;
@@ -157,7 +157,7 @@ impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
 }
 
 impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
-    /// As [`new`](FosiOptimizer::new), with all vectors on the module's device (the first, where it has several).
+    /// Like [`new`](FosiOptimizer::new), with all vectors on the module's device; of several devices, on the first.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -211,23 +211,25 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// Takes products in this precision. Otherwise it is f64 where the devices compute in it, until a loss can't be
-    /// evaluated in f64: then it is f32 from there on, and a warning is logged.
+    /// Sets the precision of products. By default it is f64 if the devices compute in f64, and changes to f32, with a
+    /// warning, once a loss cannot be evaluated in f64.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.products.set_precision(precision);
         self
     }
 
-    /// Whether the first step checks that the loss is fit for products, which costs five gradients of each loss, or
-    /// seven with dropout; default true. See [`check`](Self::check). Without it the loss is taken to draw random numbers.
+    /// Whether the first step checks that the loss permits products, at the cost of five gradients per loss, or seven
+    /// with dropout; default true. See [`check`](Self::check). Without the check, the loss is assumed to draw random
+    /// numbers.
     pub fn with_check(mut self, check: bool) -> Self {
         self.products.set_check(check);
         self
     }
 
-    /// Calls `progress` before each product of a refresh. Where it returns [`ControlFlow::Break`], the refresh ends with
-    /// [`BridgeError::Cancelled`](crate::BridgeError::Cancelled) in [`RefreshAttempt::result`](crate::RefreshAttempt::result):
-    /// the old spectrum stays in use, and the next refresh is due an interval later.
+    /// Calls `progress` before each product of a refresh. If it returns [`ControlFlow::Break`], the refresh ends with
+    /// [`BridgeError::Cancelled`](crate::BridgeError::Cancelled) in
+    /// [`RefreshAttempt::result`](crate::RefreshAttempt::result); the old spectrum stays in use, and the next refresh
+    /// is due after one interval.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -255,7 +257,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self
     }
 
-    /// Cancels refreshes also where `stop` says so.
+    /// Also cancels refreshes when `stop` returns true.
     #[cfg(feature = "train")]
     pub(crate) fn cancel_when(&mut self, stop: impl Fn() -> bool + Send + 'static) {
         let mut progress = self.progress.take();
@@ -266,22 +268,22 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         }));
     }
 
-    /// One step on `loss`: a refresh where it is due, the gradient, the update.
+    /// Takes one step on `loss`: a refresh if one is due, the gradient, the update.
     ///
-    /// `loss` is evaluated once on `module` itself, and at a refresh on copies of it, in f64 where that can be: it casts
-    /// its batch with [`like_module`](crate::like_module). Random numbers that it draws from the module's devices, for
-    /// dropout, are the same at every evaluation of a refresh and new at each step. The first step also checks the loss,
-    /// as [`check`](Self::check) does.
+    /// `loss` is evaluated once on `module` itself and, during a refresh, on copies of it, in f64 if possible; it must
+    /// therefore cast its batch with [`like_module`](crate::like_module). Random numbers that it draws from the
+    /// module's devices, such as dropout masks, are the same in all evaluations of a refresh and new at each step. The
+    /// first step also checks the loss like [`check`](Self::check).
     ///
-    /// `learning_rate` is a number or what a Burn scheduler's `step` returns. Where groups of parameters have different
-    /// rates, η is the largest of them, and the step of a group with rate r, its Newton part included, is multiplied by r/η.
-    /// What is stable at η stays stable: with P the step's preconditioner, H the Hessian and F the diagonal matrix of the
-    /// r/η ≤ 1, the spectral radius of FPH is at most that of PH where PH is symmetric and positive semidefinite. A
-    /// group with rate 0 does not move. The lengths in the report are those before the multiplication.
+    /// `learning_rate` is a number or the result of a Burn scheduler's `step`. If groups of parameters have different
+    /// rates, η is the largest of them, and the step of a group with rate r, including its Newton part, is multiplied
+    /// by r/η. This preserves stability: with the step's preconditioner P, the Hessian H and the diagonal matrix F of
+    /// the r/η ≤ 1, the spectral radius of FPH is at most that of PH if PH is symmetric and positive semidefinite. A
+    /// group with rate 0 does not move. The report gives norms before this multiplication.
     ///
     /// # Errors
-    /// [`OptimizerError`]; module and optimizer are then as before, but for batch norm's running statistics and a
-    /// refresh that was made before the gradient failed. A refresh that fails for numerical reasons is no error: see
+    /// [`OptimizerError`]; module and optimizer are then unchanged, except for batch norm's running statistics and a
+    /// refresh before the failure. A refresh that fails for numerical reasons is not an error; see
     /// [`TrainingStep::refresh`].
     pub fn step<M: Module>(
         &mut self,
@@ -295,8 +297,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.step_on(&rates, module, &[&loss])
     }
 
-    /// As [`step`](Self::step), on the mean of several losses: one for each of several batches that together are too
-    /// large to be taken at once. (Batches of unequal size: each loss times its size over the mean size.)
+    /// Like [`step`](Self::step), on the mean of several losses, one per batch, for batches that do not fit in memory
+    /// together. (For batches of unequal size, multiply each loss by its size over the mean size.)
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -316,7 +318,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// ```
     ///
     /// # Errors
-    /// As [`step`](Self::step), and [`fosi::Error::InvalidSetting`] without a loss.
+    /// Those of [`step`](Self::step), and [`fosi::Error::InvalidSetting`] without a loss.
     pub fn step_accumulated<M: Module>(
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
@@ -327,9 +329,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.step_on(&rates, module, &erased(losses))
     }
 
-    /// One step with gradients that the caller has (`GradientsParams`, or `MultiGradientsParams` of several devices):
-    /// accumulated, averaged over devices, clipped. `losses` are those whose mean the gradient is of; they are evaluated
-    /// where a refresh is due, and at the first step.
+    /// Takes one step with the caller's gradients (`GradientsParams`, or `MultiGradientsParams` of several devices),
+    /// which may be accumulated, averaged over devices or clipped. The gradient must be that of the mean of `losses`,
+    /// which are only evaluated if a refresh is due, and at the first step.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -348,7 +350,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// ```
     ///
     /// # Errors
-    /// As [`step_accumulated`](Self::step_accumulated).
+    /// Those of [`step_accumulated`](Self::step_accumulated).
     pub fn step_with_gradients<M: Module>(
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
@@ -362,12 +364,12 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         Ok(GradientStep { report, refresh })
     }
 
-    /// One step with gradients that the caller has, and no refresh even where one is due: the caller calls
-    /// [`refresh`](Self::refresh) or [`refresh_mean`](Self::refresh_mean) where [`due`](Self::due) says so, or the step
-    /// is the base's own for ever.
+    /// Takes one step with the caller's gradients and never a refresh. When [`due`](Self::due) returns true, call
+    /// [`refresh`](Self::refresh) or [`refresh_mean`](Self::refresh_mean); without any refresh, all steps are the
+    /// base's own.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// Those of [`step`](Self::step).
     pub fn step_without_refresh<M: Module>(
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
@@ -385,7 +387,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         learning_rate: impl Into<ModuleLearningRate>,
     ) -> Result<Rates, OptimizerError> {
         let rates = Rates::new(&learning_rate.into(), &self.layout, module)?;
-        // First: a rate that is refused must not cost an estimation.
+        // Checked first, so that an invalid rate does not cost an estimation.
         for rate in rates.all() {
             self.fosi.check_learning_rate(*rate)?;
         }
@@ -409,7 +411,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// What comes before a step: the check of the losses at the first one, a refresh where it is due.
+    /// Prepares a step: checks the losses at the first step, and refreshes if due.
     fn prepare<M: Module>(
         &mut self,
         module: &M,
@@ -425,7 +427,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         Ok(None)
     }
 
-    /// One step along the gradient, `weight` times what `gradients` holds.
+    /// Takes one step along the gradient, which is `weight` times `gradients`.
     fn advance<M: Module>(
         &mut self,
         rates: &Rates,
@@ -438,7 +440,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.layout.read_gradient(module, gradients, gradient)?;
         self.master_weights = self.layout.update_master_weights(module, parameters)?;
         if weight != 1.0 {
-            // The parameters' own part is none: y ← 0·x + weight·y.
+            // Scales only: y ← 0·x + weight·y.
             self.fosi.space().axpby(0.0, parameters, weight, gradient);
         }
         let before = rates.slowed(&self.layout, parameters);
@@ -453,19 +455,19 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.fosi.due()
     }
 
-    /// The optimizer on flat vectors: spectrum, scale, rates.
+    /// The optimizer on flat vectors, with spectrum, scale and settings.
     pub fn fosi(&self) -> &Fosi<S, B> {
         &self.fosi
     }
 
-    /// The optimizer on flat vectors, to be changed between steps. (Its own `to_bytes` and `restore` know nothing of
-    /// master weights.)
+    /// Mutable access to the optimizer on flat vectors, to change it between steps. (Its own `to_bytes` and `restore`
+    /// ignore master weights.)
     pub fn fosi_mut(&mut self) -> &mut Fosi<S, B> {
         &mut self.fosi
     }
 
-    /// The master weights after the last step, in the order of [`layout`](Self::layout): the parameters of which a
-    /// module in a narrower float type has the rounded ones. `None` before the first step and for other modules.
+    /// The master weights after the last step, in the order of [`layout`](Self::layout): the unrounded parameters of a
+    /// module in a narrower float type. `None` before the first step and for other modules.
     pub fn master_weights(&self) -> Option<&S::Vector> {
         self.master_weights.then(|| self.parameters.borrow())
     }
@@ -475,30 +477,31 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         &self.layout
     }
 
-    /// The optimizer's whole state as bytes: what [`Fosi::to_bytes`] gives, and the master weights where the module is
-    /// in a narrower float type. The module is saved by its own record.
+    /// The optimizer's complete state as bytes: that of [`Fosi::to_bytes`], plus the master weights of a module in a
+    /// narrower float type. Save the module with its own record.
     ///
     /// # Errors
-    /// [`fosi::Error::Checkpoint`] where the base can't be saved.
+    /// [`fosi::Error::Checkpoint`] where the base cannot be saved, `fosi::Error::Spoiled` after a step that spoiled the
+    /// state.
     pub fn to_bytes(&self) -> Result<Vec<u8>, OptimizerError> {
         Ok(self.fosi.to_bytes_with(self.master_weights())?)
     }
 
-    /// Takes over a state that [`to_bytes`](Self::to_bytes) made, for the same architecture and base. Without master
-    /// weights in it the next step starts from the module's own.
+    /// Restores a state from [`to_bytes`](Self::to_bytes) for the same architecture and base. If it contains no master
+    /// weights, the next step starts from the module's parameters.
     ///
     /// # Errors
-    /// [`fosi::Error::Checkpoint`]; the optimizer is then as before.
+    /// [`fosi::Error::Checkpoint`]; the optimizer is then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), OptimizerError> {
         let master_weights = self.fosi.restore_with(bytes)?;
         self.master_weights = master_weights.is_some();
-        // Zeros round to nothing but zero, so that each step to come takes the module's parameters.
+        // Zeros differ from every nonzero parameter, so the next step takes the module's parameters.
         self.parameters = master_weights.unwrap_or_else(|| self.fosi.space().zeros());
         Ok(())
     }
 
-    /// The optimizer's whole state as a record of Burn's, for programs that keep those of Burn's optimizers: one tensor
-    /// of bytes, what [`to_bytes`](Self::to_bytes) gives.
+    /// The optimizer's complete state as a Burn record, for programs that store the records of Burn's optimizers. It
+    /// holds one tensor with the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// ```
     /// # use burn::nn::LinearConfig;
@@ -515,47 +518,47 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// ```
     ///
     /// # Errors
-    /// As [`to_bytes`](Self::to_bytes), and [`BridgeError::OptimizerState`].
+    /// Those of [`to_bytes`](Self::to_bytes), and [`BridgeError::OptimizerState`].
     pub fn to_record(&self) -> Result<OptimizerRecord, OptimizerError> {
         let id = self.layout.slots()[0].id;
         let record = record::to_record(self.to_bytes()?, id);
         Ok(record.map_err(BridgeError::OptimizerState)?)
     }
 
-    /// Takes over the state in a record that [`to_record`](Self::to_record) made: see [`restore`](Self::restore).
+    /// Restores the state from a record of [`to_record`](Self::to_record); see [`restore`](Self::restore).
     ///
     /// # Errors
-    /// As [`restore`](Self::restore), and [`BridgeError::OptimizerState`].
+    /// Those of [`restore`](Self::restore), and [`BridgeError::OptimizerState`].
     pub fn load_record(&mut self, record: OptimizerRecord) -> Result<(), OptimizerError> {
         let state = record::from_record(record).map_err(BridgeError::OptimizerState)?;
         let state = state.ok_or_else(|| {
             fosi::Error::Checkpoint(
-                "the record is of one of Burn's optimizers, not of a FosiOptimizer".into(),
+                "the record is that of one of Burn's optimizers, not of a FosiOptimizer".into(),
             )
         })?;
         self.restore(&state)
     }
 
-    /// Writes the optimizer's whole state to a file, atomically: see [`to_bytes`](Self::to_bytes). The module is saved
-    /// by its own `save_file`.
+    /// Atomically writes the optimizer's complete state to a file; see [`to_bytes`](Self::to_bytes). Save the module
+    /// with its own `save_file`.
     ///
     /// # Errors
-    /// [`fosi::Error::Io`]; an older file of that name is then untouched.
+    /// Those of [`to_bytes`](Self::to_bytes), and [`fosi::Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         Ok(write_atomically(path.as_ref(), &self.to_bytes()?)?)
     }
 
-    /// Takes over the state in a file that [`save`](Self::save) wrote for the same architecture and base: see
+    /// Restores the state from a file of [`save`](Self::save) for the same architecture and base; see
     /// [`restore`](Self::restore).
     ///
     /// # Errors
-    /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then as before.
+    /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then unchanged.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
         self.restore(&read(path.as_ref())?)
     }
 }
 
-/// Says in the log that f64 parameters are trained in f32.
+/// Logs a warning if f64 parameters are trained in f32.
 fn warn_of_rounding(module: &impl Module) {
     struct Double(bool);
 

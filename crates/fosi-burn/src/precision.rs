@@ -1,14 +1,14 @@
-//! The float type of a module, and inputs that follow it.
+//! The float type of a module, and the conversion of inputs to it.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
-/// The precision in which gradients are taken for curvature.
+/// The precision of gradients for Hessian-vector products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Single precision: for devices without f64, and smooth activations.
     F32,
-    /// Double precision, the default: a step small enough not to cross the kinks of ReLU needs it.
+    /// Double precision, the default. It allows steps small enough not to cross ReLU kinks.
     #[default]
     F64,
 }
@@ -16,8 +16,8 @@ pub enum Precision {
 impl Precision {
     /// Whether `device` computes in this precision.
     ///
-    /// A device may hold numbers in f64 and still take their functions in f32, as GPUs do through Vulkan: differences
-    /// at steps of 1e-9 would be noise. So a few functions are tried.
+    /// A device may store f64 but evaluate functions in f32, as GPUs do through Vulkan; differences with steps of 1e-9
+    /// would then be noise. A few functions are therefore tested.
     pub fn supported_by(self, device: &Device) -> bool {
         match self {
             Self::F32 => true,
@@ -25,7 +25,7 @@ impl Precision {
         }
     }
 
-    /// f64 where it is computed on all of the devices; else f32, and a warning that says so.
+    /// f64 if all devices compute in f64; otherwise f32, with a warning.
     pub(crate) fn best(devices: &[Device], in_double: impl Fn(&Device) -> bool) -> Self {
         if devices.iter().all(in_double) {
             return Self::F64;
@@ -76,8 +76,7 @@ fn computes_in_double(device: &Device) -> bool {
     })
 }
 
-/// The float type of `module`: that of its first float parameter; `None` where it has no float parameter
-/// or that one is quantized.
+/// The float type of `module`'s first float parameter; `None` if it has none or that one is quantized.
 pub fn float_dtype(module: &impl Module) -> Option<FloatDType> {
     struct First(Option<DType>);
 
@@ -94,10 +93,9 @@ pub fn float_dtype(module: &impl Module) -> Option<FloatDType> {
     first.0.filter(is_plain_float).map(FloatDType::from)
 }
 
-/// `input` in the float type of `module`; no work where it has it already.
+/// Casts `input` to the float type of `module`; does nothing if the types agree.
 ///
-/// A loss that is also evaluated on the f64 copy of its module casts its batch with it, since Burn doesn't mix
-/// float types:
+/// A loss that is also evaluated on an f64 copy of its module must cast its batch, since Burn does not mix float types:
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -136,7 +134,7 @@ mod tests {
 
     use super::Precision;
 
-    /// Keeps events' levels and messages.
+    /// Records the levels and messages of events.
     #[derive(Clone, Default)]
     struct Events(Arc<Mutex<Vec<(Level, String)>>>);
 
@@ -188,7 +186,7 @@ mod tests {
         let (level, message) = &events[0];
         assert_eq!(*level, Level::WARN);
         assert!(message.contains("products are taken in f32"), "{message}");
-        // What this machine's CPU does.
+        // The CPU supports f64.
         assert!(Precision::F64.supported_by(&devices[0]));
     }
 }

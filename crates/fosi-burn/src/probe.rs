@@ -1,4 +1,4 @@
-//! What FOSI would find of a module's loss, measured before a training loop is changed.
+//! Measures the curvature that FOSI would find, before a training loop is changed.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -10,17 +10,17 @@ use crate::gradient::{Loss, erased, value_and_gradient};
 use crate::optimizer::FosiOptimizer;
 use crate::products::require_losses;
 
-/// The curvature of a module's loss on several batches, as refreshes would see it: what [`probe`] found.
+/// The result of [`probe`]: the curvature of a module's loss on several batches, as refreshes would estimate it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Probe {
     /// n, the number of trainable parameters.
     pub parameters: usize,
-    /// What was found on each batch, in the order of the losses.
+    /// The result for each batch, in the order of the losses.
     pub batches: Vec<ProbedBatch>,
     /// Time of a gradient in the module's precision, in seconds.
     pub gradient_seconds: f64,
-    /// Time of a Hessian-vector product, in seconds: the refreshes' time over their products.
+    /// Time of a Hessian-vector product in seconds: the time of all refreshes divided by the number of their products.
     pub product_seconds: f64,
 }
 
@@ -34,9 +34,9 @@ pub struct ProbedBatch {
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖.
     pub residuals: Vec<f64>,
-    /// The next eigenvalue after these, an estimate from below; `None` where there is none.
+    /// The next eigenvalue after these, an estimate from below; `None` if there is none.
     pub next_eigenvalue: Option<f64>,
-    /// The share of this batch's curvature that the directions of the batch before hold: see
+    /// The fraction of this batch's curvature along the previous batch's directions; see
     /// [`fosi::Refresh::captured_by_last`].
     pub captured_by_last: Option<f64>,
     /// ‖Vᵀg‖²/‖g‖² for the eigenvectors V and the gradient g of this batch; `None` where g is 0.
@@ -44,8 +44,7 @@ pub struct ProbedBatch {
 }
 
 impl Probe {
-    /// λ₁, the median over the batches: gradient descent on such batches is stable up to the rate 2/λ₁, Heavy-Ball up to
-    /// 2(1 + β)/λ₁.
+    /// The median of λ₁ over the batches. Gradient descent is stable up to the rate 2/λ₁, Heavy-Ball up to 2(1 + β)/λ₁.
     pub fn largest_eigenvalue(&self) -> Option<f64> {
         median(
             self.batches
@@ -54,8 +53,9 @@ impl Probe {
         )
     }
 
-    /// λ₁ over the first eigenvalue that FOSI leaves to the base, the median over the batches: at most so much better
-    /// conditioned is the base's problem. `None` where either isn't positive.
+    /// The median over the batches of λ₁ divided by the first eigenvalue left to the base: an upper bound on the gain
+    /// in the condition number of the base's problem. Skips batches where either is not positive; `None` if none is
+    /// left.
     pub fn gap(&self) -> Option<f64> {
         median(self.batches.iter().filter_map(|batch| {
             let largest = batch
@@ -67,8 +67,8 @@ impl Probe {
         }))
     }
 
-    /// The share of a batch's curvature that another batch's directions hold, the median over the batches. What 1 lacks is
-    /// the batches' noise. `None` for one batch.
+    /// The median fraction of a batch's curvature along the previous batch's directions. The difference from 1 is the
+    /// noise between batches. `None` for one batch.
     pub fn captured(&self) -> Option<f64> {
         median(
             self.batches
@@ -77,37 +77,39 @@ impl Probe {
         )
     }
 
-    /// The share of a batch's gradient, squared, in its ten directions, the median over the batches.
+    /// The median over the batches of ‖Vᵀg‖²/‖g‖², the fraction of the squared gradient in a batch's ten directions.
     pub fn gradient_share(&self) -> Option<f64> {
         median(self.batches.iter().filter_map(|batch| batch.gradient_share))
     }
 
-    /// What a Hessian-vector product costs in gradients.
+    /// The cost of a Hessian-vector product in gradients.
     pub fn product_cost(&self) -> f64 {
         self.product_seconds / self.gradient_seconds
     }
 }
 
-/// Measures what FOSI with its [default settings](FosiConfig::default) would find of a module's loss, at the cost of one
-/// refresh, of all its m Lanczos steps, for each loss. Nothing is trained, and the module stays as it is.
+/// Measures the curvature of a module's loss that FOSI with its [default settings](FosiConfig::default) would find.
+/// Costs one refresh with all m Lanczos steps per loss. Does not train, and leaves the module unchanged.
 ///
-/// `losses`: the loss on several batches of the size that refreshes would see, three or more, each as
-/// [`FosiOptimizer::step`] takes it. Measure after some training as well as at the start: spectra change most in the first
-/// steps.
+/// `losses` are the loss on three or more batches of the size that refreshes will use, each in the form that
+/// [`FosiOptimizer::step`] takes. Measure at the start and again after some training, since spectra change most in the
+/// first steps.
 ///
-/// How to read it:
+/// Interpretation:
 ///
-/// - [`gap`](Probe::gap) below about 3: the base's problem hardly becomes better conditioned, and FOSI can't save much.
-/// - [`captured`](Probe::captured) below about one half: most of what a refresh sees is its batch's noise. Give refreshes
-///   more examples ([`refresh_mean`](FosiOptimizer::refresh_mean)); [averaging](Averaging) takes some of it out.
-/// - The base's tuned learning rate far below 2/λ₁ (of [`largest_eigenvalue`](Probe::largest_eigenvalue); 2(1 + β)/λ₁ for
-///   Heavy-Ball): noise limits it and not the largest eigenvalues, which are what FOSI takes away.
-/// - [`gradient_share`](Probe::gradient_share) near 0: the Newton step has little to do here.
-/// - [`product_cost`](Probe::product_cost) times a refresh's products, over the interval T, is what a step costs more. (A mean
-///   over several losses counts as so many gradients.)
+/// - [`gap`](Probe::gap) below about 3: the conditioning of the base's problem hardly improves, and FOSI cannot save
+///   much.
+/// - [`captured`](Probe::captured) below about one half: most of a refresh's curvature is noise of its batch. Give
+///   refreshes more examples ([`refresh_mean`](FosiOptimizer::refresh_mean)); [averaging](Averaging) removes part of
+///   the noise.
+/// - The base's tuned learning rate far below 2/λ₁ (of [`largest_eigenvalue`](Probe::largest_eigenvalue); 2(1 + β)/λ₁
+///   for Heavy-Ball): noise limits the rate, not the largest eigenvalues, which FOSI removes.
+/// - [`gradient_share`](Probe::gradient_share) near 0: the Newton step has little effect.
+/// - [`product_cost`](Probe::product_cost) times a refresh's products, divided by the interval T, is the extra cost per
+///   step, in gradients. (A mean over several losses counts as that many gradients.)
 ///
-/// What it can't say: whether FOSI trains faster. That depends on the whole path, on the base's best learning rate and on
-/// its schedule; train both, with several seeds.
+/// It cannot predict whether FOSI trains faster. That depends on the whole trajectory, the base's optimal learning rate
+/// and its schedule; to find out, train with both, with several seeds.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -126,14 +128,14 @@ impl Probe {
 /// let found = probe(&model, &losses)?;
 /// assert!((found.largest_eigenvalue().unwrap() - 4.0).abs() < 1e-5);
 /// assert!((found.captured().unwrap() - 1.0).abs() < 1e-5);
-/// // There are two eigenvalues, and both are FOSI's.
+/// // There are only two eigenvalues, and none is left to the base.
 /// assert_eq!(found.gap(), None);
 /// # Ok::<(), fosi_burn::OptimizerError>(())
 /// ```
 ///
 /// # Errors
-/// [`OptimizerError::Bridge`] where a loss isn't fit for products, [`OptimizerError::Fosi`] without a loss and where a
-/// refresh is refused.
+/// [`OptimizerError::Bridge`] where a loss does not permit products, [`OptimizerError::Fosi`] without a loss or where a
+/// refresh fails.
 pub fn probe<M: Module>(
     module: &M,
     losses: &[impl Fn(&M) -> Tensor<1>],
@@ -144,9 +146,9 @@ pub fn probe<M: Module>(
 
 fn probe_on<M: Module>(module: &M, losses: &[Loss<'_, M>]) -> Result<Probe, OptimizerError> {
     let config = FosiConfig {
-        // Each refresh alone, with the one before kept for comparison.
+        // Each refresh on its own; the previous one is kept for comparison.
         averaging: Averaging::Fixed(1.0),
-        // All steps: the eigenvalue after the ten is less converged than they are.
+        // All m steps, since the eleventh eigenvalue converges later than the first ten.
         lanczos_tolerance: None,
         schedule: Schedule::Never,
         ..FosiConfig::default()
@@ -188,7 +190,7 @@ fn gradient_share(optimizer: &FosiOptimizer<GradientDescent>, gradient: &[f32]) 
     (norm > 0.0).then(|| along.iter().map(|c| (c / norm).powi(2)).sum())
 }
 
-/// Of an even number of values the mean of the two in the middle.
+/// The median; for an even number of values, the mean of the two middle ones.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);

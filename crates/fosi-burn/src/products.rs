@@ -1,4 +1,4 @@
-//! How Hessian-vector products of a module's losses are taken, and whether the losses are fit for them.
+//! The Hessian-vector products of a module's losses, and the checks whether the losses permit them.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -15,20 +15,20 @@ use crate::precision::Precision;
 use crate::replica::Replica;
 use crate::report::RefreshProgress;
 
-/// In which precision products are taken, and what is known of the losses.
+/// The precision of products, and the state of the checks of the losses.
 #[derive(Debug, Clone)]
 pub(crate) struct Products {
     precision: Precision,
-    /// Whether the precision may become f32 where a loss can't be had in f64.
+    /// Whether the precision may change to f32 if a loss cannot be evaluated in f64.
     fall_back: bool,
-    /// Whether the losses are still to be checked.
+    /// Whether the next losses are to be checked.
     check: bool,
-    /// Whether the losses draw random numbers, as far as is known.
+    /// Whether the losses draw random numbers; true if they are not checked.
     draws: bool,
 }
 
 impl Products {
-    /// In f64 where all of the devices compute in it; losses are checked.
+    /// Products in f64 if all devices compute in f64; losses are checked.
     pub(crate) fn new(devices: &[Device]) -> Self {
         Self {
             precision: Precision::best(devices, |device| Precision::F64.supported_by(device)),
@@ -38,7 +38,7 @@ impl Products {
         }
     }
 
-    /// In this precision and no other.
+    /// Fixes the precision.
     pub(crate) fn set_precision(&mut self, precision: Precision) {
         self.precision = precision;
         self.fall_back = false;
@@ -48,13 +48,13 @@ impl Products {
         self.precision
     }
 
-    /// Whether losses are checked; those that aren't are taken to draw random numbers.
+    /// Sets whether losses are checked; unchecked losses are assumed to draw random numbers.
     pub(crate) fn set_check(&mut self, check: bool) {
         self.check = check;
         self.draws = !check;
     }
 
-    /// Checks the next losses, whether or not others have been.
+    /// Requests a check of the next losses, even after an earlier check.
     pub(crate) fn check_again(&mut self) {
         self.check = true;
     }
@@ -64,7 +64,7 @@ impl Products {
         self.check
     }
 
-    /// Whether products can go on in f32 after `error`; they then do.
+    /// Whether products can continue in f32 after `error`; if so, changes the precision.
     pub(crate) fn falls_back(&mut self, error: &BridgeError) -> bool {
         let in_double = matches!(
             error,
@@ -81,8 +81,8 @@ impl Products {
         true
     }
 
-    /// Checks the losses unless that is done, and returns how many gradients it took. The precision falls back to f32
-    /// where it may and must.
+    /// Checks the losses unless that is done, and returns the number of gradients computed. The precision falls back to
+    /// f32 if that is necessary and allowed.
     pub(crate) fn check_losses<M: Module>(
         &mut self,
         module: &M,
@@ -106,7 +106,7 @@ impl Products {
         Ok(gradients)
     }
 
-    /// A replica of the module on which losses that have been checked are the same functions at every evaluation.
+    /// A replica of the module on which checked losses are the same functions at every evaluation.
     pub(crate) fn replica<M: Module>(&self, module: &M) -> Result<Replica<M>, BridgeError> {
         self.replica_in(self.precision, module)
     }
@@ -124,7 +124,7 @@ impl Products {
         }
     }
 
-    /// The Hessian by differences of gradients in this precision.
+    /// The Hessian from difference quotients of gradients in this precision.
     pub(crate) fn quotient<G: GradientOracle>(&self, oracle: G) -> DifferenceQuotient<G> {
         match self.precision {
             Precision::F64 => DifferenceQuotient::new(oracle),
@@ -133,7 +133,8 @@ impl Products {
     }
 }
 
-/// Whether the losses are the same functions at every evaluation, in f64 throughout; `gradients` counts.
+/// Checks that the losses are the same functions at every evaluation and computed in f64 throughout; adds to
+/// `gradients` the number of gradients computed.
 fn are_fit<M: Module>(
     replica: &Replica<M>,
     losses: &[Loss<'_, M>],
@@ -166,10 +167,10 @@ pub(crate) fn require_losses<L>(losses: &[L]) -> Result<(), fosi::Error> {
     }
 }
 
-/// What is called before each product, and may end the estimation.
+/// A callback before each product, which may cancel the estimation.
 pub(crate) type Progress = dyn FnMut(RefreshProgress) -> ControlFlow<()> + Send;
 
-/// An operator whose products are counted and told to the progress callback, which may end them.
+/// An operator that counts its products and reports them to the progress callback, which may cancel the estimation.
 pub(crate) struct Watched<'a, S: ModuleSpace> {
     pub operator: &'a mut dyn SymmetricOperator<S>,
     pub progress: Option<&'a mut Progress>,
@@ -178,7 +179,7 @@ pub(crate) struct Watched<'a, S: ModuleSpace> {
 }
 
 impl<S: ModuleSpace> Watched<'_, S> {
-    /// Before another product.
+    /// Reports the progress before a product.
     fn tell(&mut self) -> Result<(), BoxError> {
         let products = self.products;
         let progress = RefreshProgress {
@@ -224,7 +225,7 @@ impl<S: ModuleSpace> SymmetricOperator<S> for Watched<'_, S> {
     }
 }
 
-/// The bridge's error that made a product fail, or the failure itself where there is none.
+/// The bridge error that made a product fail; otherwise the failure itself.
 pub(crate) fn cause(error: LanczosError) -> Result<BridgeError, LanczosError> {
     let LanczosError::Operator { step, source } = error else {
         return Err(error);
@@ -235,7 +236,7 @@ pub(crate) fn cause(error: LanczosError) -> Result<BridgeError, LanczosError> {
     }
 }
 
-/// The error of an estimation outside of an optimizer.
+/// Converts the error of an estimation outside an optimizer.
 pub(crate) fn estimation_error(error: fosi::Error) -> OptimizerError {
     match error {
         fosi::Error::Lanczos(source) => match cause(source) {

@@ -1,4 +1,4 @@
-//! Panics that are expected: caught, without a word from the process's panic hook.
+//! Catches expected panics without output of the process's panic hook.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -7,11 +7,11 @@ use std::sync::Once;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
-    /// What the hook would have said.
+    /// The output that the hook would have written.
     static REPORT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// A panic that was caught.
+/// A caught panic.
 pub(crate) struct Panic {
     payload: Box<dyn Any + Send>,
     message: String,
@@ -19,12 +19,12 @@ pub(crate) struct Panic {
 }
 
 impl Panic {
-    /// The panic's message, empty where it has none.
+    /// The panic's message; empty if it has none.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// Goes on with the panic, which the hook hears of now.
+    /// Resumes the panic and reports it to the hook.
     pub(crate) fn resume(self) -> ! {
         if self.report.is_empty() {
             resume_unwind(self.payload)
@@ -33,7 +33,7 @@ impl Panic {
     }
 }
 
-/// Runs `f` and catches its panic. The process's panic hook is left out while it runs, on this thread only.
+/// Runs `f` and catches its panic, with the panic hook bypassed on this thread.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

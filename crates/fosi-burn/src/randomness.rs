@@ -1,4 +1,4 @@
-//! The random numbers that a loss draws from its devices' generators: dropout's masks, noise.
+//! Random numbers, such as dropout masks, that a loss draws from its devices' generators.
 
 use std::cell::Cell;
 use std::sync::{PoisonError, RwLock};
@@ -7,16 +7,16 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 
 use crate::error::BridgeError;
 
-/// A device's generator is one for the process: while a thread evaluates a loss with given random numbers, no other
-/// thread's step or refresh may draw from it.
+/// A process has one generator per device. While a thread evaluates a loss with fixed random numbers, no step or
+/// refresh of another thread may draw from it.
 static GENERATORS: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    /// Whether this thread holds the lock: a loss may train another module.
+    /// Whether this thread holds the lock, since a loss may itself train another module.
     static HELD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Releases what [`HELD`] says, on a panic too.
+/// Resets [`HELD`] on drop, also on a panic.
 struct Held;
 
 impl Held {
@@ -31,7 +31,7 @@ impl Drop for Held {
     }
 }
 
-/// Evaluates a loss with the generators' next numbers, while no other thread has them set to numbers of its own.
+/// Evaluates a loss with the generators' next numbers, at a time when no other thread has fixed them.
 pub(crate) fn with_next_numbers<T>(evaluate: impl FnOnce() -> T) -> T {
     let Some(_held) = Held::begin() else {
         return evaluate();
@@ -48,19 +48,19 @@ pub(crate) struct FixedNumbers {
 }
 
 impl FixedNumbers {
-    /// Those of `seed`.
+    /// The numbers of `seed`.
     pub(crate) fn new(devices: Vec<Device>, seed: u64) -> Self {
         Self { devices, seed }
     }
 
-    /// Those of a seed that is the next number of the first device's generator.
+    /// The numbers of a seed drawn from the first device's generator.
     pub(crate) fn draw(devices: Vec<Device>) -> Result<Self, BridgeError> {
         let seed = with_next_numbers(|| next_seed(&devices))?;
         Ok(Self::new(devices, seed))
     }
 
-    /// Evaluates a loss. The generators go on afterwards from a seed that was theirs before: what is drawn next depends on
-    /// it alone, and is independent of the numbers here.
+    /// Evaluates a loss with these numbers. Afterwards the generators continue from a seed drawn from them before, so
+    /// later numbers depend only on that seed and are independent of the numbers here.
     pub(crate) fn evaluate<T>(&self, evaluate: impl FnOnce() -> T) -> Result<T, BridgeError> {
         let held = Held::begin();
         let _turn = held

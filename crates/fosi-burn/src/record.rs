@@ -1,4 +1,4 @@
-//! Records of Burn's optimizers: one that holds FOSI's state, and others with tensors or names changed.
+//! Records in the format of Burn's optimizers: one that holds FOSI's state, and conversions of others.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use burn::store::RecordError;
 use burn::tensor::{Bytes, DType, TensorData};
 use burn_pack::{Reader, Scalar, Tensor, Writer};
 
-/// Name of the state in the record, after the parameter's id: Burn's records know states of parameters only.
+/// Name of the state in the record, after a parameter's id, since Burn's records only hold states of parameters.
 pub(crate) const STATE: &str = "fosi";
 
-/// `state`, as a tensor of bytes that belongs to the parameter `id`.
+/// Stores `state` as a tensor of bytes that belongs to the parameter `id`.
 pub(crate) fn to_record(state: Vec<u8>, id: ParamId) -> Result<OptimizerRecord, RecordError> {
     let id = id.val();
     let (name, shape) = (format!("{id}.{STATE}"), [state.len()]);
@@ -22,12 +22,12 @@ pub(crate) fn to_record(state: Vec<u8>, id: ParamId) -> Result<OptimizerRecord, 
         Some(id),
         Bytes::from_bytes_vec(state),
     );
-    // Burn asks for the rank of the parameter, which the state doesn't depend on.
+    // Burn requires the rank of the parameter; the state does not depend on it.
     let writer = Writer::new(vec![tensor]).with_scalar(&format!("{id}.__rank"), Scalar::UInt(1));
     OptimizerRecord::from_bytes(writer.into_bytes()?)
 }
 
-/// The state in a record that [`to_record`] made; `None` in another.
+/// The state in a record from [`to_record`]; `None` for other records.
 pub(crate) fn from_record(record: OptimizerRecord) -> Result<Option<Vec<u8>>, RecordError> {
     let reader = Reader::from_bytes(record.into_bytes()?)?;
     for tensor in reader.into_tensors()? {
@@ -39,12 +39,12 @@ pub(crate) fn from_record(record: OptimizerRecord) -> Result<Option<Vec<u8>>, Re
     Ok(None)
 }
 
-/// Whether numbers of this type have sixteen bits.
+/// Whether the type is a 16-bit float.
 pub(crate) fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
 
-/// The state of an optimizer, in Burn's format, with tensors in half precision converted to f32.
+/// Converts tensors in half precision to f32, in an optimizer state in Burn's format.
 pub(crate) fn widened(state: Bytes) -> Result<Bytes, RecordError> {
     rewritten(
         state,
@@ -61,8 +61,8 @@ pub(crate) fn widened(state: Bytes) -> Result<Bytes, RecordError> {
     )
 }
 
-/// The state of an optimizer, in Burn's format, for parameters that have other ids now. Burn names what belongs to the
-/// parameter with id 7 `7`, or `7.` and a field.
+/// Renames the parameters' ids in an optimizer state in Burn's format. Entries of the parameter with id 7 are named
+/// `7`, or `7.` and a field.
 pub(crate) fn renamed(state: Bytes, now: &HashMap<u64, u64>) -> Result<Bytes, RecordError> {
     let rename = |name: &str| -> String {
         let (id, field) = name.split_at(name.find('.').unwrap_or(name.len()));
@@ -77,7 +77,7 @@ pub(crate) fn renamed(state: Bytes, now: &HashMap<u64, u64>) -> Result<Bytes, Re
     rewritten(state, tensor, rename)
 }
 
-/// A record in Burn's format with other tensors and other names of the scalars and paths beside them.
+/// Rewrites the tensors, and the names of scalars and paths, of a record in Burn's format.
 fn rewritten(
     state: Bytes,
     tensor: impl Fn(Tensor) -> Result<Tensor, RecordError>,

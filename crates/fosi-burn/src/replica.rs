@@ -1,4 +1,4 @@
-//! An independent copy of a module in another precision, to take gradients for curvature on.
+//! An independent copy of a module in another precision, for the gradients of Hessian-vector products.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,14 @@ use crate::gradient::backward_in;
 use crate::precision::{Precision, is_plain_float};
 use crate::randomness::{FixedNumbers, with_next_numbers};
 
-/// A copy of a module whose loss can be evaluated at any parameters without touching the module.
+/// A copy of a module, on which a loss can be evaluated at any parameters without changing the module.
 ///
-/// Every float parameter and buffer is cast to the [`Precision`]; ids, devices, frozen parameters and training
-/// flags stay as they are. Each evaluation starts from the same state: the running statistics of batch norm,
-/// which Burn shares between a module and its clones, are independent here and put back every time.
+/// Every float parameter and buffer is cast to the [`Precision`]; ids, devices, frozen parameters and training flags
+/// are kept. Each evaluation starts from the same state: the running statistics of batch norm, which Burn shares
+/// between a module and its clones, are independent here and are reset every time.
 ///
-/// What isn't a parameter or buffer is out of reach: a bare [`Tensor`] field of a module keeps its float type,
-/// and so does a tensor that the closure brings along. Cast them with [`like_module`](crate::like_module).
+/// Other tensors keep their float type: a bare [`Tensor`] field of a module, and a tensor that the closure captures.
+/// Cast them with [`like_module`](crate::like_module).
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -42,7 +42,7 @@ use crate::randomness::{FixedNumbers, with_next_numbers};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Replica<M> {
-    /// Never evaluated itself: evaluations work on fresh copies.
+    /// Never evaluated itself; evaluations use fresh copies.
     template: M,
     layout: FlatLayout,
     state: TrainingState,
@@ -51,15 +51,15 @@ pub struct Replica<M> {
 }
 
 impl<M: Module> Replica<M> {
-    /// The replica of `module` as it is now.
+    /// A replica of the current state of `module`.
     ///
-    /// `module` keeps every bit of its parameters and running statistics. (Updates of running statistics that
-    /// Burn has queued from the last forward pass are applied, as the next pass would have done.)
+    /// Parameters and running statistics of `module` are unchanged bit for bit. (Updates of running statistics that
+    /// Burn has queued since the last forward pass are applied, as the next pass would do.)
     ///
     /// # Errors
     ///
-    /// [`BridgeError::NothingToTrain`], or [`BridgeError::NoDoublePrecision`] where one of its devices can't
-    /// compute in f64.
+    /// [`BridgeError::NothingToTrain`], or [`BridgeError::NoDoublePrecision`] where f64 is requested and one of the
+    /// devices cannot compute in it.
     pub fn new(module: &M, precision: Precision) -> Result<Self, BridgeError> {
         let layout = FlatLayout::of(module)?;
         for device in module.devices() {
@@ -80,29 +80,29 @@ impl<M: Module> Replica<M> {
         })
     }
 
-    /// At every evaluation the loss sees the random numbers that the devices' generators give from `seed`: one mask of
-    /// dropout for all of them, for instance. After an evaluation the generators go on from a number that they would have
-    /// given before it.
+    /// Seeds the devices' generators with `seed` before every evaluation, so that, for example, all evaluations use the
+    /// same dropout mask. After an evaluation the generators continue from a number drawn before it.
     ///
-    /// A generator belongs to the process. Such evaluations and steps of [`FosiOptimizer`](crate::FosiOptimizer) in other
-    /// threads wait for their turn; what else draws from it in another thread gets in the way.
+    /// Generators are shared by the whole process. Such evaluations and steps of
+    /// [`FosiOptimizer`](crate::FosiOptimizer) in other threads are serialised; any other code that draws from the
+    /// generators in another thread interferes.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.numbers = Some(FixedNumbers::new(self.template.devices(), seed));
         self
     }
 
-    /// As [`with_seed`](Self::with_seed), with the next number of the first device's generator as the seed.
+    /// Like [`with_seed`](Self::with_seed), with a seed drawn from the first device's generator.
     pub(crate) fn with_drawn_seed(mut self) -> Result<Self, BridgeError> {
         self.numbers = Some(FixedNumbers::draw(self.template.devices())?);
         Ok(self)
     }
 
-    /// The order of the flat vectors, the same as the module's.
+    /// The order of the flat vectors, which is the module's.
     pub fn layout(&self) -> &FlatLayout {
         &self.layout
     }
 
-    /// The module's trainable parameters θ when the replica was made, in the replica's precision. Length n.
+    /// The module's trainable parameters θ at the creation of the replica, in the replica's precision. Length n.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// None that a replica can have: its layout is its own.
+    /// A `BridgeError`, which should not occur, since the replica fits its own layout.
     pub fn parameter_tensor(&self, device: &Device) -> Result<Tensor<1>, BridgeError> {
         let dtype = DType::from(self.precision.dtype());
         let mut parameters = Tensor::zeros([self.layout.len()], (device, dtype));
@@ -143,9 +143,8 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::LengthMismatch`]; [`BridgeError::LossPrecision`] where the closure mixes float types or
-    /// ignores the module that it is given; [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
-    /// [`BridgeError::Read`].
+    /// [`BridgeError::LengthMismatch`]; [`BridgeError::LossPrecision`] where the closure mixes float types or ignores
+    /// its argument; [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`], [`BridgeError::Read`].
     pub fn value_and_gradient(
         &self,
         parameters: &[f64],
@@ -161,19 +160,19 @@ impl<M: Module> Replica<M> {
     ///
     /// # Errors
     ///
-    /// As [`value_and_gradient`](Self::value_and_gradient).
+    /// Those of [`value_and_gradient`](Self::value_and_gradient).
     pub fn gradient_tensor(
         &self,
         parameters: &Tensor<1>,
         loss: &impl Fn(&M) -> Tensor<1>,
     ) -> Result<Tensor<1>, BridgeError> {
-        // Of which device and float type are taken, and no memory.
+        // Provides the device and float type; allocates no memory.
         let mut gradient = parameters.clone().cast(self.precision.dtype());
         self.evaluate(parameters, loss, &mut gradient)?;
         Ok(gradient)
     }
 
-    /// The loss at the given parameters, in any flat vector; `gradient` ← its gradient.
+    /// The loss at the given parameters; writes its gradient to `gradient`. Both may be any flat vectors.
     pub(crate) fn evaluate<V: FlatVector + ?Sized>(
         &self,
         parameters: &V,
@@ -191,7 +190,7 @@ impl<M: Module> Replica<M> {
         Ok(value)
     }
 
-    /// Path of the first float buffer that the loss changes: running statistics of batch norm in training.
+    /// Path of the first float buffer that the loss changes, such as the running statistics of batch norm in training.
     pub(crate) fn changed_buffer(
         &self,
         loss: &impl Fn(&M) -> Tensor<1>,
@@ -200,14 +199,14 @@ impl<M: Module> Replica<M> {
         backward_in(self.precision.dtype().into(), &module, |m| {
             Ok(with_next_numbers(|| loss(m)))
         })?;
-        // Its own copy again, for which Burn applies the updates that wait.
+        // A fresh copy, for which Burn applies the queued updates.
         first_change(&self.template, &self.state.fresh(&module))
     }
 
-    /// Is the loss the same function at every evaluation? Takes its gradient twice at θ.
+    /// Checks that the loss is the same function at every evaluation, by computing its gradient twice at θ.
     ///
-    /// Differences up to rounding are allowed, ‖g − g′‖ ≤ tol·‖g‖ with tol = 1e-12 in f64 and 1e-5 in f32,
-    /// since a device may sum in a varying order. Gradients that aren't finite are left to the caller.
+    /// Differences up to rounding are allowed, ‖g − g′‖ ≤ tol·‖g‖ with tol = 1e-12 in f64 and 1e-5 in f32, since a
+    /// device may sum in a varying order. Non-finite gradients are not checked.
     ///
     /// # Errors
     ///
@@ -232,12 +231,12 @@ impl<M: Module> Replica<M> {
         Ok(())
     }
 
-    /// Is the gradient computed in f64 throughout? What a layer rounds to f32 inside leaves the gradient's type as it
-    /// is, but moves it by whole units of f32 or not at all where the parameters change by less.
+    /// Checks that the gradient is computed in f64 throughout. If a layer internally rounds to f32, the gradient still
+    /// has the type f64, but for small changes of the parameters it changes in jumps of f32's resolution or not at all.
     ///
-    /// At a point a little off θ, where no kinks meet, g is taken at steps of ±1e-9 and ±4e-9 along a normal vector. A
-    /// second difference that is not far below the first, or no change at all, at both of them is rounding. In f32
-    /// there is nothing to check.
+    /// g is computed near θ, off exact ties of kinks, at steps of ±1e-9 and ±4e-9 along a normal vector. Rounding is
+    /// detected if, for both sizes, the second difference is not far below the first, or g does not change. In f32 this
+    /// does nothing.
     ///
     /// # Errors
     ///
@@ -279,7 +278,7 @@ fn norm(tensor: Tensor<1>) -> Result<f64, BridgeError> {
     Ok(square.sqrt())
 }
 
-/// What takes part in training as the module stands: which parameters are differentiated, which flags are on.
+/// The module's training state: which parameters are differentiated, and which training flags are on.
 #[derive(Debug, Clone, Default)]
 struct TrainingState {
     require_grad: HashMap<ParamId, bool>,
@@ -293,8 +292,8 @@ impl TrainingState {
         state
     }
 
-    /// A copy of `module` that shares no state with it. Only `train` gives running statistics of their own,
-    /// and it switches on whatever is configured to train; here it all stays as it was.
+    /// A copy of `module` that shares no state with it. Only `train` separates running statistics, but it also switches
+    /// training on; this restores the previous state.
     fn fresh<M: Module>(&self, module: &M) -> M {
         module.clone().train().map(&mut Restore(self))
     }
@@ -340,8 +339,8 @@ impl ModuleMapper for Cast {
             return param; // quantized weights are frozen and compute in the type of their input
         }
         let require_grad = param.is_require_grad();
-        // Cut off first (`detach` would keep the requirement): the cast value is a leaf of its own, not a
-        // function of the module's parameter.
+        // Detached first (`detach` itself would keep the requirement), so that the cast value is a separate leaf rather
+        // than a function of the module's parameter.
         param.map(|value| {
             let value = value.set_require_grad(false).cast(self.0.dtype());
             value.set_require_grad(require_grad)

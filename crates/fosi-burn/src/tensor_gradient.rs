@@ -19,7 +19,7 @@ pub(crate) struct TensorGradient<'a, M, L> {
     before_shift: Option<Tensor<1>>,
     at_point: Tensor<1>,
     units: Vec<f64>,
-    /// One for each group; empty where there is one.
+    /// The mask of each group; empty if there is only one group.
     masks: Vec<Tensor<1>>,
 }
 
@@ -68,7 +68,7 @@ impl<'a, M: Module, L: Fn(&M) -> Tensor<1>> TensorGradient<'a, M, L> {
         self.at(&(self.point.clone() + step))
     }
 
-    /// The sum over the groups of `change`, given a group's step and index, over `width` steps.
+    /// Σ over the groups of `change`/(`width`·step), where `change` gets a group's step and index.
     fn quotient(
         &self,
         epsilon: f64,
@@ -155,8 +155,8 @@ impl<M: Module, L: Fn(&M) -> Tensor<1>> GradientOracle for TensorGradient<'_, M,
     }
 }
 
-/// The units of the groups of coordinates of like magnitude, and for each group a tensor of ones at its coordinates and
-/// zeros elsewhere; no tensors where there is one group.
+/// The units of the groups of coordinates with similar magnitude, and for each group a mask of ones at its coordinates
+/// and zeros elsewhere; no masks if there is only one group.
 fn magnitude_groups(point: &Tensor<1>) -> Result<(Vec<f64>, Vec<Tensor<1>>), BridgeError> {
     let size = point.clone().abs();
     let largest = size.clone().max().try_into_scalar::<f64>()?;

@@ -10,10 +10,10 @@ use fosi::{Error, Host, Space};
 
 /// ℝⁿ in `f32` tensors of n entries on one device.
 ///
-/// Vectors and bases stay on the device: what crosses to the host are the few numbers of a reduction, a handful of
-/// synchronisations a step. Whole vectors cross only in [`export`](Space::export) and its kin, for checkpoints, and the
-/// other way in [`normal`](Space::normal), whose vector is the same as [`Host`]'s, once a refresh. Sums are the
-/// device's own, in `f32`; where a sum of products over- or underflows there, it is taken again from vectors scaled by
+/// Vectors and bases stay on the device. Only the few numbers of reductions are copied to the host, with a handful of
+/// synchronisations per step. Whole vectors are copied to the host only by [`export`](Space::export) and the like, for
+/// checkpoints, and to the device by [`normal`](Space::normal), once per refresh, since its vector is that of [`Host`].
+/// The device computes sums in `f32`; if a sum of products over- or underflows, it is recomputed from vectors scaled by
 /// their largest entry.
 ///
 /// ```
@@ -44,7 +44,7 @@ impl TensorSpace {
         }
     }
 
-    /// Where the vectors are.
+    /// The device of the vectors.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -62,7 +62,7 @@ impl TensorSpace {
     }
 }
 
-/// A basis on a device, one tensor a vector.
+/// A basis on a device, one tensor per vector.
 #[derive(Debug, Clone, Default)]
 pub struct TensorBasis {
     rows: Vec<Tensor<1>>,
@@ -87,9 +87,9 @@ fn dot(x: &Tensor<1>, y: &Tensor<1>) -> Tensor<1> {
     (x.clone() * y.clone()).sum()
 }
 
-/// Brings the numbers, tensors of one entry each, to the host: the only place where a step waits for its device.
+/// Copies scalars (tensors of one entry) to the host. This is the only place where a step waits for its device.
 ///
-/// A device that fails gives NaN, which the optimizer refuses like any gradient that isn't finite.
+/// A device failure gives NaN, which the optimizer refuses like any non-finite gradient.
 fn numbers(scalars: impl Iterator<Item = Tensor<1>>, out: &mut [f64]) {
     let read = Tensor::cat(scalars.collect(), 0).try_into_vec_as::<f64>();
     match read {
@@ -107,7 +107,7 @@ fn number(scalar: Tensor<1>) -> f64 {
     out[0]
 }
 
-/// c ← Qᵀx and d ← Qᵀy, and the numbers beside them, in one transfer.
+/// c ← Qᵀx and d ← Qᵀy, with `N` further scalars, in one transfer.
 fn project_with<const N: usize>(
     rows: &[Tensor<1>],
     x: &Tensor<1>,
@@ -134,7 +134,7 @@ fn is_safe(sum: f64) -> bool {
     sum.is_finite() && sum.abs() >= SMALLEST_SUM
 }
 
-/// A tensor in the formulas of the base optimizers.
+/// A tensor as operand of the base optimizers' formulas.
 #[derive(Debug, Clone)]
 struct Entries(Tensor<1>);
 
@@ -216,14 +216,14 @@ impl Space for TensorSpace {
         a * b * number(dot(&x.clone().div_scalar(a), &y.clone().div_scalar(b)))
     }
     fn max_abs(&self, x: &Tensor<1>) -> f64 {
-        // Not every device's maximum is NaN where an entry is.
+        // On some devices the maximum is not NaN even if an entry is.
         let largest = x.clone().max_abs();
         let poison = x.clone().mul_scalar(0.0).sum();
         number(largest + poison)
     }
     fn axpby(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
         let x = scaled(x.clone(), a);
-        // y may hold anything where b is zero, NaN too.
+        // If b is zero, y may hold anything, even NaN.
         y.inplace(|y| if b == 0.0 { x } else { scaled(y, b) + x });
     }
     fn clamp(&self, limit: f64, x: &Tensor<1>, y: &mut Tensor<1>) {
@@ -316,7 +316,7 @@ impl Space for TensorSpace {
         let mut along = split.subspace_step.to_vec();
         let squares = [dot(direction, direction), dot(parameters, parameters)];
         let rows = match split.basis {
-            // A linear base stays in the complement.
+            // The direction of a linear base stays in the complement.
             Some(basis) if !E::LINEAR => &basis.rows[..],
             _ => &[],
         };
@@ -347,7 +347,7 @@ impl Space for TensorSpace {
                 None => moved,
             }
         });
-        // By the triangle inequality, most of the time; the device is asked only where that leaves it open.
+        // The triangle inequality usually decides; otherwise the device is queried.
         let finite = bound < 0.25 * self.max_value() || self.max_abs(parameters).is_finite();
         let implied = E::LINEAR || E::SQUARES;
         let finite_state = implied || state.iter().all(|x| self.max_abs(x).is_finite());
@@ -378,7 +378,7 @@ impl Space for TensorSpace {
 }
 
 impl TensorSpace {
-    /// d_b of an elementwise base, whose state moves on.
+    /// d_b of an elementwise base; updates its state.
     fn direction<E: Elementwise>(
         &self,
         coefficients: &E::Coefficients,

@@ -28,15 +28,15 @@ use crate::optimizer::FosiOptimizer;
 use crate::record::STATE;
 
 type Input<M> = <M as TrainStep>::Input;
-/// A state as bytes, which the learner's optimizer and the strategy share.
+/// A state as bytes, shared by the learner's optimizer and the strategy.
 type State = Arc<Vec<u8>>;
 
-/// A learning strategy that trains with a [`FosiOptimizer`], on one device.
+/// A learning strategy that trains with a [`FosiOptimizer`] on one device.
 ///
-/// The learner's model needs nothing for it: gradients for curvature come from its [`TrainStep`], on copies of the model
-/// in f64 where the step casts its batch with [`like_module`](crate::like_module), otherwise by central differences in
-/// f32. Metrics, the dashboard, checkpoints (FOSI's state is in the optimizer's), early stopping, interruption and
-/// accumulated gradients work as with Burn's own strategy. An interruption also ends a refresh.
+/// The learner's model needs no changes. Hessian-vector products use the gradients of its [`TrainStep`] on copies of
+/// the model: in f64 if the step casts its batch with [`like_module`](crate::like_module), otherwise as central
+/// differences in f32. Metrics, the dashboard, checkpoints, early stopping, interruption and accumulated gradients work
+/// as with Burn's own strategy. FOSI's state is in the optimizer's checkpoint. An interruption also cancels a refresh.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -101,13 +101,13 @@ type State = Arc<Vec<u8>>;
 /// # Ok::<(), fosi_burn::OptimizerError>(())
 /// ```
 ///
-/// Where a step or a refresh is refused, training ends with the message in `LearningResult::error`, as a worker's failure,
-/// since `TrainingError` has no variant for optimizers. Refreshes are in the training's log, `experiment.log`; after one that
-/// fails for numerical reasons the old spectrum stays in use.
+/// If a step or a refresh returns an error, training ends with the message in `LearningResult::error`, as a worker
+/// failure, since `TrainingError` has no variant for optimizers. Refreshes are logged in the training's
+/// `experiment.log`; after a refresh that fails for numerical reasons the old spectrum stays in use.
 ///
-/// Not as with Burn's strategy: [`TrainStep::optimize`] is not called; `gradient_checkpointing` of
-/// `SupervisedTraining` doesn't reach a strategy of one's own (create the model on
-/// `device.gradient_checkpointing()`); several devices are not supported.
+/// Differences from Burn's strategy: [`TrainStep::optimize`] is not called; `gradient_checkpointing` of
+/// `SupervisedTraining` has no effect on custom strategies (create the model on `device.gradient_checkpointing()`
+/// instead); several devices are not supported.
 pub struct FosiStrategy<B, S: Space = Host<f32>> {
     optimizer: Mutex<FosiOptimizer<B, S>>,
     carrier: Carrier,
@@ -122,7 +122,7 @@ impl<B: Base<S>, S: Space> fmt::Debug for FosiStrategy<B, S> {
 }
 
 impl<B: Base<S>, S: ModuleSpace> FosiStrategy<B, S> {
-    /// A strategy that trains with `optimizer`, which was made for the learner's model.
+    /// A strategy that trains with `optimizer`, which must be created for the learner's model.
     pub fn new(optimizer: FosiOptimizer<B, S>) -> Self {
         Self {
             optimizer: Mutex::new(optimizer),
@@ -130,7 +130,7 @@ impl<B: Base<S>, S: ModuleSpace> FosiStrategy<B, S> {
         }
     }
 
-    /// What the learner takes for an optimizer: it takes no step, and holds FOSI's state for the learner's checkpoints.
+    /// The optimizer to give to the learner. It takes no steps and holds FOSI's state for the learner's checkpoints.
     pub fn optimizer(&self) -> ModuleOptimizer {
         let optimizer = SgdConfig::new().init();
         optimizer.with_group(ParamGroup::all(), self.carrier.clone(), None)
@@ -217,10 +217,10 @@ where
     }
 }
 
-/// A training while it runs.
+/// A training in progress.
 struct Training<'a, M: LearnerModel, B, S: Space> {
     model: M,
-    /// For its scheduler and its checkpoints.
+    /// Provides the scheduler and the checkpoints.
     learner: Learner<M>,
     optimizer: &'a mut FosiOptimizer<B, S>,
     events: SupervisedTrainingEventProcessor<M>,
@@ -236,7 +236,7 @@ where
     B: Base<S>,
     S: ModuleSpace,
 {
-    /// Takes over the state that the learner's checkpoint had.
+    /// Restores the state from the learner's checkpoint.
     fn resume(&mut self, state: Option<State>) {
         let result = match state {
             Some(state) => self.optimizer.restore(&state),
@@ -293,7 +293,7 @@ where
         }
     }
 
-    /// One step along the sum of the batches' gradients.
+    /// Takes one step along the sum of the batches' gradients.
     fn step(
         &mut self,
         batches: &[Input<M>],
@@ -301,7 +301,7 @@ where
     ) -> Result<(), OptimizerError> {
         self.learner.lr_step();
         let rate = self.learner.lr_current();
-        // Burn's accumulated gradients are a sum: that of the mean of these losses.
+        // Burn accumulates gradients as a sum, which is the gradient of the mean of these losses.
         let count = batches.len() as f64;
         let loss = |batch| {
             move |model: &M| {
@@ -334,7 +334,7 @@ where
         }
     }
 
-    /// Lets the learner save what there is now, where its checkpointing strategy says so.
+    /// Lets the learner save a checkpoint if its checkpointing strategy requests one.
     fn save(
         &mut self,
         checkpointer: &mut LearningCheckpointer<M>,
@@ -372,14 +372,14 @@ where
     }
 }
 
-/// A function whose gradient at `module` is `gradients`: their scalar product with the parameters.
+/// A function whose gradient at `module` is `gradients`: their inner product with the parameters.
 fn with_gradients(module: &impl Module, gradients: GradientsParams) -> Tensor<1> {
     let mut product = Product {
         gradients,
         sum: None,
     };
     module.visit(&mut product);
-    // Without a gradient there is nothing to differentiate, which the optimizer says.
+    // Without a gradient there is nothing to differentiate; the optimizer reports this.
     product.sum.unwrap_or_else(|| {
         let device = module.devices().into_iter().next().unwrap_or_default();
         Tensor::zeros([1], &device.without_autodiff())
@@ -405,10 +405,10 @@ impl ModuleVisitor for Product {
     }
 }
 
-/// An optimizer that takes no step. Its state is FOSI's, so that the learner's checkpoints hold that.
+/// An optimizer that takes no steps. Its state is FOSI's, so that the learner's checkpoints contain it.
 #[derive(Clone, Default)]
 struct Carrier {
-    /// The state that the last record had.
+    /// The state of the last record loaded.
     loaded: Arc<Mutex<Option<State>>>,
 }
 
@@ -457,7 +457,7 @@ impl DynOptimizer for Carrier {
     }
 }
 
-/// Nothing that is behind these locks breaks in a panic.
+/// A panic cannot break the data behind these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

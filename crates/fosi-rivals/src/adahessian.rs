@@ -28,9 +28,9 @@ pub struct AdaHessianConfig {
     pub epsilon: f64,
     /// κ in [0, 1], the Hessian's power; default 1.
     pub hessian_power: f64,
-    /// Decoupled, at least 0; default 0.
+    /// Decoupled weight decay λ ≥ 0; default 0.
     pub weight_decay: f64,
-    /// Of the random signs; default 0.
+    /// Seed of the random signs; default 0.
     pub seed: u64,
 }
 
@@ -49,12 +49,12 @@ impl Default for AdaHessianConfig {
 
 /// AdaHessian (Yao, Gholami, Shen, Mustafa, Keutzer, Mahoney 2021).
 ///
-/// At step t, with random signs z: D = |z ⊙ Hz|, the absolute value of Hutchinson's estimate of the Hessian's diagonal, averaged
-/// over the entries of each convolution kernel; m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)D²;
-/// θ ← θ − η(m̂/(v̂^{κ/2} + ε) + λθ) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ).
+/// Step t, with random signs z: D = |z ⊙ Hz|, the absolute value of Hutchinson's estimate of the Hessian's diagonal,
+/// averaged over the entries of each convolution kernel; m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)D²; θ ← θ − η(m̂/(v̂^{κ/2}
+/// + ε) + λθ) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ).
 ///
-/// Hz is a central difference of two gradients, (g(θ + εz) − g(θ − εz))/2ε, in f64 with ‖εz‖ = 10⁻⁸max(1, ‖θ‖) where the devices
-/// compute in it, else in f32 with 10⁻³.
+/// Hz is a central difference of two gradients, (g(θ + εz) − g(θ − εz))/2ε, in f64 with ‖εz‖ = 10⁻⁸max(1, ‖θ‖) if the
+/// devices compute in f64, otherwise in f32 with 10⁻³max(1, ‖θ‖).
 #[derive(Debug)]
 pub struct AdaHessian<M> {
     config: AdaHessianConfig,
@@ -66,7 +66,7 @@ pub struct AdaHessian<M> {
     module: PhantomData<fn() -> M>,
 }
 
-/// What the state's header holds.
+/// The header of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
     steps: u64,
@@ -76,7 +76,7 @@ impl<M: Module> AdaHessian<M> {
     /// AdaHessian for modules like `model`.
     ///
     /// # Errors
-    /// [`RivalError::Setting`], or [`RivalError::Bridge`] where there is nothing to train.
+    /// [`RivalError::Setting`], or [`RivalError::Bridge`] for a module without trainable parameters.
     pub fn new(model: &M, config: AdaHessianConfig) -> Result<Self, RivalError> {
         require_decay("beta1", config.beta1)?;
         require_decay("beta2", config.beta2)?;
@@ -132,7 +132,7 @@ impl<M: Module> AdaHessian<M> {
     }
 }
 
-/// Means over each kernel's entries, where a parameter has kernels: in dimensions 3 and 4.
+/// Averages over each kernel (dimensions 3 and 4) of a convolution's weight.
 fn average_kernels(slot: &Slot, diagonal: &mut [f64]) {
     if let [_, _, height, width] = *slot.shape {
         for kernel in diagonal.chunks_mut((height * width).max(1)) {

@@ -1,4 +1,4 @@
-//! A module at other parameters.
+//! Evaluations of a module at other parameters.
 
 use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
@@ -7,7 +7,7 @@ use fosi_burn::{BridgeError, FlatLayout, Precision, Replica, backward, float_dty
 use crate::error::RivalError;
 use crate::loss::Loss;
 
-/// The loss and its gradient (length n) at the module itself: batch norm's running statistics move, once a step.
+/// The loss and its gradient (length n) at the module itself, which updates batch norm's running statistics.
 pub(crate) fn gradient<M: Module>(
     layout: &FlatLayout,
     model: &M,
@@ -18,14 +18,14 @@ pub(crate) fn gradient<M: Module>(
     Ok((value, layout.gradient(model, gradients)?))
 }
 
-/// Evaluations on copies of a module that leave it as it is.
+/// Evaluations on copies of a module, which leave the module unchanged.
 #[derive(Debug)]
 pub(crate) struct Copies<M> {
     replica: Replica<M>,
 }
 
 impl<M: Module> Copies<M> {
-    /// In the module's own precision.
+    /// Copies in the module's own precision.
     pub fn of(model: &M) -> Result<Self, BridgeError> {
         let precision = match float_dtype(model) {
             Some(FloatDType::F64) => Precision::F64,
@@ -34,7 +34,7 @@ impl<M: Module> Copies<M> {
         Self::new(model, precision)
     }
 
-    /// In f64 where the module's devices compute in it, for differences.
+    /// Copies in f64 if the module's devices compute in f64, for differences.
     pub fn precise(model: &M) -> Result<Self, BridgeError> {
         let double = |device| Precision::F64.supported_by(device);
         match model.devices().iter().all(double) {
@@ -48,7 +48,7 @@ impl<M: Module> Copies<M> {
         Ok(Self { replica })
     }
 
-    /// In f64?
+    /// Whether the copies are in f64.
     pub fn is_double(&self) -> bool {
         self.replica.precision() == Precision::F64
     }

@@ -1,9 +1,9 @@
-//! What can go wrong in an optimizer of this crate.
+//! The errors of this crate.
 
 use fosi_burn::{BridgeError, OptimizerError};
 
-/// The errors of this crate. An optimizer that returns one, and the parameters that it was given, are as they were before.
-/// (Batch norm's running statistics may have moved, as in any forward pass.)
+/// The errors of this crate. An error leaves the optimizer and the parameters unchanged. (Batch norm's running
+/// statistics may have been updated, as in any forward pass.)
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RivalError {
@@ -12,17 +12,17 @@ pub enum RivalError {
     Setting {
         /// The setting's name.
         name: &'static str,
-        /// What was given.
+        /// The given value.
         given: f64,
-        /// What is allowed.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// The loss says nothing about the network's outputs.
+    /// The loss does not provide the network's outputs.
     #[error(
         "K-FAC needs the network's outputs, and this loss gives none: implement `Loss::predict` with a `Recorder` for the layers"
     )]
     NoPrediction,
-    /// A parameter belongs to no layer that the recorder saw.
+    /// A parameter belongs to no recorded layer.
     #[error(
         "K-FAC has no block for the parameter `{path}`: no recorded layer holds it. Call its layer through the recorder \
          (`recorder.linear(&layer, x)` and the like), or freeze it"
@@ -31,27 +31,27 @@ pub enum RivalError {
         /// Path of the parameter.
         path: String,
     },
-    /// A layer has no Kronecker factors here.
+    /// K-FAC does not support a layer.
     #[error("K-FAC can't factor the layer of `{path}`: {reason}")]
     Unsupported {
         /// Path of the layer's weight.
         path: String,
-        /// What is in the way.
+        /// The reason.
         reason: &'static str,
     },
-    /// A setting names a parameter that the module hasn't.
+    /// A setting names a parameter that does not exist in the module.
     #[error("the module has no trainable parameter `{path}`")]
     UnknownParameter {
-        /// The path that was given.
+        /// The given path.
         path: String,
     },
-    /// The forward pass called other layers than when the optimizer was made.
-    #[error("the network called other layers than when K-FAC was made: {what}")]
+    /// The forward pass called other layers than at the optimizer's creation.
+    #[error("the network called other layers than at K-FAC's creation: {what}")]
     LayersChanged {
         /// The first difference.
         what: String,
     },
-    /// A Kronecker factor can't be inverted.
+    /// A damped Kronecker factor cannot be inverted.
     #[error(
         "the damped factor of `{path}` is not positive definite: raise the damping, which is {damping:e}"
     )]
@@ -74,16 +74,16 @@ pub enum RivalError {
     NotFinite {
         /// Loss, gradient or new parameters.
         what: &'static str,
-        /// Steps taken before.
+        /// Number of steps taken before.
         step: u64,
     },
-    /// Bytes that aren't a state of this optimizer.
+    /// Bytes that are not a state of this optimizer.
     #[error("the optimizer's state can't be read: {0}")]
     State(String),
-    /// Between the module and the flat vectors.
+    /// An error between the module and the flat vectors.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
-    /// In the optimizer of `fosi-burn` that steps for this one.
+    /// An error of the underlying optimizer of `fosi-burn`.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
     /// The device failed to give a tensor's values.
@@ -91,7 +91,7 @@ pub enum RivalError {
     Read(#[from] burn::tensor::TensorReadError),
 }
 
-/// `Ok` where `holds`; else what was given and what is allowed.
+/// `RivalError::Setting` unless `holds`.
 pub(crate) fn require(
     holds: bool,
     name: &'static str,
@@ -108,7 +108,7 @@ pub(crate) fn require(
     }
 }
 
-/// A learning rate is finite and at least 0.
+/// An error unless the learning rate is finite and at least 0.
 pub(crate) fn require_rate(learning_rate: f64) -> Result<(), RivalError> {
     require(
         learning_rate >= 0.0 && learning_rate.is_finite(),
@@ -118,7 +118,7 @@ pub(crate) fn require_rate(learning_rate: f64) -> Result<(), RivalError> {
     )
 }
 
-/// A decay is at least 0 and below 1.
+/// An error unless the decay is in [0, 1).
 pub(crate) fn require_decay(name: &'static str, decay: f64) -> Result<(), RivalError> {
     let allowed = "at least 0 and below 1";
     require((0.0..1.0).contains(&decay), name, decay, allowed)

@@ -1,11 +1,11 @@
 //! The optimizers that FOSI is compared with, on [Burn](https://burn.dev) modules.
 //!
-//! [`Kfac`], [`Lbfgs`], [`Soap`], [`AdaHessian`] and [`Muon`] are behind one trait, [`Rival`]: a step on a [`Loss`], a state in bytes,
-//! costs and memory, counted alike. [`Kfac`] also asks a loss for the network's outputs; the forward pass then calls its layers
-//! through a [`Recorder`].
+//! [`Kfac`], [`Lbfgs`], [`Soap`], [`AdaHessian`] and [`Muon`] implement one trait, [`Rival`]: steps on a [`Loss`], the
+//! state as bytes, and uniform counts of cost and memory. [`Kfac`] also needs the network's outputs from the loss; the
+//! forward pass then calls its layers through a [`Recorder`].
 //!
-//! Modules import those above them only: `error` ← `prediction`, `recorder` ← `loss` ← `rival`, `state`, `numbers` ← `copies` ←
-//! `kfac`, `lbfgs`, `soap`, `adahessian`, `muon`.
+//! Modules import only modules to their left: `error` ← `prediction`, `recorder` ← `loss` ← `rival`, `state`, `numbers`
+//! ← `copies` ← `kfac`, `lbfgs`, `soap`, `adahessian`, `muon`.
 
 mod adahessian;
 mod copies;

@@ -17,18 +17,19 @@ const NAME: &str = "muon";
 /// The settings of [`Muon`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MuonConfig {
-    /// Decoupled weight decay of all parameters, at least 0; default 0.
+    /// Decoupled weight decay of all parameters, ≥ 0; default 0.
     pub weight_decay: f64,
-    /// Paths of matrices that AdamW takes, such as `output.weight`: Muon's authors advise it for embeddings and for the last layer.
-    /// Default none.
+    /// Paths of matrices that AdamW optimizes, such as `output.weight`. Muon's authors recommend this for embeddings
+    /// and for the last layer. Default none.
     pub with_adamw: Vec<String>,
 }
 
 impl MuonConfig {
-    /// The optimizer of Burn in two groups, which can be FOSI's base as well.
+    /// Burn's optimizer with the two groups, as a base that also FOSI can use.
     ///
     /// # Errors
-    /// [`RivalError::Setting`]; [`RivalError::UnknownParameter`] where `with_adamw` names a path that `model` hasn't.
+    /// [`RivalError::Setting`]; [`RivalError::UnknownParameter`] where `with_adamw` names a path that `model` does not
+    /// have.
     pub fn base<M: Module>(&self, model: &M) -> Result<BurnBase<M>, RivalError> {
         let decay = self.weight_decay;
         let nonnegative = decay >= 0.0 && decay.is_finite();
@@ -48,7 +49,7 @@ impl MuonConfig {
         Ok(BurnBase::new(model, both)?)
     }
 
-    /// Paths of the parameters that Muon takes.
+    /// Paths of the parameters that Muon optimizes.
     fn matrices(&self, layout: &FlatLayout) -> Vec<String> {
         let slots = layout.slots().iter();
         let matrices = slots.filter(|slot| slot.shape.len() == 2);
@@ -59,11 +60,11 @@ impl MuonConfig {
     }
 }
 
-/// Muon (Jordan et al. 2024) for the matrices, as Burn has it, and AdamW for all other parameters.
+/// Burn's Muon (Jordan et al. 2024) for the matrices and AdamW for all other parameters.
 ///
-/// Muon's step is the momentum made orthogonal by five Newton–Schulz iterations, times 0.2√max(rows, columns) so that one
-/// learning rate serves both groups (Liu et al. 2025). Burn's takes matrices alone: kernels of convolutions are AdamW's here, where
-/// Muon's authors flatten them to matrices.
+/// Muon's step is the momentum, orthogonalised by five Newton–Schulz iterations, times 0.2√max(rows, columns), so that
+/// one learning rate suits both groups (Liu et al. 2025). Burn's Muon only takes matrices: AdamW optimizes convolution
+/// kernels here, whereas Muon's authors flatten them to matrices.
 #[derive(Debug)]
 pub struct Muon<M: Module> {
     optimizer: FosiOptimizer<BurnBase<M>>,
@@ -72,7 +73,7 @@ pub struct Muon<M: Module> {
     cost: Cost,
 }
 
-/// What the state's header holds.
+/// The header of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
     steps: u64,
@@ -98,7 +99,7 @@ impl<M: Module> Muon<M> {
             .filter(|slot| matrices.contains(&slot.path));
         let of_muon: usize = of_muon.map(fosi_burn::Slot::len).sum();
         Ok(Self {
-            // One moment of a matrix's entries, two of the others.
+            // One moment per entry of Muon's matrices, two per other entry.
             kept: 2 * layout.len() - of_muon,
             optimizer,
             steps: 0,

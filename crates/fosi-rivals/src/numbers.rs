@@ -1,4 +1,4 @@
-//! Numbers of tensors on the host, and sums over them that don't depend on the number of threads.
+//! Entries of tensors on the host, and sums over them that do not depend on the number of threads.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -14,7 +14,7 @@ pub(crate) fn read_doubles<const D: usize>(tensor: &Tensor<D>) -> Result<Vec<f64
     Ok(tensor.clone().try_into_vec_as::<f64>()?)
 }
 
-/// A tensor in f32 off the autodiff graph.
+/// A tensor in f32 outside the autodiff graph.
 pub(crate) fn tensor<const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],

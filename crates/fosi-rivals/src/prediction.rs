@@ -1,15 +1,15 @@
-//! A network's outputs, and the distribution of targets that its loss takes them for.
+//! A network's outputs, and the distribution of targets that the loss assumes.
 
 use burn::tensor::Tensor;
 
-/// The outputs of a network on a batch, and which loss they go into.
+/// The outputs of a network on a batch, and the kind of loss.
 ///
-/// A loss here is the mean over the batch's N examples of −w·log p(y|z) up to constants, with a distribution p that the
-/// outputs z determine. It gives the Fisher matrix F = E_x E_{y~p}[∇log p ∇log pᵀ]·w, in which the targets are the model's own
-/// and not the data's.
+/// The loss is the mean over the batch's N examples of −w·log p(y|z), up to constants, with a distribution p given by
+/// the outputs z. Its Fisher matrix is F = E_x E_{y~p}[∇log p ∇log pᵀ]·w, with targets y from the model, not from the
+/// data.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// Outputs z, batch×k: one row an example, before softmax or sigmoid.
+    /// Outputs z, batch×k: one row per example, before softmax or sigmoid.
     pub outputs: Tensor<2>,
     /// The distribution of the targets.
     pub targets: Targets,
@@ -17,10 +17,10 @@ pub struct Prediction {
     pub weight: f64,
 }
 
-/// A distribution of targets, and the loss that belongs to it.
+/// A distribution of targets, and the corresponding loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Targets {
-    /// Normal with variance ½ around each output: Σⱼ(zⱼ − yⱼ)², as kfac-jax has it.
+    /// Normal with variance ½ around each output: Σⱼ(zⱼ − yⱼ)², as in kfac-jax.
     Normal,
     /// One of k classes: softmax cross-entropy.
     Categorical,
@@ -29,23 +29,23 @@ pub enum Targets {
 }
 
 impl Prediction {
-    /// For the squared error, summed over the outputs, mean over the batch. `outputs` may have any shape whose first
+    /// The squared error, summed over the outputs and averaged over the batch. `outputs` may have any shape whose first
     /// dimension is the batch.
     pub fn squared_error<const D: usize>(outputs: Tensor<D>) -> Self {
         Self::new(outputs, Targets::Normal)
     }
 
-    /// For softmax cross-entropy, mean over the batch.
+    /// Softmax cross-entropy, averaged over the batch.
     pub fn softmax(scores: Tensor<2>) -> Self {
         Self::new(scores, Targets::Categorical)
     }
 
-    /// For sigmoid cross-entropy, summed over the outputs, mean over the batch.
+    /// Sigmoid cross-entropy, summed over the outputs and averaged over the batch.
     pub fn sigmoid<const D: usize>(scores: Tensor<D>) -> Self {
         Self::new(scores, Targets::Bernoulli)
     }
 
-    /// With another factor on the loss: 1/k where it is a mean over the outputs, too.
+    /// Sets the factor w on the loss: 1/k for a loss that is also averaged over the outputs.
     pub fn with_weight(self, weight: f64) -> Self {
         Self { weight, ..self }
     }

@@ -1,15 +1,16 @@
-//! What goes into a network's layers, and the gradients of what comes out of them.
+//! Recording of the inputs of a network's layers and the gradients of their outputs.
 
 use burn::module::{Param, ParamId};
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::{BatchNorm, Linear};
 use burn::tensor::{Gradients, Tensor};
 
-/// Sees the layers of a forward pass.
+/// Records the layers of a forward pass.
 ///
-/// Burn has no hooks, so a network's forward pass calls its layers through a recorder: `recorder.linear(&self.first, x)` in place
-/// of `self.first.forward(x)`. A recorder that is [off](Self::off) does exactly the latter. One that is on keeps the layer's
-/// input, and adds to the output a tensor of zeros that requires a gradient: that one's gradient is the output's.
+/// Burn has no hooks, so a network's forward pass calls its layers through a recorder:
+/// `recorder.linear(&self.first, x)` instead of `self.first.forward(x)`. With the recorder [off](Self::off), both are
+/// the same. With the recorder on, it keeps the layer's input and adds to the output a tensor of zeros that requires a
+/// gradient; the gradient of these zeros is that of the output.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -30,7 +31,7 @@ pub struct Recorder {
     layers: Option<Vec<Recorded>>,
 }
 
-/// A layer's call.
+/// A call of a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     pub weight: ParamId,
@@ -38,10 +39,10 @@ pub(crate) struct Recorded {
     pub call: Call,
 }
 
-/// Input (off the autodiff graph) and zeros at the output, by kind of layer.
+/// The input (outside the autodiff graph) and the zeros at the output, by kind of layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
-    /// Input and output, positions×entries: of a batch of sequences the positions of all.
+    /// Input and output, positions×entries, with the positions of all sequences of the batch.
     Linear { input: Tensor<2>, zeros: Tensor<2> },
     /// Batch×channels×height×width.
     Conv {
@@ -53,32 +54,32 @@ pub(crate) enum Call {
     Norm { input: Tensor<3>, zeros: Tensor<3> },
 }
 
-/// How a convolution reads its input.
+/// The geometry of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
-    /// Rows above, columns to the left.
+    /// Rows of padding above, columns to the left.
     pub padding: [usize; 2],
     pub groups: usize,
     pub transposed: bool,
 }
 
 impl Recorder {
-    /// Keeps nothing: layers are called as ever.
+    /// A recorder that keeps nothing and only calls the layers.
     pub fn off() -> Self {
         Self { layers: None }
     }
 
-    /// Keeps inputs and output gradients.
+    /// A recorder that keeps inputs and output gradients.
     pub fn on() -> Self {
         Self {
             layers: Some(Vec::new()),
         }
     }
 
-    /// A dense layer, on inputs …×entries.
+    /// Calls a dense layer on inputs of shape …×entries.
     pub fn linear<const D: usize>(&mut self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
         let Some(layers) = &mut self.layers else {
             return layer.forward(x);
@@ -101,7 +102,7 @@ impl Recorder {
         output + zeros.reshape(shape)
     }
 
-    /// A convolution, also a depthwise one, on images batch×channels×height×width.
+    /// Calls a convolution, grouped ones included, on images batch×channels×height×width.
     pub fn conv2d(&mut self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         if self.layers.is_none() {
             return layer.forward(x);
@@ -120,7 +121,7 @@ impl Recorder {
         self.keep_conv((layer.weight.id, id(&layer.bias)), input, output, window)
     }
 
-    /// A transposed convolution, on images batch×channels×height×width.
+    /// Calls a transposed convolution on images batch×channels×height×width.
     pub fn conv_transpose2d(&mut self, layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
         if self.layers.is_none() {
             return layer.forward(x);
@@ -156,12 +157,12 @@ impl Recorder {
         output + zeros
     }
 
-    /// Batch norm, on batch×channels×….
+    /// Calls batch norm on inputs of shape batch×channels×….
     pub fn batch_norm<const D: usize>(&mut self, layer: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
         let Some(layers) = &mut self.layers else {
             return layer.forward(x);
         };
-        // As the layer itself decides.
+        // The same condition as in the layer itself.
         let by_batch = x.device().is_autodiff() && layer.training.is_enabled();
         let [batch, channels] = [x.dims()[0], x.dims()[1]];
         let positions = x.shape().num_elements() / (batch * channels).max(1);
@@ -193,7 +194,7 @@ impl Recorder {
 }
 
 impl Recorded {
-    /// Whether the layer was called on `batch` examples: on as many images, or on as many rows or sequences of them.
+    /// Whether the call fits `batch` examples: `batch` images or, for dense layers, a multiple of `batch` rows.
     pub fn is_of(&self, batch: usize) -> bool {
         match &self.call {
             Call::Linear { input, .. } => {
@@ -206,7 +207,7 @@ impl Recorded {
     }
 }
 
-/// The gradient of a layer's output, and zeros where the loss doesn't depend on it.
+/// The gradient of a layer's output; zeros if the loss does not depend on it.
 pub(crate) fn output_gradient<const D: usize>(
     zeros: &Tensor<D>,
     gradients: &Gradients,
@@ -238,7 +239,7 @@ fn padding_of(layer: &Conv2d, height: usize, width: usize) -> [usize; 2] {
     }
 }
 
-/// (x − μ)/√(σ² + ε), with the batch's mean and (biased) variance for each channel or with the running ones.
+/// (x − μ)/√(σ² + ε) per channel, with the mean and (biased) variance of the batch or the running ones.
 fn normalized(layer: &BatchNorm, x: Tensor<3>, by_batch: bool) -> Tensor<3> {
     let [batch, channels, positions] = x.dims();
     let (mean, variance) = match by_batch {

@@ -1,23 +1,23 @@
-//! What all optimizers of this crate have in common.
+//! The common interface of this crate's optimizers.
 
 use crate::error::RivalError;
 use crate::loss::Loss;
 
 /// An optimizer of the trainable parameters of modules `M` of one architecture.
 ///
-/// It keeps no parameters: each step starts from those of the module that it is given.
+/// It stores no parameters: each step starts from those of the given module.
 pub trait Rival<M>: Send {
     /// The optimizer's name, such as `kfac`.
     fn name(&self) -> &'static str;
 
-    /// One step on the loss of one batch.
+    /// Takes one step on the loss of one batch.
     ///
-    /// `learning_rate` is finite and at least 0. L-BFGS, whose line search finds the step's length, and K-FAC with an adaptive
-    /// rate don't look at it.
+    /// `learning_rate` is finite and at least 0. L-BFGS, whose line search determines the step length, and K-FAC with
+    /// an adaptive rate ignore it.
     ///
     /// # Errors
-    /// Where anything is not finite, a matrix can't be factored, or the module isn't the one that the optimizer was made for;
-    /// optimizer and parameters are then as before.
+    /// If a value is not finite, a matrix cannot be factored, or the module does not fit the optimizer. Optimizer and
+    /// parameters are then unchanged.
     fn step(
         &mut self,
         model: &mut M,
@@ -28,42 +28,42 @@ pub trait Rival<M>: Send {
     /// Steps taken.
     fn steps(&self) -> u64;
 
-    /// What all steps since the optimizer was made or loaded have cost.
+    /// The total cost of all steps since the optimizer was created or loaded.
     fn cost(&self) -> Cost;
 
-    /// Floats of 4 bytes that it keeps between steps; one of 8 bytes counts as two. Over the number n of parameters it is the
-    /// number of n-vectors.
+    /// The number of 4-byte floats kept between steps; an 8-byte float counts as two. Divided by the number n of
+    /// parameters, it is the number of n-vectors.
     fn kept_floats(&self) -> usize;
 
-    /// The state: all that the next steps depend on but the settings.
+    /// The complete state that later steps depend on, without the settings.
     ///
     /// # Errors
-    /// Where a device doesn't give a tensor's values.
+    /// If a tensor cannot be read from its device.
     fn to_bytes(&self) -> Result<Vec<u8>, RivalError>;
 
-    /// Goes on from a state that [`to_bytes`](Self::to_bytes) gave, bit for bit; the costs count on from zero.
+    /// Restores a state from [`to_bytes`](Self::to_bytes), to continue bit for bit; costs restart from zero.
     ///
     /// # Errors
-    /// [`RivalError::State`] where the bytes are damaged or belong to another optimizer or architecture; the optimizer is then as
-    /// before.
+    /// [`RivalError::State`] where the bytes are damaged or belong to another optimizer or architecture; the optimizer
+    /// is then unchanged.
     fn load(&mut self, bytes: &[u8]) -> Result<(), RivalError>;
 }
 
-/// What a step did.
+/// The report of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepDone {
     /// The loss before the step.
     pub loss: f64,
-    /// The learning rate, or the length of the step that a line search found; 0 where it found none.
+    /// The learning rate, or the step length that the line search found; 0 if it found none.
     pub learning_rate: f64,
-    /// The factor on the step before this one, in K-FAC.
+    /// K-FAC's factor on the previous step.
     pub momentum: Option<f64>,
-    /// The damping that the step was taken with, in K-FAC.
+    /// K-FAC's damping in this step.
     pub damping: Option<f64>,
 }
 
 impl StepDone {
-    /// Of an optimizer without momentum or damping to tell of.
+    /// The report of an optimizer without adaptive momentum or damping.
     pub(crate) fn new(loss: f64, learning_rate: f64) -> Self {
         Self {
             loss,
@@ -74,18 +74,19 @@ impl StepDone {
     }
 }
 
-/// What the steps have cost, in passes through the network.
+/// The cost of steps, in passes through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
-    /// Gradients that steps start from, each a forward and a backward pass.
+    /// Gradients at the start of steps, each a forward and a backward pass.
     pub gradients: u64,
-    /// Products with a curvature matrix: with the Hessian (AdaHessian, two gradients in f64 each), or with the Jacobian for the
-    /// exact Fisher matrix (K-FAC, a forward pass in f64 each and one more a step).
+    /// Products with a curvature matrix: with the Hessian (AdaHessian; two gradients each, in f64 if possible), or with
+    /// the Jacobian for the exact Fisher matrix (K-FAC; a forward pass each, in f64 if possible, and one more per
+    /// step).
     pub products: u64,
     /// Forward and backward passes for K-FAC's factors.
     pub factor_updates: u64,
-    /// Losses with gradients at the points that a line search tries.
+    /// Losses with gradients at the trial points of a line search.
     pub line_search: u64,
-    /// Losses without gradients, which K-FAC's damping is adapted by: a forward pass each.
+    /// Losses without gradients, for the adaptation of K-FAC's damping: a forward pass each.
     pub losses: u64,
 }

@@ -22,15 +22,15 @@ const NAME: &str = "soap";
 pub struct SoapConfig {
     /// β₁ in [0, 1); default 0.95.
     pub beta1: f64,
-    /// β₂ in [0, 1), of the second moment and of the preconditioners; default 0.95.
+    /// β₂ in [0, 1), for the second moment and the preconditioners; default 0.95.
     pub beta2: f64,
     /// ε > 0, added to the denominator; default 1e-8.
     pub epsilon: f64,
-    /// Decoupled, at least 0; default 0.01.
+    /// Decoupled weight decay λ ≥ 0; default 0.01.
     pub weight_decay: f64,
-    /// Steps between renewals of the eigenbases, at least 1; default 10.
+    /// Steps between updates of the eigenbases, at least 1; default 10.
     pub interval: u64,
-    /// The longest side of a matrix that has a preconditioner; a longer one stays as it is. Default 10,000.
+    /// The longest side of a matrix with a preconditioner; longer sides have none. Default 10,000.
     pub longest_side: usize,
 }
 
@@ -47,14 +47,14 @@ impl Default for SoapConfig {
     }
 }
 
-/// SOAP (Vyas, Morwani, Zhao, Kwun, Shapira, Brandfonbrener, Janson, Kakade 2024), as the authors' code has it.
+/// SOAP (Vyas, Morwani, Zhao, Kwun, Shapira, Brandfonbrener, Janson, Kakade 2024), as in the authors' code.
 ///
-/// Of a matrix with gradient G, in each step: G′ = U_LᵀGU_R; M ← β₁M + (1−β₁)G; V ← β₂V + (1−β₂)G′²;
-/// W ← W − η·√(1−β₂ᵗ)/(1−β₁ᵗ)·U_L\[(U_LᵀMU_R)/(√V + ε)\]U_Rᵀ, then W ← (1−ηλ)W; L ← β₂L + (1−β₂)GGᵀ and R ← β₂R + (1−β₂)GᵀG. Every
-/// `interval` steps U_L becomes the orthonormal factor of LU_L (one step of orthogonal iteration, after the columns and V's entries
-/// are put in descending order of u_iᵀLu_i), and U_R likewise. The first gradient only makes L, R and their eigenvectors; the
-/// parameters stay. Vectors take AdamW's step, the same with U = I. Kernels of convolutions are matrices with a row for each entry of
-/// the first dimension.
+/// Each step, for a matrix with gradient G: G′ = U_LᵀGU_R; M ← β₁M + (1−β₁)G; V ← β₂V + (1−β₂)G′²; W ← W −
+/// η·√(1−β₂ᵗ)/(1−β₁ᵗ)·U_L\[(U_LᵀMU_R)/(√V + ε)\]U_Rᵀ, then W ← (1−ηλ)W; L ← β₂L + (1−β₂)GGᵀ and R ← β₂R + (1−β₂)GᵀG.
+/// Every `interval` steps, U_L becomes the orthonormal factor of LU_L (one step of orthogonal iteration, after sorting
+/// the columns and V's entries by descending u_iᵀLu_i), and likewise U_R. The first gradient only initialises L, R and
+/// their eigenvectors; the parameters do not change. Vectors take AdamW's step, which is the same with U = I.
+/// Convolution kernels are matrices with one row per entry of the first dimension.
 #[derive(Debug)]
 pub struct Soap<M> {
     config: SoapConfig,
@@ -66,7 +66,7 @@ pub struct Soap<M> {
     module: PhantomData<fn() -> M>,
 }
 
-/// Of one parameter, rows×columns; vectors have one column.
+/// The state of one parameter, rows×columns; vectors have one column.
 #[derive(Debug, Clone)]
 struct SlotState {
     first: Tensor<2>,
@@ -81,7 +81,7 @@ struct Preconditioner {
     basis: Tensor<2>,
 }
 
-/// What the state's header holds.
+/// The header of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
     steps: u64,
@@ -91,7 +91,7 @@ impl<M: Module> Soap<M> {
     /// SOAP for modules like `model`.
     ///
     /// # Errors
-    /// [`RivalError::Setting`], or [`RivalError::Bridge`] where there is nothing to train.
+    /// [`RivalError::Setting`], or [`RivalError::Bridge`] for a module without trainable parameters.
     pub fn new(model: &M, config: SoapConfig) -> Result<Self, RivalError> {
         require_decay("beta1", config.beta1)?;
         require_decay("beta2", config.beta2)?;
@@ -168,7 +168,8 @@ impl SlotState {
         }
     }
 
-    /// Takes in a gradient, as the `t`-th from 1. Returns the direction of the step, to be subtracted.
+    /// Updates the moments with the `t`-th gradient, counted from 1. Returns the direction of the step, to be
+    /// subtracted.
     fn direction(&mut self, gradient: Tensor<2>, t: u64, config: &SoapConfig) -> Tensor<2> {
         let projected = self.project(gradient.clone());
         let mix =
@@ -181,7 +182,7 @@ impl SlotState {
         step * (correction(config.beta2).sqrt() / correction(config.beta1))
     }
 
-    /// L ← β₂L + (1−β₂)GGᵀ, R likewise.
+    /// L ← β₂L + (1−β₂)GGᵀ, and likewise R.
     fn update_moments(&mut self, gradient: &Tensor<2>, beta: f64) {
         let [left, right] = &mut self.sides;
         let outer = |x: Tensor<2>| x.clone().matmul(x.transpose());
@@ -195,7 +196,7 @@ impl SlotState {
         }
     }
 
-    /// The eigenvectors of L and R.
+    /// Computes the eigenvectors of L and R.
     fn diagonalise(&mut self, path: &str) -> Result<(), RivalError> {
         for side in self.sides.iter_mut().flatten() {
             side.basis = eigenvectors(&side.moment, path)?;
@@ -203,7 +204,7 @@ impl SlotState {
         Ok(())
     }
 
-    /// One step of orthogonal iteration.
+    /// Takes one step of orthogonal iteration for both bases.
     fn renew(&mut self) -> Result<(), RivalError> {
         for (dim, side) in self.sides.iter_mut().enumerate() {
             if let Some(side) = side {
@@ -229,7 +230,7 @@ impl SlotState {
         arrays
     }
 
-    /// The same parameter's state with the arrays that were stored for `path`.
+    /// The state of the same parameter from the arrays stored for `path`.
     fn restored(&self, path: &str, stored: &mut Arrays) -> Result<Self, RivalError> {
         let mut take = |name: &str, like: &Tensor<2>| {
             let shape = like.dims();
@@ -274,7 +275,8 @@ fn eigenvectors(moment: &Tensor<2>, path: &str) -> Result<Tensor<2>, RivalError>
     Ok(on_device(&descending, &moment.device()))
 }
 
-/// The order of the basis's columns by descending uᵀLu, and the orthonormal factor of L times the columns in that order.
+/// The order of the basis's columns u by descending uᵀLu, and the orthonormal factor of L times the columns in that
+/// order.
 fn iterate(side: &Preconditioner) -> Result<(Tensor<1, Int>, Tensor<2>), RivalError> {
     let (moment, basis) = (host(&side.moment)?, host(&side.basis)?);
     let n = basis.ncols();

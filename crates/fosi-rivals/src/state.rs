@@ -1,4 +1,4 @@
-//! An optimizer's state as bytes: safetensors with one JSON header, which carries the format's version and a checksum.
+//! An optimizer's state as bytes: safetensors with a JSON header, which holds the format's version and a checksum.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RivalError;
 
-/// Of the format of all states in this crate.
+/// The version of the format of all states in this crate.
 const VERSION: u32 = 1;
 /// The metadata entry with the header.
 const METADATA: &str = "fosi-rivals";
@@ -49,7 +49,7 @@ impl Arrays {
         self.0.insert(name, Stored { dtype, len, bytes });
     }
 
-    /// Takes out an array of `len` entries.
+    /// Removes and returns an array of `len` entries.
     pub fn take(&mut self, name: &str, len: usize) -> Result<Vec<f32>, RivalError> {
         let bytes = self.take_stored(name, Dtype::F32, len)?;
         let chunks = bytes.as_chunks().0.iter();
@@ -72,7 +72,7 @@ impl Arrays {
         Ok(found.bytes)
     }
 
-    /// CRC-32 over the header's state and the arrays.
+    /// CRC-32 over the state in the header and the arrays.
     fn checksum(&self, state: &serde_json::Value) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(state.to_string().as_bytes());
@@ -91,7 +91,7 @@ pub(crate) fn serialize(
     state: impl Serialize,
     arrays: &Arrays,
 ) -> Result<Vec<u8>, RivalError> {
-    // Its entries are in the order of their names, here and where they are read.
+    // Entries are sorted by name, both when written and when read.
     let state = serde_json::to_value(state).map_err(unreadable)?;
     let header = Header {
         version: VERSION,
@@ -110,7 +110,7 @@ pub(crate) fn serialize(
     safetensors::serialize(views.map_err(unreadable)?, Some(metadata)).map_err(unreadable)
 }
 
-/// The state and the arrays in bytes of the optimizer `name` for parameters of `layout`.
+/// The state and the arrays from bytes of the optimizer `name` for parameters of `layout`.
 pub(crate) fn deserialize<H: DeserializeOwned>(
     name: &str,
     layout: &FlatLayout,

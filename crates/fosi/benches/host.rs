@@ -1,6 +1,6 @@
-//! Steps and estimations on the CPU, and the memory's speed in the same run.
+//! Steps and estimations on the CPU, and the memory bandwidth in the same run.
 //!
-//! `bench/summary` turns the times into ratios to the memory's speed. `FOSI_BENCH_LARGEST` limits n, default 10⁷.
+//! `bench/summary` converts the times into ratios to the memory bandwidth. `FOSI_BENCH_LARGEST` limits n; default 10⁷.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
     group.measurement_time(Duration::from_secs(1));
 }
 
-/// The speeds against which everything else is held: 64 MB and more are read, or read and written, by all threads.
+/// The reference bandwidths: all threads read, or read and write, at least 64 MB.
 fn memory(c: &mut Criterion) {
     let mut group = c.benchmark_group("memory");
     settings(&mut group);
@@ -72,7 +72,7 @@ fn memory(c: &mut Criterion) {
     group.finish();
 }
 
-/// η, of which no time depends.
+/// η, which does not affect the times.
 const LEARNING_RATE: f64 = 1e-3;
 
 /// FOSI with a spectrum of k pairs, ready to step.
@@ -113,7 +113,7 @@ fn averaged(n: usize, m: usize) -> Fosi<Host<f32>, GradientDescent> {
     optimizer
 }
 
-/// A product that costs next to nothing beside a sweep over the vectors.
+/// A product whose cost is negligible compared with a sweep over the vectors.
 fn diagonal() -> impl SymmetricOperator<Host<f32>> {
     operator::from_fn(|v: &[f32], out: &mut [f32]| {
         out.par_chunks_mut(1 << 14)
@@ -166,7 +166,7 @@ fn steps(c: &mut Criterion) {
     steps_of(c, "adam", Adam::default());
 }
 
-/// All of an estimation but the products.
+/// An estimation without its products.
 fn estimations(c: &mut Criterion) {
     let mut group = c.benchmark_group("estimation");
     settings(&mut group);
@@ -181,7 +181,7 @@ fn estimations(c: &mut Criterion) {
                 bencher.iter(|| optimizer.refresh(&mut operator).expect("a spectrum"));
             });
         }
-        // A mean of rank 20 takes each spectrum in.
+        // Each spectrum is merged into a mean of rank 20.
         let mut optimizer = averaged(n, 40);
         let mut operator = diagonal();
         let id = BenchmarkId::new("averaged-m40", n);

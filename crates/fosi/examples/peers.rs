@@ -1,4 +1,5 @@
-//! Times one of ours for `bench/peers`: `peers hb|adam|estimation|estimation-again N` prints the seconds as JSON.
+//! Times one operation of this library for `bench/peers`: `peers hb|adam|estimation|estimation-again N` prints the
+//! seconds as JSON.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ fn step(base: impl Base<Host<f32>>, n: usize) -> Result<f64, fosi::Error> {
     Ok(median(times))
 }
 
-/// The operator diag(1, 1/2, …, 1/n), without the time of its products; the first time with memory that has to be made.
+/// An estimation for diag(1, 1/2, …, 1/n), without the time of its products; unless `repeated`, it includes memory
+/// allocation.
 fn estimation(n: usize, repeated: bool) -> Result<f64, fosi::Error> {
     let config = FosiConfig {
         largest: 10,

@@ -1,8 +1,8 @@
-//! The running mean of the Hessians that refreshes have seen, kept at low rank.
+//! The running mean of the refreshes' Hessians, kept at low rank.
 //!
-//! A refresh sees the Hessian of a batch, whose noise turns the pairs that it finds; the loss's own subspace is stable.
-//! The mean over refreshes, H̄ ← (1−γ)H̄ + γVΛVᵀ, takes the noise out and costs no product. This is the library's own;
-//! the paper takes the pairs of one batch as they are.
+//! A refresh estimates the Hessian of one batch, whose noise perturbs the eigenvectors; the leading subspace of the
+//! full loss is stable. The mean over refreshes, H̄ ← (1−γ)H̄ + γVΛVᵀ, averages the noise out and costs no product. The
+//! paper has no averaging; it uses the pairs of one batch.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,15 @@ use crate::lanczos::Workspace;
 use crate::space::Space;
 use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
 
-/// Whether the spectrum in use is that of the last refresh alone or of a mean over refreshes.
+/// Whether the step uses the spectrum of the last refresh or of a mean over refreshes.
 ///
-/// The mean is H̄ = WMWᵀ of rank r = 2(k+ℓ). A refresh finds r Ritz pairs (V, Λ) and makes
-/// H̄ ← (1−γ)H̄ + γVΛVᵀ, cut to rank r by Rayleigh–Ritz in the span of both; the step uses its k largest and ℓ smallest
-/// pairs (λ̄, v̄), with u = 1/max{|λ̄|, |d|} for d = v̄ᵀHv̄ as the refresh's Krylov space tells it, since a direction that
-/// is new to the mean has only γλ. The factor s on the base's learning rate is that of the last refresh alone. Beside
-/// the k+ℓ vectors of the basis, r more are kept.
+/// The mean is H̄ = WMWᵀ of rank r = 2(k+ℓ). A refresh finds r Ritz pairs (V, Λ) and sets H̄ ← (1−γ)H̄ + γVΛVᵀ,
+/// truncated to rank r by Rayleigh–Ritz in the span of both. The step uses the k largest and ℓ smallest pairs (λ̄, v̄)
+/// of H̄, with u = 1/max{|λ̄|, |d|}. Here d is v̄ᵀHv̄ within the refresh's Krylov space: in a direction that is new to
+/// the mean, λ̄ is only γλ. The scale s comes from the last refresh alone. Averaging stores r vectors besides the k+ℓ
+/// of the basis.
 ///
-/// γ is 1/t at refresh t, until that is below the weight that the variant gives.
+/// At refresh t, γ is the larger of 1/t and the variant's weight.
 ///
 /// ```
 /// use fosi::{Averaging, FosiConfig};
@@ -36,10 +36,10 @@ pub enum Averaging {
     Off,
     /// The weight γ of a refresh, above 0 and at most 1.
     Fixed(f64),
-    /// γ by prediction, at first 0.5 and always from 0.1 to 1. The Krylov space of a refresh tells, without a product,
-    /// the curvature of the new batch along H̄'s pairs in use and along those of the last refresh alone; γ shrinks by a
-    /// factor of 1.4 where H̄'s have more of it, summed over the k largest less the ℓ smallest, and grows by 1.4 where
-    /// the others do.
+    /// γ by prediction, initially 0.5 and always between 0.1 and 1. Each refresh compares two sets of pairs, those of
+    /// H̄ in use and those of the previous refresh alone, by the new batch's curvature along them: the sum over the k
+    /// largest minus the sum over the ℓ smallest. The new Krylov space gives it without a further product. γ is divided
+    /// by 1.4 where the pairs of H̄ capture at least as much, and multiplied by 1.4 otherwise.
     #[default]
     Predicted,
 }
@@ -58,16 +58,17 @@ impl Averaging {
     }
 }
 
-/// The weight γ by prediction, and by how much it changes.
+/// Predicted weight: γ at the start, its factor of change, and its lower bound.
 const FIRST_WEIGHT: f64 = 0.5;
 const CHANGE: f64 = 1.4;
 const LEAST_WEIGHT: f64 = 0.1;
 
-/// H̄ but for its leading pairs' vectors, which are the basis of the spectrum in use, and the last refresh's own pairs.
+/// The mean H̄ without its leading vectors, which form the basis of the spectrum in use, and the last refresh's own
+/// pairs.
 pub(crate) struct Average<S: Space> {
     /// The columns of W after the leading ones.
     pub(crate) further: S::Basis,
-    /// The leading Ritz vectors of the last refresh alone, and how many of them are of the largest.
+    /// The leading Ritz vectors of the last refresh alone, and how many of them belong to the k largest.
     pub(crate) last: S::Basis,
     pub(crate) last_largest: usize,
     /// The pairs of H̄, leading ones first.
@@ -75,38 +76,38 @@ pub(crate) struct Average<S: Space> {
     pub(crate) state: State,
 }
 
-/// The numbers that belong to the columns of W.
+/// Eigenvalues, residuals and Gram matrix of the columns of W.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pairs {
     /// The diagonal of M.
     pub(crate) eigenvalues: Vec<f64>,
-    /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged as the pairs are.
+    /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged with the same weights as the pairs.
     pub(crate) residuals: Vec<f64>,
     /// WᵀW, row by row.
     pub(crate) gram: Vec<f64>,
 }
 
-/// How H̄ is averaged.
+/// The state of the average.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Refreshes that H̄ is the mean of.
+    /// The number of refreshes averaged in H̄.
     pub(crate) count: u64,
     /// γ by prediction.
     pub(crate) weight: f64,
 }
 
 impl State {
-    /// After the first refresh.
+    /// The state after the first refresh.
     const FIRST: Self = Self {
         count: 1,
         weight: FIRST_WEIGHT,
     };
 
-    /// After another refresh, on whose batch the mean's pairs have at least as much curvature as the last refresh's
-    /// (`better`) or less.
+    /// The state after another refresh. `better`: on its batch, the mean's pairs capture at least as much curvature as
+    /// the previous refresh's.
     fn after(self, better: bool) -> Self {
         let factor = match (self.count, better) {
-            // After one refresh the two have the same pairs.
+            // After one refresh both sets of pairs are the same.
             (1, _) => 1.0,
             (_, true) => 1.0 / CHANGE,
             (_, false) => CHANGE,
@@ -117,26 +118,26 @@ impl State {
         }
     }
 
-    /// Whether a run can have come to this.
+    /// Whether a run can reach this state.
     pub(crate) fn is_possible(&self) -> bool {
         const MOST: u64 = 1 << 53;
         (1..=MOST).contains(&self.count) && (LEAST_WEIGHT..=1.0).contains(&self.weight)
     }
 }
 
-/// What a refresh makes of the mean: the combinations of the vectors before it, not yet computed.
+/// The planned update of the mean: the combinations of existing vectors, not yet computed.
 pub(crate) struct Merge {
     /// The columns of the new W, leading ones first, and of the refresh's own leading pairs, as combinations of the old
     /// W's columns and the Krylov vectors Q.
     columns: Vec<Vec<f64>>,
     eigenvalues: Vec<f64>,
     residuals: Vec<f64>,
-    /// How many of the columns are those of W, how many of these lead, and how many of the leading are of the largest.
+    /// The number of columns of W, how many of these lead, and how many leading ones belong to the k largest.
     rank: usize,
     leading: usize,
     largest: usize,
     last_largest: usize,
-    /// vᵢᵀHvᵢ along the leading columns, as Q tells it.
+    /// vᵢᵀHvᵢ along the leading columns, estimated within the span of Q.
     pub(crate) curvature: Vec<f64>,
     state: State,
     /// γ of this refresh.
@@ -153,8 +154,8 @@ pub(crate) struct Before<'a, S: Space> {
 }
 
 impl Merge {
-    /// Plans how a refresh, whose Ritz pairs are `ritz` and whose vectors Q are in the workspace, changes the mean.
-    /// Vectors are read, and none is changed.
+    /// Plans how a refresh with the Ritz pairs `ritz` and the vectors Q in the workspace changes the mean. Only reads
+    /// vectors.
     pub(crate) fn plan<S: Space>(
         averaging: Averaging,
         params: &SpectrumParams,
@@ -223,8 +224,8 @@ impl Merge {
         })
     }
 
-    /// Computes the new mean: its spectrum, which `ritz` completes, and what is kept beside it. `old`: the columns of
-    /// W before, leading ones first.
+    /// Computes the new mean and the spectrum of its leading pairs, which `ritz` completes. `old` holds the previous
+    /// columns of W, leading ones first.
     pub(crate) fn apply<S: Space>(
         mut self,
         space: &S,
@@ -243,7 +244,7 @@ impl Merge {
             column.resize(vectors.len(), 0.0);
         }
         let (mut basis, gram) = space.rotate(&mut vectors, &self.columns);
-        // A space that rotates into new memory leaves W's beside that of Q.
+        // A space that rotates into new memory leaves the memory of both W and Q for reuse.
         vectors.truncate(lanczos);
         workspace.recycle(vectors);
         let last = space.split_off(&mut basis, self.rank);
@@ -276,7 +277,7 @@ impl Merge {
     }
 }
 
-/// The Hessian of the refresh's batch, as its Krylov space tells it: QᵀHQ and G = QᵀQ.
+/// The Hessian of the refresh's batch within its Krylov space: QᵀHQ and G = QᵀQ.
 impl Ritz {
     /// xᵀQG⁻¹(QᵀHQ)G⁻¹Qᵀx, the curvature along x's part in the span of Q, given Qᵀx.
     fn curvature(&self, projection: &[f64]) -> f64 {
@@ -285,8 +286,7 @@ impl Ritz {
         self.quadratic_form(&x)
     }
 
-    /// The curvature summed over the columns, of which the first `largest` count as they are and the others with the
-    /// other sign.
+    /// The curvature summed over the first `largest` columns minus that over the others.
     fn total_curvature(&self, columns: &[Vec<f64>], largest: usize) -> f64 {
         let signed = |(i, column): (usize, &Vec<f64>)| {
             let sign = if i < largest { 1.0 } else { -1.0 };
@@ -295,8 +295,8 @@ impl Ritz {
         columns.iter().enumerate().map(signed).sum()
     }
 
-    /// A curvature over that along the pairs `own`, of which the first `largest` count as they are and the others with
-    /// the other sign; `None` where that isn't positive.
+    /// `curvature` divided by the total along the pairs `own`: the sum over the first `largest` minus that over the
+    /// others. `None` if the total is not positive.
     fn share_of(&self, own: &[usize], largest: usize, curvature: f64) -> Option<f64> {
         let signed = |(i, &pair): (usize, &usize)| {
             let sign = if i < largest { 1.0 } else { -1.0 };
@@ -340,14 +340,15 @@ struct Eigenpairs {
 
 /// A vector x = By.
 struct Combination {
-    /// Of W's columns and of Q's.
+    /// Coefficients of the columns of W and of Q.
     weights: Vec<f64>,
     /// Qᵀx.
     projection: Vec<f64>,
     residual: f64,
 }
 
-/// Eigenvalues of BᵀB below this, relative to the largest, are directions that W and V share but for about 0.2°.
+/// Eigenvalues of BᵀB below this, relative to the largest, belong to directions that W and V share to within about
+/// 0.2°.
 const SHARED: f64 = 1e-5;
 
 impl Joint<'_> {
@@ -429,7 +430,7 @@ impl Joint<'_> {
         }
     }
 
-    /// The bound on ‖Hx − λ̄x‖ that those of W's columns and of V's give, weighted as H̄ weights them.
+    /// A bound on ‖Hx − λ̄x‖ from the residuals of the columns of W and V, weighted as in H̄.
     fn residual(&self, of_old: &[f64], krylov: &[f64], projection: &[f64]) -> f64 {
         let ritz = self.ritz;
         let new: f64 = self
@@ -448,10 +449,11 @@ impl Joint<'_> {
 
 /// Which of the ascending eigenvalues are kept, and in what order.
 struct Order {
-    /// The k largest in descending order, the ℓ smallest in ascending order, and as many of each that follow.
+    /// The k largest in descending order, the ℓ smallest in ascending order, then the next k largest and the next ℓ
+    /// smallest.
     indices: Vec<usize>,
     leading: usize,
-    /// How many of the leading ones are of the largest.
+    /// How many of the leading ones belong to the k largest.
     largest: usize,
 }
 
@@ -481,7 +483,7 @@ fn add(out: &mut [f64], a: f64, x: &[f64]) {
     out.iter_mut().zip(x).for_each(|(out, x)| *out += a * x);
 }
 
-/// The columns of a matrix with m rows, which are given one after another.
+/// The columns of a matrix with m rows, given in column-major order.
 fn columns_of(entries: Vec<f64>, m: usize) -> Vec<Vec<f64>> {
     entries.chunks(m.max(1)).map(<[f64]>::to_vec).collect()
 }

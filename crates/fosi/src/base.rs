@@ -1,7 +1,7 @@
 //! Base optimizers: the first-order rules that FOSI wraps.
 //!
-//! Most rules treat each coordinate alone; they implement [`Elementwise`], a few lines each, and run fused on
-//! the CPU and as tensor operations elsewhere. A rule that needs whole vectors implements [`Base`] itself.
+//! Most rules are elementwise: they implement [`Elementwise`] in a few lines and run fused on the CPU and as tensor
+//! operations elsewhere. A rule that needs whole vectors implements [`Base`] directly.
 
 mod adam;
 mod gradient_descent;
@@ -24,7 +24,7 @@ pub use gradient_descent::GradientDescent;
 pub use heavy_ball::HeavyBall;
 pub use nesterov::Nesterov;
 
-/// The step that a base is asked to take.
+/// The inputs of a base's step.
 pub struct BaseStep<'a, S: Space> {
     /// The space.
     pub space: &'a S,
@@ -56,13 +56,12 @@ impl<S: Space> std::fmt::Debug for BaseStep<'_, S> {
     note = "an optimizer of Burn becomes one in `fosi_burn::BurnBase::new(&module, optimizer)`"
 )]
 pub trait Base<S: Space>: UpdateRule {
-    /// The number of state vectors; all start at zero. With momentum, the first is its vector.
+    /// The number of state vectors; all start at zero. With momentum, the first one is the momentum.
     fn state_len(&self) -> usize;
-    /// Turns the complement's gradient g₂ into d_b, what is subtracted from the parameters, η included.
+    /// Maps the complement's gradient g₂ to the direction d_b, which is subtracted from the parameters and includes η.
     ///
     /// # Errors
-    /// Its own; the state vectors and what the base keeps itself must then be as before, since FOSI cannot restore
-    /// them.
+    /// The base's own. State vectors and the base's own state must then be unchanged, since FOSI cannot restore them.
     fn direction(
         &mut self,
         at: BaseStep<'_, S>,
@@ -70,18 +69,18 @@ pub trait Base<S: Space>: UpdateRule {
         gradient: &mut S::Vector,
     ) -> Result<(), Error>;
 
-    /// Whether the direction is a linear combination of past gradients, so that η has the unit of 1/λ: see
-    /// [`Elementwise::LINEAR`].
+    /// Whether the direction is a linear combination of past gradients, so that η has the unit of 1/λ; see
+    /// [`Elementwise::LINEAR`]. Default false.
     fn is_linear(&self) -> bool {
         false
     }
-    /// Whether the state holds squares of gradients: see [`Elementwise::SQUARES`].
+    /// Whether the state holds squares of gradients; see [`Elementwise::SQUARES`]. Default false.
     fn squares(&self) -> bool {
         false
     }
-    /// x ← Dx, where the direction after step t is η·D·m̂ with m̂ the momentum and D a symmetric matrix that the state
-    /// gives: see [`NewtonRate::adaptive`](crate::NewtonRate::adaptive). `false` where the base has no such D; x may
-    /// then be anything. The state stays as it is.
+    /// x ← Dx for a base whose direction after step t is η·D·m̂, with the momentum m̂ and a symmetric matrix D from the
+    /// state; see [`NewtonRate::adaptive`](crate::NewtonRate::adaptive). Returns `false` if the base has no such D; x
+    /// is then unspecified. Does not change the state.
     fn precondition(
         &self,
         _space: &S,
@@ -91,16 +90,16 @@ pub trait Base<S: Space>: UpdateRule {
     ) -> bool {
         false
     }
-    /// State beyond the state vectors, for checkpoints.
+    /// State beyond the state vectors, for checkpoints; default none.
     fn export(&self) -> Result<Vec<u8>, Error> {
         Ok(Vec::new())
     }
-    /// Takes over what [`export`](Self::export) gave; on an error nothing has changed.
+    /// Restores the state from [`export`](Self::export). An error leaves the base unchanged.
     fn import(&mut self, _bytes: &[u8]) -> Result<(), Error> {
         Ok(())
     }
 
-    /// One split step; the default is [`split_step`].
+    /// Takes one split step; the default is [`split_step`].
     fn step(
         &mut self,
         at: BaseStep<'_, S>,
@@ -113,7 +112,7 @@ pub trait Base<S: Space>: UpdateRule {
     }
 }
 
-/// One split step of any base by [`Base::direction`]: a pass over V for each of g₂, e and the update.
+/// Takes one split step of any base by [`Base::direction`], with one pass over V for each of g₂, e and the update.
 ///
 /// # Errors
 /// The base's own.
@@ -167,7 +166,7 @@ pub fn split_step<S: Space, B: Base<S> + ?Sized>(
     })
 }
 
-/// The rule whose direction is D times the gradient, with D of the rule `E`.
+/// The rule whose direction is D times the gradient, with the D of the rule `E`.
 struct Preconditioner<'a, E>(&'a E);
 
 impl<E: Elementwise> UpdateRule for Preconditioner<'_, E> {

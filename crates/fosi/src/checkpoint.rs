@@ -1,8 +1,8 @@
-//! The optimizer's whole state, to bytes and back.
+//! Conversion of the optimizer's complete state to bytes and back.
 //!
-//! The format (`checkpoint/container.rs`) is safetensors, with a JSON header that carries a version and a checksum
-//! over everything. A file (`checkpoint/files.rs`) is written beside its final place, synced and renamed, so that a
-//! crash leaves the old one or the new one.
+//! The format (`checkpoint/container.rs`) is safetensors with a JSON header and a checksum over everything; the header
+//! holds the format's version. A file (`checkpoint/files.rs`) is written next to its destination, synced and renamed,
+//! so a crash leaves either the old or the new file.
 
 mod container;
 mod files;
@@ -28,7 +28,7 @@ use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
 use crate::timing::SavedMeasurements;
 
-/// The format's version; a file of another one is refused.
+/// The format's version; files of other versions are refused.
 pub const VERSION: u32 = 4;
 
 /// The scalars of a checkpoint.
@@ -39,7 +39,7 @@ struct Header {
     signature: String,
     dim: usize,
     progress: Progress,
-    /// The measured times on which T rests, where it does.
+    /// The measured times that T depends on, if T is measured.
     #[serde(default)]
     times: Option<SavedMeasurements>,
     subspace: Option<SubspaceHeader>,
@@ -90,19 +90,20 @@ fn state_name(index: usize) -> String {
 }
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// The whole state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, step, and the measured times
-    /// from which T follows, where [`Schedule::Overhead`](crate::Schedule::Overhead) measures them.
+    /// The complete state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, counters and, if
+    /// [`Schedule::Overhead`](crate::Schedule::Overhead) measures them, the times that determine T.
     ///
-    /// The parameters are the caller's and are not part of it, nor are the settings.
+    /// The parameters, which the caller owns, and the settings are not included.
     ///
     /// # Errors
-    /// [`Error::Spoiled`] after a step that spoiled the state, [`Error::Checkpoint`] where the base can't give its own.
+    /// [`Error::Spoiled`] after a step that spoiled the state, [`Error::Checkpoint`] where the base cannot export its
+    /// own state.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.to_bytes_with(None)
     }
 
-    /// As [`to_bytes`](Self::to_bytes), and with the master weights of a caller who keeps the parameters elsewhere in a
-    /// narrower float type.
+    /// Like [`to_bytes`](Self::to_bytes), plus the master weights of a caller whose parameters have a narrower float
+    /// type.
     pub fn to_bytes_with(&self, master_weights: Option<&S::Vector>) -> Result<Vec<u8>, Error> {
         use std::borrow::Borrow;
         self.refuse_spoiled()?;
@@ -160,19 +161,19 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         serialize(&header, &arrays)
     }
 
-    /// Takes over a state that [`to_bytes`](Self::to_bytes) made, with the same base and dimension. Settings stay
-    /// this optimizer's own: T follows from the saved times, where there are any, and this optimizer's ρ and m.
+    /// Restores a state from [`to_bytes`](Self::to_bytes) of an optimizer with the same base and dimension. Settings
+    /// are not restored: T follows from the saved times, if any, and this optimizer's ρ and m.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where the bytes are damaged or do not fit; the optimizer is then as before.
+    /// [`Error::Checkpoint`] where the bytes are damaged or do not fit this optimizer, which is then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.restore_with(bytes).map(|_| ())
     }
 
-    /// As [`restore`](Self::restore), and returns the master weights that the bytes hold, if any.
+    /// Like [`restore`](Self::restore), and returns the master weights in the bytes, if any.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore).
+    /// Those of [`restore`](Self::restore).
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
         let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, OPTIMIZER)?;
         self.fits(&header)?;
@@ -251,20 +252,20 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 .try_into()
                 .map_err(|_| Error::Checkpoint("it lacks a part of the spectrum".into()))?;
         if scalars.largest > k {
-            let message = format!("it has {k} pairs, {} of them largest", scalars.largest);
+            let message = format!("it has {k} pairs, but claims {} largest", scalars.largest);
             return Err(Error::Checkpoint(message));
         }
         if !(scalars.scale >= 1.0 && scalars.scale.is_finite()) {
-            let message = format!("its scale is {}, which cannot be", scalars.scale);
+            let message = format!("its scale is {}, which is impossible", scalars.scale);
             return Err(Error::Checkpoint(message));
         }
         let watched = scalars.monitor.directions.len();
         if watched != k {
-            let message = format!("it has {k} pairs and watches {watched}");
+            let message = format!("it has {k} pairs, but safeguards for {watched}");
             return Err(Error::Checkpoint(message));
         }
         if !scalars.signal.is_possible(k) {
-            let message = "its means of the gradient's coefficients cannot be".into();
+            let message = "its means of the gradient's coefficients are impossible".into();
             return Err(Error::Checkpoint(message));
         }
         let spectrum = Spectrum {
@@ -306,7 +307,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// The mean over refreshes, of whose pairs so many lead.
+    /// The mean over refreshes, with `leading` leading pairs.
     fn import_average(
         &self,
         scalars: AverageHeader,
@@ -328,7 +329,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             state,
         } = scalars;
         if last_largest > self.space.size(&last) || !state.is_possible() {
-            let message = format!("its mean over refreshes, {state:?}, cannot be");
+            let message = format!("its mean over refreshes, {state:?}, is impossible");
             return Err(Error::Checkpoint(message));
         }
         Ok(Average {
@@ -343,7 +344,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Writes the state to a file, atomically.
     ///
     /// # Errors
-    /// [`Error::Io`]; an older file of that name is then untouched.
+    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_atomically(path.as_ref(), &self.to_bytes()?)
     }
@@ -351,24 +352,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Reads the state from a file: see [`restore`](Self::restore).
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Checkpoint`]; the optimizer is then as before.
+    /// [`Error::Io`] or [`Error::Checkpoint`]; the optimizer is then unchanged.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         self.restore(&read(path.as_ref())?)
     }
 }
 
-/// The saved progress, refused where no run can have come there.
+/// The saved progress; an error if no run can reach it.
 fn resumed(saved: Progress) -> Result<Progress, Error> {
-    // Far beyond any run, and far below where counting would overflow.
+    // Far beyond any run, and far below overflow.
     const MOST: u64 = 1 << 53;
     let last = saved.last_refresh.unwrap_or(0);
     if saved.step > MOST || saved.refreshes > MOST || last > saved.step {
-        let message = format!("its step {} cannot be", saved.step);
+        let message = format!("its step {} is impossible", saved.step);
         return Err(Error::Checkpoint(message));
     }
     let largest = saved.largest_rate;
     if !(largest >= 0.0 && largest.is_finite()) {
-        let message = format!("its largest learning rate {largest} cannot be");
+        let message = format!("its largest learning rate {largest} is impossible");
         return Err(Error::Checkpoint(message));
     }
     Ok(saved)

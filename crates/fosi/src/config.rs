@@ -7,16 +7,16 @@ use crate::non_exhaustive::NonExhaustive;
 use crate::schedule::Schedule;
 use crate::spectrum::SpectrumParams;
 
-/// What is done to gradients before the split.
+/// Clipping of gradients before the split.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Clipping {
-    /// Nothing.
+    /// No clipping.
     #[default]
     None,
-    /// Scaled down to this norm where it is longer.
+    /// Scales the gradient down to this norm if its norm is larger.
     Norm(f64),
-    /// Every entry clamped to [−limit, limit].
+    /// Clamps every entry to [−limit, limit].
     Value(f64),
 }
 
@@ -34,12 +34,12 @@ impl Clipping {
 
 /// FOSI's settings.
 ///
-/// The defaults are for training on batches. k, ℓ, m, α and c have the values of the paper's experiments. What the paper
-/// lacks is on: the spectrum is a [mean over refreshes](Averaging::Predicted), an estimation ends where its pairs are
-/// known to a tenth, α [follows](NewtonRate::Following) the learning rate, and there are safeguards and a curvature floor.
-/// The spectrum is refreshed so rarely that FOSI takes at most 1.1 times the base's time, where the paper has T = 800 and
-/// W = one epoch. [`FosiConfig::paper`] has the paper's values of all, [`FosiConfig::quadratic`] those for smooth functions
-/// without noise.
+/// The defaults are for training on batches. k, ℓ, m, α and c are those of the paper's experiments. These extensions of
+/// the paper are on: the spectrum is a [mean over refreshes](Averaging::Predicted), an estimation ends once its pairs'
+/// relative residuals are below 0.1, α [follows](NewtonRate::Following) the learning rate, and safeguards and a
+/// curvature floor are active. Refreshes are so rare that FOSI takes at most 1.1 times the base's time, whereas the
+/// paper has T = 800 and W = one epoch. [`FosiConfig::paper`] gives the paper's settings, [`FosiConfig::quadratic`]
+/// those for smooth functions without noise.
 #[derive(Debug, Clone)]
 pub struct FosiConfig {
     /// k: largest eigenvalues; default 10.
@@ -48,32 +48,32 @@ pub struct FosiConfig {
     pub smallest: usize,
     /// m: Lanczos steps; default max{4(k+ℓ), ⌈2 ln n⌉}.
     pub lanczos_steps: Option<usize>,
-    /// Where the residuals of all k+ℓ pairs are below this, relative to |λ̂|, an estimation ends before its m steps;
-    /// default 0.1; `None` for all m steps.
+    /// An estimation ends before m steps once the residuals of all k+ℓ pairs, relative to |λ̂|, are at most this;
+    /// default 0.1; `None` always takes m steps.
     pub lanczos_tolerance: Option<f64>,
-    /// Whether the spectrum in use is a mean over refreshes; default [`Averaging::Predicted`].
+    /// How spectra are averaged over refreshes; default [`Averaging::Predicted`].
     pub averaging: Averaging,
-    /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning rate's
-    /// schedule. Under momentum it multiplies c̄, as in the paper: with Heavy-Ball, c̄ ← βc̄ + c sums undamped, so that along a steady gradient the steps grow to α/(1−β)
-    /// Newton steps. α = 1 is then Heavy-Ball at the rate 1/|λ|, stable for every β < 1, and α = 1 − β a Newton step
-    /// in the long run.
+    /// α: rate of the Newton step, 1 for an exact one; default 0.01, [following](NewtonRate::Following) the learning
+    /// rate's schedule. With momentum it multiplies c̄, as in the paper. With Heavy-Ball, c̄ ← βc̄ + c is an undamped
+    /// sum, so along a constant gradient the steps grow to α/(1−β) Newton steps: α = 1 is Heavy-Ball at the learning
+    /// rate 1/|λ|, stable for every β < 1, and α = 1 − β converges to one Newton step.
     pub newton_rate: NewtonRate,
-    /// c ≥ 1: limit of the factor on the base's learning rate, ∞ allowed; default 3.
+    /// c ≥ 1: upper limit of the factor s on the base's learning rate, may be ∞; default 3.
     pub scale_limit: f64,
-    /// μ for the learning-rate scaling where it is known, say 0; default: the smallest Ritz value.
+    /// μ ≥ 0 for learning-rate scaling, if it is known; default `None`: the smallest Ritz value.
     pub strong_convexity: Option<f64>,
-    /// ε: |λ| counts as at least this much of the largest |λ| in the Newton step; default 1e-6, 0 for none.
+    /// ε: the Newton step replaces |λ| by max{|λ|, ε·max|λ|}; default 1e-6; 0 for no floor.
     pub curvature_floor: f64,
-    /// Whether the run protects itself where the spectrum misleads; default true, and false in the paper's algorithm.
+    /// Whether the run guards against a wrong spectrum; default true, and false in the paper's algorithm.
     ///
-    /// - An estimation takes max{4, ⌊0.15·m⌋} more products from another start vector, which find copies of repeated
-    ///   eigenvalues, so that the bound L₂ of what is left holds (see [`SpectrumParams::probe`]).
-    /// - A pair whose |λ̂| its residual and the products' noise don't resolve stays with the base.
-    /// - A direction along which the gradient changes far more than λ̂ says goes back to where f was lowest along it,
-    ///   and to the base until the next refresh.
-    /// - Where the gradient outside of V grows as it does when s is too large, s is 1 from there on.
+    /// - An estimation takes max{4, ⌊0.15·m⌋} more products from another start vector. They find copies of repeated
+    ///   eigenvalues, so that L₂ bounds the complement's curvature (see [`SpectrumParams::probe`]).
+    /// - A pair whose |λ̂| is at most its residual plus the products' noise stays with the base.
+    /// - Along a direction where the gradient changes far more than λ̂ predicts, the step undoes the long moves, and
+    ///   the base takes the direction until the next refresh.
+    /// - If the gradient outside V grows as with too large an s, s is 1 from then on.
     ///
-    /// Where the function is quadratic and λ̂ and s are right, none of the last three acts.
+    /// On a quadratic with accurate λ̂ and s, the last three do not act.
     pub safeguards: bool,
     /// When the spectrum is estimated; default: overhead ρ = 1.1 after 100 steps.
     pub schedule: Schedule,
@@ -107,8 +107,8 @@ impl Default for FosiConfig {
 }
 
 impl FosiConfig {
-    /// Settings for smooth deterministic functions: α = 1 whatever the learning rate, no warm-up, a refresh every 50 steps,
-    /// each with a spectrum of its own from all m Lanczos steps.
+    /// Settings for smooth deterministic functions: constant α = 1, no warm-up, a refresh every 50 steps, no averaging,
+    /// and all m Lanczos steps.
     pub fn quadratic() -> Self {
         Self {
             lanczos_tolerance: None,
@@ -123,9 +123,8 @@ impl FosiConfig {
     }
 
     /// The paper's Algorithms 1 and 2 with its defaults: k = 10, ℓ = 0, α = 0.01, c = 3, T = 800, W one epoch, u =
-    /// 1/|λ̂|, and no
-    /// [safeguards](Self::safeguards). Where one of them would have acted, [`Refresh`](crate::Refresh) and
-    /// [`StepReport`](crate::StepReport) say so.
+    /// 1/|λ̂|, and no [safeguards](Self::safeguards). [`Refresh`](crate::Refresh) and [`StepReport`](crate::StepReport)
+    /// report where a safeguard would have acted.
     pub fn paper(steps_per_epoch: u64) -> Self {
         Self {
             lanczos_tolerance: None,
@@ -141,7 +140,7 @@ impl FosiConfig {
         }
     }
 
-    /// The base optimizer alone.
+    /// Settings for the base optimizer alone.
     pub fn base_only() -> Self {
         Self {
             schedule: Schedule::Never,
@@ -164,7 +163,7 @@ impl FosiConfig {
         let allowed = mu >= 0.0 && mu.is_finite();
         require(allowed, "strong_convexity (μ)", mu, "at least 0 and finite")?;
         let floor = self.curvature_floor;
-        // Its reciprocal must be a number.
+        // Its reciprocal must be finite.
         let allowed = floor == 0.0 || (1e-300..=1.0).contains(&floor);
         require(
             allowed,
@@ -177,7 +176,7 @@ impl FosiConfig {
         self.clipping.validate()
     }
 
-    /// The most Hessian-vector products of one refresh in a space of dimension n, retries apart.
+    /// The maximum number of Hessian-vector products per refresh in a space of dimension n, without retries.
     pub fn products(&self, dim: usize) -> usize {
         self.spectrum_params(0).products(dim)
     }
@@ -189,7 +188,7 @@ impl FosiConfig {
             lanczos_steps: self.lanczos_steps,
             tolerance: self.lanczos_tolerance,
             probe: self.safeguards,
-            // An odd multiplier: refreshes of one run never share a start vector.
+            // An odd multiplier, so refreshes of one run never share a start vector.
             seed: self
                 .seed
                 .wrapping_add(refresh.wrapping_mul(0xD1B5_4A32_D192_ED03)),

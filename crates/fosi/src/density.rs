@@ -11,12 +11,12 @@ use crate::space::Space;
 use crate::spectrum::{MOST_PAIRS, SpectrumParams, ritz_pairs};
 use crate::trace::require_dim;
 
-/// How many Lanczos runs the density is estimated with, and how long they are.
+/// The number and length of the Lanczos runs of a density estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DensityParams {
-    /// N: the number of Lanczos runs, each from a random vector of its own; default 10.
+    /// N: the number of Lanczos runs, each from its own random vector; default 10.
     pub probes: usize,
-    /// m: the Lanczos steps of each run, default 80; never more than n are made.
+    /// m: the Lanczos steps per run, default 80; a run makes at most n.
     pub lanczos_steps: usize,
     /// Seed of the random vectors.
     pub seed: u64,
@@ -36,7 +36,7 @@ impl Default for DensityParams {
 }
 
 impl DensityParams {
-    /// The number of products of an estimation in a space of dimension n, N·min{m, n}, repeated ones apart.
+    /// The number of products per estimation in a space of dimension n, N·min{m, n}, without retries.
     pub fn products(&self, dim: usize) -> usize {
         self.probes.saturating_mul(self.lanczos_steps.min(dim))
     }
@@ -56,15 +56,15 @@ impl DensityParams {
     }
 }
 
-/// What one run says of the density: Σ wᵢ·f(θᵢ) ≈ uᵀf(A)u for its unit start vector u.
+/// The quadrature from one run: Σ wᵢ·f(θᵢ) ≈ uᵀf(A)u for its unit start vector u.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Quadrature {
     /// θ: the Ritz values, ascending.
     pub nodes: Vec<f64>,
-    /// w: the squared parts of u along the Ritz vectors, one for each node; they sum to one.
+    /// w: the squared components of u along the Ritz vectors, one per node; they sum to one.
     pub weights: Vec<f64>,
-    /// What Lanczos did.
+    /// The Lanczos run's counts and errors.
     pub info: LanczosInfo,
 }
 
@@ -80,13 +80,13 @@ impl Quadrature {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SpectralDensity {
-    /// One for each probe.
+    /// The quadrature of each probe.
     pub quadratures: Vec<Quadrature>,
     /// n: the number of eigenvalues.
     pub dim: usize,
 }
 
-/// The smoothed density at one point: see [`SpectralDensity::smoothed`].
+/// The smoothed density at one point; see [`SpectralDensity::smoothed`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct DensityPoint {
@@ -94,36 +94,37 @@ pub struct DensityPoint {
     pub point: f64,
     /// φ_σ(t), the mean over probes, in 1/units of the eigenvalues.
     pub density: SampleMean,
-    /// The least of the probes.
+    /// The smallest value over the probes.
     pub least: f64,
-    /// The greatest of the probes.
+    /// The largest value over the probes.
     pub greatest: f64,
 }
 
 impl SpectralDensity {
     /// ∫ f(t)·φ(t) dt = (1/n)·tr f(A): the mean over probes of Σ wᵢ·f(θᵢ).
     ///
-    /// n times it for f = ln is ln det A of a positive definite A. For f = 1 below zero and 0 above, it is the share of
-    /// negative eigenvalues; a step like that is as sharp as the nodes are dense.
+    /// For f = ln and a positive definite A, n times this is ln det A. For f = 1 below zero and 0 above, it is the
+    /// fraction of negative eigenvalues; the resolution of such a jump is the distance of the nodes.
     pub fn mean_of(&self, f: impl Fn(f64) -> f64) -> SampleMean {
         let samples: Vec<f64> = self.quadratures.iter().map(|q| q.mean_of(&f)).collect();
         SampleMean::of(&samples)
     }
 
-    /// The moment ∫ tᵖ·φ(t) dt = (1/n)·tr Aᵖ. Up to p = 2m − 1 the quadrature is exact, and the only error that of the
-    /// random vectors. The first moment is tr A/n, the second ‖A‖_F²/n.
+    /// The moment ∫ tᵖ·φ(t) dt = (1/n)·tr Aᵖ. Up to p = 2m − 1 the quadrature is exact, and the only error is due to
+    /// the random vectors. The first moment is tr A/n, the second ‖A‖_F²/n.
     pub fn moment(&self, power: u32) -> SampleMean {
         self.mean_of(|node| node.powf(f64::from(power)))
     }
 
-    /// The density at the points of `grid`, smoothed by a Gaussian of standard deviation `width`:
-    /// φ_σ(t) = (1/n)·Σ g_σ(t − λᵢ), and its spread over probes.
+    /// The density at the points of `grid`, smoothed by a Gaussian of standard deviation `width`: φ_σ(t) = (1/n)·Σ
+    /// g_σ(t − λᵢ), with its spread over the probes.
     ///
-    /// A width that is less than the distance of neighbouring nodes, which is about the length of the spectrum over
-    /// [`lanczos_steps`](DensityParams::lanczos_steps) in its bulk, shows the nodes and not the density.
+    /// A width below the distance of neighbouring nodes shows the nodes instead of the density. In the bulk of the
+    /// spectrum this distance is about the length of the spectrum divided by
+    /// [`lanczos_steps`](DensityParams::lanczos_steps).
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] where the width isn't positive and finite or a point isn't finite.
+    /// [`Error::InvalidSetting`] unless the width is positive and finite and all points are finite.
     pub fn smoothed(&self, grid: &[f64], width: f64) -> Result<Vec<DensityPoint>, Error> {
         let positive = width > 0.0 && width.is_finite();
         require(positive, "the width", width, "positive and finite")?;
@@ -163,7 +164,7 @@ impl SpectralDensity {
         )
     }
 
-    /// Products computed, repeated ones included.
+    /// Products computed, retries included.
     pub fn products(&self) -> usize {
         self.quadratures.iter().map(|q| q.info.products).sum()
     }
@@ -171,11 +172,11 @@ impl SpectralDensity {
 
 /// Estimates the spectral density of `operator` by stochastic Lanczos quadrature.
 ///
-/// For a random unit vector u, without preferred direction, the mean of uᵀf(A)u is (1/n)·tr f(A). Lanczos from u gives
-/// the Gauss quadrature of uᵀf(A)u: its nodes are the Ritz values, its weights the squared first entries of the
-/// eigenvectors of T, and it is exact for polynomials of degree up to 2m − 1. N of them are averaged (Golub, Meurant
-/// 1994; Lin, Saad, Yang 2016; Ubaru, Chen, Saad 2017; for neural networks Ghorbani, Krishnan, Xiao 2019). It costs
-/// N·min{m, n} products and the memory of m + 1 vectors.
+/// For a random unit vector u with uniformly distributed direction, the mean of uᵀf(A)u is (1/n)·tr f(A). Lanczos from
+/// u gives the Gauss quadrature of uᵀf(A)u: its nodes are the Ritz values, its weights the squared first entries of the
+/// eigenvectors of T, and it is exact for polynomials of degree up to 2m − 1. N such quadratures are averaged (Golub,
+/// Meurant 1994; Lin, Saad, Yang 2016; Ubaru, Chen, Saad 2017; for neural networks Ghorbani, Krishnan, Xiao 2019). It
+/// costs N·min{m, n} products and the memory of m + 1 vectors.
 ///
 /// ```
 /// use fosi::{Host, operator::DenseMatrix, density::{DensityParams, estimate}};
@@ -184,7 +185,7 @@ impl SpectralDensity {
 /// let mut matrix = DenseMatrix::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
 /// let params = DensityParams { probes: 50, lanczos_steps: 2, ..DensityParams::default() };
 /// let density = estimate(&space, &mut matrix, &params)?;
-/// // The eigenvalues are 1 and 3; how much of each a probe has is random.
+/// // The eigenvalues are 1 and 3; their weights in a probe are random.
 /// let (smallest, largest) = density.extent();
 /// assert!((smallest - 1.0).abs() < 1e-12 && (largest - 3.0).abs() < 1e-12);
 /// let mean = density.moment(1);
@@ -196,8 +197,8 @@ impl SpectralDensity {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] for impossible parameters and in a space of dimension 0, [`Error::DimensionMismatch`] for
-/// an operator of another dimension, [`Error::Lanczos`] where a run fails.
+/// [`Error::InvalidSetting`] for invalid parameters or a space of dimension 0, [`Error::DimensionMismatch`] for an
+/// operator of another dimension, [`Error::Lanczos`] where a run fails.
 pub fn estimate<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,

@@ -1,4 +1,4 @@
-//! Update rules that treat each coordinate alone.
+//! Elementwise update rules.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -8,9 +8,9 @@ use crate::update_rule::UpdateRule;
 pub trait Elements:
     Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// Each entry times a number.
+    /// Multiplies each entry by a number.
     fn scale(self, factor: f64) -> Self;
-    /// Each entry plus a number.
+    /// Adds a number to each entry.
     fn offset(self, term: f64) -> Self;
     /// The square root of each entry.
     fn sqrt(self) -> Self;
@@ -69,38 +69,38 @@ scalar_elements!(f64);
 /// # Ok::<(), fosi::Error>(())
 /// ```
 pub trait Elementwise: UpdateRule + Sync {
-    /// The numbers of one step, computed once for all coordinates.
+    /// The coefficients of one step, computed once for all coordinates.
     type Coefficients: Copy + Send + Sync;
-    /// Numbers kept for each coordinate, at most [`MAX_STATE`], or it does not compile; all start at zero. With
-    /// momentum, the first is its vector.
+    /// The number of state vectors, at most [`MAX_STATE`] (checked at compile time); all start at zero. With momentum,
+    /// the first one is the momentum.
     const STATE: usize;
-    /// Whether the direction is a linear combination of past gradients with the same weights for all
-    /// coordinates; such a base never leaves the subspace's complement.
+    /// Whether the direction is a linear combination of past gradients with the same weights for all coordinates. Such
+    /// a direction stays in the complement of the subspace.
     const LINEAR: bool = false;
-    /// Whether the state holds squares of gradients. A gradient whose square would overflow is then refused with
+    /// Whether the state holds squares of gradients. FOSI then refuses a gradient whose square would overflow with
     /// [`Error::GradientOverflow`](crate::Error::GradientOverflow).
     const SQUARES: bool = false;
 
-    /// Whether the direction is that of a momentum preconditioned by a diagonal D that the state gives:
-    /// [`precondition`](Self::precondition) then multiplies by it.
+    /// Whether the direction is the momentum preconditioned by a diagonal D from the state;
+    /// [`precondition`](Self::precondition) then multiplies by D.
     const PRECONDITIONS: bool = false;
 
-    /// Whether the rule is only taken without a basis: steps with one are then not compiled for it.
+    /// Whether the rule only takes steps without a basis; steps with a basis are then not compiled for it.
     #[doc(hidden)]
     const WITHOUT_BASIS: bool = false;
 
-    /// The numbers of step t, counted from 1, at learning rate η.
+    /// The coefficients of step t, counted from 1, at learning rate η.
     fn coefficients(&self, step: u64, learning_rate: f64) -> Self::Coefficients;
-    /// What is subtracted from the parameters, η included; updates the state.
+    /// The direction, η included, which is subtracted from the parameters; updates the state.
     fn direction<E: Elements>(coefficients: &Self::Coefficients, state: &mut [E], gradient: E)
     -> E;
-    /// Dx, where the direction is η·D·m̂ with m̂ the momentum and D a diagonal that the state gives; default x.
+    /// Dx, for a direction η·D·m̂ with the momentum m̂ and a diagonal D from the state; default x.
     fn precondition<E: Elements>(_coefficients: &Self::Coefficients, _state: &[E], x: E) -> E {
         x
     }
 }
 
-/// The most state vectors of an [`Elementwise`] base. One with more does not compile:
+/// The maximum number of state vectors of an [`Elementwise`] base. A base with more does not compile:
 ///
 /// ```compile_fail,E0080
 /// use fosi::base::{Elements, Elementwise, UpdateRule};

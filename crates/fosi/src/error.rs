@@ -1,9 +1,9 @@
-//! What can go wrong, and what to do about it.
+//! The errors of this crate.
 
 use std::path::PathBuf;
 
-/// The errors of this crate. Each says what was given and what is allowed; an operation that
-/// returns one has left the optimizer and the parameters as they were, but for [`Error::Spoiled`].
+/// The errors of this crate. Each message states what was given and what is allowed. Except for [`Error::Spoiled`], an
+/// operation that returns an error leaves optimizer and parameters unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,19 +12,19 @@ pub enum Error {
     InvalidSetting {
         /// The setting's name.
         setting: &'static str,
-        /// The value that was given.
+        /// The given value.
         given: String,
-        /// The values that are allowed.
+        /// The allowed values.
         allowed: &'static str,
     },
     /// A vector has the wrong number of entries.
     #[error("{what} has {found} entries, but the optimizer was made for {expected}")]
     DimensionMismatch {
-        /// Which vector.
+        /// The vector.
         what: &'static str,
         /// The dimension of the space.
         expected: usize,
-        /// The length that was given.
+        /// The given number of entries.
         found: usize,
     },
     /// The gradient has an infinite or NaN entry; skip the batch or lower the learning rate.
@@ -33,39 +33,39 @@ pub enum Error {
          (skip this batch, lower the learning rate or clip the gradient)"
     )]
     NonFiniteGradient {
-        /// Number of steps that had been taken.
+        /// Number of steps taken before.
         step: u64,
     },
-    /// The gradient is so long that its square overflows the vectors' precision, and the base keeps squares: the
-    /// infinity would stay in its state for ever. Scale the loss down, or clip the gradient.
+    /// The base squares gradients, and the gradient is so large that its square overflows the vectors' precision; the
+    /// infinity would stay in the state for ever. Scale the loss down, or clip the gradient.
     #[error(
         "the gradient at step {step} has norm {norm:.2e}, and this base squares gradients, so that the norm must \
          be at most {limit:.2e} in this precision; the step was not taken (skip this batch, clip the gradient, scale the loss \
          down or use f64)"
     )]
     GradientOverflow {
-        /// Number of steps that had been taken.
+        /// Number of steps taken before.
         step: u64,
         /// ‖g‖ after clipping.
         norm: f64,
-        /// The largest norm that is allowed.
+        /// The largest allowed norm.
         limit: f64,
     },
-    /// The step, or the momentum that it would leave, may exceed the vectors' range.
+    /// The step, or the momentum after it, might exceed the vectors' range.
     #[error(
         "step {step} may move the parameters or their momentum by {norm:.2e}, beyond the {limit:.2e} that this precision \
          allows for; the step was not taken (lower the learning rate, clip the gradient, scale the loss down or use f64)"
     )]
     StepOverflow {
-        /// Number of steps that had been taken.
+        /// Number of steps taken before.
         step: u64,
-        /// A bound of the length that the step or the momentum may have.
+        /// A bound on the norm of the step or the momentum.
         norm: f64,
-        /// The largest one that is allowed.
+        /// The largest allowed bound.
         limit: f64,
     },
-    /// A step has made parameters or the optimizer's state infinite or NaN, which could not be foreseen. Both are
-    /// lost: load a checkpoint, with the parameters that belong to it.
+    /// A step has made parameters or the optimizer's state infinite or NaN, which no check before the step could
+    /// detect. Both are lost: load a checkpoint and its parameters.
     #[error(
         "step {step} left parameters or optimizer state infinite or NaN: both are spoiled; load a checkpoint and the parameters \
          that belong to it, then lower the learning rate or clip the gradient"
@@ -77,7 +77,7 @@ pub enum Error {
     /// The spectrum could not be estimated; the previous one, if any, stays in use.
     #[error("the refresh at step {step} failed, and the optimizer goes on as it was: {source}")]
     Refresh {
-        /// Number of steps that had been taken.
+        /// Number of steps taken before.
         step: u64,
         /// Why the estimation failed.
         source: LanczosError,
@@ -85,7 +85,7 @@ pub enum Error {
     /// Lanczos failed outside an optimizer.
     #[error(transparent)]
     Lanczos(#[from] LanczosError),
-    /// A minimisation can't start where the function or its gradient is infinite or NaN.
+    /// The function or its gradient is infinite or NaN at the start of a minimisation.
     #[error(
         "at the start f is {value:e} and ‖∇f‖ is {gradient_norm:e}: both must be finite; start elsewhere"
     )]
@@ -95,7 +95,7 @@ pub enum Error {
         /// ‖∇f‖.
         gradient_norm: f64,
     },
-    /// Two evaluations at one point differ: the function draws random numbers, or changes its data.
+    /// Two evaluations at one point differ: the function uses random numbers or changing data.
     #[error(
         "two evaluations of the function at the start gave {first:e} and {second:e}: it must be the same function at every call \
          (one batch, a fixed seed)"
@@ -106,20 +106,20 @@ pub enum Error {
         /// The second value.
         second: f64,
     },
-    /// The gradient that was given isn't the function's.
+    /// The given gradient is not that of the function.
     #[error(
         "the gradient at the start is not the function's: along a random direction it has the slope {given:e}, and f changes by \
          {found:e} per unit; check the gradient, or turn `check_gradient` off"
     )]
     WrongGradient {
-        /// vᵀ∇f with the gradient that was given.
+        /// vᵀ∇f with the given gradient.
         given: f64,
         /// (f(x + hv) − f(x − hv))/2h.
         found: f64,
     },
-    /// The learning rate was to be 1/λ_k, and no estimation has found a positive λ_k.
+    /// The learning rate is 1/λ_k, and no estimation has found a positive λ_k.
     #[error(
-        "the learning rate was to follow from the spectrum, but no estimation has found a positive λ_k at the start: give a \
+        "the learning rate depends on the spectrum, but no estimation has found a positive λ_k at the start: give a \
          learning rate"
     )]
     NoPositiveCurvature,
@@ -161,12 +161,13 @@ pub enum LanczosError {
     Asymmetric {
         /// Lanczos step, from 1.
         step: usize,
-        /// The measured asymmetry, relative to the largest α and β so far.
+        /// The measured asymmetry, relative to the largest |α| and β so far.
         asymmetry: f64,
         /// The operator's tolerance.
         tolerance: f64,
     },
-    /// Difference quotients disagree at every step size: the loss has no second derivative here.
+    /// Difference quotients are asymmetric or disagree at every step size: the loss has no second derivative here or is
+    /// not the same function at every call.
     #[error(
         "the difference quotient of Lanczos step {step} is not symmetric, or changes from try to try, at every \
          step size (best asymmetry {asymmetry:.2e}, allowed {tolerance:.0e}): the loss has a kink here or is not the same \
@@ -181,7 +182,7 @@ pub enum LanczosError {
         /// The operator's tolerance.
         tolerance: f64,
     },
-    /// The gradients are so long beside the curvature that their difference is rounding at every step size.
+    /// The gradients are so large relative to the curvature that their difference is rounding at every step size.
     #[error(
         "the gradients' rounding is {noise:.1e} of the Hessian-vector product of Lanczos step {step} at every step size: the \
          function is too steep for its curvature to be seen in differences of gradients; give exact products, compute \
@@ -190,10 +191,10 @@ pub enum LanczosError {
     Rounding {
         /// Lanczos step, from 1.
         step: usize,
-        /// The rounding of the difference quotient, relative to the largest α and β so far.
+        /// The rounding of the difference quotient, relative to the largest |α| and β so far.
         noise: f64,
     },
-    /// The curvature found beside a tie isn't that at the point: the function is another one there.
+    /// The curvature found next to a tie differs from that at the point itself.
     #[error(
         "the point is a tie of kinks, and the largest eigenvalue {shifted:.3e} that was found beside it is not the curvature \
          at the point along its eigenvector, {found:.3e}; use exact products, or move the parameters off the tie"
@@ -237,7 +238,7 @@ pub(crate) fn require(
     })
 }
 
-/// What the operator was asked for at a Lanczos step.
+/// The operation that failed, for the message.
 fn operation(step: usize) -> String {
     match step {
         0 => "the gradient that Lanczos starts from".to_owned(),

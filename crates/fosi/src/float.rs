@@ -1,6 +1,6 @@
 //! Floating-point ranges, and arithmetic that keeps within them.
 
-/// What the numbers of a vector can hold.
+/// The floating-point limits of a vector's entries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FloatLimits {
     /// The unit roundoff.
@@ -11,13 +11,13 @@ pub struct FloatLimits {
     pub max: f64,
 }
 
-/// 2ᵉ·x for an integer e: exact where the result is a normal number, also where 2ᵉ alone overflows.
+/// 2ᵉ·x for an integer e; exact if the result is a normal number, even if 2ᵉ alone overflows.
 pub(crate) fn times_power_of_two(x: f64, exponent: f64) -> f64 {
     let half = (exponent / 2.0).trunc();
     x * half.exp2() * (exponent - half).exp2()
 }
 
-/// ‖c‖ of some numbers, without over- or underflow; NaN or infinite where one is.
+/// ‖c‖ without over- or underflow; not finite if an entry is not finite.
 pub(crate) fn norm(c: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = c.clone().fold(0.0, |m: f64, x| m.max(x.abs()));
     if largest == 0.0 || !largest.is_finite() {

@@ -18,80 +18,82 @@ use orthogonalise::Orthogonalised;
 /// Settings of one Lanczos run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LanczosParams {
-    /// Number m of steps; never more than n are made.
+    /// Number m of steps; a run makes at most n.
     pub steps: usize,
-    /// Whether [`probe_steps`] more steps follow from another random start vector, orthogonal to all before: they find
-    /// copies of a repeated eigenvalue, of which one start vector gives one. Never more than n steps are made in all.
+    /// Whether [`probe_steps`] more steps follow from a second random start vector, orthogonal to all previous vectors.
+    /// They find further copies of repeated eigenvalues, of which one start vector finds only one copy. The total never
+    /// exceeds n.
     pub probe: bool,
-    /// Seed of the start vector, and of the new ones after a breakdown.
+    /// Seed of the start vector and of the new vectors after breakdowns.
     pub seed: u64,
 }
 
 /// The vector that a run starts from.
 pub(crate) enum Start<'a, V: ?Sized> {
-    /// A random one, without preferred direction.
+    /// A random vector with a uniformly distributed direction.
     Random,
-    /// This one plus a random part of a tenth of its length, so that no eigenvector is orthogonal to it by symmetry.
+    /// The given vector plus a random vector of a tenth of its norm, which prevents exact orthogonality to eigenvectors
+    /// by symmetry.
     Near(&'a V),
-    /// This one.
+    /// The given vector.
     At(&'a V),
 }
 
-/// The number of the probe's steps after so many others, where the dimension allows: max{4, ⌊0.15·m⌋}.
+/// The number of probe steps after m = `steps` others, if the dimension allows that many: max{4, ⌊0.15·m⌋}.
 pub(crate) fn probe_steps(steps: usize) -> usize {
     (steps.saturating_mul(15) / 100).max(4)
 }
 
-/// What a run did and how well.
+/// Counts and errors of a Lanczos run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LanczosInfo {
     /// Products computed, retries included.
     pub products: usize,
-    /// Products computed again because the first was not symmetric.
+    /// Products recomputed because the previous try was not finite, not symmetric or suspiciously large. The second
+    /// product that step 1 takes for comparison is not counted.
     pub retries: usize,
-    /// Invariant subspaces met; after each the run went on from a new random vector.
+    /// Invariant subspaces found; after each, the run continues from a new random vector.
     pub breakdowns: usize,
-    /// Vectors of Q subtracted, from products and from new random vectors; all of them once a step would be m(m−1)/2.
+    /// Vectors of Q subtracted from products and from new random vectors. Full orthogonalisation would take m(m−1)/2.
     #[serde(default)]
     pub subtracted: usize,
     /// Steps that needed a second orthogonalisation.
     pub second_passes: usize,
-    /// The largest asymmetry of an accepted product, relative to the largest α and β so far.
+    /// The largest asymmetry of an accepted product, relative to the largest |α| and β up to that product.
     pub asymmetry: f64,
-    /// The largest error of an accepted product that is known: what its asymmetry shows, ‖Qᵀw − (AQ)ᵀq‖, or the
-    /// operator's own
-    /// [estimate](SymmetricOperator::noise). In units of the operator, where `asymmetry` is relative.
+    /// The largest known error of an accepted product: its asymmetry ‖Qᵀw − (AQ)ᵀq‖ or the operator's own
+    /// [estimate](SymmetricOperator::noise). In units of the operator, whereas `asymmetry` is relative.
     #[serde(default)]
     pub noise: f64,
-    /// Whether the operator had to be moved off an exact tie.
+    /// Whether the operator was moved off an exact tie.
     pub shifted: bool,
 }
 
-/// The operator A on the span of the vectors Q of a run, which are in the workspace.
+/// The operator A projected on the span of a run's vectors Q, which are in the workspace.
 ///
-/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. Without rounding QᵀQ is the identity and, but for the probe's rows,
-/// QᵀAQ the tridiagonal T.
+/// Its Ritz pairs (θ, Qy) solve QᵀAQ y = θ QᵀQ y. In exact arithmetic QᵀQ is the identity, and QᵀAQ is the tridiagonal
+/// T except for the probe's rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Projected {
     /// The symmetric part of QᵀAQ/2ᵉ: its lower triangle, row by row.
     pub matrix: Vec<Vec<f64>>,
     /// QᵀQ.
     pub gram: Gram,
-    /// The length of what A qⱼ/2ᵉ has outside of the span of Q: 0 but for the last vector, the last one before the
-    /// probe's, and where an invariant subspace ended.
+    /// The norm of the part of A qⱼ/2ᵉ outside the span of Q: 0 except for the last vector, the last vector before the
+    /// probe's, and the last vector of an invariant subspace.
     pub residual_norms: Vec<f64>,
-    /// e: 0 but for an operator so large or small that squares would over- or underflow.
+    /// e: 0 unless the operator is so large or small that squares would over- or underflow.
     pub exponent: f64,
-    /// How many of the vectors came before the probe's.
+    /// The number of vectors before the probe's.
     pub before_probe: usize,
-    /// What the run did.
+    /// The run's counts and errors.
     pub info: LanczosInfo,
 }
 
-/// The memory of Lanczos runs, kept from one to the next: m+1 vectors.
+/// The memory of Lanczos runs, reused from run to run: m+1 vectors.
 pub(crate) struct Workspace<S: Space> {
-    /// Q, the vectors of the last run, orthonormal but for what [`Projected::gram`] says.
+    /// Q, the vectors of the last run; [`Projected::gram`] holds their deviation from orthonormality.
     pub vectors: Vec<S::Owned>,
     product: S::Owned,
     spare: Vec<S::Owned>,
@@ -108,7 +110,7 @@ impl<S: Space> std::fmt::Debug for Workspace<S> {
 }
 
 impl<S: Space> Workspace<S> {
-    /// Room for runs of `steps` steps.
+    /// A workspace for runs of `steps` steps.
     pub fn new(space: &S, steps: usize) -> Self {
         Self {
             vectors: Vec::with_capacity(steps),
@@ -118,7 +120,7 @@ impl<S: Space> Workspace<S> {
         }
     }
 
-    /// More memory for the next run.
+    /// Adds vectors whose memory the next run may use.
     pub(crate) fn recycle(&mut self, memory: Vec<S::Owned>) {
         self.spare.extend(memory);
     }
@@ -130,12 +132,12 @@ impl<S: Space> Workspace<S> {
         self.spare.append(&mut self.vectors);
     }
 
-    /// A vector whose entries may be anything.
+    /// A vector with arbitrary entries.
     fn take(&mut self, space: &S) -> S::Owned {
         self.spare.pop().unwrap_or_else(|| space.zeros())
     }
 
-    /// The product becomes the next vector of Q.
+    /// Appends the product to Q.
     fn keep_product(&mut self, space: &S) {
         let memory = self.take(space);
         let vector = std::mem::replace(&mut self.product, memory);
@@ -143,45 +145,47 @@ impl<S: Space> Workspace<S> {
     }
 }
 
-/// Coefficients |c| ≤ 0.06·β/√j of j vectors are not subtracted. QᵀQ is known, so that costs no accuracy as long as
-/// it is well conditioned.
+/// Except for the two newest of j vectors, coefficients |c| ≤ 0.06·β/√j are not subtracted. This costs no accuracy as
+/// long as QᵀQ, which is known, is well conditioned.
 const NEGLIGIBLE: f64 = 0.06;
-/// A vector that the second pass shortens this much was rounding alone (Kahan and Parlett: twice is enough).
+/// A vector whose norm the second pass reduces below this factor consists of rounding errors (Kahan and Parlett: twice
+/// is enough).
 const DEPENDENT: f64 = 0.5;
-/// Orthogonalisations of a random vector at most.
+/// The maximum number of orthogonalisations of a random vector.
 const MOST_PASSES: usize = 3;
-/// From this step on, a product much longer than any before is suspect.
+/// From this index on, a product much larger than all before it is suspect.
 const SETTLED: usize = 3;
-/// How much longer.
+/// The ratio of ‖w‖ to the largest |α| and β above which a product is suspect.
 const SUDDEN: f64 = 10.0;
-/// The length of the random part of a start vector, relative to what was given.
+/// The norm of the random part of a start vector, relative to the given vector.
 const RANDOM_PART: f64 = 0.1;
-/// Turns the seed of the start vector into that of the probe's.
+/// XORed with the seed of the start vector, this is the seed of the probe's.
 const PROBE_SEED: u64 = 0x7072_6F62_6570_726F;
-/// Two tries within this of each other have hit no kink.
+/// Two tries with a relative difference below this count as agreeing: neither crossed a kink.
 const AGREEMENT: f64 = 0.05;
 
 /// Runs Lanczos with partial reorthogonalisation (after Simon 1984).
 ///
-/// Each step takes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ, which gives the
-/// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} the
-/// residual w − Qc divided by its norm β. The zeros, over β, are what q_{j+1} keeps of the older vectors unless they
-/// are subtracted; in the pass that subtracts, besides the last two vectors, those alone are subtracted for which
-/// that is more than 0.06/√j. So much would do harm if it were not known (‖qⱼ‖ is 1 to 0.2 %), but with QᵀQ whatever
-/// is made from Q is as exact as if Q were orthonormal.
+/// Each step computes one product w = A qⱼ and, in one pass over Q, Qᵀw and the new column Qᵀqⱼ of QᵀQ; these give the
+/// coefficients c = (QᵀQ)⁻¹Qᵀw. In exact arithmetic QᵀQ is the identity, c is (0, …, 0, β_{j−1}, αⱼ), and q_{j+1} is
+/// the residual w − Qc divided by its norm β. In floating point, the leading coefficients are not zero. Unless it is
+/// subtracted, cᵢqᵢ leaves the component cᵢ/β in q_{j+1}. The second pass over Q subtracts the two newest vectors and
+/// each older one for which |cᵢ|/β exceeds 0.06/√j. With an unknown QᵀQ this would lose accuracy (‖qⱼ‖ is 1 to within
+/// 0.2 %); with a known QᵀQ the results are as accurate as with an orthonormal Q.
 ///
-/// ⟨qᵢ, A qⱼ⟩ against ⟨A qᵢ, qⱼ⟩, known from the steps before, tells for free how symmetric the operator is, and an
-/// operator that can is asked again where it isn't. After an invariant subspace (β within rounding of zero) the run
-/// goes on from a random vector orthogonal to all; it ends after m steps, or n.
+/// The difference of ⟨qᵢ, A qⱼ⟩ and ⟨A qᵢ, qⱼ⟩, which earlier steps give, measures the operator's symmetry at no cost.
+/// Where it is too large, an operator with several ways to compute the product is asked for another. After an invariant
+/// subspace (β within rounding of zero) the run continues from a random vector orthogonal to all previous ones. It ends
+/// after m steps, or n.
 ///
-/// A Krylov space holds one vector of each eigenspace: of a repeated eigenvalue one copy is found, more only after an
-/// invariant subspace or by rounding. The probe's steps, from another start vector, find one more; with n steps all
-/// are found.
+/// A Krylov space contains one vector of each eigenspace, so a run finds one copy of a repeated eigenvalue, and more
+/// only after an invariant subspace or through rounding. The probe's steps, from another start vector, find one more; n
+/// steps find all.
 ///
-/// The probe begins before the m steps are made where `enough` of what is projected so far.
+/// The run stops before m steps, and the probe begins, as soon as `enough` returns true.
 ///
-/// Products are scaled by a power of two where their squares would over- or underflow, so that the answer for 2ᵉA is
-/// 2ᵉ times the answer for A wherever its numbers are representable.
+/// Products whose squares would over- or underflow are scaled by a power of two, so the result for 2ᵉA is 2ᵉ times the
+/// result for A wherever it is representable.
 ///
 /// # Errors
 /// See [`LanczosError`].
@@ -224,15 +228,15 @@ struct Run<'a, S: Space, O> {
     operator: &'a mut O,
     workspace: &'a mut Workspace<S>,
     projected: Projected,
-    /// A qⱼ = Σ cᵢqᵢ, as pairs (i, cᵢ); `None` where a part of A qⱼ is outside of the span of Q.
+    /// A qⱼ = Σ cᵢqᵢ, as pairs (i, cᵢ); `None` where part of A qⱼ lies outside the span of Q.
     recurrence: Vec<Option<Vec<(usize, f64)>>>,
-    /// σ: the largest α and β so far, which the asymmetry is relative to.
+    /// σ: the largest |α| and β so far; asymmetries are relative to it.
     largest_entry: f64,
     /// The largest known error of a product so far.
     noise: f64,
-    /// Whether the exponent is fixed: it is by the first product that isn't zero.
+    /// Whether the exponent is fixed; the first nonzero product fixes it.
     unit_is_known: bool,
-    /// What the try before gave for the product at hand.
+    /// The result of the previous try at the current product.
     previous: Option<S::Owned>,
 }
 
@@ -244,9 +248,9 @@ struct Product {
     row: Vec<f64>,
     /// ‖w‖.
     norm: f64,
-    /// ‖w − Qc‖ by Pythagoras, so only to the rounding of ‖w‖.
+    /// ‖w − Qc‖ by Pythagoras, accurate only to the rounding of ‖w‖.
     residual_norm: f64,
-    /// ‖Qᵀw − (AQ)ᵀq‖ over the vectors before: 0 for a symmetric operator.
+    /// ‖Qᵀw − (AQ)ᵀq‖ over the previous vectors: 0 for a symmetric operator.
     deviation: f64,
     /// The operator's estimate of w's error.
     noise: f64,
@@ -307,8 +311,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Ok(())
     }
 
-    /// Makes the next vector from the product: its new direction, whose length β it returns, or after an invariant
-    /// subspace a random one.
+    /// Makes the next vector from the product and returns β, the norm of its new direction. After an invariant
+    /// subspace, the next vector is random and β is 0.
     fn advance(&mut self, product: Product, seed: u64, j: usize) -> f64 {
         match self.orthogonalise(product) {
             Orthogonalised::Direction(beta) => {
@@ -325,8 +329,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         }
     }
 
-    /// Whether the run ends with the vectors that it has, β being the length of the last product's new direction,
-    /// which is then its residual.
+    /// Whether the run ends with its current vectors. β is the norm of the last product's new direction, which then
+    /// becomes its residual.
     fn ends_early(&mut self, beta: f64, enough: &dyn Fn(&Projected) -> bool) -> bool {
         let last = self.projected.residual_norms.len() - 1;
         let before = self.projected.residual_norms[last];
@@ -341,7 +345,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         false
     }
 
-    /// The first vector in `product`: a random one, too, where one of length zero was given.
+    /// Writes the first vector to `product`; it is random if the given vector is zero.
     fn start_vector(&mut self, seed: u64, start: &Start<'_, S::Vector>) {
         let space = self.space;
         let given = match start {
@@ -364,12 +368,12 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         self.subtract(&[], 1.0 / norm);
     }
 
-    /// A random unit vector in `product`, orthogonal to Q but for negligible coefficients.
+    /// Writes a random unit vector to `product`, orthogonal to Q up to negligible coefficients.
     fn fresh_vector(&mut self, seed: u64) {
         self.workspace.product = self.space.normal(seed);
         let x = self.workspace.product.borrow();
         let mut square = self.space.dot(x, x);
-        // Where Q nearly fills the space, so little of a random vector is left that it must be orthogonalised again.
+        // Where Q nearly spans the space, so little of a random vector remains that it must be orthogonalised again.
         let passes = if self.workspace.vectors.is_empty() {
             0
         } else {
@@ -393,12 +397,12 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         self.subtract(&[], factor);
     }
 
-    /// The coefficient, over the length of the new vector, up to which a vector of Q is not subtracted.
+    /// The largest coefficient, relative to the new vector's norm, that is not subtracted.
     fn negligible(&self) -> f64 {
         NEGLIGIBLE / (self.workspace.vectors.len() as f64).sqrt()
     }
 
-    /// w ← a(w − Σ cᵢqᵢ), and the new ‖w‖².
+    /// w ← a(w − Σ cᵢqᵢ); returns the new ‖w‖².
     fn subtract(&mut self, coefficients: &[(usize, f64)], a: f64) -> f64 {
         self.projected.info.subtracted += coefficients.len();
         let w = &mut *self.workspace;
@@ -411,9 +415,9 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             .subtract_scaled(&vectors, &c, a, w.product.borrow_mut())
     }
 
-    /// Computes w = A qⱼ into `product`, as often as it takes until w is symmetric enough: ‖Q₍<ⱼ₎ᵀw − (AQ)ᵀqⱼ‖ is at
-    /// most the operator's tolerance times the largest α and β so far. The first product, and from the fourth on one
-    /// more than ten times as long as those before, is taken only where two tries agree.
+    /// Computes w = A qⱼ into `product` until w is symmetric enough: ‖Q₍<ⱼ₎ᵀw − (AQ)ᵀqⱼ‖ is at most the operator's
+    /// tolerance times the largest |α| and β so far. Two tries must agree for the first product and, from the fourth
+    /// on, for a product more than ten times as large as these.
     fn product(&mut self, j: usize) -> Result<Product, LanczosError> {
         let tolerance = self.operator.tolerance();
         self.workspace.spare.extend(self.previous.take());
@@ -422,7 +426,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         let mut attempt = 0;
         loop {
             if !self.multiply(j, attempt)? {
-                // An operator with one way only has nothing to compare a product with.
+                // An operator with only one way to compute a product has nothing to compare it with.
                 return match last {
                     Some((product, asymmetry)) if attempt == 1 => {
                         self.accept_unchecked(j, product, asymmetry)
@@ -437,7 +441,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             let Some((product, asymmetry)) = last.take() else {
                 continue;
             };
-            // What is rounding alone is zero, however often it is computed.
+            // A product below its rounding error counts as zero; further tries would not change that.
             let zero = product.norm <= product.noise;
             let sudden = j == 0 || (j >= SETTLED && product.norm > SUDDEN * self.largest_entry);
             if asymmetry <= tolerance && (!sudden || zero || self.agrees(product.norm)) {
@@ -449,7 +453,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         }
     }
 
-    /// The first or another product with qⱼ, in units of 2ᵉ; false where there is no other way.
+    /// Computes the product with qⱼ, for `attempt` > 0 in another way, in units of 2ᵉ; false if no other way is left.
     fn multiply(&mut self, j: usize, attempt: usize) -> Result<bool, LanczosError> {
         let step = j + 1;
         let failed = |source: BoxError| LanczosError::Operator { step, source };
@@ -468,7 +472,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Ok(true)
     }
 
-    /// The product of an operator that has one way only, unless it isn't symmetric.
+    /// Accepts the product of an operator with only one way to compute it, unless it is asymmetric.
     fn accept_unchecked(
         &mut self,
         j: usize,
@@ -487,8 +491,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Ok(product)
     }
 
-    /// Why no product served: none was finite, the gradients' rounding hides it, or it isn't symmetric.
-    /// `norm`: the length of the last one.
+    /// Why no product was accepted: none was finite, rounding of the gradients hides it, or it is asymmetric. `norm` is
+    /// the norm of the last product.
     fn unresolved(&self, j: usize, asymmetry: f64, norm: f64) -> LanczosError {
         let (step, tolerance) = (j + 1, self.operator.tolerance());
         let noise = self.scaled_noise() / self.largest_entry.max(norm);
@@ -510,7 +514,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         times_power_of_two(self.operator.noise(), -self.projected.exponent)
     }
 
-    /// The product's coefficients and lengths, and its asymmetry relative to σ; `None` where it isn't finite.
+    /// The product's coefficients and norms, and its asymmetry relative to σ; `None` if it is not finite.
     fn measure(&mut self, j: usize) -> Result<Option<(Product, f64)>, LanczosError> {
         let (mut row, mut square) = self.projections();
         if !self.unit_is_known && !self.is_moderate(square) {
@@ -536,7 +540,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
             *found = 0.5 * (*found + mirrored);
         }
         let deviation: f64 = deviation.sqrt();
-        // Where all products so far were zero, their rounding must not look like asymmetry.
+        // While all products so far are zero, their rounding must not count as asymmetry.
         let size = if self.largest_entry > 0.0 {
             self.largest_entry
         } else {
@@ -558,14 +562,14 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Ok(Some((product, asymmetry)))
     }
 
-    /// Whether a product with this square is far from where squares over- and underflow.
+    /// Whether a product with this ‖w‖² is far from the limits at which squares over- or underflow.
     fn is_moderate(&self, square: f64) -> bool {
         let high = self.space.max_value().sqrt();
         let low = self.space.min_positive().sqrt();
         square > low && square < high
     }
 
-    /// Chooses e by the product at hand and scales it; false where it isn't finite.
+    /// Chooses e from the current product and scales the product; false if it is not finite.
     fn choose_unit(&mut self) -> bool {
         let product = self.workspace.product.borrow_mut();
         let norm = self.space.norm(product);
@@ -581,7 +585,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         true
     }
 
-    /// Qᵀw and ‖w‖² for the product w; the newest row of QᵀQ is taken in the same pass.
+    /// Qᵀw and ‖w‖² for the product w; the same pass updates the newest row of QᵀQ.
     fn projections(&mut self) -> (Vec<f64>, f64) {
         let w = &*self.workspace;
         let size = w.vectors.len();
@@ -594,7 +598,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         (projections, square)
     }
 
-    /// All of (QᵀQ)⁻¹Qᵀw for the product w.
+    /// All coefficients (QᵀQ)⁻¹Qᵀw of the product w, with their indices.
     fn coefficients(&mut self) -> Vec<(usize, f64)> {
         let (mut c, _) = self.projections();
         self.projected.gram.solve(&mut c);
@@ -608,7 +612,7 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Some(products.sum())
     }
 
-    /// Whether the product is that of the try before, within 5%; keeps it for the next comparison.
+    /// Whether the product agrees with the previous try within 5 %; keeps it for the next comparison.
     fn agrees(&mut self, norm: f64) -> bool {
         let (space, w) = (self.space, &mut *self.workspace);
         let mut previous = self.previous.take();

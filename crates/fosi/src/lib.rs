@@ -1,10 +1,10 @@
 //! FOSI: hybrid first- and second-order optimization (Sivan, Gabel, Schuster, ICLR 2024).
 //!
-//! FOSI wraps any first-order optimizer. Now and then it estimates a few extreme eigenpairs of the loss's Hessian
-//! with Lanczos; in the space that they span it takes a scaled Newton step, and in the orthogonal complement the
-//! base optimizer goes on as before, facing a better-conditioned problem.
+//! FOSI wraps any first-order optimizer. From time to time it estimates a few extreme eigenpairs of the loss's Hessian
+//! with Lanczos. In the subspace that they span it takes a scaled Newton step; in the orthogonal complement the base
+//! optimizer continues as before, on a better-conditioned problem.
 //!
-//! There are two ways in. [`minimize()`] minimises a function given with its gradient, without a learning rate:
+//! There are two entry points. [`minimize()`] minimises a function with a given gradient, without a learning rate:
 //!
 //! ```
 //! use fosi::minimize::{Objective, Options, minimize};
@@ -21,7 +21,7 @@
 //! # Ok::<(), fosi::Error>(())
 //! ```
 //!
-//! In a training loop of one's own, [`Fosi`] is three calls: [`due`](Fosi::due), [`refresh`](Fosi::refresh) with the
+//! In your own training loop, [`Fosi`] takes three calls: [`due`](Fosi::due), [`refresh`](Fosi::refresh) with the
 //! Hessian as a [`SymmetricOperator`](operator::SymmetricOperator), and [`step`](Fosi::step).
 //!
 //! # The algorithm
@@ -38,8 +38,8 @@
 //! θ  ← θ − s·(d_b − Ve) − α V(u ⊙ c̄)                                               base step and Newton step
 //! ```
 //!
-//! V has orthonormal columns, so VᵀV is the identity but for rounding. With gradient descent as the base this is
-//! θ ← θ − P⁻¹g with the inverse preconditioner of Lemma 1,
+//! V has orthonormal columns, so VᵀV is the identity up to rounding. With gradient descent as the base this is θ ← θ −
+//! P⁻¹g with the inverse preconditioner of Lemma 1,
 //!
 //! ```text
 //! P⁻¹ = α V diag(u) Vᵀ + s η (I − VVᵀ),      u = 1/max{|λ|, ε·max|λ|}
@@ -58,7 +58,7 @@
 //! | Algorithm 2, a step | [`Fosi::step`], [`split::Split`] | `optimizer/step.rs`, `subspace.rs`, `split.rs`; θ is written in `base.rs`, on the CPU in `space/host/step.rs` |
 //! | Algorithm 2, UpdatePreconditioner | [`Fosi::refresh`] | `optimizer/refresh.rs` |
 //! | c, c̄; e | `coefficients`, `momentum`; in [`split::Split::subspace_update`] | `subspace.rs`; `split.rs` |
-//! | §3.4: the momentum of both parts | [`base::Momentum`]; split anew in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
+//! | §3.4: the momentum of both parts | [`base::Momentum`]; split in [`Fosi::refresh`] | `momentum.rs`, `optimizer/refresh.rs` |
 //! | d_b | `direction` | `base.rs`, `elementwise.rs` |
 //! | u, ε | `damped_curvature` = 1/u, `curvature_floor` | `spectrum.rs`, `config.rs` |
 //! | α, η | [`NewtonRate`], `learning_rate` | `newton_rate.rs`, `optimizer/step.rs` |
@@ -71,12 +71,11 @@
 //! | not in the paper: φ(t), tr H, ‖H‖_F² | [`density::estimate`], [`trace::estimate`] | `density.rs`, `trace.rs` |
 //! | not in the paper: H₀ and its γ; when to estimate | [`mod@minimize`] | `minimize/metric.rs`; `minimize/estimation.rs` |
 //!
-//! Modules import those on their left only, or of their own group: `error`, `float`, `scaling`, `momentum`,
-//! `update_rule`, `elementwise`, `split`, `sampling` ←
-//! [`space`] ← [`operator`], [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← [`trace`] ← [`density`],
-//! `averaging` ←
-//! `safeguard`, `signal`, `subspace`, [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are this library's own; the
-//! paper has none.
+//! Modules import only modules to their left or in their own group: `error`, `float`, `scaling`, `momentum`,
+//! `update_rule`, `elementwise`, `split`, `sampling` ← [`space`] ← [`operator`], [`mod@base`], `schedule`,
+//! `newton_rate` ← `lanczos` ← [`spectrum`] ← [`trace`] ← [`density`], `averaging` ← `safeguard`, `signal`, `subspace`,
+//! [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are not from
+//! the paper.
 //!
 //! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
 //! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).

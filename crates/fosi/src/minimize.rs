@@ -1,8 +1,9 @@
-//! Minimising a function given with its gradient: without a learning rate ([`minimize()`]), or with FOSI around a
+//! Minimisation of a function with a given gradient: without a learning rate ([`minimize()`]), or with FOSI around a
 //! base optimizer ([`with_base`]).
 //!
-//! [`minimize()`] is L-BFGS with a line search on top of the *spectral metric* H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): the eigenpairs (V, Λ)
-//! that FOSI estimates with Lanczos take the place of the multiple of the identity from which L-BFGS starts.
+//! [`minimize()`] is L-BFGS with a line search and the *spectral metric* H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ) as its initial
+//! inverse metric, where plain L-BFGS has a multiple of the identity. FOSI estimates the eigenpairs (V, Λ) with
+//! Lanczos.
 //!
 //! | What | Where |
 //! |---|---|
@@ -12,8 +13,8 @@
 //! | the line search | `line_search.rs` |
 //! | when to estimate, which pairs to take | `estimation.rs`, [`Count`] |
 //! | the loop | [`Minimizer`], `descent.rs` |
-//! | the curvature along the way | `curvature.rs` |
-//! | when to stop; what was spent and found | `stopping.rs`; `history.rs` |
+//! | the spectrum during the run, and saddles | `curvature.rs` |
+//! | when to stop; costs and results | `stopping.rs`; `history.rs` |
 //! | saving and resuming | `saved.rs` |
 
 mod checks;

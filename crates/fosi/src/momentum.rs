@@ -1,10 +1,9 @@
-//! The momentum that a base applies to gradients (paper, §3.4).
+//! The momentum rule of a base (paper, §3.4).
 
-/// The linear momentum that a base applies to gradients, so that FOSI can apply the same to the few
-/// coefficients of the subspace (paper, §3.4).
+/// The linear momentum rule of a base. FOSI applies the same rule to the coefficients of the subspace (paper, §3.4).
 ///
-/// With coefficients c of the gradient: c̄₊ = decay·c̄ + gain·c. The Newton step takes c̄₊, or decay·c̄₊ + gain·c with
-/// `lookahead`, divided by 1 − decayᵗ with `bias_correction`.
+/// For the gradient's coefficients c, c̄₊ = decay·c̄ + gain·c. The Newton step uses c̄₊ or, with `lookahead`, decay·c̄₊
+/// + gain·c; with `bias_correction`, it divides this by 1 − decayᵗ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Momentum {
     /// β; 0 for a base without momentum.
@@ -13,7 +12,7 @@ pub struct Momentum {
     pub gain: f64,
     /// Nesterov's form: the direction looks one step ahead.
     pub lookahead: bool,
-    /// Adam's form: the start at zero is corrected for.
+    /// Adam's form: corrects the bias of the start at zero.
     pub bias_correction: bool,
 }
 
@@ -26,7 +25,7 @@ impl Momentum {
         bias_correction: false,
     };
 
-    /// Updates c̄ with c at step t (from 1) and writes what the Newton step takes to `out`.
+    /// Updates c̄ with c at step t (from 1) and writes the coefficients for the Newton step to `out`.
     pub fn apply(&self, step: u64, c: &[f64], c_bar: &mut [f64], out: &mut [f64]) {
         let correction = if self.bias_correction {
             1.0 / (1.0 - self.decay.powf(step as f64))

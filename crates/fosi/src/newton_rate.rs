@@ -1,4 +1,4 @@
-//! α, the rate of the Newton step, as the learning rate changes.
+//! α, the rate of the Newton step.
 
 use crate::error::{Error, require};
 use crate::schedule::{Rate, check_rate};
@@ -8,7 +8,7 @@ use crate::schedule::{Rate, check_rate};
 /// ```
 /// use fosi::{FosiConfig, NewtonRate};
 ///
-/// // Where the learning rate falls to zero along a schedule, so does the Newton step.
+/// // If a schedule takes the learning rate to zero, the Newton step goes to zero as well.
 /// let config = FosiConfig { newton_rate: NewtonRate::Following(0.01), ..FosiConfig::default() };
 /// assert_eq!(config.newton_rate.at(500, 0.05, 0.1), 0.005);
 /// // A bare number means the same.
@@ -19,39 +19,40 @@ use crate::schedule::{Rate, check_rate};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum NewtonRate {
-    /// α·ηₜ/max{η₁, …, ηₜ}: α times the share that the learning rate is of the largest one given so far, 0 before any
+    /// α·ηₜ/max{η₁, …, ηₜ}: α times the ratio of the learning rate to the largest one so far; 0 before the first
     /// positive one. With a constant learning rate this is [`Constant`](Self::Constant), bit for bit.
     Following(f64),
-    /// The same at every step, whatever the learning rate does, as in the paper.
+    /// The same α at every step, whatever the learning rate, as in the paper.
     Constant(f64),
     /// A function of the number of steps taken.
     Scheduled(Rate),
-    /// One rate per direction, by how much of the gradient along it is signal and how much noise between batches: see
+    /// One rate per direction, chosen by the ratio of signal to noise between batches in the gradient along it; see
     /// [`adaptive`](Self::adaptive).
     Adaptive {
-        /// α, which follows the learning rate as that of [`Following`](Self::Following) does.
+        /// α, which follows the learning rate as in [`Following`](Self::Following).
         rate: f64,
-        /// δ: the weights of past coefficients fall by this factor per step; from 0 to below 1.
+        /// δ in [0, 1): the decay factor per step of the weights of past coefficients.
         decay: f64,
     },
 }
 
 impl NewtonRate {
-    /// The rate between α, which leaves noise undisturbed, and the base's own learning rate, which follows a drift:
+    /// A rate between α, which does not amplify noise, and the base's own learning rate, which follows drift:
     ///
     /// αᵢ = α + qᵢ·(max{α, min{ηᵢ|λᵢ|, 1}} − α),   qᵢ = clip((m̂ᵢ²/v̂ᵢ − φ)/(1 − φ), 0, 1)
     ///
-    /// along vᵢ, with m̂ᵢ and v̂ᵢ the bias-corrected running means of cᵢ and cᵢ² since the refresh, of decay δ = 0.9, and
-    /// φ = (1−δ)(1+δᵗ)/((1+δ)(1−δᵗ)) the mean of m̂²/v̂ where c is white noise; qᵢ is 0 in the first five steps after a
-    /// refresh. ηᵢ is the base's learning rate along vᵢ: η for a [linear](crate::base::Base::is_linear) base,
-    /// η·vᵢᵀDvᵢ for a base that [preconditions](crate::base::Base::precondition) the gradient by D, as Adam does, with
-    /// D of the refresh, and 0 for others, whose rate is then α. The rule is this library's own; the paper has one α.
+    /// along vᵢ, with m̂ᵢ and v̂ᵢ the bias-corrected running means of cᵢ and cᵢ² since the refresh, of decay δ = 0.9,
+    /// and φ = (1−δ)(1+δᵗ)/((1+δ)(1−δᵗ)) the mean of m̂²/v̂ for white noise c; qᵢ is 0 in the first five steps after a
+    /// refresh. ηᵢ is the base's learning rate along vᵢ: η for a [linear](crate::base::Base::is_linear) base, η·vᵢᵀDvᵢ
+    /// for a base such as Adam that [preconditions](crate::base::Base::precondition) the gradient by D, with D as of
+    /// the refresh, and 0 for other bases, whose rate is then α. The rule is not from the paper, which has a single α.
     ///
-    /// On a quadratic without noise, where all of c is signal, the rate is Newton's for a few steps, and then α until the
-    /// means have forgotten how long c was: along V it converges by √δ per step, 0.95, where α = 0.01 alone has 0.99
-    /// (gradient descent as base: 311 and 1,833 steps to 1e-8 of the gradient, and 88 with α = 1; `tests/suite/newton_rate.rs`).
-    /// Where the gradient is exact, α = 1 is better. With momentum and batches it can take FOSI's gain away, since the base
-    /// then needs a lower learning rate (`docs/pays.md`, task `tl`): it is no default.
+    /// On a quadratic without noise, all of c is signal: the rate is Newton's for a few steps and then α until the
+    /// means have decayed to the new, smaller c. Convergence along V is by √δ ≈ 0.95 per step, against 0.99 with α =
+    /// 0.01 alone (gradient descent as base: 311 and 1,833 steps to reduce the gradient to 1e-8, and 88 with α = 1;
+    /// `tests/suite/newton_rate.rs`). With exact gradients, α = 1 is better. With momentum and batches this rule can
+    /// cancel FOSI's gain, since the base then needs a lower learning rate (`docs/pays.md`, task `tl`); it is therefore
+    /// not the default.
     ///
     /// ```
     /// use fosi::{FosiConfig, NewtonRate};
@@ -64,13 +65,13 @@ impl NewtonRate {
         Self::Adaptive { rate, decay: 0.9 }
     }
 
-    /// The rate that follows a schedule of its own: the value at step t, counted from 0.
+    /// A rate with its own schedule: `schedule` gives the value at step t, counted from 0.
     pub fn scheduled(schedule: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::Scheduled(Rate::scheduled(schedule))
     }
 
-    /// The value at step t, counted from 0, where the learning rate is `learning_rate` and the largest so far, this one
-    /// among them, `largest`. Of [`Adaptive`](Self::Adaptive) it is the least of its rates.
+    /// The value at step t, counted from 0, for the current learning rate and the largest one so far, the current one
+    /// included. For [`Adaptive`](Self::Adaptive) it is the lowest of the rates.
     pub fn at(&self, step: u64, learning_rate: f64, largest: f64) -> f64 {
         match self {
             Self::Following(_) | Self::Adaptive { .. } if largest == 0.0 => 0.0,
@@ -88,7 +89,7 @@ impl NewtonRate {
         }
     }
 
-    /// The value, refused unless it is finite and at least 0.
+    /// The value; an error unless it is finite and at least 0.
     pub(crate) fn checked(
         &self,
         step: u64,
@@ -100,7 +101,7 @@ impl NewtonRate {
         Ok(value)
     }
 
-    /// Refuses a rate that is not allowed at step t under any learning rate.
+    /// Refuses a rate that is invalid at step t for every learning rate.
     pub(crate) fn validate(&self, step: u64) -> Result<(), Error> {
         if let Some(decay) = self.decay() {
             let allowed = (0.0..1.0).contains(&decay);

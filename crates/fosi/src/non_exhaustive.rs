@@ -1,5 +1,5 @@
-//! What lets settings gain fields without breaking those who write them down.
+//! Lets settings gain fields without breaking struct literals.
 
-/// Fills the hidden last field of settings, so that they are written with `..Default::default()`.
+/// The hidden last field of settings, which requires `..Default::default()` in struct literals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NonExhaustive(());

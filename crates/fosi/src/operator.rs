@@ -1,4 +1,4 @@
-//! Symmetric linear operators v ↦ Av, known only by their products.
+//! Symmetric linear operators v ↦ Av, given by their products.
 
 mod dense;
 mod difference;

@@ -50,12 +50,12 @@ pub struct Fosi<S: Space, B> {
     /// The base's state vectors.
     pub(crate) state: Vec<S::Owned>,
     pub(crate) subspace: Option<Subspace<S>>,
-    /// The mean over refreshes, whose leading pairs are the subspace's.
+    /// The mean over refreshes; its leading pairs form the subspace.
     pub(crate) average: Option<Average<S>>,
     pub(crate) progress: Progress,
-    /// What the parameters are, kept in checkpoints.
+    /// A description of the parameters, stored in checkpoints.
     pub(crate) signature: String,
-    /// The step that left something infinite or NaN, if one did.
+    /// The step that left a parameter or state entry infinite or NaN, if any.
     pub(crate) spoiled: Option<u64>,
     scratch: S::Owned,
     clipped: Option<S::Owned>,
@@ -75,19 +75,19 @@ impl<S: Space, B: Base<S>> std::fmt::Debug for Fosi<S, B> {
     }
 }
 
-/// Where the optimizer stands; saved in checkpoints.
+/// The optimizer's counters and running values; saved in checkpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Progress {
     /// Steps taken.
     pub(crate) step: u64,
-    /// Refreshes tried, failed ones included; the seed of the next one.
+    /// Refreshes attempted, failed ones included; seeds the next refresh.
     pub(crate) refreshes: u64,
-    /// Step of the last try.
+    /// Step of the last attempt.
     pub(crate) last_refresh: Option<u64>,
-    /// A bound of the total momentum's length.
+    /// A bound on the norm of the total momentum.
     #[serde(default)]
     pub(crate) momentum_bound: f64,
-    /// The mean of ‖∇f‖ of late.
+    /// The running mean of ‖∇f‖.
     #[serde(default)]
     pub(crate) gradient_norm: MeanNorm,
     /// The largest learning rate so far.
@@ -95,7 +95,7 @@ pub(crate) struct Progress {
     /// ‖d₂‖ of the last step.
     #[serde(default)]
     pub(crate) base_norm: Option<f64>,
-    /// ‖θₜ − θₜ₋₁‖, the longest of late.
+    /// The largest recent ‖θₜ − θₜ₋₁‖, decaying per step.
     #[serde(default)]
     pub(crate) recent_move: f64,
     #[serde(default)]
@@ -104,7 +104,7 @@ pub(crate) struct Progress {
     pub(crate) interventions: Interventions,
 }
 
-/// Steps until another try where no refresh was timed, so that T is unknown.
+/// Steps between attempts while no refresh has been timed and T is therefore unknown.
 const RETRY: u64 = 100;
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
@@ -148,7 +148,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         match (p.last_refresh, self.timer.interval()) {
             (None, _) => true,
             (Some(last), Some(interval)) => p.step >= last.saturating_add(interval),
-            // T unknown: either no refresh succeeded since costs are measured, or too few steps are timed since.
+            // T is unknown because no refresh has succeeded, or because too few steps have been timed.
             (Some(last), None) => !self.timer.refresh_timed() && p.step >= last + RETRY,
         }
     }
@@ -160,7 +160,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// The spectrum in use; `None` before the first refresh, and after one that found no curvature at all: the step is
+    /// The spectrum in use; `None` before the first refresh and after a refresh that found no curvature. The step is
     /// then the base's own.
     pub fn spectrum(&self) -> Option<&Spectrum<S>> {
         self.subspace.as_ref().map(|subspace| &subspace.spectrum)
@@ -173,7 +173,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .map_or(1.0, |subspace| subspace.scale)
     }
 
-    /// What the [safeguards](FosiConfig::safeguards) have done so far or, without them, would have.
+    /// The interventions of the [safeguards](FosiConfig::safeguards) so far; with these off, the interventions that
+    /// they would have made.
     pub fn interventions(&self) -> Interventions {
         self.progress.interventions
     }
@@ -183,14 +184,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.progress.step
     }
 
-    /// T, the steps between refreshes, once it is known. Measured, it changes from step to step.
+    /// T, the number of steps between refreshes, once it is known. A measured T changes from step to step.
     pub fn interval(&self) -> Option<u64> {
         self.timer.interval()
     }
 
     /// r, the cost of a product in steps, τ₃/(mτ₁), once it is known; only under
-    /// [`Schedule::Overhead`](crate::Schedule::Overhead). m is the most products of an estimation, so that r is too low
-    /// where a [tolerance](FosiConfig::lanczos_tolerance) ends estimations early; T is measured and does not use it.
+    /// [`Schedule::Overhead`](crate::Schedule::Overhead). m is the maximum number of products per estimation, so r is
+    /// too low where a [tolerance](FosiConfig::lanczos_tolerance) ends estimations early; a measured T does not depend
+    /// on r.
     pub fn product_cost(&self) -> Option<f64> {
         self.timer.product_cost()
     }
@@ -201,7 +203,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.timer.timing()
     }
 
-    /// Measures costs with another clock from here on.
+    /// Measures costs with this clock from now on.
     pub fn set_clock(&mut self, clock: Clock) {
         self.timer.set_clock(clock);
     }
@@ -220,7 +222,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Changes k and ℓ from the next refresh on.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] where they do not fit the [Lanczos steps](FosiConfig::lanczos_steps); nothing has changed then.
+    /// [`Error::InvalidSetting`] where they do not fit the [Lanczos steps](FosiConfig::lanczos_steps); the optimizer is
+    /// then unchanged.
     pub fn set_eigenpairs(&mut self, largest: usize, smallest: usize) -> Result<(), Error> {
         let config = FosiConfig {
             largest,
@@ -234,7 +237,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(())
     }
 
-    /// Says what the parameters are, a model's layers say; a checkpoint with another signature is refused.
+    /// Sets a description of the parameters, such as a model's layers. A checkpoint with another signature is refused.
     pub fn set_signature(&mut self, signature: impl Into<String>) {
         self.signature = signature.into();
     }
@@ -244,7 +247,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         &self.base
     }
 
-    /// The base optimizer, to be changed between steps.
+    /// Mutable access to the base optimizer, to change its settings between steps.
     pub fn base_mut(&mut self) -> &mut B {
         &mut self.base
     }
@@ -261,7 +264,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
 }
 
 impl<T: Scalar, B> Fosi<Host<T>, B> {
-    /// Keeps bases in another precision, from the next refresh on: see [`Host::with_storage`].
+    /// Stores bases in another precision from the next refresh on; see [`Host::with_storage`].
     pub fn set_storage(&mut self, storage: Storage) {
         self.space = self.space.clone().with_storage(storage);
     }

@@ -1,9 +1,9 @@
-//! What a step and a refresh did.
+//! Reports of steps and refreshes.
 
 use crate::lanczos::LanczosInfo;
 use crate::timing::Timing;
 
-/// What a step did.
+/// The report of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct StepReport {
@@ -13,48 +13,49 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// s: the factor on the base's direction.
     pub scale: f64,
-    /// ‖d₁‖: length of the Newton step in the subspace.
+    /// ‖d₁‖: norm of the Newton step in the subspace.
     pub newton_norm: f64,
-    /// ‖d₂‖: length of the base's step in the complement, the factor s included.
+    /// ‖d₂‖: norm of the base's step in the complement, including the factor s.
     pub base_norm: f64,
-    /// How many directions of V are the base's: their pairs aren't resolved, or they have overshot since the refresh.
-    /// Under the paper's algorithm they would be.
+    /// The number of directions of V released to the base, because their pairs are unresolved or they have overshot
+    /// since the refresh; under the paper's algorithm, the number that would be released.
     pub released: usize,
-    /// How many of them overshot at this step.
+    /// The number of directions that overshot at this step.
     pub overshot: usize,
-    /// Whether the gradient outside of V has grown as it does where s is too large, so that s is 1 from this step on;
-    /// under the paper's algorithm it would be.
+    /// Whether the gradient outside V has grown as with too large an s. s is then 1 from this step on, except under the
+    /// paper's algorithm.
     pub grew: bool,
 }
 
-/// What a refresh found and cost.
+/// The report of a refresh.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Refresh {
-    /// Steps that had been taken.
+    /// Number of steps taken before.
     pub step: u64,
-    /// λ̂ of the spectrum in use from here on: k largest in descending order, then ℓ smallest in ascending order.
+    /// λ̂ of the new spectrum in use: k largest in descending order, then ℓ smallest in ascending order.
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖.
     pub residuals: Vec<f64>,
-    /// Whether |λ̂| is more than its residual and the products' noise: the base keeps the directions of the others,
-    /// but for the paper's algorithm.
+    /// Whether |λ̂| exceeds its residual plus the products' noise. The base takes the other directions, except under
+    /// the paper's algorithm.
     pub resolved: Vec<bool>,
-    /// s: the factor on the base's direction from here on.
+    /// s: the factor on the base's direction from now on.
     pub scale: f64,
-    /// λ̂_{k+1} of this refresh alone: the largest Ritz value after the k largest, an estimate from below. λ₁/λ̂_{k+1} is what
-    /// the base's problem gains in condition. `None` where there is none.
+    /// λ̂_{k+1} of this refresh alone: the largest Ritz value after the k largest, an estimate from below. λ₁/λ̂_{k+1}
+    /// is the gain in the condition number of the base's problem. `None` if there is no further Ritz value.
     pub next_eigenvalue: Option<f64>,
-    /// The curvature that this refresh's Hessian has along the last refresh's own pairs, over that along its own, each
-    /// summed over the k largest less the ℓ smallest. What 1 lacks is the batch's noise and the drift in between. `None`
-    /// without [averaging](crate::Averaging), at the first refresh, and where the denominator isn't positive.
+    /// The curvature of this refresh's Hessian along the previous refresh's own pairs, divided by that along its own,
+    /// each summed over the k largest minus the ℓ smallest. The difference from 1 is due to the batch's noise and to
+    /// drift. `None` without [averaging](crate::Averaging), at the first refresh, or if the denominator is not
+    /// positive.
     pub captured_by_last: Option<f64>,
-    /// γ: the weight of this refresh in the [mean over refreshes](crate::Averaging), where there is one.
+    /// γ: the weight of this refresh in the [mean over refreshes](crate::Averaging); `None` without averaging.
     pub weight: Option<f64>,
-    /// What Lanczos did, products among it.
+    /// The Lanczos run's counts and errors, products included.
     pub info: LanczosInfo,
     /// Wall time in seconds, products included.
     pub seconds: f64,
-    /// The measured costs and T so far; `None` unless the schedule asks for them.
+    /// The measured costs and T so far; `None` unless the schedule measures them.
     pub timing: Option<Timing>,
 }

@@ -1,83 +1,82 @@
-//! What a run watches between refreshes: whether the function follows the quadratic model along V, and whether the
-//! gradient grows outside of V.
+//! Safeguards between refreshes: does the function follow the quadratic model along V, and does the gradient grow
+//! outside V?
 //!
-//! Along an eigenvector v̂ the quadratic model says that a move of δ changes the gradient's coefficient c = v̂ᵀ∇f by
-//! λ̂δ, whatever the rest of the step does. Each step computes c anyway, so the model is tested for nothing. The
-//! complement has no model but a bound: where s is right, ‖g₂‖ doesn't grow beyond the transients of the base's
-//! momentum.
+//! Along an eigenvector v̂ the quadratic model predicts that a move of δ changes the gradient's coefficient c = v̂ᵀ∇f
+//! by λ̂δ, whatever the rest of the step does. Each step computes c anyway, so this test costs nothing. The complement
+//! has no model, only a bound: with a suitable s, ‖g₂‖ does not grow beyond the transients of the base's momentum.
 
 use serde::{Deserialize, Serialize};
 
 use crate::momentum::Momentum;
 
-/// What the safeguards of a run have done so far or, under the paper's algorithm, would have.
+/// The interventions of the safeguards so far; under the paper's algorithm, those that they would have made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Interventions {
-    /// Pairs that weren't resolved, over all refreshes.
+    /// Number of unresolved pairs, summed over all refreshes.
     pub unresolved: u64,
-    /// Directions that overshot and went back to the base.
+    /// Number of directions that overshot and were released to the base.
     pub overshot: u64,
-    /// The step at which the gradient had grown outside of V, so that s is 1 from there on.
+    /// The step at which the gradient outside V had grown too far; s is 1 from then on.
     pub grew: Option<u64>,
 }
 
-/// One pair's direction, from a refresh to the next.
+/// The direction of one pair, between refreshes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Direction {
-    /// Whether the pair isn't resolved or has overshot: the direction is the base's until the next refresh.
+    /// Whether the pair is unresolved or has overshot: the base takes the direction until the next refresh.
     pub(crate) released: bool,
-    /// c before the last move; `None` where there was none.
+    /// c before the last move; `None` before the first.
     coefficient: Option<f64>,
     /// δ: the last move along v̂.
     displacement: f64,
     /// |λ̂|·δ, damping included.
     predicted: f64,
-    /// Whether the last move was longer than what the base makes of a step.
+    /// Whether the last move was long: longer than `Observation::long`.
     long: bool,
-    /// The sum of the long moves since the last one that the model foretold.
+    /// The sum of the long moves since the last move that the model predicted well.
     offset: f64,
-    /// ΣΔ·p and Σp² over recent moves, for the observed change Δ of c and p = |λ̂|·δ, and their number; weights fall
-    /// by 1/32 a move.
+    /// ΣΔ·p, Σp² and the number of recent moves, with the observed change Δ of c and p = |λ̂|·δ; weights decay by 1/32
+    /// per move.
     change_times_predicted: f64,
     predicted_squared: f64,
     moves: f64,
 }
 
-/// What a step knows of all directions.
+/// A step's data on all directions.
 pub(crate) struct Observation<'a> {
     /// c of the gradient: clamped by [`Clipping::Value`](crate::Clipping), not yet scaled down by `Clipping::Norm`.
     pub(crate) coefficients: &'a [f64],
     /// λ̂.
     pub(crate) eigenvalues: &'a [f64],
-    /// αu⊙c̄: the moves to come.
+    /// αu⊙c̄: the next moves.
     pub(crate) next: &'a [f64],
     /// c̄ without the newest c.
     pub(crate) momentum_coefficients: &'a [f64],
-    /// The longest step of late, ‖θₜ − θₜ₋₁‖.
+    /// The largest recent ‖θₜ − θₜ₋₁‖, decaying per step.
     pub(crate) recent_move: f64,
     /// |λ̂|, damped as in the Newton step.
     pub(crate) curvature: &'a [f64],
-    /// ‖Hv̂ − λ̂v̂‖ at most.
+    /// A bound on ‖Hv̂ − λ̂v̂‖ of each pair.
     pub(crate) error: &'a dyn Fn(usize) -> f64,
-    /// How far c may be off by rounding.
+    /// A bound on the rounding error of c.
     pub(crate) rounding: f64,
-    /// ‖θₜ − θₜ₋₁‖ of the last step, and the base's part of it, which may not be exactly in the complement.
+    /// ‖θₜ − θₜ₋₁‖ of the last step and of its base part, which may lie slightly outside the complement.
     pub(crate) last_move: f64,
     pub(crate) base_move: f64,
     /// αᵢ.
     pub(crate) newton_rates: &'a [f64],
     /// The base's momentum rule.
     pub(crate) momentum: Momentum,
-    /// A move as long as this is long: the length of the base's last step over √(k+ℓ).
+    /// A move above this counts as long: the norm of the base's last step over √(k+ℓ).
     pub(crate) long: f64,
-    /// Whether long moves are left to the base.
+    /// Whether directions with long moves are released to the base.
     pub(crate) cautious: bool,
 }
 
 impl Observation<'_> {
-    /// The largest |c̄ᵢ| that past gradients of a quadratic can have left: c was at most |λ̂| times the way
-    /// different, so that Σβʲ|c₋ⱼ| ≤ |c|/(1−β) + |λ̂|·β/(1−β)²·‖step‖, twice for steps that were longer before.
+    /// An upper bound on |c̄ᵢ| from past gradients of a quadratic. Past c differ by at most |λ̂| times the distance, so
+    /// Σβʲ|c₋ⱼ| ≤ |c|/(1−β) + |λ̂|·β/(1−β)²·‖step‖; a factor of 2 in the last term allows for larger earlier steps.
     fn greatest_momentum(&self, i: usize) -> f64 {
         let (beta, gain) = (self.momentum.decay, self.momentum.gain);
         let change = (self.eigenvalues[i].abs() + (self.error)(i)) * self.recent_move;
@@ -85,24 +84,24 @@ impl Observation<'_> {
         gain * (past + 2.0 * change * beta / (1.0 - beta).powi(2))
     }
 
-    /// How far the change of c may be from the model, by the rest of the step.
+    /// The deviation of the change of c from the model that the rest of the step and rounding can explain.
     fn tolerance(&self, i: usize) -> f64 {
         (self.error)(i) * self.last_move + self.curvature[i] * self.base_move + self.rounding
     }
 }
 
-/// The forgetting of a move per step.
+/// Decay of the averages per move.
 const FORGET: f64 = 1.0 / 32.0;
-/// The weight of moves below which their average says nothing.
+/// The averages count only once the moves' total weight reaches this.
 const ENOUGH: f64 = 20.0;
-/// The least ratio of an observed to the predicted change of c that is an overshoot.
+/// The ratio of the observed to the predicted change of c above which a direction has overshot.
 const OVERSHOOT: f64 = 1.5;
 
-/// A change of c is foretold where it is the predicted one to this share.
+/// A change of c counts as predicted if its relative error is at most this.
 const FORETOLD: f64 = 0.5;
 
 impl Direction {
-    /// After a refresh.
+    /// The state after a refresh.
     pub(crate) fn new(resolved: bool) -> Self {
         Self {
             released: !resolved,
@@ -110,13 +109,13 @@ impl Direction {
         }
     }
 
-    /// Takes in the coefficient that the last move led to. Returns whether the direction has overshot now.
+    /// Records the coefficient after the last move. Returns whether the direction has just overshot.
     fn observe(&mut self, i: usize, seen: &Observation<'_>, limit: f64) -> bool {
         let c = seen.coefficients[i];
         let next = seen.next[i].abs();
         self.released = seen.cautious && next > seen.long;
         let Some(before) = self.coefficient.replace(c) else {
-            // Momentum of other functions, say of other batches, is no momentum of this one.
+            // Momentum that gradients of this function cannot explain comes from others, such as other batches.
             let foreign = seen.momentum_coefficients[i].abs() > seen.greatest_momentum(i);
             self.released |= foreign && next > seen.long;
             return false;
@@ -137,25 +136,25 @@ impl Direction {
         if error <= tolerance {
             return false;
         }
-        // A long move, made or to come, has to follow the model at once: no base would have survived it elsewhere.
+        // Around a long move, past or next, a single deviation from the model counts, because such moves can diverge.
         let beyond =
             change * predicted > 0.0 && change.abs() > OVERSHOOT * predicted.abs() + tolerance;
         let expected = before.abs().max((before + model).abs());
         let grown = c.abs() > OVERSHOOT * expected + tolerance;
         let sudden = (self.long || next > seen.long) && (beyond || grown);
-        // Short ones look like that between batches, too, but not on average.
+        // For short moves, noise between batches looks the same at single steps, but not on average.
         let steep =
             self.moves >= ENOUGH && self.change_times_predicted > limit * self.predicted_squared;
         self.released |= sudden || steep;
         sudden || steep
     }
 
-    /// What takes the long moves back that the model hasn't foretold.
+    /// The move that undoes the long moves that the model did not predict.
     pub(crate) fn way_back(&self) -> f64 {
         -self.offset
     }
 
-    /// Notes the move that the step has made along v̂, `long` being the least long one.
+    /// Records the step's move along v̂; it is long if it exceeds `long`.
     pub(crate) fn moved(&mut self, displacement: f64, curvature: f64, long: f64) {
         self.displacement = displacement;
         self.predicted = curvature * displacement;
@@ -163,7 +162,7 @@ impl Direction {
     }
 }
 
-/// Takes in the coefficients of a step; `overshot` tells which of the directions have overshot now.
+/// Records the coefficients of a step; sets `overshot` for the directions that have just overshot.
 pub(crate) fn observe(directions: &mut [Direction], seen: &Observation<'_>, overshot: &mut [bool]) {
     let limit = overshoot_limit(&seen.momentum);
     for (i, (direction, overshot)) in directions.iter_mut().zip(overshot).enumerate() {
@@ -176,9 +175,9 @@ pub(crate) fn observe(directions: &mut [Direction], seen: &Observation<'_>, over
 
 /// The ratio ΣΔp/Σp², times α, above which a direction overshoots.
 ///
-/// Where c is white noise, as between batches, the ratio is w₀/Σwⱼ² over α, with w the momentum's weights of past
-/// gradients; where the iteration is at the end of its stability, it is that end, 2(1+β)/gain over α (divided by 1+2β
-/// with a lookahead). The limit is three times the one, but not above nine tenths of the other.
+/// If c is white noise, as between batches, the ratio is w₀/(αΣwⱼ²), with the momentum's weights w of past gradients.
+/// At the limit of stability it is 2(1+β)/(α·gain), divided by 1+2β with lookahead. The limit is three times the
+/// former, but at most nine tenths of the latter.
 fn overshoot_limit(momentum: &Momentum) -> f64 {
     let (beta, gain) = (momentum.decay, momentum.gain);
     let (first, square, stable) = if momentum.lookahead {
@@ -197,26 +196,26 @@ fn overshoot_limit(momentum: &Momentum) -> f64 {
     (3.0 * first / square).min(0.9 * stable)
 }
 
-/// The gradient's length outside of V, from a refresh on.
+/// The norm of the gradient outside V since a refresh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Growth {
-    /// What ‖g₂‖ is compared with: the mean of ‖∇f‖ until the refresh, or ‖g₂‖ after it where there was no step before.
+    /// The reference for ‖g₂‖: the mean of ‖∇f‖ before the refresh or, if there was no step before it, the first ‖g₂‖.
     reference: Option<f64>,
     /// The mean of ‖g₂‖ over about ten steps; `None` before the first.
     average: Option<f64>,
 }
 
-/// Growth by less is training's own.
+/// Growth below this factor is normal in training.
 const LEAST_GROWTH: f64 = 10.0;
 
 impl Growth {
-    /// Where there is nothing to watch.
+    /// The state without a subspace.
     pub(crate) const NONE: Self = Self {
         reference: None,
         average: None,
     };
 
-    /// After a refresh, given the mean of ‖∇f‖ until then.
+    /// The state after a refresh, given the mean of ‖∇f‖ before it.
     pub(crate) fn new(before: Option<f64>) -> Self {
         Self {
             reference: before,
@@ -224,12 +223,12 @@ impl Growth {
         }
     }
 
-    /// Takes in ‖g₂‖. Returns whether it has grown as it does where s is too large.
+    /// Records ‖g₂‖. Returns whether it has grown so far that s must be too large.
     pub(crate) fn observe(&mut self, norm: f64, momentum: &Momentum) -> bool {
         let reference = *self.reference.get_or_insert(norm);
         let average = self.average.get_or_insert(norm);
         *average += 0.1 * (norm - *average);
-        // Momentum alone lets a gradient grow about 1/(1 − β)-fold for a while.
+        // Momentum alone can make the gradient grow by about 1/(1 − β) temporarily.
         let allowed = (3.0 / (1.0 - momentum.decay)).max(LEAST_GROWTH);
         *average > allowed * reference
     }
@@ -243,7 +242,7 @@ pub(crate) struct MeanNorm {
 }
 
 impl MeanNorm {
-    /// Takes in ‖∇f‖.
+    /// Records ‖∇f‖.
     pub(crate) fn add(&mut self, norm: f64) {
         self.steps = (self.steps + 1).min(100);
         self.mean += (norm - self.mean) / self.steps as f64;
@@ -255,7 +254,8 @@ impl MeanNorm {
     }
 }
 
-/// How long after an overshoot long moves are left to the base: twice as many refreshes after each try that failed.
+/// After an overshoot, directions with long moves are released to the base for 2ᶠ − 1 refreshes, the f-th time in a
+/// row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Caution {
     failures: u32,
@@ -263,8 +263,8 @@ pub(crate) struct Caution {
 }
 
 impl Caution {
-    /// At a refresh, given whether a direction has overshot since the one before. Returns whether to be cautious from
-    /// here on.
+    /// Updates at a refresh, given whether a direction has overshot since the previous one. Returns whether to be
+    /// cautious until the next refresh.
     pub(crate) fn refreshed(&mut self, overshot: bool) -> bool {
         if overshot {
             self.failures = (self.failures + 1).min(30);
@@ -277,13 +277,13 @@ impl Caution {
     }
 }
 
-/// What is watched from one refresh to the next.
+/// The state of the safeguards between refreshes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Monitor {
-    /// One for each pair.
+    /// The direction of each pair.
     pub(crate) directions: Vec<Direction>,
     pub(crate) growth: Growth,
-    /// Whether long moves are left to the base.
+    /// Whether directions with long moves are released to the base.
     pub(crate) cautious: bool,
     /// Whether a direction has overshot since the refresh.
     pub(crate) overshot: bool,
@@ -293,7 +293,7 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// How many directions are the base's.
+    /// The number of directions released to the base.
     pub(crate) fn released(&self) -> usize {
         self.directions.iter().filter(|d| d.released).count()
     }
@@ -304,7 +304,7 @@ mod tests {
     use super::overshoot_limit;
     use crate::base::{Adam, GradientDescent, HeavyBall, Nesterov, UpdateRule};
 
-    /// ΣΔp/Σp² for c white noise, and p = −seen(c).
+    /// ΣΔp/Σp² for white noise c, with p minus the momentum of c.
     fn slope_of_noise(momentum: &crate::base::Momentum) -> f64 {
         use rand::SeedableRng;
         use rand_distr::{Distribution, StandardNormal};

@@ -1,17 +1,17 @@
 //! Means over independent random samples.
 
-/// The mean x̄ of independent samples x₁ … x_N of one number, and how far it may be from what it estimates.
+/// The mean x̄ of independent samples x₁ … x_N of one quantity, and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct SampleMean {
     /// x̄.
     pub mean: f64,
-    /// s/√N with s² = Σ(xᵢ − x̄)²/(N − 1); `None` for one sample, which says nothing of its error.
+    /// s/√N with s² = Σ(xᵢ − x̄)²/(N − 1); `None` for a single sample.
     pub standard_error: Option<f64>,
 }
 
 impl SampleMean {
-    /// Of at least one sample.
+    /// The mean of at least one sample.
     pub(crate) fn of(samples: &[f64]) -> Self {
         let count = samples.len() as f64;
         let mean = samples.iter().sum::<f64>() / count;
@@ -24,9 +24,9 @@ impl SampleMean {
     }
 }
 
-/// The seed of one sample of a run. Samples of runs with neighbouring seeds have nothing in common.
+/// The seed of one sample of a run. Runs with neighbouring seeds share no samples.
 pub(crate) fn sample_seed(seed: u64, index: usize) -> u64 {
-    // An odd factor: different indices have different seeds.
+    // An odd factor gives different seeds for different indices.
     seed.wrapping_add((index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 

@@ -1,7 +1,7 @@
-//! How much larger the base's learning rate may be once the subspace is taken out (paper, §3.6 and A.6).
+//! How much larger the base's learning rate may be once the subspace is removed (paper, §3.6 and A.6).
 //!
-//! s = min{η₂*/η*, c}, at least 1, where η* is the base's best rate on a quadratic with eigenvalues in [μ, L] and
-//! η₂* its best rate on what the complement leaves, [μ₂, L₂]:
+//! s = min{η₂*/η*, c}, at least 1, where η* is the base's optimal rate on a quadratic with eigenvalues in [μ, L] and
+//! η₂* its optimal rate in the complement, with eigenvalues in [μ₂, L₂]:
 //!
 //! | base | η* | η₂*/η* |
 //! |---|---|---|
@@ -12,21 +12,20 @@
 //!
 //! (Lessard, Recht, Packard 2016.)
 
-/// The ends of the spectrum, of the whole space and of what FOSI leaves to the base. Negative values have been
-/// replaced by 0.
+/// The ends of the spectrum, in the whole space and in the complement, with negative values replaced by 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extremes {
     /// L = λ₁.
     pub largest: f64,
     /// μ = max(λ_n, 0).
     pub smallest: f64,
-    /// L₂ = λ_k, an upper bound of what is left.
+    /// L₂ = λ_k, an upper bound on the complement's eigenvalues.
     pub largest_left: f64,
     /// μ₂ = max(λ_{n−ℓ+1}, 0), or μ where ℓ = 0.
     pub smallest_left: f64,
 }
 
-/// whole/left, or ∞ where nothing is left.
+/// whole/left, or ∞ if `left` is 0.
 pub(crate) fn ratio(whole: f64, left: f64) -> f64 {
     if left > 0.0 {
         whole / left
@@ -35,7 +34,7 @@ pub(crate) fn ratio(whole: f64, left: f64) -> f64 {
     }
 }
 
-/// s from a ratio η₂*/η*: at most `limit`, at least 1, and 1 where the curvature gives no ratio.
+/// s from the ratio η₂*/η*: at least 1, at most `limit`, and 1 if the curvature gives no ratio.
 pub(crate) fn limited(extremes: &Extremes, ratio: f64, limit: f64) -> f64 {
     let scale = if ratio < limit { ratio } else { limit };
     if extremes.largest > 0.0 && !ratio.is_nan() && scale.is_finite() {

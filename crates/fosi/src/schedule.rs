@@ -1,37 +1,37 @@
-//! When the spectrum is refreshed: warm-up W, interval T, overhead ρ; and rates that change from step to step.
+//! The schedule of refreshes (warm-up W, interval T, overhead ρ), and rates that change from step to step.
 
 use std::sync::Arc;
 
 use crate::error::{Error, require};
 
-/// When the spectrum is estimated anew (paper, §3.2 and eq. 6).
+/// When the spectrum is refreshed (paper, §3.2 and eq. 6).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Schedule {
-    /// Never: the optimizer is its base.
+    /// Never: each step is the base's own.
     Never,
-    /// At step W, and every T steps from there.
+    /// At step W and every T steps after it.
     Every {
         /// W: steps of the base alone.
         warmup: u64,
         /// T ≥ 1: steps between refreshes.
         interval: u64,
     },
-    /// At step W, and from there every T = ⌈τ₃/(ρτ₁ − τ₂)⌉ steps: so rarely that training takes ρ times as long as with
-    /// the base alone (see [`interval`]).
+    /// At step W and then every T = ⌈τ₃/(ρτ₁ − τ₂)⌉ steps, such that training takes ρ times as long as with the base
+    /// alone (see [`interval`]).
     ///
     /// Without a given cost, τ₁ (a step of the base), τ₂ (a step with a subspace) and τ₃ (a refresh) are wall times,
-    /// each a median over a window that moves on with the training (see [`Timing`](crate::timing::Timing)), and T
-    /// changes with them. Where ρτ₁ ≤ τ₂, no T suffices: [`OverheadStatus`](crate::timing::OverheadStatus) and a
-    /// warning say so, and T is ⌈τ₃/((ρ−1)τ₂)⌉; until 8 steps of the base and 8 with a subspace are timed, one of the
-    /// two stands for both. With `warmup` below 9 the base's steps stay too few: 8 times need 9 steps.
+    /// each a median over a moving window (see [`Timing`](crate::timing::Timing)), and T changes with them. If ρτ₁ ≤
+    /// τ₂, no T suffices: [`OverheadStatus`](crate::timing::OverheadStatus) and a warning report it, and T is
+    /// ⌈τ₃/((ρ−1)τ₂)⌉. Until 8 steps of the base and 8 with a subspace are timed, one of the two stands for both.
+    /// `warmup` below 9 leaves τ₁ unknown, since 8 times need 9 steps.
     Overhead {
         /// W: steps of the base alone.
         warmup: u64,
         /// ρ > 1: the allowed ratio of FOSI's time to its base's, refreshes included.
         overhead: f64,
-        /// r: the cost of a product in steps, as of gradients: then τ₁ = τ₂ = 1 and τ₃ = r·m for m products, the
-        /// probe's among them, so that
-        /// T = ⌈r·m/(ρ−1)⌉; no clock has a say, and a run repeats bit for bit. `None`: costs are measured.
+        /// r: the given cost of a product in units of a step. Then τ₁ = τ₂ = 1 and τ₃ = r·m for m products, the probe's
+        /// included, so T = ⌈r·m/(ρ−1)⌉; no clock is read, and runs are reproducible bit for bit. `None`: costs are
+        /// measured.
         product_cost: Option<f64>,
     },
 }
@@ -70,7 +70,7 @@ impl Schedule {
         }
     }
 
-    /// T where it needs no measurement, for refreshes of m products.
+    /// T, if it needs no measurement, for refreshes of m products.
     pub(crate) fn fixed_interval(&self, products: usize) -> Option<u64> {
         match *self {
             Self::Every { interval, .. } => Some(interval),
@@ -82,7 +82,7 @@ impl Schedule {
         }
     }
 
-    /// r where it is given.
+    /// r, if it is given.
     pub(crate) fn given_cost(&self) -> Option<f64> {
         match *self {
             Self::Overhead { product_cost, .. } => product_cost,
@@ -98,7 +98,7 @@ impl Schedule {
     }
 }
 
-/// What steps and refreshes cost, all in one unit: seconds, or steps of the base.
+/// The costs of steps and refreshes, in a common unit: seconds, or steps of the base.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
     /// τ₁: a step of the base, gradient included.
@@ -110,8 +110,8 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// Costs in steps, where steps of FOSI and of its base cost the same: τ₁ = τ₂ = 1 and τ₃ = r·m for m products, each
-    /// of the cost of r steps.
+    /// Costs in units of a step, if steps of FOSI and its base cost the same: τ₁ = τ₂ = 1 and τ₃ = r·m for m products
+    /// that cost r steps each.
     pub fn in_steps(product_cost: f64, products: usize) -> Self {
         Self {
             base_step: 1.0,
@@ -121,8 +121,8 @@ impl Costs {
     }
 }
 
-/// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, at least 1: refreshes every T steps make a step cost ρτ₁ on average, τ₂ + τ₃/T = ρτ₁ (paper,
-/// eq. 6). `None` where ρτ₁ ≤ τ₂: FOSI's steps alone take ρ times the base's or longer. As τ₂ comes close to ρτ₁, T
+/// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, at least 1: with refreshes every T steps, a step costs ρτ₁ on average, τ₂ + τ₃/T = ρτ₁ (paper,
+/// eq. 6). `None` if ρτ₁ ≤ τ₂: FOSI's steps alone take at least ρ times as long as the base's. As τ₂ approaches ρτ₁, T
 /// grows without bound.
 ///
 /// ```
@@ -135,7 +135,7 @@ impl Costs {
 /// ```
 pub fn interval(costs: &Costs, overhead: f64) -> Option<u64> {
     let left = overhead * costs.base_step - costs.fosi_step;
-    // Rounding must not add a step.
+    // Rounding must not increase T by one.
     let steps = costs.refresh / left * (1.0 - 1e-12);
     (left > 0.0).then(|| (steps.ceil() as u64).max(1))
 }
@@ -143,7 +143,7 @@ pub fn interval(costs: &Costs, overhead: f64) -> Option<u64> {
 /// A rate: one value, or a function of the number of steps taken.
 #[derive(Clone)]
 pub enum Rate {
-    /// The same at every step.
+    /// A constant rate.
     Constant(f64),
     /// A schedule: the value at step t, counted from 0.
     Scheduled(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
@@ -169,7 +169,7 @@ impl Rate {
     }
 }
 
-/// Refuses a rate unless it is finite and at least 0.
+/// An error unless the rate is finite and at least 0.
 pub(crate) fn check_rate(name: &'static str, value: f64) -> Result<(), Error> {
     let allowed = value >= 0.0 && value.is_finite();
     require(allowed, name, value, "at least 0 and finite")

@@ -1,25 +1,25 @@
-//! How much of the gradient's coefficients along V is signal, and how much is noise between batches.
+//! Estimates how much of the gradient's coefficients along V is signal rather than noise between batches.
 
 use serde::{Deserialize, Serialize};
 
-/// Running means of c and c² since the refresh, one of each per direction.
+/// Running means of c and c² since the refresh, per direction.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Signal {
     /// The base's learning rate along each direction, in units of η; 0 where it is unknown.
     base_rates: Vec<f64>,
-    /// t: coefficients taken in.
+    /// t: the number of coefficients recorded.
     count: u64,
-    /// Σδʲ(1−δ)c₋ⱼ, before the correction for the start at zero.
+    /// Σδʲ(1−δ)c₋ⱼ, before bias correction.
     means: Vec<f64>,
-    /// The same of c².
+    /// The same for c².
     squares: Vec<f64>,
 }
 
-/// In so many steps after a refresh there is too little to tell signal from noise.
+/// Up to this many steps after a refresh, the data are too few to distinguish signal from noise.
 const FIRST: u64 = 5;
 
 impl Signal {
-    /// Before the first coefficients.
+    /// The state before the first coefficients.
     pub(crate) fn new(base_rates: Vec<f64>) -> Self {
         let zeros = vec![0.0; base_rates.len()];
         Self {
@@ -30,7 +30,7 @@ impl Signal {
         }
     }
 
-    /// Whether a run with k+ℓ = `pairs` directions can have come to this.
+    /// Whether a run with k+ℓ = `pairs` directions can reach this state.
     pub(crate) fn is_possible(&self, pairs: usize) -> bool {
         let possible = |values: &[f64], least: f64| {
             values.len() == pairs && values.iter().all(|x| x.is_finite() && *x >= least)
@@ -45,7 +45,7 @@ impl Signal {
         self.base_rates[i]
     }
 
-    /// Becomes `other`, of as many directions, in the memory that it has.
+    /// Copies `other`, of as many directions, without allocation.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.base_rates.copy_from_slice(&other.base_rates);
         self.count = other.count;
@@ -53,7 +53,7 @@ impl Signal {
         self.squares.copy_from_slice(&other.squares);
     }
 
-    /// Takes in the coefficients c of a step, with decay δ.
+    /// Records the coefficients c of a step, with decay δ.
     pub(crate) fn advance(&mut self, coefficients: &[f64], decay: f64) {
         self.count += 1;
         let mean =
@@ -65,13 +65,13 @@ impl Signal {
         }
     }
 
-    /// q of direction i: 0 where c looks like white noise, 1 where it does not change.
+    /// q of direction i: 0 if c looks like white noise, 1 if c is constant.
     pub(crate) fn share(&self, i: usize, decay: f64) -> f64 {
         if self.count <= FIRST || self.squares[i] == 0.0 {
             return 0.0;
         }
         let fading = decay.powf(self.count as f64);
-        // m̂²/v̂ with both corrections in one factor; c² may have underflowed where c has not.
+        // m̂²/v̂ with both bias corrections in one factor; c² may have underflowed although c has not.
         let explained = self.means[i] * self.means[i] / (self.squares[i] * (1.0 - fading));
         let noise = (1.0 - decay) * (1.0 + fading) / ((1.0 + decay) * (1.0 - fading));
         ((explained - noise) / (1.0 - noise)).clamp(0.0, 1.0)
@@ -127,7 +127,7 @@ mod tests {
             signal.advance(&[StandardNormal.sample(&mut random)], 0.9);
             total += signal.share(0, 0.9);
         }
-        // (m̂²/v̂ − φ)/(1 − φ) has mean 0; its positive part alone is counted.
+        // (m̂²/v̂ − φ)/(1 − φ) has mean 0; only its positive part counts.
         let mean = total / 20_000.0;
         assert!(mean < 0.05, "{mean}");
     }

@@ -1,7 +1,7 @@
 //! Arithmetic on ℝⁿ, wherever its vectors live.
 //!
-//! The algorithms of this crate are written once, against [`Space`]. [`Host`] keeps vectors in slices of
-//! `f32` or `f64` on the CPU; an accelerator's tensors can be another space.
+//! The algorithms of this crate are written once, for any [`Space`]. [`Host`] keeps vectors in slices of `f32` or `f64`
+//! on the CPU; tensors on an accelerator can be another space.
 
 mod array;
 mod host;

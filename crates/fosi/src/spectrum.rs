@@ -14,20 +14,19 @@ use crate::operator::{SymmetricOperator, check_dim};
 use crate::scaling::Extremes;
 use crate::space::Space;
 
-/// What is estimated, and with how much work.
+/// Which eigenpairs are estimated, and with how many products.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpectrumParams {
-    /// k: how many of the algebraically largest eigenvalues.
+    /// k: the number of algebraically largest eigenvalues.
     pub largest: usize,
-    /// ℓ: how many of the smallest.
+    /// ℓ: the number of algebraically smallest eigenvalues.
     pub smallest: usize,
     /// m: Lanczos steps, at least k+ℓ. `None`: max{4(k+ℓ), ⌈2 ln n⌉} (paper, §3.2).
     pub lanczos_steps: Option<usize>,
-    /// The iteration ends before m steps where ‖Hv̂ − λ̂v̂‖ ≤ tolerance·|λ̂| for all k+ℓ pairs; default `None`, all m
-    /// steps.
+    /// Stops before m steps once ‖Hv̂ − λ̂v̂‖ ≤ tolerance·|λ̂| for all k+ℓ pairs; default `None`: always m steps.
     pub tolerance: Option<f64>,
-    /// Whether a few more steps from another start vector, max{4, ⌊0.15·m⌋}, look for copies of repeated eigenvalues
-    /// that one start vector can't give; default true. The paper has no such probe.
+    /// Whether max{4, ⌊0.15·m⌋} more steps from another start vector look for copies of repeated eigenvalues that one
+    /// start vector cannot find; default true. The paper has no such probe.
     pub probe: bool,
     /// Seed of the start vector.
     pub seed: u64,
@@ -61,21 +60,21 @@ impl SpectrumParams {
         self.lanczos_steps.unwrap_or_else(default).min(dim)
     }
 
-    /// The number of the probe's steps in a space of dimension n.
+    /// The number of probe steps in a space of dimension n.
     pub fn probe_steps(&self, dim: usize) -> usize {
         let steps = self.steps(dim);
         let wanted = if self.probe { probe_steps(steps) } else { 0 };
         wanted.min(dim - steps)
     }
 
-    /// The number of products of an estimation in a space of dimension n, retries apart: Lanczos' and the probe's. With
-    /// a [`tolerance`](Self::tolerance), the most of them.
+    /// The number of products per estimation in a space of dimension n, Lanczos steps and probe, without retries; with
+    /// a [`tolerance`](Self::tolerance), the maximum.
     pub fn products(&self, dim: usize) -> usize {
         self.steps(dim) + self.probe_steps(dim)
     }
 
     /// # Errors
-    /// [`Error::InvalidSetting`] where k+ℓ is 0, m below k+ℓ or the tolerance not positive.
+    /// [`Error::InvalidSetting`] unless 1 ≤ k+ℓ ≤ m ≤ 10,000 and the tolerance is positive and finite.
     pub fn validate(&self) -> Result<(), Error> {
         let pairs = self.largest.saturating_add(self.smallest);
         let given = format!("{} + {}", self.largest, self.smallest);
@@ -106,19 +105,19 @@ impl SpectrumParams {
     }
 }
 
-/// Far beyond any use; keeps products of settings from overflowing.
+/// Far beyond any use; prevents overflow in products of settings.
 pub(crate) const MOST_PAIRS: usize = 10_000;
 
 /// Extreme eigenpairs: k largest in descending order, then ℓ smallest in ascending order.
 ///
-/// Fewer where the space is smaller than k+ℓ, and never the same pair twice.
+/// Contains fewer pairs where the dimension is below k+ℓ, and never the same pair twice.
 #[non_exhaustive]
 pub struct Spectrum<S: Space> {
-    /// λ̂, one for each pair.
+    /// λ̂ of each pair.
     pub eigenvalues: Vec<f64>,
-    /// Bounds on ‖Av̂ − λ̂v̂‖, one for each pair, rounding apart.
+    /// Bounds on ‖Av̂ − λ̂v̂‖ of each pair, up to rounding.
     pub residuals: Vec<f64>,
-    /// How many of the pairs are of the largest.
+    /// The number of pairs, at the front, that belong to the k largest.
     pub largest: usize,
     /// V̂: the eigenvectors, orthonormal to rounding.
     pub basis: S::Basis,
@@ -131,12 +130,13 @@ pub struct Spectrum<S: Space> {
     pub maximum: f64,
     /// The smallest Ritz value of the run, an estimate of λ_n from above.
     pub minimum: f64,
-    /// An upper bound λ̂ + ‖Av̂ − λ̂v̂‖ of the largest eigenvalue that the probe found and the run before it had
-    /// missed. Where it exceeds λ̂ₖ, further copies of that eigenvalue may be left in the complement.
+    /// An upper bound λ̂ + ‖Av̂ − λ̂v̂‖ on the largest eigenvalue that only the probe found. Where it exceeds λ̂ₖ, the
+    /// complement may contain further copies of that eigenvalue.
     pub missed: Option<f64>,
-    /// What no product resolves: the larger of [`LanczosInfo::noise`] and ten roundings of the largest |Ritz value|.
+    /// The absolute error below which eigenvalues are not resolved: the larger of [`LanczosInfo::noise`] and ten
+    /// rounding errors of the largest |Ritz value|.
     pub noise: f64,
-    /// What Lanczos did.
+    /// The Lanczos run's counts and errors.
     pub info: LanczosInfo,
 }
 
@@ -151,9 +151,8 @@ impl<S: Space> std::fmt::Debug for Spectrum<S> {
 }
 
 impl<S: Space> Spectrum<S> {
-    /// The spectrum's ends for learning-rate scaling. `strong_convexity` replaces the estimate of μ where given. L₂
-    /// is λ_k, or
-    /// [`missed`](Self::missed) where that is larger.
+    /// The ends of the spectrum for learning-rate scaling. `strong_convexity`, if given, replaces the estimate of μ. L₂
+    /// is the larger of λ_k and [`missed`](Self::missed).
     pub fn extremes(&self, strong_convexity: Option<f64>) -> Extremes {
         let smallest = strong_convexity.unwrap_or(self.minimum).max(0.0);
         let largest = self.maximum.max(0.0);
@@ -169,15 +168,14 @@ impl<S: Space> Spectrum<S> {
         }
     }
 
-    /// max{|λ̂|, floor·max|λ̂|}, one for each pair: 1/u, by which the Newton step divides.
+    /// 1/u = max{|λ̂|, floor·max|λ̂|} of each pair; the Newton step divides by it.
     pub fn damped_curvature(&self, floor: f64) -> Vec<f64> {
         let size = max_abs(&self.eigenvalues);
         let damped = |x: &f64| x.abs().max(floor * size);
         self.eigenvalues.iter().map(damped).collect()
     }
 
-    /// Whether |λ̂| is more than its residual and the noise together, one for each pair: whether it is known not to
-    /// be 0.
+    /// Whether |λ̂| exceeds the sum of its residual and the noise, for each pair: λ̂ is then certainly not 0.
     pub fn resolved(&self) -> Vec<bool> {
         let pairs = self.eigenvalues.iter().zip(&self.residuals);
         pairs
@@ -205,7 +203,8 @@ fn max_abs(values: &[f64]) -> f64 {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] for impossible parameters, [`Error::Lanczos`] where the iteration fails.
+/// [`Error::InvalidSetting`] for invalid parameters, `Error::DimensionMismatch` for an operator of another dimension,
+/// [`Error::Lanczos`] where the iteration fails.
 pub fn estimate<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -222,7 +221,8 @@ pub fn estimate<S: Space>(
     Ok(ritz.spectrum(space, &mut workspace, &chosen, params.largest))
 }
 
-/// Algorithm 1 up to the Ritz pairs of QᵀHQ: Lanczos from `start`. Q is in the workspace. `params` must be valid.
+/// The Lanczos run from `start` and the Ritz pairs of QᵀHQ (Algorithm 1 without the selection). Leaves Q in the
+/// workspace. `params` must be valid.
 pub(crate) fn ritz_pairs<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -252,7 +252,7 @@ pub(crate) fn ritz_pairs<S: Space>(
 fn is_converged(projected: &Projected, params: &SpectrumParams, tolerance: f64) -> bool {
     let m = projected.gram.size();
     let pairs = params.largest + params.smallest;
-    // The check costs m³ operations, so long runs make it rarely.
+    // The check costs m³ operations, so long runs do it less often.
     if m < pairs || !m.is_multiple_of(m / CHECKS + 1) {
         return false;
     }
@@ -263,7 +263,7 @@ fn is_converged(projected: &Projected, params: &SpectrumParams, tolerance: f64) 
         .all(|i| ritz.residual(i, projected) <= tolerance * ritz.values[i].abs())
 }
 
-/// Up to so many steps, convergence is checked at each.
+/// Up to this many steps, every step checks for convergence.
 const CHECKS: usize = 64;
 
 /// The indices of the k largest of m ascending values in descending order, then of the ℓ smallest.
@@ -272,7 +272,7 @@ fn extreme(m: usize, largest: usize, smallest: usize) -> impl Iterator<Item = us
     (m - largest..m).rev().chain(0..smallest.min(m - largest))
 }
 
-/// As [`estimate`], with the pairs that `choose` names by their indices, in its order; `Spectrum::largest` is their
+/// Like [`estimate`], but keeps the pairs whose indices `choose` returns, in that order; `Spectrum::largest` is their
 /// number.
 pub(crate) fn estimate_chosen<S: Space>(
     space: &S,
@@ -333,7 +333,7 @@ impl Ritz {
         self.pairs.vectors.col_as_slice(i)
     }
 
-    /// ⟨q₁, Qy⟩²/⟨q₁, q₁⟩ of each pair: the share of the first vector along the pair's. They sum to one.
+    /// ⟨q₁, Qy⟩²/⟨q₁, q₁⟩ of each pair: the share of ‖q₁‖² along its Ritz vector. The weights sum to one.
     pub(crate) fn weights(&self) -> Vec<f64> {
         let gram = &self.projected.gram;
         let weight = |i| {
@@ -355,7 +355,7 @@ impl Ritz {
         times_power_of_two(form, self.projected.exponent)
     }
 
-    /// The spectrum of the chosen pairs, of which the first `largest` at most are of the largest.
+    /// The spectrum of the chosen pairs, of which at most the first `largest` belong to the k largest.
     pub(crate) fn spectrum<S: Space>(
         self,
         space: &S,
@@ -370,8 +370,9 @@ impl Ritz {
         self.spectrum_with(eigenvalues, residuals, largest, basis, &gram)
     }
 
-    /// The spectrum of other pairs, with what this run says of the rest of the space. The k largest and ℓ smallest
-    /// pairs of the run take the place of those that `eigenvalues` has as many of.
+    /// The spectrum of the given pairs; this run provides the extreme Ritz values, the noise and the counts.
+    /// `last_of_largest` and `last_of_smallest` are this run's k-th largest and ℓ-th smallest Ritz values, where k and
+    /// ℓ count the given pairs.
     pub(crate) fn spectrum_with<S: Space>(
         self,
         eigenvalues: Vec<f64>,
@@ -403,8 +404,8 @@ impl Ritz {
         }
     }
 
-    /// Refuses the pairs of a shifted point unless the curvature along the first of the `chosen` at the point itself is
-    /// θ within a factor of two.
+    /// Refuses pairs from a shifted point unless, along the first `chosen` Ritz vector, the curvature at the original
+    /// point is within a factor of two of θ.
     fn confirm_shifted<S: Space>(
         &self,
         space: &S,
@@ -435,10 +436,10 @@ impl Ritz {
     }
 }
 
-/// Ritz values are known to this many roundings of the largest |Ritz value|.
+/// The error of a Ritz value, in rounding errors of the largest |Ritz value|.
 const ROUNDINGS: f64 = 10.0;
 
-/// θ and y of the Ritz pairs (θ, Qy), ascending.
+/// θ and y of the Ritz pairs (θ, Qy), in ascending order of θ.
 struct RitzPairs {
     values: Vec<f64>,
     /// y in the columns.
@@ -446,7 +447,7 @@ struct RitzPairs {
 }
 
 impl RitzPairs {
-    /// With QᵀQ = LLᵀ they are the eigenpairs (θ, Lᵀy) of L⁻¹·QᵀAQ·L⁻ᵀ.
+    /// With QᵀQ = LLᵀ, (θ, Lᵀy) are the eigenpairs of L⁻¹·QᵀAQ·L⁻ᵀ.
     fn of(projected: &Projected) -> Result<Self, LanczosError> {
         let (gram, lower) = (&projected.gram, &projected.matrix);
         let m = gram.size();
@@ -459,7 +460,7 @@ impl RitzPairs {
         Ok(Self { values, vectors })
     }
 
-    /// The largest Ritz pair that lies mostly in the probe's vectors: the run before it had missed it.
+    /// The largest Ritz pair that lies mostly in the probe's vectors, so that the steps before the probe missed it.
     fn missed(&self, projected: &Projected) -> Option<usize> {
         let square = |y: &[f64]| y.iter().map(|y| y * y).sum::<f64>();
         (0..self.values.len()).rev().find(|&i| {
@@ -471,7 +472,7 @@ impl RitzPairs {
         })
     }
 
-    /// ‖Av̂ − λ̂v̂‖: what the products left, weighted with the Ritz vector's entries.
+    /// A bound on ‖Av̂ − λ̂v̂‖: the products' residual norms, weighted by |y|.
     fn residual(&self, i: usize, projected: &Projected) -> f64 {
         let vector = self.vectors.col_as_slice(i);
         let terms = vector.iter().zip(&projected.residual_norms);
@@ -495,7 +496,7 @@ pub(crate) fn eigenpairs(
     Ok(((0..size).map(|i| values[i]).collect(), pairs.U().to_owned()))
 }
 
-/// `solve` for each column of an m×m matrix.
+/// Applies `solve` to each column of an m×m matrix.
 fn solve_columns(matrix: &mut faer::Mat<f64>, solve: impl Fn(&mut [f64])) {
     for j in 0..matrix.ncols() {
         solve(matrix.col_as_slice_mut(j));
@@ -503,7 +504,7 @@ fn solve_columns(matrix: &mut faer::Mat<f64>, solve: impl Fn(&mut [f64])) {
 }
 
 impl<S: Space> Spectrum<S> {
-    /// The inverse Gram matrix of those pairs alone that are kept, with rows and columns of zeros for the others.
+    /// The inverse Gram matrix of the kept pairs, with zero rows and columns for the others.
     pub(crate) fn gram_inverse_of(&self, kept: impl Fn(usize) -> bool) -> Vec<f64> {
         let k = self.eigenvalues.len();
         let indices: Vec<usize> = (0..k).filter(|&i| kept(i)).collect();

@@ -1,16 +1,17 @@
-//! A step split between the subspace of V and its complement (paper, Algorithm 2).
+//! The split of a step between the subspace of V and its complement (paper, Algorithm 2).
 
 /// How one step is split between the subspace of V and its complement (paper, Algorithm 2).
 ///
-/// With the clipped gradient γg and c = (VᵀV)⁻¹Vᵀ(γg), the complement's gradient is g₂ = γg − Vc. The base
-/// turns it into d_b, whose own part in the subspace has the coefficients e = (VᵀV)⁻¹Vᵀd_b. The update is
+/// With the clipped gradient γg and c = (VᵀV)⁻¹Vᵀ(γg), the complement's gradient is g₂ = γg − Vc. The base maps it to
+/// d_b, whose component in the subspace has the coefficients e = (VᵀV)⁻¹Vᵀd_b. The update is
 ///
 /// θ ← (1 − decay)·θ − s·d_b + V(s·e − subspace_step).
 #[derive(Debug)]
 pub struct Split<'a, B> {
     /// V; `None` before the first refresh.
     pub basis: Option<&'a B>,
-    /// (VᵀV)⁻¹, row by row; close to the identity, exactly so only without rounding.
+    /// (VᵀV)⁻¹, row by row; the identity up to rounding, with zero rows and columns for the directions that the base
+    /// takes.
     pub gram_inverse: &'a [f64],
     /// c.
     pub coefficients: &'a [f64],
@@ -22,13 +23,13 @@ pub struct Split<'a, B> {
     pub scale: f64,
     /// η·λ of decoupled weight decay; 0 without.
     pub decay: f64,
-    /// A power of two, 1 but for steps so long or short that their squares would over- or underflow: the unit in
-    /// which norms are summed.
+    /// The unit in which norms are summed: a power of two, and 1 unless the step is so large or small that squares
+    /// would over- or underflow.
     pub norm_unit: f64,
 }
 
 impl<B> Split<'_, B> {
-    /// The whole space is the base's: no basis, no clipping, no decay.
+    /// The base takes the whole space: no basis, no clipping, no decay.
     pub const NONE: Self = Self {
         basis: None,
         gram_inverse: &[],
@@ -40,8 +41,8 @@ impl<B> Split<'_, B> {
         norm_unit: 1.0,
     };
 
-    /// Writes αu⊙c̄ − s·e to `out`, which is subtracted along V beside s·d_b, for p = Vᵀd_b and e = (VᵀV)⁻¹p. Returns
-    /// ‖Ve‖² in units of `norm_unit`².
+    /// Writes αu⊙c̄ − s·e to `out`, with e = (VᵀV)⁻¹p for the `projection` p = Vᵀd_b. The step subtracts V·out in
+    /// addition to s·d_b. Returns ‖Ve‖² in units of `norm_unit`².
     pub fn subspace_update(&self, projection: &[f64], out: &mut [f64]) -> f64 {
         let k = projection.len();
         let mut norm = 0.0;
@@ -55,11 +56,11 @@ impl<B> Split<'_, B> {
     }
 }
 
-/// What a step has moved.
+/// The result of a base's step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moved {
-    /// ‖d_b − Ve‖: the length of the base's direction within the complement, before the factor s.
+    /// ‖d_b − Ve‖: the norm of the base's direction within the complement, without the factor s.
     pub complement_norm: f64,
-    /// Whether all parameters are finite after the step, and all state vectors.
+    /// Whether all parameters and state vectors are finite after the step.
     pub finite: bool,
 }

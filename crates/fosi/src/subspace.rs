@@ -1,4 +1,4 @@
-//! The subspace in use: the Newton step in it, and which of its directions are the base's (paper, Algorithm 2).
+//! The subspace in use: its Newton step, and the directions in it that the base takes (paper, Algorithm 2).
 
 use crate::float::{FloatLimits, norm};
 use crate::momentum::Momentum;
@@ -19,13 +19,13 @@ pub(crate) struct Subspace<S: Space> {
     pub(crate) scale: f64,
     pub(crate) monitor: Monitor,
     pub(crate) signal: Signal,
-    /// The inverse Gram matrix of the directions that aren't the base's, with zeros for those that are: their
-    /// coefficients come out as zero, and the base's direction keeps its part along them.
+    /// The inverse Gram matrix of the subspace's own directions, with zero rows and columns for those released to the
+    /// base: there the coefficients are zero, and the base's direction keeps its component.
     gram_inverse: Vec<f64>,
     scratch: Scratch,
 }
 
-/// Coefficient vectors of one step, kept so that a step allocates nothing.
+/// Coefficient vectors of one step, kept so that steps do not allocate.
 struct Scratch {
     projection: Vec<f64>,
     unclipped: Vec<f64>,
@@ -37,12 +37,12 @@ struct Scratch {
     signal: Signal,
     directions: Vec<Direction>,
     overshot: Vec<bool>,
-    /// Whether a direction isn't the base's.
+    /// Whether each direction still belongs to the subspace.
     kept: Vec<bool>,
 }
 
 impl<S: Space> Subspace<S> {
-    /// `safeguards`: whether released directions are the base's.
+    /// `safeguards`: whether the base takes the released directions.
     pub(crate) fn new(
         spectrum: Spectrum<S>,
         curvature: Vec<f64>,
@@ -80,7 +80,7 @@ impl<S: Space> Subspace<S> {
     }
 }
 
-/// (VᵀV)⁻¹ of the directions that aren't the base's, with rows and columns of zeros for the others.
+/// (VᵀV)⁻¹ of the directions that are not released to the base, with zero rows and columns for the others.
 pub(crate) fn kept_gram_inverse<S: Space>(
     spectrum: &Spectrum<S>,
     directions: &[Direction],
@@ -90,46 +90,46 @@ pub(crate) fn kept_gram_inverse<S: Space>(
     spectrum.gram_inverse_of(kept)
 }
 
-/// Lengths that a step's coefficients are compared with.
+/// Norms that the safeguards compare a step's coefficients with.
 pub(crate) struct Lengths {
     /// ‖∇f‖ before clipping.
     pub(crate) gradient: f64,
     /// ‖d₂‖ of the last step.
     pub(crate) base: f64,
-    /// ‖θₜ − θₜ₋₁‖, the longest of late.
+    /// The largest recent ‖θₜ − θₜ₋₁‖, decaying per step.
     pub(crate) recent_move: f64,
 }
 
-/// What the Newton step is made of beside the spectrum.
+/// The inputs of the Newton step besides the spectrum.
 pub(crate) struct NewtonStep {
-    /// Counted from 1.
+    /// t, counted from 1.
     pub(crate) step: u64,
     /// α.
     pub(crate) newton_rate: f64,
-    /// δ, where α is [adaptive](crate::NewtonRate::Adaptive).
+    /// δ, if α is [adaptive](crate::NewtonRate::Adaptive).
     pub(crate) decay: Option<f64>,
     /// η.
     pub(crate) learning_rate: f64,
-    /// γ, of clipping.
+    /// γ, the clipping factor.
     pub(crate) gradient_scale: f64,
     pub(crate) momentum: Momentum,
 }
 
-/// What a step does along V.
+/// A step's plan along V.
 pub(crate) struct Plan {
     /// s.
     pub(crate) scale: f64,
     /// ‖d₁‖.
     pub(crate) newton_norm: f64,
-    /// Directions that have overshot.
+    /// Number of directions that overshot at this step.
     pub(crate) overshot: usize,
-    /// Whether the gradient has grown outside of V.
+    /// Whether the gradient has grown outside V.
     pub(crate) grew: bool,
     growth: Growth,
 }
 
 impl Plan {
-    /// Without a subspace.
+    /// The plan without a subspace.
     pub(crate) const BASE_ALONE: Self = Self {
         scale: 1.0,
         newton_norm: 0.0,
@@ -140,18 +140,18 @@ impl Plan {
 }
 
 impl<S: Space> Subspace<S> {
-    /// m ← m + Vc̄: the whole momentum, of the base's part.
+    /// m ← m + Vc̄: the total momentum, from the base's part.
     pub(crate) fn add_momentum(&self, space: &S, m: &mut S::Vector) {
         let negative: Vec<f64> = self.momentum.iter().map(|c| -c).collect();
         space.subtract(&self.spectrum.basis, &negative, m);
     }
 
-    /// Memory for Vᵀg.
+    /// V, and memory for Vᵀg.
     pub(crate) fn projection(&mut self) -> (&S::Basis, &mut [f64]) {
         (&self.spectrum.basis, &mut self.scratch.projection)
     }
 
-    /// Plans the step for the gradient whose projection is known. Only scratch memory changes.
+    /// Plans the step from the projected gradient. Only scratch memory changes.
     pub(crate) fn plan(
         &mut self,
         at: &NewtonStep,
@@ -181,8 +181,8 @@ impl<S: Space> Subspace<S> {
         }
     }
 
-    /// Lets go of the directions that the plan leaves to the base, and takes back those that have overshot. `m`: the
-    /// base's momentum.
+    /// Releases directions to the base as planned, and moves back along those that have overshot. `m` is the base's
+    /// momentum.
     pub(crate) fn settle(&mut self, at: &NewtonStep, space: &S, m: Option<&mut S::Vector>) {
         if self.scratch.withdrawn() {
             self.release(space, m);
@@ -191,13 +191,13 @@ impl<S: Space> Subspace<S> {
         for i in 0..self.scratch.newton.len() {
             if self.scratch.overshot[i] {
                 self.scratch.newton[i] = self.taken_back(i);
-                // Its gradient, from where it overshot to, is no momentum.
+                // The gradient at the overshot point must not enter the momentum.
                 self.scratch.momentum[i] = self.momentum[i];
             }
         }
     }
 
-    /// The subspace's part of a step.
+    /// Writes the subspace's part of the step to `split`.
     pub(crate) fn fill<'a>(&'a self, split: &mut Split<'a, S::Basis>) {
         split.basis = Some(&self.spectrum.basis);
         split.gram_inverse = &self.gram_inverse;
@@ -205,7 +205,7 @@ impl<S: Space> Subspace<S> {
         split.subspace_step = &self.scratch.newton;
     }
 
-    /// What the step has computed becomes the state.
+    /// Makes the results of the step the new state.
     pub(crate) fn commit(&mut self, plan: &Plan, gradient_norm: f64, base_norm: f64) {
         self.scale = plan.scale;
         self.momentum.copy_from_slice(&self.scratch.momentum);
@@ -223,14 +223,14 @@ impl<S: Space> Subspace<S> {
         monitor.last_gradient_norm = gradient_norm;
     }
 
-    /// After a step in which directions were taken back: they are the base's.
+    /// Releases the directions along which the last step moved back.
     pub(crate) fn release_overshot(&mut self, space: &S, m: Option<&mut S::Vector>) {
         self.scratch.overshot.fill(false);
         self.scratch.directions.clone_from(&self.monitor.directions);
         self.release(space, m);
     }
 
-    /// The subspace step's coefficient where a released direction goes back, or stays.
+    /// The subspace step's coefficient of a released direction: the way back if it has overshot, 0 otherwise.
     fn taken_back(&self, i: usize) -> f64 {
         match self.scratch.overshot[i] {
             true => -self.scratch.directions[i].way_back(),
@@ -238,7 +238,7 @@ impl<S: Space> Subspace<S> {
         }
     }
 
-    /// c, c̄ and αu⊙c̄ of the step, for the projection Vᵀg of the gradient: clamped, not yet scaled down.
+    /// Computes c, c̄ and αu⊙c̄ of the step from Vᵀg, with g clamped but not yet scaled down.
     fn propose(&mut self, at: &NewtonStep) {
         let scratch = &mut self.scratch;
         apply_inverse(
@@ -260,13 +260,13 @@ impl<S: Space> Subspace<S> {
         let rates = self.curvature.iter().zip(&scratch.newton_rates);
         for (newton, (curvature, rate)) in scratch.newton.iter_mut().zip(rates) {
             if *newton != 0.0 {
-                // Not times a reciprocal: that of a curvature below 1e-308 overflows.
+                // A division, since the reciprocal of a curvature below 1e-308 overflows.
                 *newton = rate * *newton / curvature;
             }
         }
     }
 
-    /// αᵢ of the step whose coefficients are known: see [`NewtonRate`](crate::NewtonRate).
+    /// Computes αᵢ from the step's coefficients; see [`NewtonRate`](crate::NewtonRate).
     fn choose_rates(&mut self, at: &NewtonStep) {
         let scratch = &mut self.scratch;
         let alpha = at.newton_rate;
@@ -282,7 +282,7 @@ impl<S: Space> Subspace<S> {
         }
     }
 
-    /// Compares the coefficients of the gradient with the quadratic model.
+    /// Compares the gradient's coefficients with the quadratic model.
     fn watch(&mut self, at: &NewtonStep, lengths: &Lengths, limits: &FloatLimits) {
         let scratch = &mut self.scratch;
         scratch.directions.clone_from(&self.monitor.directions);
@@ -307,7 +307,7 @@ impl<S: Space> Subspace<S> {
         observe(&mut scratch.directions, &seen, &mut scratch.overshot);
     }
 
-    /// Directions that are the base's from this step on: it gets their momentum back.
+    /// Releases directions to the base from this step on and returns their momentum to it.
     fn release(&mut self, space: &S, m: Option<&mut S::Vector>) {
         let scratch = &mut self.scratch;
         let mut given = vec![0.0; self.momentum.len()];
@@ -324,8 +324,7 @@ impl<S: Space> Subspace<S> {
         self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
     }
 
-    /// ‖g₂‖ before it is scaled down, given ‖g‖: what V leaves of the gradient. Where entries are clamped, an upper
-    /// bound.
+    /// ‖g₂‖ before scaling by the clipping factor, given ‖g‖. An upper bound if entries are clamped.
     fn complement_gradient(&self, norm: f64) -> f64 {
         if norm == 0.0 {
             return 0.0;
@@ -337,13 +336,13 @@ impl<S: Space> Subspace<S> {
     }
 }
 
-/// A norm below this may have come out as zero.
+/// A norm below this may have underflowed to zero.
 const SMALLEST_NORM: f64 = 1e-140;
-/// The gradient's rounding, in units of its length, that c may be off by.
+/// The error of c through rounding, in units of the rounding of ‖g‖.
 const ROUNDINGS: f64 = 100.0;
 
 impl Scratch {
-    /// Whether a direction is to be the base's from this step on, as opposed to one that goes back first.
+    /// Whether some direction goes to the base at this step, without moving back first.
     fn withdrawn(&self) -> bool {
         let directions = self.directions.iter().zip(&self.overshot);
         directions

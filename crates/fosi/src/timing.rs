@@ -1,7 +1,7 @@
-//! Measured costs of steps and refreshes, from which T follows under [`Schedule::Overhead`] (paper, eq. 6).
+//! Measured costs of steps and refreshes, which determine T under [`Schedule::Overhead`] (paper, eq. 6).
 //!
-//! Single times are unreliable: a first product may include compilation, and between two steps the caller may
-//! evaluate the model or write a checkpoint. So every cost is a median over a window that moves with the training.
+//! Single times are unreliable: a first product may include compilation, and between two steps the caller may evaluate
+//! the model or write a checkpoint. Every cost is therefore a median over a moving window.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::operator::SymmetricOperator;
 use crate::schedule::{Costs, Schedule, interval};
 use crate::space::Space;
 
-/// Steps of a kind that must have been timed before their median counts.
+/// The minimum number of timed steps of a kind before their median counts.
 const FEWEST_STEPS: usize = 8;
-/// Steps of a kind whose times are kept; older ones are dropped.
+/// The number of times kept per kind of step; older ones are dropped.
 const STEP_WINDOW: usize = 256;
-/// Refreshes whose times are kept; older ones are dropped.
+/// The number of refresh times kept; older ones are dropped.
 const REFRESH_WINDOW: usize = 8;
-/// A product counts at most this many times the median product of its refresh.
+/// A product's time is capped at this many times the median of its refresh.
 const SLOWEST_PRODUCT: f64 = 2.0;
-/// What a refresh does beside products counts at most this share of them, until a second refresh is timed.
+/// Until a second refresh is timed, the time outside products is capped at this fraction of the products' time.
 const FIRST_OTHER: f64 = 0.5;
 
 /// A clock: the time since some fixed moment.
@@ -53,7 +53,7 @@ impl Clock {
         Self(Source::Monotonic(Instant::now()))
     }
 
-    /// A clock that the caller drives, for tests and simulations. A time before the previous one counts as no time.
+    /// A clock that the caller drives, for tests and simulations. A decrease of the time counts as zero elapsed time.
     pub fn driven(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self(Source::Driven(Arc::new(now)))
     }
@@ -93,9 +93,10 @@ pub struct Timing {
     pub fosi_step: Option<f64>,
     /// τ₃: a refresh; the median of the last 8. `None` until one succeeds.
     pub refresh: Option<f64>,
-    /// T = ⌈τ₃/(ρτ₁ − τ₂)⌉. `None` until τ₃ is known and one of τ₁ and τ₂.
+    /// T = ⌈τ₃/(ρτ₁ − τ₂)⌉, or the formula of `OverheadStatus` where that does not apply. `None` until τ₃ and at least
+    /// one of τ₁ and τ₂ are known.
     pub interval: Option<u64>,
-    /// Whether T keeps the overhead.
+    /// Whether T keeps the overhead within ρ.
     pub overhead: OverheadStatus,
 }
 
@@ -104,19 +105,19 @@ pub struct Timing {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OverheadStatus {
-    /// Fewer than 8 steps of the base or of FOSI are timed: T = ⌈τ₃/((ρ−1)τ)⌉ with τ the time of those that are.
+    /// Fewer than 8 steps of the base or of FOSI are timed: T = ⌈τ₃/((ρ−1)τ)⌉, where τ is the known one of τ₁ and τ₂.
     Unknown,
-    /// ρτ₁ > τ₂: T keeps the overhead.
+    /// ρτ₁ > τ₂: T keeps the overhead within ρ.
     Attainable,
-    /// ρτ₁ ≤ τ₂: FOSI's steps alone take ρ times the base's or longer, and no T suffices. T = ⌈τ₃/((ρ−1)τ₂)⌉, so
-    /// that refreshes make FOSI's own steps ρ times as long.
+    /// ρτ₁ ≤ τ₂: FOSI's steps alone take at least ρ times as long as the base's, and no T suffices. T = ⌈τ₃/((ρ−1)τ₂)⌉,
+    /// so that with refreshes a step takes ρτ₂ on average.
     Unattainable,
 }
 
-/// Where T comes from.
+/// The source of T.
 #[derive(Debug)]
 enum Basis {
-    /// The schedule alone: T, and r where it is given. No clock is read.
+    /// The schedule alone gives T and, possibly, r. No clock is read.
     Given {
         interval: Option<u64>,
         product_cost: Option<f64>,
@@ -134,9 +135,9 @@ enum Basis {
 pub(crate) struct StepTimer {
     clock: Clock,
     basis: Basis,
-    /// End of the last step; `None` where the time since then is not a step's alone.
+    /// End of the last step; `None` if the time since then includes more than a step.
     last: Option<Duration>,
-    /// Whether it was said that no T suffices.
+    /// Whether the warning that no T suffices has been issued.
     warned: bool,
 }
 
@@ -162,7 +163,7 @@ impl StepTimer {
         }
     }
 
-    /// Another number m of products per refresh, from the next one on.
+    /// Changes the number m of products per refresh, from the next refresh on.
     pub(crate) fn set_products(&mut self, schedule: &Schedule, count: usize) {
         match &mut self.basis {
             Basis::Measured {
@@ -171,7 +172,7 @@ impl StepTimer {
                 ..
             } => {
                 *products = count;
-                // Those of m products say nothing of others.
+                // Times for one m do not apply to another.
                 measurements.refreshes.clear();
                 measurements.refresh = None;
             }
@@ -208,7 +209,7 @@ impl StepTimer {
         }
     }
 
-    /// The measured costs; `None` where the schedule asks for none.
+    /// The measured costs; `None` if the schedule does not measure costs.
     pub(crate) fn timing(&self) -> Option<Timing> {
         match &self.basis {
             Basis::Given { .. } => None,
@@ -225,7 +226,7 @@ impl StepTimer {
         self.timing().is_some_and(|timing| timing.refresh.is_some())
     }
 
-    /// A step ended; `fosi`: it had a subspace.
+    /// Records the end of a step; `fosi`: whether it had a subspace.
     pub(crate) fn step_taken(&mut self, fosi: bool) {
         let Basis::Measured {
             overhead,
@@ -256,7 +257,7 @@ impl StepTimer {
         }
     }
 
-    /// A refresh starts. The step after it is not timed, whatever becomes of the refresh.
+    /// Starts timing a refresh. The next step is not timed, whether or not the refresh succeeds.
     pub(crate) fn start_refresh(&mut self) -> RefreshTimer {
         self.last = None;
         RefreshTimer {
@@ -266,7 +267,7 @@ impl StepTimer {
         }
     }
 
-    /// A refresh succeeded; its wall time in seconds.
+    /// Records a successful refresh; returns its wall time in seconds.
     pub(crate) fn finish_refresh(&mut self, timer: &RefreshTimer) -> f64 {
         let ended = self.clock.now();
         if let Basis::Measured { measurements, .. } = &mut self.basis {
@@ -275,7 +276,7 @@ impl StepTimer {
         seconds(timer.started, ended)
     }
 
-    /// The measurements for a checkpoint; `None` where T needs none, so that equal runs have equal states.
+    /// The measurements for a checkpoint; `None` if T needs none, so that equal runs have equal states.
     pub(crate) fn save(&self) -> Option<SavedMeasurements> {
         match &self.basis {
             Basis::Given { .. } => None,
@@ -283,7 +284,7 @@ impl StepTimer {
         }
     }
 
-    /// Goes on with the measurements of a checkpoint: those of this schedule, or none where it has none.
+    /// Restores the measurements of a checkpoint, if this schedule measures costs.
     pub(crate) fn restore(&mut self, saved: Measurements) {
         self.last = None;
         if let Basis::Measured { measurements, .. } = &mut self.basis {
@@ -307,7 +308,7 @@ pub(crate) struct RefreshTimer {
 }
 
 impl RefreshTimer {
-    /// The operator, its products timed from here on.
+    /// Wraps the operator such that its products are timed.
     pub(crate) fn watch<'a, O: ?Sized>(&'a mut self, operator: &'a mut O) -> Timed<'a, O> {
         Timed {
             operator,
@@ -358,15 +359,15 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for Timed<
 /// What a refresh took, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct RefreshSeconds {
-    /// The products with Lanczos' work between them, slow ones counted as [`SLOWEST_PRODUCT`] medians.
+    /// The products with Lanczos' work between them, each capped at [`SLOWEST_PRODUCT`] medians.
     products: f64,
     /// Everything else: the start, the eigenvectors, the momentum's split.
     other: f64,
 }
 
 impl RefreshSeconds {
-    /// From the start of a product to the start of the next: on a device that computes asynchronously a product is over
-    /// before it is computed.
+    /// A product's time extends to the start of the next product, since on an asynchronous device a call returns before
+    /// the product is computed.
     fn of(timer: &RefreshTimer, ended: Duration) -> Self {
         let (Some(&first), Some(&last)) = (timer.products.first(), timer.products.last()) else {
             let other = seconds(timer.started, ended);
@@ -389,14 +390,14 @@ impl RefreshSeconds {
             .iter()
             .map(|time| time.min(SLOWEST_PRODUCT * product));
         Self {
-            // The last product has no next one: it is part of the ends.
+            // The last product has no successor and is part of `ends`.
             products: counted.sum::<f64>() + product,
             other: (ends - product).max(0.0),
         }
     }
 }
 
-/// The median, or the lower of the two in the middle, of numbers in ascending order: times err upwards.
+/// The median of ascending numbers; of two middle values the lower one, since errors make times longer.
 fn lower_median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len().checked_sub(1)? / 2;
     Some(sorted[middle])
@@ -419,7 +420,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Takes a time in and drops the oldest of a full window; allocates nothing.
+    /// Adds a time; drops the oldest one if the window is full. Does not allocate.
     fn push(&mut self, time: f64) {
         let place = |sorted: &[f64], time: f64| sorted.partition_point(|other| *other < time);
         if self.recent.len() == STEP_WINDOW
@@ -439,7 +440,7 @@ impl Window {
     }
 }
 
-/// The times on which T rests.
+/// The measured times that determine T.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measurements {
     base_steps: Window,
@@ -459,7 +460,7 @@ impl Measurements {
         let mut totals: Vec<f64> = self.refreshes.iter().map(total).collect();
         totals.sort_by(f64::total_cmp);
         self.refresh = match self.refreshes.make_contiguous() {
-            // A first refresh may compile outside its products too, and there is no other to compare it with.
+            // A first refresh may also compile outside its products, and there is no other refresh to compare it with.
             [only] if only.products > 0.0 => {
                 Some(only.products + only.other.min(FIRST_OTHER * only.products))
             }
@@ -475,7 +476,7 @@ impl Measurements {
             (Some(_), Some(_)) => OverheadStatus::Unattainable,
             _ => OverheadStatus::Unknown,
         };
-        // τ₁ and τ₂ as they enter T.
+        // τ₁ and τ₂ as used for T.
         let steps = match status {
             OverheadStatus::Attainable => base_step.zip(fosi_step),
             OverheadStatus::Unattainable | OverheadStatus::Unknown => {
@@ -508,7 +509,7 @@ impl Measurements {
     }
 }
 
-/// [`Measurements`] as a checkpoint holds them: times in seconds, the oldest first.
+/// [`Measurements`] in a checkpoint: times in seconds, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedMeasurements {
     base_steps: Vec<f64>,
@@ -518,16 +519,16 @@ pub(crate) struct SavedMeasurements {
 
 impl SavedMeasurements {
     /// # Errors
-    /// [`Error::Checkpoint`] for more times than are kept, or times that no clock gives.
+    /// [`Error::Checkpoint`] for more times than are kept, or for impossible times.
     pub(crate) fn check(&self) -> Result<Measurements, Error> {
-        // Ten thousand years: beyond any run, and no sum of such times overflows.
+        // Ten thousand years: longer than any run, and sums of such times do not overflow.
         const LONGEST: f64 = 3.2e11;
         let steps = self.base_steps.iter().chain(&self.fosi_steps).copied();
         let mut steps = steps.filter(|time| !(*time > 0.0 && *time < LONGEST));
         let refreshes = self.refreshes.iter().flat_map(|r| [r.products, r.other]);
         let mut refreshes = refreshes.filter(|time| !(0.0..LONGEST).contains(time));
         if let Some(time) = steps.next().or_else(|| refreshes.next()) {
-            let message = format!("its measured time of {time} s cannot be");
+            let message = format!("its measured time of {time} s is impossible");
             return Err(Error::Checkpoint(message));
         }
         let longest = self.base_steps.len().max(self.fosi_steps.len());

@@ -10,7 +10,7 @@ use crate::sampling::{SampleMean, sample_seed};
 use crate::space::Space;
 use crate::spectrum::{SpectrumParams, ritz_pairs};
 
-/// How many random vectors the trace is estimated with.
+/// Settings of the trace estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParams {
     /// N: the number of random vectors, default 100. The standard errors fall with 1/√N.
@@ -43,19 +43,19 @@ impl TraceParams {
 /// Far beyond any use.
 const MOST_PROBES: usize = 1_000_000;
 
-/// What [`estimate`] found.
+/// The result of [`estimate`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TraceEstimate {
     /// tr A, the sum of the eigenvalues.
     pub trace: SampleMean,
-    /// ‖A‖_F² = tr A², the sum of their squares. Infinite where it exceeds what an `f64` holds.
+    /// ‖A‖_F² = tr A², the sum of the squared eigenvalues. Infinite if it overflows an `f64`.
     pub frobenius_square: SampleMean,
-    /// zᵀAz, one for each probe.
+    /// zᵀAz of each probe.
     pub quadratic_forms: Vec<f64>,
-    /// ‖Az‖², one for each probe.
+    /// ‖Az‖² of each probe.
     pub squares: Vec<f64>,
-    /// Products computed, repeated ones included.
+    /// Products computed, retries included.
     pub products: usize,
 }
 
@@ -68,11 +68,10 @@ pub struct TraceEstimate {
 /// ‖A‖_F² ≈ (1/N)·Σ ‖Az‖²                           2(‖A²‖_F² − Σ (A²)ᵢᵢ²)
 /// ```
 ///
-/// without bias (Hutchinson 1990; the second is the first for A²), and with one product for each vector. The trace of a
-/// diagonal matrix is exact. An operator that can be asked [again](SymmetricOperator::retry), as a
-/// [`DifferenceQuotient`](crate::operator::DifferenceQuotient) by forward differences can, is asked twice for each vector,
-/// and the products must agree. In a space of dimension n, n products with unit vectors give both numbers exactly, so
-/// N ≥ n is never worthwhile.
+/// Both are unbiased (Hutchinson 1990; the second is the first for A²) and take one product per vector. The trace of a
+/// diagonal matrix is exact. An operator with a [`retry`](SymmetricOperator::retry), such as a forward
+/// [`DifferenceQuotient`](crate::operator::DifferenceQuotient), computes two products per vector, and these must agree.
+/// In a space of dimension n, n products with unit vectors give both numbers exactly, so N ≥ n is never worthwhile.
 ///
 /// ```
 /// use fosi::{Host, operator::DenseMatrix, trace::{TraceParams, estimate}};
@@ -86,8 +85,9 @@ pub struct TraceEstimate {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`] without a probe and in a space of dimension 0, [`Error::DimensionMismatch`] for an operator
-/// of another dimension, [`Error::Lanczos`] where a product fails, isn't finite or doesn't agree with its repetition.
+/// [`Error::InvalidSetting`] for a number of probes outside its range or a space of dimension 0,
+/// [`Error::DimensionMismatch`] for an operator of another dimension, [`Error::Lanczos`] where a product fails, is not
+/// finite or does not agree with its second computation.
 pub fn estimate<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -121,7 +121,8 @@ struct Moments {
     info: LanczosInfo,
 }
 
-/// For u = z/‖z‖, from one step of Lanczos, which checks the product: Au is θu and a residual orthogonal to u.
+/// Both moments for u = z/‖z‖ from one Lanczos step, which checks the product: Au is θu plus a residual orthogonal to
+/// u.
 fn moments<S: Space>(
     space: &S,
     operator: &mut impl SymmetricOperator<S>,
@@ -147,7 +148,7 @@ fn moments<S: Space>(
 fn signs<S: Space>(space: &S, seed: u64) -> S::Owned {
     let normal = space.normal(seed);
     let mut signs = space.zeros();
-    // So small a limit that normal entries are beyond it.
+    // A limit so small that normally distributed entries exceed it.
     let exponent = (space.min_positive().log2() / 2.0).ceil();
     let x = signs.borrow_mut();
     space.clamp(exponent.exp2(), normal.borrow(), x);
@@ -155,7 +156,7 @@ fn signs<S: Space>(space: &S, seed: u64) -> S::Owned {
     signs
 }
 
-/// The space's dimension n, at least 1, and the operator's where it knows it.
+/// Requires a dimension n ≥ 1 of the space, and the same of the operator if it reports one.
 pub(crate) fn require_dim<S: Space>(
     space: &S,
     operator: &impl SymmetricOperator<S>,

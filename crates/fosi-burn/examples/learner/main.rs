@@ -1,14 +1,14 @@
-//! FOSI in Burn's `SupervisedTraining`: a convolutional network on handwritten digits, with metrics, checkpoints and early
-//! stopping.
+//! FOSI in Burn's `SupervisedTraining`: a convolutional network on handwritten digits, with metrics, checkpoints, and
+//! early stopping.
 //!
 //! ```sh
 //! cargo run --release -p fosi-burn --features train --example learner                # the digits of this repository
 //! cargo run --release -p fosi-burn --features train --example learner -- --base      # the base optimizer alone
 //! cargo run --release -p fosi-burn --features train --example learner -- --data DIR  # MNIST's four files
-//! cargo run --release -p fosi-burn --features train --example learner -- --resume 5  # goes on after epoch 5
+//! cargo run --release -p fosi-burn --features train --example learner -- --resume 5  # continues after epoch 5
 //! ```
 //!
-//! Lines that are there for FOSI are marked `// FOSI`; all the rest is as in Burn's guide.
+//! Lines for FOSI are marked `// FOSI`; everything else is as in Burn's guide.
 
 #[path = "../mnist/images.rs"]
 mod images;
@@ -54,15 +54,15 @@ struct Options {
     learning_rate: f64,
     #[arg(long, default_value_t = 20)]
     epochs: usize,
-    /// Training examples, at most.
+    /// The maximum number of training examples.
     #[arg(long, default_value_t = 6000)]
     examples: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where metrics and checkpoints are written.
+    /// The folder for metrics and checkpoints.
     #[arg(long, default_value = "runs/learner")]
     out: PathBuf,
-    /// Goes on after the checkpoint of this epoch.
+    /// Continues from the checkpoint of this epoch.
     #[arg(long)]
     resume: Option<usize>,
 }

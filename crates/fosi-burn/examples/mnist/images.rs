@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 
 /// 1,797 lines of 64 pixels from 0 to 16 and a digit (Alpaydin and Kaynak, UCI Machine Learning Repository, CC BY 4.0).
 const DIGITS: &[u8] = include_bytes!("../../../fosi-lab/data/digits/digits.csv.gz");
-/// One of so many of the digits is for validation.
+/// One in this many digits is for validation.
 const VALIDATION: usize = 5;
 
 pub struct Images {
@@ -43,7 +43,7 @@ impl Set {
     }
 }
 
-/// MNIST in `folder`, or the digits; at most `examples` to train with.
+/// MNIST in `folder`, or the repository's digits, with at most `examples` training examples.
 pub fn read(folder: Option<&Path>, examples: usize) -> Result<Images, Box<dyn Error>> {
     match folder {
         Some(folder) => Ok(Images {

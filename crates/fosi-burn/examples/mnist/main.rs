@@ -5,11 +5,11 @@
 //! cargo run --release -p fosi-burn --example mnist -- --base              # the base optimizer alone
 //! cargo run --release -p fosi-burn --example mnist -- --data DIR          # MNIST's four files, as .gz or unpacked
 //! cargo run --release -p fosi-burn --example mnist -- --out DIR --stop 3  # writes checkpoints and stops after epoch 3
-//! cargo run --release -p fosi-burn --example mnist -- --out DIR --resume  # goes on
+//! cargo run --release -p fosi-burn --example mnist -- --out DIR --resume  # continues
 //! ```
 //!
-//! Lines that are there for FOSI are marked `// FOSI`. There are batch norm and dropout, accumulated gradients, a clipped
-//! norm, a cosine with Burn's scheduler, validation, progress, checkpoints.
+//! Lines for FOSI are marked `// FOSI`. The example uses batch norm, dropout, accumulated gradients, gradient clipping,
+//! Burn's cosine scheduler, validation, progress output and checkpoints.
 
 mod images;
 
@@ -47,23 +47,23 @@ struct Options {
     learning_rate: f64,
     #[arg(long, default_value_t = 20)]
     epochs: usize,
-    /// Training examples, at most.
+    /// The maximum number of training examples.
     #[arg(long, default_value_t = 6000)]
     examples: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where checkpoints are written after each epoch.
+    /// The folder for checkpoints, written after each epoch.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Ends after this epoch, as if interrupted.
     #[arg(long)]
     stop: Option<usize>,
-    /// Goes on from the checkpoint in `--out`.
+    /// Continues from the checkpoint in `--out`.
     #[arg(long, requires = "out")]
     resume: bool,
 }
 
-/// Examples of a step, taken in `SLICES` parts.
+/// Examples per step, processed in `SLICES` parts.
 const BATCH: usize = 128;
 const SLICES: usize = 2;
 
@@ -112,12 +112,12 @@ impl Network {
     }
 }
 
-/// The indices below `len` in an order that the seed and the epoch give.
+/// The indices below `len` in an order that depends on the seed and the epoch.
 fn order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut state = (seed << 32 | epoch as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut order: Vec<usize> = (0..len).collect();
     for i in (1..len).rev() {
-        // A linear congruential generator, of whose bits the upper ones are good.
+        // A linear congruential generator; only its upper bits are good.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -180,11 +180,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         network = network.load_file(out.join("network"));
         optimizer.load(out.join("optimizer"))?; // FOSI: `load_record` of Burn's optimizer
     }
-    // The step is in the optimizer's checkpoint; rates and batches follow from it.
+    // The optimizer's checkpoint contains the step count, which determines rates and batches.
     let done = optimizer.fosi().steps() as usize;
     (0..done).for_each(|_| drop(scheduler.step()));
     if done == 0 {
-        // FOSI, if you like: what a refresh will cost, and whether the loss is fit for it.
+        // FOSI, optional: the cost of a refresh, and whether the loss permits it.
         let (images, labels) = train.batch(&order(train.len(), options.seed, 0)[..BATCH], &device);
         let check = optimizer.check(&network, |n: &Network| {
             n.loss(images.clone(), labels.clone())

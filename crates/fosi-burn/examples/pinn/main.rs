@@ -1,8 +1,8 @@
 //! A physics-informed network: −u″ = f on (0, 1) with u(0) = u(1) = 0, whose solution is u = sin πx + ½ sin 6πx.
 //!
 //! `cargo run --release -p fosi-burn --example pinn` minimises the mean squared residual at 100 collocation points,
-//! without a learning rate, and prints the loss and the relative L2 error of u before and after. `taylor.rs` has the
-//! derivatives by x.
+//! without a learning rate, and prints the loss and the relative L2 error of u before and after. `taylor.rs` computes
+//! the derivatives with respect to x.
 
 mod taylor;
 
@@ -79,7 +79,7 @@ fn relative_error(network: &Network, device: &Device) -> Result<f64, Box<dyn std
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The device's default type, so that the module is in f64 and its parameters aren't rounded at the end.
+    // Sets the device's default type, so that the module is in f64 and its parameters are not rounded at the end.
     let mut device = Device::flex().autodiff();
     device.configure(FloatDType::F64)?;
     device.seed(0);

@@ -1,9 +1,9 @@
-//! Derivatives of a network's output by its inputs, carried forward through the layers (Taylor mode).
+//! Derivatives of a network's output with respect to its inputs, propagated forward through the layers (Taylor mode).
 //!
-//! Burn's backward pass gives derivatives by the parameters, and none of a derivative. A loss with derivatives by the
-//! inputs therefore computes these itself, in its forward pass: each layer maps a [`Jet`] to a [`Jet`] by the chain
-//! rule, and `backward` differentiates the whole. A mixed derivative is ½(∂ᵥᵥ − ∂ₓₓ − ∂ᵧᵧ) with v = x + y: give such
-//! a direction to [`Jet::along`].
+//! Burn's backward pass gives derivatives with respect to the parameters and cannot be nested. A loss with derivatives
+//! with respect to the inputs therefore computes these in its forward pass: each layer maps a [`Jet`] to a [`Jet`] by
+//! the chain rule, and `backward` differentiates the result. A mixed derivative is ½(∂ᵥᵥ − ∂ₓₓ − ∂ᵧᵧ) with v = x + y:
+//! pass such a direction to [`Jet::along`].
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -13,15 +13,14 @@ use burn::tensor::Tensor;
 pub struct Jet {
     /// u.
     pub value: Tensor<2>,
-    /// vᵀ∇u, one for each direction.
+    /// vᵀ∇u for each direction v.
     pub first: Vec<Tensor<2>>,
-    /// vᵀ∇²u v, one for each direction.
+    /// vᵀ∇²u v for each direction v.
     pub second: Vec<Tensor<2>>,
 }
 
 impl Jet {
-    /// The points themselves (N×inputs) as the first layer's input, with each direction of as many entries as there
-    /// are inputs.
+    /// The points (N×inputs) as the first layer's input; each direction has one entry per input.
     pub fn along(points: Tensor<2>, directions: &[&[f64]]) -> Self {
         let zeros = points.zeros_like();
         let direction = |v: &&[f64]| {

@@ -1,4 +1,4 @@
-//! The order of a module's trainable parameters in a flat vector, and whether a module fits it.
+//! The order of a module's trainable parameters in a flat vector, and the check whether a module fits it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::error::BridgeError;
 /// One trainable parameter's place in the flat vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Path of the parameter in the module, for instance `layers.0.weight`.
+    /// Path of the parameter in the module, such as `layers.0.weight`.
     pub path: String,
     /// Burn's identity of the parameter in the module that the layout was made from.
     pub id: ParamId,
@@ -19,7 +19,7 @@ pub struct Slot {
     pub shape: Vec<usize>,
     /// Position of its first entry in the flat vector; its entries follow in row-major order.
     pub offset: usize,
-    /// Further parameters of the module have this id too (tied weights).
+    /// Whether further parameters of the module have this id (tied weights).
     pub tied: bool,
 }
 
@@ -29,25 +29,25 @@ impl Slot {
         self.shape.iter().product()
     }
 
-    /// The parameter has no entries.
+    /// Whether the parameter has no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The slot's place in the flat vector.
+    /// The slot's range in the flat vector.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len()
     }
 }
 
-/// The order in which a module's trainable parameters stand in the flat vector.
+/// The order of a module's trainable parameters in the flat vector.
 ///
 /// It holds every float parameter that requires a gradient, in the module's own visiting order (the order
 /// of its fields); buffers, running statistics and frozen parameters are left out. Parameters with the same
 /// id (tied weights: a clone of a [`Param`]) take one slot and stay tied in [`set_parameters`](Self::set_parameters).
 ///
-/// A module fits a layout by the paths and shapes of its parameters and by which of them are tied. Their ids may be
-/// others than those of the module that the layout was made from: loading a record changes them.
+/// A module fits a layout if the paths and shapes of its parameters and their ties match. Ids need not match, since
+/// loading a record changes them.
 ///
 /// ```
 /// use burn::{nn::LinearConfig, tensor::Device};
@@ -67,12 +67,12 @@ impl Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatLayout {
     slots: Vec<Slot>,
-    /// All trainable parameters in the order of a visit, tied ones at each of their places.
+    /// All trainable parameters in visiting order, with tied ones at each of their places.
     places: Vec<Place>,
     len: usize,
 }
 
-/// Where a visit comes to a trainable parameter.
+/// A place at which a visit reaches a trainable parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     path: String,
@@ -108,7 +108,7 @@ impl FlatLayout {
         self.len
     }
 
-    /// There is no entry at all.
+    /// Whether n is 0.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -118,18 +118,18 @@ impl FlatLayout {
         &self.slots
     }
 
-    /// Does `module` have exactly these trainable parameters?
+    /// Checks that `module` has exactly these trainable parameters.
     ///
     /// # Errors
     ///
-    /// [`BridgeError::LayoutMismatch`] names the first that differs.
+    /// [`BridgeError::LayoutMismatch`], which names the first difference.
     pub fn check(&self, module: &impl Module) -> Result<(), BridgeError> {
         let mut visitor = Check(Cursor::new(self));
         module.visit(&mut visitor);
         visitor.0.finish().map(drop)
     }
 
-    /// The ids that `module` has in each slot.
+    /// The ids of `module` for each slot.
     pub(crate) fn ids(&self, module: &impl Module) -> Result<Vec<ParamId>, BridgeError> {
         let mut visitor = Check(Cursor::new(self));
         module.visit(&mut visitor);
@@ -148,7 +148,7 @@ impl FlatLayout {
         })
     }
 
-    /// Paths and shapes of all parameters, by which a checkpoint of another architecture is refused.
+    /// Paths and shapes of all parameters; a checkpoint with another signature is refused.
     pub(crate) fn signature(&self) -> String {
         let slot = |slot: &Slot| format!("{} {:?}", slot.path, slot.shape);
         let slots: Vec<String> = self.slots.iter().map(slot).collect();
@@ -209,13 +209,13 @@ impl ModuleVisitor for LayoutVisitor {
     }
 }
 
-/// Follows a module's visit along a layout and notes the first difference.
+/// Follows a module's visit along a layout and records the first difference.
 pub(super) struct Cursor<'a> {
     layout: &'a FlatLayout,
     path: Vec<String>,
-    /// How many places are passed.
+    /// The number of places passed.
     next: usize,
-    /// The ids that this module has in the slots passed.
+    /// The module's ids for the slots passed.
     ids: Vec<ParamId>,
     mismatch: Option<BridgeError>,
 }
@@ -239,7 +239,7 @@ impl<'a> Cursor<'a> {
         self.path.pop();
     }
 
-    /// The slot that `param` fills; `None` for a parameter that isn't trained and for one already seen.
+    /// The slot of `param`; `None` for a parameter that is not trained or was visited before.
     pub(super) fn slot<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Option<&'a Slot> {
         if !param.is_require_grad() || self.mismatch.is_some() {
             return None;
@@ -273,7 +273,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// At the end of the visit.
+    /// Ends the visit; an error at the first difference.
     pub(super) fn finish(mut self) -> Result<Self, BridgeError> {
         let missing = self.layout.places.get(self.next);
         let error = self.mismatch.take().or_else(|| {

@@ -1,4 +1,4 @@
-//! Flat vectors, on the host or on a device: blocks of them as a module's tensors, and tensors in them as blocks.
+//! Flat vectors, on the host or on a device, and the conversion of their blocks to and from a module's tensors.
 
 use std::ops::Range;
 
@@ -10,10 +10,11 @@ use crate::error::BridgeError;
 
 /// A vector of all trainable parameters, or of a gradient, in the order of a [`FlatLayout`](crate::FlatLayout).
 ///
-/// It is a slice on the host (`[f32]` or `[f64]`) or a `Tensor<1>` on any device, whose entries the host then never
-/// sees. What is read into it is converted to its float type. (Its methods are this crate's own and may change.)
+/// It is a slice on the host (`[f32]` or `[f64]`) or a `Tensor<1>` on any device, whose entries are then never copied
+/// to the host. Values read into it are converted to its float type. (Its methods are internal to this crate and may
+/// change.)
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no flat vector",
+    message = "`{Self}` is not a flat vector",
     note = "a `Vec` or an array is given as a slice: `&values[..]`"
 )]
 pub trait FlatVector {
@@ -25,15 +26,15 @@ pub trait FlatVector {
     #[doc(hidden)]
     fn block<const D: usize>(&self, range: Range<usize>, like: &Tensor<D>) -> Tensor<D>;
 
-    /// The entries in `range` as a part of a vector like this one.
+    /// The entries in `range` as a block, in this vector's float type.
     #[doc(hidden)]
     fn part(&self, range: Range<usize>) -> Block;
 
-    /// Takes the values of `blocks`, which are in order and don't overlap; entries between them become 0.
+    /// Assigns the values of `blocks`, which are in order and do not overlap; entries between them become 0.
     #[doc(hidden)]
     fn assign(&mut self, blocks: Vec<Block>) -> Result<(), BridgeError>;
 
-    /// Takes the values of `blocks` but where an entry, rounded to a block's float type, is the block's value already.
+    /// Assigns the values of `blocks`, except to entries that equal the block's value when rounded to its float type.
     /// Returns whether any block has a narrower type than the vector.
     #[doc(hidden)]
     fn assign_unless_rounded(&mut self, blocks: Vec<Block>) -> Result<bool, BridgeError>;
@@ -42,9 +43,9 @@ pub trait FlatVector {
 /// Values for a part of a flat vector.
 #[derive(Debug)]
 pub struct Block {
-    /// Its place.
+    /// Its range in the vector.
     pub range: Range<usize>,
-    /// As many entries.
+    /// Its entries.
     pub values: Tensor<1>,
 }
 
@@ -89,7 +90,7 @@ impl<E: Element> FlatVector for [E] {
                 own.copy_from_slice(values);
                 return Ok(());
             }
-            // Rounded as `block` rounds.
+            // The same rounding as in `block`.
             let rounded = TensorData::new(own.to_vec(), [own.len()]).try_cast(dtype);
             let rounded = cast::<E>(rounded.map_err(|error| BridgeError::Read(error.into()))?)?;
             for ((own, value), rounded) in own.iter_mut().zip(values).zip(entries(&rounded)?) {
@@ -124,7 +125,7 @@ impl FlatVector for Tensor<1> {
         let dtype = FloatDType::from(self.dtype());
         let zeros = |len: usize| Tensor::zeros([len], (&device, dtype.into()));
         let mut end = 0;
-        // No empty ones: not every device takes them.
+        // Empty tensors are skipped, since some devices reject them.
         let mut parts = Vec::with_capacity(blocks.len());
         for Block { range, values } in blocks {
             if end < range.start {
@@ -169,7 +170,7 @@ impl FlatVector for Tensor<1> {
     }
 }
 
-/// `tensor`, without autodiff, in the autodiff context of `like`.
+/// Moves `tensor`, which has no autodiff, to the autodiff context of `like`.
 pub(crate) fn in_context_of<const D: usize>(tensor: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
     match like.gradient_checkpointing_strategy() {
         Some(strategy) => tensor
@@ -179,16 +180,16 @@ pub(crate) fn in_context_of<const D: usize>(tensor: Tensor<D>, like: &Tensor<D>)
     }
 }
 
-/// Whether numbers of type `wide` lose digits in `narrow`.
+/// Whether a conversion from `wide` to `narrow` loses digits.
 fn rounds(narrow: DType, wide: DType) -> bool {
     narrow.size() < wide.size()
 }
 
-/// Entries that are read in one transaction: an asynchronous device is waited for a few times, and the copies that Burn
-/// makes of shared tensors on a CPU stay in cache.
+/// The number of entries read per transaction: large enough for few synchronisations with an asynchronous device, and
+/// small enough that Burn's copies of shared tensors on a CPU stay in cache.
 const TOGETHER: usize = 1 << 18;
 
-/// Hands the entries of each block to `take`, with their place.
+/// Passes the entries of each block and their range to `take`.
 fn read(
     blocks: Vec<Block>,
     mut take: impl FnMut(Range<usize>, TensorData) -> Result<(), BridgeError>,

@@ -88,7 +88,7 @@ impl ModuleVisitor for ReadGradients<'_> {
         let Some(slot) = self.cursor.slot(param) else {
             return;
         };
-        // Taken out of the container, a gradient is the only handle to its memory and is read without a copy.
+        // Removed from the container, a gradient is the only handle to its memory and is read without a copy.
         let Some((gradient, _)) = self.gradients.remove::<D>(param.id) else {
             return;
         };
@@ -106,7 +106,7 @@ impl ModuleVisitor for ReadGradients<'_> {
     }
 }
 
-/// The blocks of `gradient` as the parameters' gradients.
+/// Converts the blocks of `gradient` to the parameters' gradients.
 pub(super) fn write_gradients(
     layout: &FlatLayout,
     module: &impl Module,
@@ -145,13 +145,13 @@ impl<V: FlatVector + ?Sized> ModuleVisitor for WriteGradients<'_, V> {
     }
 }
 
-/// The module with the blocks of `parameters` in its parameters' places.
+/// The module with the blocks of `parameters` as its parameters.
 pub(super) fn write_parameters<M: Module>(
     layout: &FlatLayout,
     module: &M,
     parameters: &(impl FlatVector + ?Sized),
 ) -> Result<M, BridgeError> {
-    // First, since a mapper can't stop half-way.
+    // Checked first, since a mapper cannot stop half-way.
     layout.check(module)?;
     Ok(module.clone().map(&mut WriteParameters {
         cursor: Cursor::new(layout),
@@ -163,7 +163,7 @@ pub(super) fn write_parameters<M: Module>(
 struct WriteParameters<'a, V: ?Sized> {
     cursor: Cursor<'a>,
     parameters: &'a V,
-    /// Tied parameters share one leaf of the autodiff graph, so that their gradients add up.
+    /// Tied parameters share one leaf of the autodiff graph, so their gradients add up.
     tied: HashMap<ParamId, Box<dyn Any>>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a loss is fit for Hessian-vector products, and what a refresh will cost.
+//! Checks whether a loss permits Hessian-vector products, and what a refresh costs.
 
 use std::time::Instant;
 
@@ -17,9 +17,9 @@ use crate::replica::Replica;
 use crate::report::Check;
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
-    /// Whether `loss` is fit for refreshes, and what they will cost. The first [`step`](Self::step) asks the same of its
-    /// loss; here it is asked before training, and the answer has numbers. Module and optimizer stay as they are, but
-    /// for the precision of products where the loss can't be evaluated in f64.
+    /// Checks whether `loss` permits refreshes, and measures their cost. The first [`step`](Self::step) makes the same
+    /// check; this method makes it before training and returns the numbers. Module and optimizer are unchanged, except
+    /// for the precision of products if the loss cannot be evaluated in f64.
     ///
     /// ```
     /// # use burn::nn::{Linear, LinearConfig};
@@ -39,9 +39,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ///
     /// # Errors
     /// [`OptimizerError::Bridge`]: [`BridgeError::LossNotScalar`], [`BridgeError::LossNotTracked`],
-    /// [`BridgeError::LossIgnoresModule`], [`BridgeError::NotDeterministic`], [`BridgeError::LayoutMismatch`], and
-    /// [`BridgeError::LossPrecision`] and [`BridgeError::LossRounded`] where the precision was
-    /// [asked for](Self::with_precision).
+    /// [`BridgeError::LossIgnoresModule`], [`BridgeError::NotDeterministic`], [`BridgeError::LayoutMismatch`], and, if
+    /// the precision was [set](Self::with_precision), [`BridgeError::LossPrecision`] and [`BridgeError::LossRounded`].
     pub fn check<M: Module>(
         &mut self,
         module: &M,
@@ -60,7 +59,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.products.check_losses(module, &[loss])?;
         let replica = self.products.replica(module)?;
         let product_gradient = seconds_of_gradient(&replica, &loss)?;
-        // One in the module's own precision, or what comes closest.
+        // A replica in the module's own precision, or the closest one available.
         let single = self.products.replica_in(Precision::F32, module)?;
         let gradient = match seconds_of_gradient(&single, &loss) {
             Ok(seconds) => seconds,
@@ -95,21 +94,21 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// How many vectors of n entries are alive during a refresh.
+    /// The number of n-vectors in memory during a refresh.
     fn vectors(&self) -> usize {
         let (config, n) = (self.fosi.config(), self.layout.len());
         let pairs = (config.largest + config.smallest).min(n);
         let kept = match config.averaging {
             Averaging::Off => pairs,
-            // Twice as many pairs in the mean, and the last refresh's own.
+            // Twice as many pairs in the mean, plus the last refresh's own.
             _ => 3 * pairs,
         };
-        // Lanczos has one vector more than steps; parameters, gradient and scratch are there beside the base's state.
+        // Lanczos needs one vector more than steps; parameters, gradient and scratch come on top of the base's state.
         kept + config.products(n) + 1 + self.fosi.base().state_len() + 3
     }
 }
 
-/// The time of one gradient on the replica, the second of two.
+/// The time of one gradient on the replica: the second of two.
 fn seconds_of_gradient<M: Module>(
     replica: &Replica<M>,
     loss: &Loss<'_, M>,

@@ -1,4 +1,4 @@
-//! The same module with other trainable parameters: a layer was frozen, unfrozen, added or taken away.
+//! Following a module whose trainable parameters change: a layer is frozen, unfrozen, added or removed.
 
 use std::borrow::{Borrow, BorrowMut};
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use crate::flat::{Block, FlatLayout, FlatVector, Slot};
 use crate::module_space::ModuleSpace;
 
 impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
-    /// Goes on with `module`, whose trainable parameters are others than before. The base's state and the master weights
-    /// of what is still there, by path and shape, are kept; what is new starts at zero. The spectrum belongs to the old
-    /// parameters: its momentum goes back to the base's, and the step is the base's own until the next refresh, which is
-    /// due at once where the warm-up is over. See [`Fosi::change_parameters`](fosi::Fosi::change_parameters).
+    /// Continues with `module`, whose trainable parameters have changed. Parameters with the same path and shape keep
+    /// their base state and master weights; new ones start with zero state. The spectrum belongs to the old parameters
+    /// and is dropped: its momentum returns to the base, and the step is the base's own until the next refresh, which
+    /// is due at once after the warm-up. See [`Fosi::change_parameters`](fosi::Fosi::change_parameters).
     ///
-    /// `base` is the base for the changed module: a native one as before, and [`BurnBase`](crate::BurnBase) anew around
-    /// the optimizer of the old one, which keeps its state by the parameters' ids.
+    /// `base` is the base for the changed module: for a native base a copy of the old one, otherwise a new
+    /// [`BurnBase`](crate::BurnBase) around the old base's optimizer, which keeps its state by the parameters' ids.
     ///
     /// ```
     /// use burn::module::Module;
@@ -45,7 +45,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ///
     /// # Errors
     /// [`BridgeError::NothingToTrain`], [`BridgeError::ConflictingShapes`], those of
-    /// [`Fosi::change_parameters`](fosi::Fosi::change_parameters); the optimizer is then as before.
+    /// [`Fosi::change_parameters`](fosi::Fosi::change_parameters); the optimizer is then unchanged.
     pub fn follow(&mut self, module: &impl Module, base: B) -> Result<(), OptimizerError> {
         let layout = FlatLayout::of(module)?;
         let space = self.fosi.space().with_dim(layout.len());
@@ -78,7 +78,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 }
 
-/// By what a parameter is known again.
+/// The path and shape by which a parameter is recognised.
 fn key(slot: &Slot) -> ((&str, &[usize]), &Slot) {
     ((&slot.path, &slot.shape), slot)
 }

@@ -10,7 +10,7 @@ use crate::flat::{Block, FlatLayout, FlatVector, Slot};
 pub(super) struct Rates(Vec<f64>);
 
 impl Rates {
-    /// What `policy` says of the parameters of `module`.
+    /// The rates that `policy` gives the parameters of `module`.
     pub(super) fn new(
         policy: &ModuleLearningRate,
         layout: &FlatLayout,
@@ -22,7 +22,7 @@ impl Rates {
         Ok(Self(slots.map(rate).collect()))
     }
 
-    /// One for each parameter.
+    /// The rate of each parameter.
     pub(super) fn all(&self) -> &[f64] {
         &self.0
     }
@@ -32,7 +32,7 @@ impl Rates {
         self.0.iter().fold(0.0, |largest, rate| rate.max(largest))
     }
 
-    /// Before a step: the entries of `parameters` whose rates are smaller than the largest.
+    /// Before a step: the entries of `parameters` with rates below the largest.
     pub(super) fn slowed(
         &self,
         layout: &FlatLayout,

@@ -24,9 +24,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Estimates the spectrum of the loss's Hessian at the module's parameters and adopts it.
     ///
     /// # Errors
-    /// [`OptimizerError::Bridge`] where the loss isn't fit for products: not deterministic, independent of the module, or
-    /// in another precision than the one [asked for](Self::with_precision). Numerical failures and a refresh that was
-    /// [cancelled](Self::with_progress) are in [`RefreshAttempt::result`].
+    /// [`OptimizerError::Bridge`] where the loss does not permit products: it is not deterministic, does not depend on
+    /// the module, or is not in the precision [set](Self::with_precision). [`RefreshAttempt::result`] holds numerical
+    /// failures and [cancellations](Self::with_progress).
     pub fn refresh<M: Module>(
         &mut self,
         module: &M,
@@ -37,11 +37,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.refresh_on(module, &[&loss])
     }
 
-    /// As [`refresh`](Self::refresh), for the mean of several losses: one for each of several batches, or slices of
-    /// a batch too large to be taken at once. (Slices of unequal size: each loss times its size over the mean size.)
+    /// Like [`refresh`](Self::refresh), for the mean of several losses, one per batch or per slice of a batch that does
+    /// not fit in memory. (For slices of unequal size, multiply each loss by its size over the mean size.)
     ///
-    /// The curvature of one batch overfits that batch; the mean's is nearer to that of the whole loss. A product
-    /// costs as many gradients as there are losses. Call it where [`due`](Self::due) says so, before
+    /// The curvature of one batch overfits that batch; that of the mean is closer to the curvature of the full loss. A
+    /// product costs as many gradients as there are losses. Call it when [`due`](Self::due) returns true, before
     /// [`step`](Self::step):
     ///
     /// ```
@@ -69,7 +69,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// ```
     ///
     /// # Errors
-    /// As [`refresh`](Self::refresh), and [`fosi::Error::InvalidSetting`] without a loss.
+    /// Those of [`refresh`](Self::refresh), and [`fosi::Error::InvalidSetting`] without a loss.
     pub fn refresh_mean<M: Module>(
         &mut self,
         module: &M,
@@ -98,7 +98,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// A refresh in the precision of products; its time isn't taken.
+    /// A refresh in the precision of products, without timing.
     fn try_refresh<M: Module>(
         &mut self,
         module: &M,
@@ -109,7 +109,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let replica = self.products.replica(module)?;
         let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
         let mut quotient = self.products.quotient(oracle);
-        // Without its type: Lanczos is compiled once, not for each module.
+        // Type-erased, so that Lanczos is compiled once rather than per module.
         let mut watched = Watched {
             operator: &mut quotient,
             progress: self.progress.as_deref_mut(),
@@ -140,8 +140,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// v₁, the eigenvector of the largest eigenvalue. Where the mean has no curvature, none is kept: every vector is
-    /// one.
+    /// v₁, the eigenvector of the largest eigenvalue; `None` if k = 0 or no curvature was found.
     fn first_eigenvector(&self) -> Option<S::Owned> {
         let spectrum = self.fosi.spectrum()?;
         (spectrum.largest > 0).then(|| self.fosi.space().column(&spectrum.basis, 0))
@@ -168,17 +167,17 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 }
 
-/// Step of the central difference along v₁, relative to the parameters' magnitude: at kinks it says what the losses do
-/// nearby.
+/// Step of the central difference along v₁, relative to the parameters' magnitude. At kinks it averages over the
+/// neighbourhood.
 fn curvature_step(precision: Precision) -> f64 {
     match precision {
         Precision::F64 => 1e-6,
-        // Shorter ones are lost in rounding.
+        // Shorter steps are lost to rounding.
         Precision::F32 => 1e-3,
     }
 }
 
-/// A mistake in the loss closure is the caller's to mend, other failures of a refresh are part of training.
+/// Errors in the loss closure are returned to the caller; other failures of a refresh are part of training.
 fn unless_bridge(
     result: Result<Refresh, fosi::Error>,
 ) -> Result<Result<Refresh, fosi::Error>, OptimizerError> {

@@ -1,5 +1,5 @@
-//! The cases in which optimizers fail, for every base on a Burn module: the native ones and Burn's own, plain and
-//! wrapped, with the optimizer's vectors on the host and on a device.
+//! Tests of typical failures of optimizers, for every base on a Burn module: native bases and Burn's optimizers, plain
+//! and wrapped, with vectors on the host and on a device.
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
@@ -48,7 +48,7 @@ impl Place for TensorSpace {
     }
 }
 
-/// A user's own base: η·g/(|g| + 1).
+/// A custom base: η·g/(|g| + 1).
 struct SoftSign;
 
 impl UpdateRule for SoftSign {
@@ -71,7 +71,7 @@ impl Elementwise for SoftSign {
 
 const RATE: f64 = 0.01;
 
-/// Runs one check for every base, plain and wrapped, in either place.
+/// Runs one check for every base, plain and wrapped, on host and device.
 macro_rules! battery {
     ($($check:ident),*) => {
         mod on_the_host {$(
@@ -152,7 +152,7 @@ impl<S: Place, B: Base<S>> Run<S, B> {
         optimizer.step(rate, &mut self.network, &loss).map(drop)
     }
 
-    /// Parameters and the optimizer's whole state.
+    /// Parameters and the optimizer's complete state.
     fn everything(&self) -> (Vec<f32>, Vec<u8>) {
         (
             flat(&self.network),
@@ -173,7 +173,7 @@ mod checks {
         make: impl Fn() -> B,
         config: &FosiConfig,
     ) {
-        // As the first gradient: only decoupled weight decay moves anything.
+        // As the first gradient, zeros leave everything to decoupled weight decay.
         let mut run = Run::new(make(), config, 0);
         let before = flat(&run.network);
         for _ in 0..5 {
@@ -182,7 +182,7 @@ mod checks {
         let decays = name.to_lowercase().contains("adamw");
         assert!(run.is_finite(), "{name}");
         assert!(decays || flat(&run.network) == before, "{name}");
-        // After others: momentum goes on, and nothing becomes NaN.
+        // After other gradients, momentum continues, and nothing becomes NaN.
         let mut run = Run::new(make(), config, 4);
         for _ in 0..50 {
             run.step(RATE, 0.0).unwrap();

@@ -1,5 +1,5 @@
-//! Burn's optimizers as bases: the plain step bit for bit, the wrapped one against the native base, save and load,
-//! failures.
+//! Burn's optimizers as bases: the plain step bit for bit, the wrapped step against the native base, saving and
+//! loading, failures.
 
 use crate::common::{device, every, linear, matrix};
 use burn::grad_clipping::GradientClippingConfig;
@@ -60,7 +60,7 @@ pub fn problem_on(device: &Device) -> Problem {
     }
 }
 
-/// Every optimizer of Burn's that takes parameters of any rank.
+/// All of Burn's optimizers that take parameters of any rank.
 pub fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
     let momentum = MomentumConfig::new().with_momentum(0.9);
     vec![
@@ -80,7 +80,7 @@ pub fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
     ]
 }
 
-/// Each of them, also with Nesterov's momentum and AMSGrad, with weight decay where it has one, and with each parameter's
+/// Each of them, also with Nesterov momentum and AMSGrad, with weight decay if it has one, and with each parameter's
 /// gradient clipped.
 fn every_optimizer() -> Vec<(String, ModuleOptimizer)> {
     let nesterov = MomentumConfig::new().with_nesterov(true);
@@ -178,7 +178,7 @@ fn before_the_first_refresh_the_step_is_burns_bit_for_bit() {
     }
 }
 
-/// Refreshed at step 0, before there is momentum, so that splitting it anew makes no difference.
+/// Refreshed at step 0, before there is momentum, so that its split makes no difference.
 #[test]
 fn wrapped_sgd_is_the_native_base() {
     let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
@@ -209,12 +209,13 @@ fn wrapped_sgd_is_the_native_base() {
     );
 }
 
-/// With an unchanged subspace the momentum in it goes on across a refresh.
+/// If the subspace does not change, its momentum is kept across a refresh.
 #[test]
 fn momentum_in_the_subspace_survives_a_refresh() {
     let Problem { network, x, y } = problem();
     let config = |interval| FosiConfig {
-        // All steps, at a rate so slow that both refreshes see the same Hessian: the same V, from other starts.
+        // All m steps, at a rate so low that both refreshes have the same Hessian: the same V from different start
+        // vectors.
         lanczos_steps: Some(44),
         newton_rate: fosi::NewtonRate::Constant(1e-6),
         ..every(0, interval)
@@ -279,7 +280,7 @@ fn a_resumed_run_is_bit_equal_across_a_refresh() {
     }
 }
 
-/// A fresh module has ids of its own, and takes those of the file when it is loaded: after the optimizer was made.
+/// A new module has its own ids and takes those of the file on loading, which is after the optimizer's creation.
 #[test]
 fn the_optimizer_may_be_made_before_the_module_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
@@ -311,7 +312,7 @@ fn the_optimizer_may_be_made_before_the_module_is_loaded() {
             second.step(0.01, &mut resumed, &loss).unwrap();
             assert_eq!(flat(&module), flat(&resumed), "{name}, step {step}");
         }
-        // And once more, from a state whose ids are others than the module's.
+        // Once more, from a state whose ids differ from the module's.
         second.save(&state).unwrap();
         let mut third = new(&resumed);
         third.load(&state).unwrap();
@@ -448,7 +449,7 @@ fn an_optimizer_that_does_not_take_the_parameters_is_refused() {
     let message = error.to_string();
     assert!(message.contains("2D tensors, got 1D"), "{message}");
     assert!(message.contains("with_group"), "{message}");
-    // What the message advises.
+    // The advice of the message works.
     let matrices = ParamGroup::from_predicate("weight");
     let both = AdamWConfig::new()
         .init()
@@ -481,7 +482,7 @@ fn the_state_is_kept_in_a_record_of_burns() {
         .load_record(OptimizerRecord::load(&file).unwrap())
         .unwrap();
     assert_eq!(first.to_bytes().unwrap(), second.to_bytes().unwrap());
-    // Burn's own is refused, and nothing has changed.
+    // Burn's own record is refused, and nothing changes.
     let mut adam = AdamConfig::new().init();
     let (_, gradients) = backward(&network, loss).unwrap();
     adam.step(0.01, network.clone(), gradients);
@@ -491,7 +492,7 @@ fn the_state_is_kept_in_a_record_of_burns() {
     assert_eq!(first.to_bytes().unwrap(), second.to_bytes().unwrap());
 }
 
-/// What the documentation advises for other settings.
+/// The documented way to change settings.
 #[test]
 fn a_record_goes_on_under_other_settings() {
     let Problem { network, x, y } = problem();
@@ -509,7 +510,7 @@ fn a_record_goes_on_under_other_settings() {
     assert_eq!(base.optimizer().to_record().len(), state);
 }
 
-/// Bytes of before there were fingerprints: ids, then Burn's record.
+/// Bytes from before there were fingerprints: ids, then Burn's record.
 #[test]
 fn a_state_without_a_fingerprint_is_taken() {
     let Problem { network, x, y } = problem();
@@ -565,7 +566,7 @@ fn a_gradient_that_would_poison_the_state_is_refused() {
 #[test]
 fn the_mean_of_several_losses_has_the_mean_hessian() {
     let Problem { network, x, y } = problem();
-    // Times its size over the mean size, 1 for halves.
+    // Multiplied by its size over the mean size, which is 1 for halves.
     let slice = |from: usize, size: usize| {
         let x = x.clone().narrow(0, from, size);
         let y = y.clone().narrow(0, from, size);
@@ -579,7 +580,7 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
     let two = sliced
         .refresh_mean(&network, &[slice(0, 8), slice(8, 8)])
         .unwrap();
-    // Two more for each slice's own curvature.
+    // Two more gradients for each slice's own curvature.
     assert_eq!(two.gradients, 2 * one.gradients + 4);
     assert!(one.batch_curvatures.is_empty());
     let slices = two.batch_curvatures.clone();
@@ -607,7 +608,7 @@ fn the_mean_of_several_losses_has_the_mean_hessian() {
     assert!(error.to_string().contains("at least 1"));
 }
 
-/// Along no vector in particular where the mean is flat, and along v₁ where its eigenvalue is 0.
+/// No batch curvatures if the mean is flat; those along v₁ if only its eigenvalue is 0.
 #[test]
 fn curvatures_of_batches_are_never_nan() {
     let Problem { network, .. } = problem();
@@ -622,14 +623,14 @@ fn curvatures_of_batches_are_never_nan() {
         let mut optimizer = FosiOptimizer::new(&network, GradientDescent, config).unwrap();
         optimizer.refresh_mean(&network, losses).unwrap()
     };
-    // Wholly flat, and two that cancel.
+    // A completely flat loss, and two losses that cancel.
     for factors in [[0.0, 0.0], [0.5, -0.5]] {
         let [first, second] = factors.map(scaled);
         let attempt = refreshed(2, 0, &[&first, &second]);
         assert_eq!(attempt.result.unwrap().eigenvalues, [0.0, 0.0]);
         assert!(attempt.batch_curvatures.is_empty());
     }
-    // The largest eigenvalue is 0, the smallest −2: v₁ is a vector without curvature.
+    // The largest eigenvalue is 0 and the smallest −2: there is no curvature along v₁.
     let [first, second] = [-0.5, -1.5].map(scaled);
     let attempt = refreshed(1, 1, &[&first, &second]);
     let eigenvalues = attempt.result.unwrap().eigenvalues;
@@ -644,7 +645,7 @@ fn curvatures_of_batches_are_never_nan() {
         "{:?}",
         attempt.batch_curvatures
     );
-    // No largest eigenvalue: none.
+    // With k = 0 there are none.
     let attempt = refreshed(0, 1, &[&first, &second]);
     assert!(attempt.result.is_ok());
     assert!(attempt.batch_curvatures.is_empty());
@@ -660,8 +661,7 @@ fn in_f32_products_are_central_differences() {
         .with_precision(Precision::F32)
         .refresh(&network, &loss)
         .unwrap();
-    // Two gradients are the determinism check's and three that of f64; the gradient at θ is taken once, then one for each
-    // product, or two.
+    // The determinism check takes two gradients and the f64 check three; then one at θ, and one or two per product.
     assert_eq!(double.gradients, double.products + 1 + 5);
     assert_eq!(single.gradients, 2 * single.products + 1 + 2);
     let (double, single) = (double.result.unwrap(), single.result.unwrap());
@@ -702,7 +702,7 @@ fn eigenvectors_may_be_kept_in_bf16() {
     }
 }
 
-/// Compiles where a value of this type can go to another thread.
+/// Compiles if values of this type can be sent to another thread.
 fn is_send<T: Send>() {}
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is wrong with a loss is said at the first step, in a word that names it.
+//! The first step reports defects of a loss with a specific error.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -66,7 +66,7 @@ fn a_base_alone_checks_nothing() {
     assert_eq!(calls.get(), 1);
 }
 
-/// A batch that isn't cast to the module's type: the same curvature, from f32.
+/// A batch that is not cast to the module's type gives the same curvature, from f32.
 #[test]
 fn a_loss_that_is_not_to_be_had_in_f64_is_taken_in_f32() {
     let device = device();
@@ -88,7 +88,7 @@ fn a_loss_that_is_not_to_be_had_in_f64_is_taken_in_f32() {
     for (a, b) in eigenvalues(found).into_iter().zip(eigenvalues(expected)) {
         assert!((a - b).abs() <= 1e-2 * b.abs(), "{a} {b}");
     }
-    // Where f64 was asked for, it is an error.
+    // If f64 is set, this is an error.
     let mut strict = optimizer(&network).with_precision(Precision::F64);
     let error = strict.step(0.01, &mut network.clone(), uncast).unwrap_err();
     assert!(
@@ -112,7 +112,7 @@ fn a_check_says_what_a_refresh_takes() {
     assert_eq!(check.interval, Some(50));
     assert!(check.gradient_seconds > 0.0 && check.refresh_seconds > check.gradient_seconds);
     let config = every(50, 50);
-    // The basis, Lanczos' products and one more, the base's momentum, parameters, gradient, scratch; in f32.
+    // The basis, one vector per product and one more, the base's momentum, parameters, gradient and scratch, in f32.
     let vectors = 3 + config.products(TRAINABLE) + 1 + 1 + 3;
     assert_eq!(check.refresh_bytes, vectors * TRAINABLE * 4);
     assert_eq!(bits(&network), before);
@@ -168,7 +168,7 @@ fn a_refresh_says_how_far_it_is_and_can_be_cancelled() {
     let error = done.refresh.unwrap().result.unwrap_err();
     assert!(error.to_string().contains("cancelled after 4"), "{error}");
     assert_eq!(spectrum(&optimizer), before);
-    // The next one is an interval away.
+    // The next one is due after one interval.
     limit.store(u64::MAX, Ordering::Relaxed);
     let step = optimizer.step(0.01, &mut network, loss).unwrap();
     assert!(step.refresh.is_none());

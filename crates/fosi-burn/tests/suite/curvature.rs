@@ -25,7 +25,7 @@ fn perceptron(activation: Activation, norm: bool, salt: u64) -> Perceptron {
     }
 }
 
-/// `steps` of Heavy-Ball by the second implementation's gradients; the result is exact in f32.
+/// `steps` steps of Heavy-Ball with the second implementation's gradients; the result is exactly representable in f32.
 fn trained(of: &Perceptron, network: &Network, steps: usize) -> Network {
     let layout = FlatLayout::of(network).unwrap();
     let mut theta: Vec<f64> = layout.parameters(network).unwrap();
@@ -40,7 +40,7 @@ fn trained(of: &Perceptron, network: &Network, steps: usize) -> Network {
     layout.set_parameters(network, &theta[..]).unwrap()
 }
 
-/// What an estimation by differences of Burn's gradients gave, and the exact Hessian's at the same point.
+/// The spectrum from differences of Burn's gradients, and that of the exact Hessian at the same point.
 enum Outcome {
     Found {
         found: Box<Spectrum<Host<f64>>>,
@@ -64,7 +64,7 @@ impl Outcome {
     }
 }
 
-/// Lanczos on the quotient, and from the same start on exact products.
+/// Lanczos on the quotient and, from the same start, on exact products.
 fn estimate_both(
     of: &Perceptron,
     network: &Network,
@@ -198,7 +198,7 @@ fn logistic_regression_has_the_analytic_spectrum() {
     }
 }
 
-/// Starting at steps so large that they cross kinks, the guard goes down until they don't.
+/// If the first steps are so large that they cross kinks, the guard reduces them until they do not.
 #[test]
 fn relu_with_batch_norm_never_gives_a_false_eigenvalue() {
     for steps in [0, 2000] {
@@ -224,7 +224,7 @@ fn relu_with_batch_norm_never_gives_a_false_eigenvalue() {
                 }
             }
         }
-        // The guard had something to do in the trained network, so its silence here is no accident.
+        // In the trained network the guard had to act, so its inactivity here is meaningful.
         assert!(steps == 0 || retries > 0);
     }
 }
@@ -246,7 +246,7 @@ fn in_f32_smooth_networks_are_estimated_and_kinks_are_refused() {
     assert!(refused > 0, "no kink was met");
 }
 
-/// Biases of zero before a background of zeros: pre-activations of exactly 0, where the loss has a kink at any step.
+/// Zero biases on a background of zeros give pre-activations of exactly 0, where every difference step crosses a kink.
 #[test]
 fn exact_ties_are_shifted_or_refused() {
     let (mut found, mut refused) = (0, 0);

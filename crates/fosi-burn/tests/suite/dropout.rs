@@ -1,4 +1,4 @@
-//! Dropout: a mask that changes makes the loss another function each time.
+//! Dropout: a changing mask makes the loss a different function at each call.
 
 use crate::common::{device, every, generator, linear, matrix};
 use burn::module::Module;
@@ -89,7 +89,8 @@ fn evaluations_leave_new_numbers_to_the_training() {
         drawn
     };
     let drawn = run(1);
-    // Not those of the evaluations' seed, nor twice the same; and the generators' seed gives the same again.
+    // The numbers differ from those of the evaluations' seed and from each other; reseeding the generators reproduces
+    // them.
     device.seed(9);
     assert!(!drawn.contains(&draw(&device)));
     assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0] != drawn[2]);
@@ -97,7 +98,8 @@ fn evaluations_leave_new_numbers_to_the_training() {
     assert_ne!(run(2), drawn);
 }
 
-/// The user writes nothing: masks change from step to step, a refresh sees one of them, and the seed gives the run again.
+/// Without any code of the user, masks change from step to step, a refresh uses a single mask, and the seed reproduces
+/// the run.
 #[test]
 fn training_with_dropout_needs_nothing() {
     let _turn = generator();

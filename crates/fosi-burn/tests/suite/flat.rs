@@ -1,4 +1,4 @@
-//! The flat view of a module: what is in it, in which order, and that it goes both ways without a loss.
+//! The flat view of a module: its contents, their order, and lossless conversion in both directions.
 
 use crate::common::{
     Batch, HIDDEN, INPUTS, Network, OUTPUTS, TRAINABLE, Tied, bits, device, entries, matrix,
@@ -60,7 +60,7 @@ fn round_trip_keeps_everything_else() {
     assert_eq!(frozen(&moved), frozen(&network));
     assert_eq!(moved.input.weight.val().device(), device);
     assert_eq!(moved.input.weight.val().dtype(), DType::F32);
-    // A frozen module that is unfrozen later must train again, so the configured state has to survive as well.
+    // A frozen module that is unfrozen later must train again, so the configured state must be preserved, too.
     assert!(moved.valid().train().input.weight.is_require_grad());
     let values: Vec<f32> = layout.parameters(&network).unwrap();
     let back = layout.set_parameters(&moved, &values[..]).unwrap();
@@ -138,7 +138,7 @@ fn tied_weights_take_one_slot_and_stay_tied() {
     );
     layout.check(&tied).unwrap();
 
-    // Both uses of the weight must count: compare with central differences of the loss.
+    // Both uses of the weight must contribute: compare with central differences of the loss.
     let loss = |t: &Tied| t.loss(&x);
     let (_, gradient) = value_and_gradient(&layout, &tied, loss).unwrap();
     for i in [0, 7, 15] {
@@ -182,7 +182,7 @@ fn refuses_what_does_not_fit() {
     let mut frozen = network.clone();
     frozen.output = frozen.output.freeze();
     let error = layout.parameters::<f32>(&frozen).unwrap_err();
-    // Where the layout has `output.weight`, the module comes to the next that is trained.
+    // At the layout's `output.weight`, the module's visit reaches the next trained parameter.
     assert!(error.to_string().contains("`unreached.weight`"), "{error}");
     assert!(
         layout
@@ -194,7 +194,7 @@ fn refuses_what_does_not_fit() {
             .gradient::<f32>(&frozen, GradientsParams::new())
             .is_err()
     );
-    // Other ids are no other module.
+    // A module with other ids still fits.
     layout.check(&Network::new(&device)).unwrap();
 
     assert!(matches!(

@@ -29,7 +29,7 @@ fn a_module_with_other_parameters_is_told_of() {
     assert!(error.to_string().contains("follow"), "{error}");
 }
 
-/// With the base alone, a layer that is frozen leaves the others' training as it was, and Burn's own state goes on.
+/// With the base alone, freezing a layer does not affect the training of the others, and Burn's own state is kept.
 #[test]
 fn the_state_of_what_is_left_goes_on() {
     let device = device();
@@ -38,7 +38,7 @@ fn the_state_of_what_is_left_goes_on() {
         schedule: Schedule::Never,
         ..every(0, 1)
     };
-    // Frozen for one step of rate 0 in between: afterwards it is as if nothing had been, but for the frozen state.
+    // Frozen during one step with rate 0: afterwards everything is as without freezing, except for the frozen state.
     let start = Network::new(&device);
     let new = || FosiOptimizer::new(&start, Adam::default(), config.clone()).unwrap();
     let (mut followed, mut straight) = (new(), new());
@@ -92,7 +92,7 @@ fn burns_optimizer_keeps_its_state_by_ids() {
     assert_eq!(bits(&ours.input), bits(&theirs.input));
 }
 
-/// The subspace's momentum goes back to the base: at the moment of the change a step along no gradient is the same.
+/// The subspace's momentum returns to the base: a step with zero gradient is the same before and after the change.
 #[test]
 fn the_subspace_is_found_anew_and_its_momentum_goes_on() {
     let device = device();
@@ -111,7 +111,7 @@ fn the_subspace_is_found_anew_and_its_momentum_goes_on() {
     let dim = fosi::Space::dim(optimizer.fosi().space());
     assert_eq!(dim, optimizer.layout().len());
 
-    // The state goes into a file and comes back.
+    // The state is saved to a file and restored.
     let bytes = optimizer.to_bytes().unwrap();
     let mut second = FosiOptimizer::new(&network, HeavyBall::new(0.9), every(2, 3)).unwrap();
     second.restore(&bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Models in half precision: curvature in f64, where a product of large factors doesn't overflow.
+//! Models in half precision: curvature in f64, in which a product of large factors does not overflow.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};

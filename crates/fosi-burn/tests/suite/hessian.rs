@@ -18,7 +18,7 @@ use crate::common::exact::{Activation, Perceptron};
 use crate::common::network::{Network, classification};
 use crate::common::{bits, device, generator, linear, matrix};
 
-/// Of 4·5+5 + 5·4+4 + 4·3+3 = 64 parameters, on `samples` examples.
+/// A perceptron with 4·5+5 + 5·4+4 + 4·3+3 = 64 parameters, on `samples` examples.
 fn perceptron(samples: usize, salt: u64) -> Perceptron {
     let (x, labels) = classification(samples, 4, 3, salt);
     Perceptron {
@@ -97,7 +97,7 @@ fn all_three_estimates_are_those_of_the_dense_hessian() {
     let exact = dense(&of, &theta(&network));
     let truth = exact.self_adjoint_eigenvalues(Side::Lower).unwrap();
     let (trace, square) = (trace_of(&exact), frobenius_square(&exact));
-    // What there is to find: curvature of both signs.
+    // The Hessian has curvature of both signs.
     assert!(truth[0] < -1e-2 && truth[N - 1] > 0.1, "{truth:?}");
 
     let evaluations = Cell::new(0);
@@ -125,7 +125,7 @@ fn all_three_estimates_are_those_of_the_dense_hessian() {
     let n = N as f64;
     within(density.moment(1), trace / n, 3.0);
     within(density.moment(2), square / n, 3.0);
-    // So close that these say something.
+    // Precise enough for the comparison to be meaningful.
     assert!(found.trace.standard_error.unwrap() < 0.2 * trace);
     assert!(density.moment(2).standard_error.unwrap() < 0.2 * square / n);
 
@@ -213,7 +213,7 @@ fn on_a_device_it_is_the_same() {
     close(spectrum.eigenvalues[0], expected.eigenvalues[0], 1e-3);
 }
 
-/// A batch that isn't cast to the module's type.
+/// A batch that is not cast to the module's type.
 #[test]
 fn a_loss_that_is_not_to_be_had_in_f64_is_taken_in_f32() {
     let device = device();
@@ -272,7 +272,7 @@ fn all_estimates_see_one_mask_of_dropout() {
     };
     let first = largest(&mut hessian);
     assert_eq!(first, largest(&mut hessian));
-    // Another one draws another.
+    // Another seed draws other numbers.
     assert_ne!(first, largest(&mut Hessian::new(&module, &loss).unwrap()));
 }
 
@@ -289,7 +289,7 @@ fn an_estimation_says_how_far_it_is_and_can_be_cancelled() {
     let mut hessian = Hessian::new(&network, &loss)
         .unwrap()
         .with_progress(|progress| {
-            // Each probe's first product is taken twice.
+            // Each probe computes its first product twice.
             assert_eq!(progress.at_most, 3 * (4 + 1));
             match progress.products < 7 {
                 true => ControlFlow::Continue(()),
@@ -351,7 +351,7 @@ fn what_is_wrong_with_a_loss_or_a_setting_is_said() {
         ),
         "{error}"
     );
-    // A setting that is refused costs nothing.
+    // An invalid setting is refused before any evaluation.
     assert_eq!(calls.get(), 0);
     assert_eq!(hessian.space().dim(), N);
 }

@@ -1,6 +1,6 @@
 //! Layers and losses of Burn in a small model: the eigenvalues of a refresh against those of the dense Hessian.
 //!
-//! The table of `docs/burn.md` is what these tests assert.
+//! These tests assert the table of `docs/burn.md`.
 
 use crate::common::{device, entries, generator};
 use burn::module::Module;
@@ -54,7 +54,7 @@ use fosi::base::GradientDescent;
 use fosi::{Averaging, FosiConfig};
 use fosi_burn::{FosiOptimizer, Precision, Replica, float_dtype, like_module};
 
-/// One type for all layers, so that what is generic over the module is compiled once.
+/// One type for all layers, so that generic code is compiled once.
 #[derive(Module, Debug)]
 struct Model {
     first: Option<Linear>,
@@ -127,7 +127,7 @@ fn classes<const D: usize>(shape: [usize; D], values: &[i64]) -> Tensor<D, Int> 
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &device())
 }
 
-/// One number of any output, curved in all of it.
+/// A scalar function of any output, with curvature in all entries.
 fn energy<const D: usize>(y: Tensor<D>) -> Tensor<1> {
     (y.sub_scalar(0.3)).tanh().square().mean()
 }
@@ -162,7 +162,7 @@ fn dense_eigenvalues(precision: Precision, model: &Model, loss: Loss<Model>) -> 
     values
 }
 
-/// The largest eigenvalues that a refresh finds are the dense Hessian's.
+/// Asserts that the largest eigenvalues from a refresh are those of the dense Hessian.
 fn same_curvature(
     name: &str,
     expected: Precision,
@@ -200,8 +200,8 @@ fn same_curvature(
     }
 }
 
-/// A layer, and a linear one before it if there is a `first`: a refresh in the `expected` precision, and the dense Hessian
-/// of `truth` in the precision next to it.
+/// Tests a layer, after a linear one if `first` is given: a refresh in the `expected` precision against the dense
+/// Hessian of `truth` in its precision.
 fn compare<L: Variant>(
     name: &str,
     expected: Precision,
@@ -234,7 +234,7 @@ fn double<L: Variant>(
     );
 }
 
-/// A layer that is in f32 whatever is done.
+/// A layer that always computes in f32.
 fn single_only<L: Variant>(
     name: &str,
     first: Option<Linear>,
@@ -251,7 +251,7 @@ fn single_only<L: Variant>(
     );
 }
 
-/// A layer that makes f32 tensors of its own; `truth` is the same without them.
+/// A layer that creates f32 tensors internally; `truth` is the same layer without them.
 fn single<L: Variant>(
     name: &str,
     first: Option<Linear>,
@@ -309,7 +309,7 @@ fn linear_and_convolutions() {
     double("ConvTranspose3d", None, conv, |m, conv| {
         energy(conv.forward(m.cast(&x)))
     });
-    // Burn takes its gradient in f32, whatever the input is in.
+    // Burn computes its gradient in f32 for inputs of any type.
     let (x, offset) = (input([2, 1, 6, 6], 8), input([2, 8, 5, 5], 9) * 0.3);
     let conv = DeformConv2dConfig::new([1, 2], [2, 2]).init(&device);
     single_only("DeformConv2d", None, conv, |m, conv| {
@@ -334,7 +334,7 @@ fn tables_and_norms() {
     double("LayerNorm", first(), norm, |m, norm| {
         energy(norm.forward(m.first(&x)))
     });
-    // The root of the mean square is taken in f32.
+    // The root mean square is computed in f32.
     let rows = input([16, 4, 5], 24);
     single(
         "RmsNorm",
@@ -370,7 +370,7 @@ fn recurrent_layers() {
     let _turn = generator();
     let device = device();
     device.seed(3);
-    // Burn collects their output in f32, whatever the state is in.
+    // Burn collects their output in f32 for states of any type.
     let x = input([2, 3, 2], 11);
     let rnn = RnnConfig::new(2, 3, true).init(&device);
     single_only("Rnn", None, rnn, |m, rnn| {
@@ -450,7 +450,7 @@ fn attention_and_transformers() {
             energy(y.clone() + encoding.sinusoids.clone().cast(y.dtype()))
         },
     );
-    // A rotation at each of the three positions, as the layer turns the unit vectors.
+    // The rotation at each of the three positions, from the layer's images of the unit vectors.
     let rotary = RotaryEncodingConfig::new(3, 4).init(&device);
     let units = Tensor::<2>::eye(4, &device)
         .unsqueeze_dim::<3>(1)
@@ -566,7 +566,7 @@ fn activations() {
             energy(activation.forward(m.first(&x)))
         });
     }
-    // Burn takes the hard sigmoid in f32.
+    // Burn computes the hard sigmoid in f32.
     let x = input([64, 3], 25) * 2.0;
     single(
         "HardSwish",
@@ -647,8 +647,8 @@ fn more_activations() {
     );
 }
 
-/// Every evaluation of a refresh sees the same random numbers; if they changed, it would be refused. The curvature here
-/// doesn't depend on which they are.
+/// All evaluations of a refresh use the same random numbers; otherwise it would be refused. The curvature here does not
+/// depend on the numbers.
 #[test]
 fn layers_that_draw_random_numbers() {
     let _turn = generator();
@@ -664,7 +664,7 @@ fn layers_that_draw_random_numbers() {
         |m, noise| noise.forward(m.first(&x)).cumsum(1).square().mean(),
         |m, _| m.first(&x).cumsum(1).square().mean(),
     );
-    // Linear but for the kinks, whatever the slopes are.
+    // Piecewise linear for all slopes.
     compare(
         "RRelu",
         Precision::F64,
@@ -735,7 +735,7 @@ fn losses_of_numbers() {
     });
 }
 
-/// Losses with classes. Those that make a table in f32 of them are taken in f32.
+/// Losses with classes. Those that build an f32 table of the classes are computed in f32.
 #[test]
 fn losses_of_classes() {
     let _turn = generator();
@@ -823,7 +823,8 @@ fn losses_of_classes() {
         let loss = CTCLossConfig::new().init();
         loss.forward(log, texts.clone(), inputs, targets).mean()
     });
-    // The lattice starts in f32. The truth is the sum over all alignments, which emit the two labels at times s ≤ r.
+    // The lattice starts in f32. The reference is the sum over all alignments, which emit the two labels at times s ≤
+    // r.
     let (joined, texts) = (input([2, 3, 3, 3], 30), classes([2, 2], &[1, 2, 1, 2]));
     let scores = |m: &Linear| m.forward(like_module(joined.clone(), m));
     single(

@@ -1,4 +1,4 @@
-//! Modules in half precision keep steps that are shorter than the distance of their numbers, in f32 master weights.
+//! For modules in half precision, f32 master weights accumulate steps below the spacing of half-precision numbers.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -16,10 +16,10 @@ use crate::common::{accelerator, device};
 const HALVES: [FloatDType; 2] = [FloatDType::F16, FloatDType::BF16];
 const ROWS: usize = 3;
 const COLUMNS: usize = 4;
-/// 5 + 3·4: the tied matrix is one.
+/// 5 + 3·4, since the tied matrix counts once.
 const LEN: usize = 5 + ROWS * COLUMNS;
 
-/// Parameters of two float types; the matrix stands in the module twice.
+/// Parameters of two float types; the matrix is used twice in the module.
 #[derive(Module, Debug)]
 struct Weights {
     vector: Param<Tensor<1>>,
@@ -27,7 +27,7 @@ struct Weights {
     tied: Param<Tensor<2>>,
 }
 
-/// Multiples of 1/64 between −1 and 1, which all float types hold, different for every salt.
+/// Multiples of 1/64 between −1 and 1, which all float types represent exactly; they depend on the salt.
 fn coefficients(len: usize, salt: usize) -> Vec<f32> {
     let entry = |i| ((i * 37 + salt * 23) % 127) as f32 / 64.0 - 63.0 / 64.0;
     (0..len).map(entry).collect()
@@ -45,7 +45,7 @@ impl Weights {
         }
     }
 
-    /// Σ cᵢwᵢ with other c for every salt: its gradient is the same wherever the parameters are, and exact in any type.
+    /// Σ cᵢwᵢ, with c given by the salt: its gradient does not depend on the parameters and is exact in any type.
     fn linear(&self, salt: usize) -> Tensor<1> {
         let device = &self.vector.device();
         let part = |salt, dtype| {
@@ -81,7 +81,7 @@ fn rounded(values: &[f32], dtype: FloatDType) -> Vec<f32> {
     data.convert::<f32>().try_into_vec::<f32>().unwrap()
 }
 
-/// How an optimizer is made in a space.
+/// A constructor of an optimizer in a space.
 trait Optimize: ModuleSpace {
     fn optimizer<B: Base<Self>>(module: &impl Module, base: B) -> FosiOptimizer<B, Self>;
     fn host(&self, x: &Self::Vector) -> Vec<f32>;
@@ -129,7 +129,7 @@ fn trained<S: Optimize>(
 
 fn check_short_steps<S: Optimize>() {
     for dtype in HALVES {
-        // Half the distance of neighbouring numbers below 1 and between 1 and 2, and the rounding of f32.
+        // Half the spacing of numbers below 1 and between 1 and 2, plus the rounding of f32.
         let half_ulp = if dtype == FloatDType::F16 {
             2f64.powi(-12)
         } else {
@@ -162,7 +162,7 @@ fn steps_shorter_than_the_distance_of_numbers_add_up() {
     check_short_steps::<TensorSpace>();
 }
 
-/// The gradients are the same, so a run in half precision has an f32 run's parameters, rounded.
+/// The gradients are the same, so a run in half precision gives the rounded parameters of an f32 run.
 fn check_rounded<S: Optimize, B: Base<S>>(
     name: &str,
     device: &Device,
@@ -228,7 +228,7 @@ fn check_outside<S: Optimize>() {
     let before = step(&mut optimizer, &mut module);
     assert!(before.iter().any(|x| *x != 1.0) && module.flat::<f32>() == [1.0; LEN]);
 
-    // Entries 2 and 7 change, and 3 is set to what it is.
+    // Entries 2 and 7 change; entry 3 is set to its own value.
     let mut edited = module.flat::<f32>();
     (edited[2], edited[3], edited[7]) = (-4.0, 1.0, 0.5);
     let layout = FlatLayout::of(&module).unwrap();
@@ -253,7 +253,7 @@ fn check_outside<S: Optimize>() {
         );
     }
 
-    // Another record altogether.
+    // A completely different record.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("module");
     Weights::new(3.0, dtype, dtype, &device())
@@ -304,7 +304,7 @@ fn check_resumed<S: Optimize, B: Base<S>>(name: &str, new: impl Fn(&Weights) -> 
     let expected = go(&mut first, &mut module, 5..12);
     assert_eq!(go(&mut second, &mut resumed, 5..12), expected, "{name}");
 
-    // Bytes without master weights: those of files of before, and of the optimizer on flat vectors.
+    // Bytes without master weights, as in older files and from the optimizer on flat vectors.
     let bytes = second.fosi().to_bytes().unwrap();
     second.restore(&bytes).unwrap();
     assert!(second.master_weights().is_none());
@@ -323,7 +323,7 @@ fn a_resumed_run_has_the_same_master_weights() {
     check_resumed::<TensorSpace, _>("burn's adam", burn);
 }
 
-/// An optimizer that has run on the module itself, and bytes of before there were master weights.
+/// An optimizer that has run on the module itself, and bytes from before there were master weights.
 #[test]
 fn a_state_in_half_precision_goes_on_in_f32() {
     let dtype = FloatDType::BF16;
@@ -352,7 +352,8 @@ fn a_state_in_half_precision_goes_on_in_f32() {
     assert_eq!(master(&optimizer), master(&second));
     let gradient = coefficients(5, 0);
     for i in 0..5 {
-        // m̂ = (0.9·0.1·g − 0.1·g)/0.19 and v̂ = g², to what bf16 keeps; without the state the step would be 1e-2.
+        // m̂ = (0.9·0.1·g − 0.1·g)/0.19 and v̂ = g², to the precision of bf16; without the state the step would be
+        // 1e-2.
         let expected = before[i] + 1e-2 * gradient[i].signum() * 0.01 / 0.19;
         assert!((master(&optimizer)[i] - expected).abs() < 5e-5, "entry {i}");
     }
@@ -393,7 +394,7 @@ fn an_f32_module_has_no_master_weights() {
     assert_eq!(optimizer.to_bytes().unwrap(), flat);
 }
 
-/// Master weights from a run in half precision, given to a module in f32, give way to its parameters.
+/// Master weights from a run in half precision, loaded for a module in f32, are replaced by its parameters.
 #[test]
 fn a_checkpoint_of_half_precision_serves_an_f32_module() {
     let (half, single) = (FloatDType::BF16, FloatDType::F32);
@@ -407,7 +408,7 @@ fn a_checkpoint_of_half_precision_serves_an_f32_module() {
     let mut module = Weights::new(1.0, single, single, &device());
     let mut optimizer = Host::<f32>::optimizer(&module, Adam::default());
     optimizer.restore(&bytes).unwrap();
-    // Who wants the master weights takes them; otherwise the module's own count.
+    // The caller may use the master weights explicitly; otherwise the module's own parameters count.
     let kept = optimizer.master_weights().unwrap();
     let kept = optimizer.layout().set_parameters(&module, kept).unwrap();
     assert_eq!(kept.flat::<f32>(), weights);

@@ -1,4 +1,4 @@
-//! Minimising a module's loss on all data, without a learning rate.
+//! Minimisation of a module's loss on all data, without a learning rate.
 
 use std::cell::Cell;
 
@@ -92,7 +92,7 @@ fn least_squares_are_those_of_the_normal_equations() {
     assert!(matches!(minimum.status, Status::GradientNorm));
     assert_eq!(minimum.precision, Precision::F64);
     assert_eq!(minimum.value, loss(&model).into_scalar::<f64>());
-    // The Hessian is 2AᵀA/rows, of whose four eigenvalues Lanczos finds all.
+    // The Hessian is 2AᵀA/rows; Lanczos finds all of its four eigenvalues.
     let (gram, _) = normal_equations(&x, &y, |_| 2.0 / ROWS as f64);
     let smallest = gram.self_adjoint_eigenvalues(Side::Lower).unwrap()[0];
     match minimum.curvature {
@@ -238,7 +238,7 @@ fn batch_norm_in_training_is_refused_and_its_running_statistics_are_left() {
     assert_eq!(bits(&network), before);
     assert_eq!(network.running_statistics(), statistics);
 
-    // Out of training it is an affine map.
+    // Outside training it is an affine map.
     network.norm.training = network.norm.training.with_value(false);
     let start = loss(&network).into_scalar::<f64>();
     let options = Options {
@@ -382,7 +382,7 @@ fn each_module_gets_its_own_float_type_back() {
         assert_eq!(model.weight.val().dtype(), dtype);
         assert_eq!((model.weight.id, model.bias.as_ref().unwrap().id), ids);
         assert!(model.weight.is_require_grad());
-        // Rounded once, or by way of f32.
+        // Rounded once, or twice via f32.
         for (found, expected) in parameters(&model).iter().zip(&expected) {
             let allowed = roundoff * expected.abs() * (1.0 + 1e-4);
             assert!(

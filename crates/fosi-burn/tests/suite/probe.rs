@@ -1,4 +1,4 @@
-//! What a probe finds, against dense Hessians of a second implementation.
+//! The results of a probe, against dense Hessians of a second implementation.
 
 use crate::common::device;
 use crate::common::exact::{Activation, Perceptron};
@@ -9,7 +9,7 @@ use fosi_burn::{FlatLayout, OptimizerError, probe};
 const PAIRS: usize = 10;
 
 fn perceptron(salt: u64) -> Perceptron {
-    // 43 parameters, so that 40 Lanczos steps see nearly all of the Hessian.
+    // 43 parameters, so that 40 Lanczos steps capture nearly all of the Hessian.
     let (x, labels) = classification(24, 4, 3, salt);
     Perceptron {
         widths: vec![4, 5, 3],
@@ -49,7 +49,7 @@ impl Dense {
         }
     }
 
-    /// The curvature along the leading directions of another batch over that along its own.
+    /// The curvature along the leading directions of another batch, divided by that along its own.
     fn captured_by(&self, other: &Self) -> f64 {
         let along = |i: usize| {
             let v = other.eigenvectors.col(i);
@@ -100,7 +100,7 @@ fn a_probe_finds_what_dense_hessians_have() {
     for at in [1, 2] {
         let exact = dense[at].captured_by(&dense[at - 1]);
         let captured = found.batches[at].captured_by_last.unwrap();
-        // The Krylov space holds all but a little of the batch's curvature.
+        // The Krylov space holds nearly all of the batch's curvature.
         assert!((captured - exact).abs() < 0.02, "{captured} {exact}");
         assert!(exact < 0.9, "these batches have noise: {exact}");
     }

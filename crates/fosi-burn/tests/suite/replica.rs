@@ -1,4 +1,4 @@
-//! The f64 replica: right gradients, and a module that never notices.
+//! The f64 replica: correct gradients, and an unchanged module.
 
 use std::cell::Cell;
 
@@ -195,7 +195,7 @@ fn batch_norm_keeps_the_mode_it_is_in() {
 fn every_evaluation_starts_from_the_same_running_statistics() {
     let (network, batch) = setting();
     let replica = Replica::new(&network, Precision::F64).unwrap();
-    // A loss that reads what batch norm has accumulated: were it carried over, the second would differ.
+    // A loss that reads batch norm's running statistics: if they were carried over, the second evaluation would differ.
     let loss = |n: &Network| {
         let loss = n.loss(&batch);
         loss + n.norm.running_mean.value_sync().square().sum() * n.norm.gamma.val().sum()
@@ -234,7 +234,7 @@ fn a_batch_of_another_type_is_an_error() {
             "{error}"
         );
     }
-    // A captured module: what is wrong is not its type.
+    // A captured module: the error must not be about the type.
     let other = |_: &Network| network.loss(&batch);
     let error = replica.value_and_gradient(theta, &other).unwrap_err();
     assert!(matches!(error, BridgeError::LossIgnoresModule), "{error}");

@@ -1,4 +1,4 @@
-//! The ways to take a step: no step forgets the refresh, and none moves at rate 0.
+//! The kinds of steps: all of them refresh when due, and none moves at rate 0.
 
 use crate::common::{Batch, Network, accelerator, bits, device, every};
 use burn::lr_scheduler::LrSchedulerConfig;
@@ -93,12 +93,12 @@ fn losses_may_keep_count_and_be_trait_objects() {
     optimizer.step(0.01, &mut network, &mut loss).unwrap();
     let boxed: &mut dyn FnMut(&Network) -> Tensor<1> = &mut loss;
     let done = optimizer.step(0.01, &mut network, boxed).unwrap();
-    // Five gradients of the first step's check, one for each step, and the refresh's.
+    // Five gradients for the first step's check, one per step, and those of the refresh.
     let refresh = done.refresh.unwrap();
     assert_eq!(calls, 7 + refresh.gradients);
 }
 
-/// A cosine to zero comes to rest: the Newton rate follows the learning rate.
+/// A run with a cosine schedule to zero comes to rest, since the Newton rate follows the learning rate.
 #[test]
 fn a_step_at_rate_zero_moves_nothing() {
     let device = device();
@@ -189,7 +189,7 @@ fn groups_with_smaller_rates_move_by_their_share() {
     }
 }
 
-/// Groups and base of Burn's alone, on the host and on a device.
+/// Groups and base with only Burn's optimizers, on the host and on a device.
 #[test]
 fn groups_of_rates_are_burns() {
     fn run<S: ModuleSpace>(
@@ -199,7 +199,7 @@ fn groups_of_rates_are_burns() {
         let batch = Batch::new(24, device);
         let loss = |network: &Network| network.loss(&batch);
         let network = Network::new(device);
-        // Not Adam, which makes steps of the rounding errors of a gradient that is zero, as before batch norm.
+        // Not Adam, which amplifies the rounding errors of a zero gradient, such as before batch norm.
         let momentum = MomentumConfig::new();
         let mut plain = SgdConfig::new().with_momentum(Some(momentum)).init();
         let base = BurnBase::new(&network, plain.clone()).unwrap();
@@ -239,7 +239,7 @@ fn a_bad_rate_of_a_group_is_refused() {
     }
 }
 
-/// Gradients of two devices are added up, as Burn's optimizers do.
+/// Gradients of two devices are added, as in Burn's optimizers.
 #[test]
 fn gradients_of_several_devices_are_taken() {
     let device = device();

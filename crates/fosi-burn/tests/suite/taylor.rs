@@ -1,4 +1,4 @@
-//! The derivatives by the inputs that the example `pinn` carries forward, against central differences.
+//! The forward-mode derivatives with respect to the inputs of the example `pinn`, against central differences.
 
 #[path = "../../examples/pinn/taylor.rs"]
 mod jet;
@@ -37,7 +37,7 @@ impl Network {
         )
     }
 
-    /// By Burn's own layers.
+    /// The output of Burn's own layers.
     fn value(&self, points: &[f64]) -> Vec<f64> {
         let hidden = |x: Tensor<2>, layer: &Linear| layer.forward(x).tanh();
         let last = self.hidden.iter().fold(self.input(points), hidden);

@@ -1,4 +1,4 @@
-//! Vectors that stay on a device: the same numbers as on the host, operation by operation and in training.
+//! Vectors on a device give the same numbers as on the host, operation by operation and in training.
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
@@ -103,7 +103,7 @@ fn every_operation_is_that_of_the_host() {
     let found = on.subtract_scaled(&[&tq[1], &tq[4]], &c[..2], 0.5, &mut tz);
     close(&[found], &[square], square);
     close(&read(&tz), &z, 1.0);
-    // The vector that was copied is as it was.
+    // The copied vector is unchanged.
     assert!(read(&tx) == x);
 
     let columns = [
@@ -227,7 +227,7 @@ fn training_is_that_of_the_host() {
                 train(on, network.clone().train(), steps),
             )
         };
-        // Before the first refresh bit for bit, where the device rounds as the host does.
+        // Before the first refresh bit for bit, if the device rounds like the host.
         let (host, on) = run(FosiConfig::base_only(), 8);
         if exact {
             assert_eq!(host.0, on.0);
@@ -240,8 +240,8 @@ fn training_is_that_of_the_host() {
             assert!((a - b).abs() < 1e-3 * host.1[0].abs(), "{a} {b}");
         }
         assert!((on.2 - host.2).abs() < 1e-3 * host.2, "{} {}", on.2, host.2);
-        // A bias before batch norm has a gradient of rounding alone, which Adam blows up: where the device rounds
-        // otherwise, only the loss can be compared.
+        // The gradient of a bias before batch norm is pure rounding, which Adam amplifies: if the device rounds
+        // differently, only the loss can be compared.
         if exact {
             for (a, b) in floats(&on.0).iter().zip(&floats(&host.0)) {
                 assert!((a - b).abs() < 1e-3, "{a} {b}");
@@ -278,7 +278,7 @@ fn a_run_resumed_on_a_device_is_bit_equal() {
         second.step(0.01, &mut resumed, &loss).unwrap();
         assert_eq!(bits(&network), bits(&resumed), "step {step}");
     }
-    // What one place has saved, the other takes.
+    // A state saved in one space can be restored in the other.
     optimizer.save(&file).unwrap();
     let mut host = FosiOptimizer::new(&network, Adam::default(), every(3, 4)).unwrap();
     host.load(&file).unwrap();
@@ -307,7 +307,7 @@ fn flat_tensors_are_the_flat_vectors() {
     assert!(doubled.input.weight.is_require_grad() && !doubled.frozen.weight.is_require_grad());
     assert!(layout.set_parameters(&network, &tensor(&[1.0; 3])).is_err());
 
-    // Gradients there and back, with a block of zeros for what the loss doesn't reach.
+    // Gradients to the device and back, with a block of zeros for parameters that the loss does not reach.
     let batch = Batch::new(24, &device);
     let replica = Replica::new(&network, Precision::F64).unwrap();
     let loss = |network: &Network| network.loss(&batch);
@@ -324,7 +324,7 @@ fn flat_tensors_are_the_flat_vectors() {
     );
 }
 
-/// A basis that the host keeps in bf16 is the same numbers on a device.
+/// A basis that the host stores in bf16 has the same entries on a device.
 #[test]
 fn a_basis_in_bf16_goes_on_on_a_device() {
     let device = device();

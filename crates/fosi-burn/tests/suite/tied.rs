@@ -1,4 +1,4 @@
-//! Tied weights through whole training runs: one slot, both uses in the gradient, and they stay tied.
+//! Tied weights in whole training runs: one slot, a gradient from both uses, and weights that stay tied.
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
@@ -67,7 +67,7 @@ fn they_stay_tied_with_burns_optimizers() {
     }
 }
 
-/// One weight in both places is one variable: gradient descent on it moves by the sum of both uses' gradients.
+/// A weight used in two places is one variable: gradient descent moves it by the sum of both gradients.
 #[test]
 fn both_uses_count_in_a_step() {
     let device = device();

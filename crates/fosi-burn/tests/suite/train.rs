@@ -139,7 +139,7 @@ fn adam(model: &Model) -> FosiOptimizer<Adam> {
     FosiOptimizer::new(model, Adam::default(), every(3, 4)).unwrap()
 }
 
-/// The strategy's steps are those of a loop of one's own, bit for bit, through refreshes and accumulated gradients.
+/// The strategy's steps are bit for bit those of a manual loop, with refreshes and accumulated gradients.
 #[test]
 fn a_learner_steps_as_a_loop_does() {
     let model = Model::new(&device());
@@ -161,7 +161,7 @@ fn a_learner_steps_as_a_loop_does() {
                 let output = TrainStep::step(&looped, batch.clone());
                 sum.accumulate(&looped, output.grads);
             }
-            // The sum of the pair's losses as a mean; the last batch of the epoch is alone.
+            // The sum of the pair's losses, written as a mean; the last batch of the epoch has no partner.
             let count = pair.len() as f64;
             let loss =
                 |batch| move |model: &Model| model.evaluate(Batch::clone(batch)).loss * count;
@@ -221,7 +221,7 @@ fn a_learner_without_the_strategy_says_so() {
 fn early_stopping_ends_a_training() {
     let model = Model::new(&device());
     let folder = tempfile::tempdir().unwrap();
-    // The loss falls, which is taken for no improvement.
+    // The loss falls, which `Direction::Highest` does not count as an improvement.
     let strategy = MetricEarlyStoppingStrategy::new(
         &LossMetric::new(),
         Aggregate::Mean,
@@ -243,7 +243,7 @@ fn early_stopping_ends_a_training() {
     assert!(!last(50).exists());
 }
 
-/// An interruption ends the refresh that is going on, and the training.
+/// An interruption cancels the current refresh and ends the training.
 #[test]
 fn an_interruption_ends_a_refresh() {
     let model = Model::new(&device());
@@ -266,7 +266,7 @@ fn an_interruption_ends_a_refresh() {
     assert_eq!(products.iter().collect::<Vec<_>>(), [0, 1, 2]);
 }
 
-/// A model that doesn't cast its batches is refreshed in f32; an error of the optimizer ends the training.
+/// A model that does not cast its batches is refreshed in f32; an error of the optimizer ends the training.
 #[test]
 fn a_model_without_casts_is_refreshed_in_f32() {
     let mut model = Model::new(&device());
@@ -280,7 +280,7 @@ fn a_model_without_casts_is_refreshed_in_f32() {
     let error = result.error.unwrap().to_string();
     assert!(error.contains("like_module"), "{error}");
 
-    // A spectrum by f32 differences is that of f64.
+    // The spectrum from f32 differences agrees with that from f64.
     let batch = Rows.batch(rows(11), &device());
     let gradients = |model: &Model| {
         GradientsParams::from_grads(model.evaluate(batch.clone()).loss.backward(), model)

@@ -1,4 +1,4 @@
-//! `FosiOptimizer` around a network with batch norm, a frozen layer and a layer that the loss doesn't reach.
+//! `FosiOptimizer` on a network with batch norm, a frozen layer and a layer that the loss does not reach.
 
 use std::cell::Cell;
 
@@ -22,8 +22,8 @@ fn training_lowers_the_loss_and_moves_what_it_should() {
     let batch = Batch::new(24, &device);
     let mut network = Network::new(&device);
     let (before, unreached) = (frozen(&network), network.unreached.weight.val().into_data());
-    // All steps: an eigenvector that isn't found to the last digit keeps a little of the random start in every
-    // direction, also in those that the loss doesn't see.
+    // All m steps: an eigenvector that has not converged to the last digit keeps small components of the random start,
+    // even in directions that the loss does not depend on.
     let config = FosiConfig {
         lanczos_steps: Some(TRAINABLE),
         ..every(5, 20)
@@ -69,7 +69,7 @@ fn a_refused_learning_rate_costs_no_estimation() {
         network.loss(&batch)
     };
     assert!(optimizer.due());
-    // The last one is no number of the vectors' precision.
+    // The last one overflows the vectors' precision.
     for rate in [-0.1, f64::NAN, f64::INFINITY, 1e39] {
         let error = optimizer.step(rate, &mut network, &loss).unwrap_err();
         assert!(error.to_string().contains("learning_rate"), "{error}");
@@ -157,7 +157,7 @@ fn a_refresh_that_fails_leaves_the_old_spectrum_and_training_goes_on() {
     assert!(message.contains("goes on as it was"), "{message}");
     assert_eq!(optimizer.fosi().spectrum().unwrap().eigenvalues, old);
 
-    // A step on such a loss is refused, and nothing has moved.
+    // A step on such a loss is refused, and nothing changes.
     let before = bits(&network);
     let error = optimizer.step(0.01, &mut network, &not_a_number);
     assert!(matches!(

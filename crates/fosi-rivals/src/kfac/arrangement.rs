@@ -1,4 +1,4 @@
-//! A layer's weight and bias as one matrix inputs×outputs.
+//! A layer's weight and bias as one inputs×outputs matrix.
 
 use burn::tensor::{Device, Tensor};
 use fosi_burn::Slot;
@@ -6,8 +6,8 @@ use fosi_burn::Slot;
 use crate::error::RivalError;
 use crate::numbers::{read, tensor};
 
-/// Where a layer's weight stands in a vector of length n and how it lies there, and where its bias stands, which is the matrix's
-/// last row.
+/// The positions of a layer's weight and bias in a vector of length n, and the weight's order of dimensions. The bias
+/// is the matrix's last row.
 #[derive(Debug, Clone)]
 pub(super) struct Arrangement {
     pub weight: Slot,
@@ -27,7 +27,7 @@ pub(super) enum Order {
 }
 
 impl Arrangement {
-    /// Rows, with the bias's, and columns.
+    /// The number of rows, including that of the bias, and of columns.
     pub fn sizes(&self) -> [usize; 2] {
         let outputs = match self.order {
             Order::Conv => self.weight.shape[0],

@@ -1,4 +1,4 @@
-//! Averages over the steps.
+//! Averages over steps.
 
 use burn::tensor::{Device, FloatDType, Tensor};
 
@@ -15,11 +15,11 @@ pub struct FactorValues {
     pub entries: Vec<f32>,
 }
 
-/// A weighted mean of what the steps see, each the sum of what its passes see. In f32.
+/// A weighted mean, in f32, over steps of statistics, each the sum over the passes of a step.
 #[derive(Debug, Clone)]
 pub(super) struct Average<const D: usize> {
     value: Option<Tensor<D>>,
-    /// Of the step that is going on.
+    /// The sum over the current step's passes so far.
     seen: Option<Tensor<D>>,
 }
 
@@ -40,7 +40,7 @@ impl<const D: usize> Average<D> {
         }
     }
 
-    /// The mean, once there is a step.
+    /// The mean; `None` before the first step.
     pub fn value(&self) -> Option<&Tensor<D>> {
         self.value.as_ref()
     }
@@ -56,7 +56,7 @@ impl<const D: usize> Average<D> {
         self.value.as_ref().map(read).transpose()
     }
 
-    /// Adds what a pass sees.
+    /// Adds the statistic of a pass.
     pub fn see(&mut self, new: Tensor<D>) {
         let new = new.cast(FloatDType::F32);
         self.seen = Some(match self.seen.take() {
@@ -65,14 +65,14 @@ impl<const D: usize> Average<D> {
         });
     }
 
-    /// Of what is the same at each pass: the first one's.
+    /// Adds a statistic that is the same in each pass, in the first pass only.
     pub fn see_once(&mut self, new: impl FnOnce() -> Tensor<D>) {
         if self.seen.is_none() {
             self.see(new());
         }
     }
 
-    /// At the end of a step: value ← (1 − share)·value + share·seen.
+    /// Ends a step: value ← (1 − share)·value + share·seen.
     pub fn end_step(&mut self, share: f64) {
         self.value = match (self.value.take(), self.seen.take()) {
             (Some(old), Some(new)) => Some(old * (1.0 - share) + new * share),

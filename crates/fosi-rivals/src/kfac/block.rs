@@ -29,7 +29,7 @@ enum Matrix {
 }
 
 impl Block {
-    /// The block of a recorded layer; `None` where the layer isn't trained.
+    /// The block of a recorded layer; `None` if the layer is not trained.
     pub fn of(recorded: &Recorded, layout: &FlatLayout) -> Result<Option<Self>, RivalError> {
         let slot = |id: ParamId| layout.slots().iter().find(|slot| slot.id == id).cloned();
         let (weight, bias) = (slot(recorded.weight), recorded.bias.and_then(slot));
@@ -62,7 +62,7 @@ impl Block {
         Ok(Some(Self { path, matrix }))
     }
 
-    /// The parameters that the block is of.
+    /// The block's parameters.
     pub fn slots(&self) -> Vec<&Slot> {
         match &self.matrix {
             Matrix::Kronecker(block) => {
@@ -74,7 +74,7 @@ impl Block {
         }
     }
 
-    /// A and G, or the diagonals of weight and bias, once there is a step.
+    /// A and G, or the diagonals of weight and bias, after at least one step.
     pub fn factors(&self) -> Result<Vec<FactorValues>, RivalError> {
         let read: Vec<Result<Option<FactorValues>, RivalError>> = match &self.matrix {
             Matrix::Kronecker(block) => block.factors.iter().map(Average::read).collect(),
@@ -83,7 +83,8 @@ impl Block {
         read.into_iter().filter_map(Result::transpose).collect()
     }
 
-    /// Adds what a pass on `batch` examples tells: the layer's call, the pass's gradients, and those of the parameters.
+    /// Adds the statistics of a pass on `batch` examples, from the layer's call, the pass's gradients, and the
+    /// gradients of the parameters.
     pub fn see(
         &mut self,
         recorded: &Recorded,
@@ -114,7 +115,7 @@ impl Block {
         }
     }
 
-    /// Takes what the step's passes told into the averages, with a share in (0, 1].
+    /// Updates the averages with the statistics of the step's passes, with the weight `share` in (0, 1].
     pub fn end_step(&mut self, share: f64) {
         match &mut self.matrix {
             Matrix::Kronecker(block) => {
@@ -139,7 +140,8 @@ impl Block {
         })
     }
 
-    /// `out` ← (block + λI)⁻¹v on the block's parameters, both of length n; Kronecker blocks take the λ of their last inversion.
+    /// `out` ← (block + λI)⁻¹v on the block's parameters; both vectors have length n. Kronecker blocks use the λ of
+    /// their last inversion.
     pub fn solve(
         &self,
         damping: f64,
@@ -153,7 +155,7 @@ impl Block {
         }
     }
 
-    /// `out` ← block·v on the block's parameters, both of length n.
+    /// `out` ← block·v on the block's parameters; both vectors have length n.
     pub fn multiply(
         &self,
         vector: &[f64],
@@ -166,7 +168,7 @@ impl Block {
         }
     }
 
-    /// Floats of averages and inverses.
+    /// The number of floats in averages and inverses.
     pub fn kept_floats(&self) -> usize {
         match &self.matrix {
             Matrix::Kronecker(block) => block.kept_floats(),
@@ -174,7 +176,7 @@ impl Block {
         }
     }
 
-    /// Positions per example; 1 where the block has no such number.
+    /// Positions per example; 1 for diagonal blocks.
     pub fn positions(&self) -> usize {
         match &self.matrix {
             Matrix::Kronecker(block) => block.positions,
@@ -189,7 +191,7 @@ impl Block {
         }
     }
 
-    /// The same block with what [`store`](Self::store) put there after at least one step.
+    /// The same block with the arrays of [`store`](Self::store) after at least one step.
     pub fn restored(
         &self,
         positions: usize,

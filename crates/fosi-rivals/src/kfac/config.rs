@@ -2,7 +2,7 @@
 
 use crate::error::{RivalError, require, require_decay};
 
-/// The settings of [`Kfac`](super::Kfac). The defaults are kfac-jax's where it has one.
+/// The settings of [`Kfac`](super::Kfac). The defaults are those of kfac-jax, if it has one.
 ///
 /// ```
 /// use fosi_rivals::kfac::{Damping, Fisher, KfacConfig, Momentum};
@@ -18,32 +18,31 @@ use crate::error::{RivalError, require, require_decay};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KfacConfig {
-    /// Whether each step's learning rate is the one that minimises the quadratic model; default false, the rate given at each
-    /// step.
+    /// Whether each step's learning rate minimises the quadratic model; default false: the rate is given at each step.
     pub adaptive_learning_rate: bool,
     /// The factor on the last step; default 0.9.
     pub momentum: Momentum,
-    /// λ ≥ 0, what is added to the Fisher matrix's diagonal, at the start; default 1.
+    /// The initial damping λ ≥ 0, which is added to the Fisher matrix's diagonal; default 1.
     pub initial_damping: f64,
-    /// Whether λ stays; default the Levenberg–Marquardt rule.
+    /// How λ changes; default the Levenberg–Marquardt rule.
     pub damping: Damping,
-    /// Where the Fisher matrix comes from; default one sample of targets for each example and step.
+    /// How the Fisher matrix is computed; default from one sample of targets per example and step.
     pub fisher: Fisher,
-    /// Decay of the averages of the factors, in [0, 1); default 0.95. At 0 they are those of the last batch.
+    /// Decay of the averages of the factors, in [0, 1); default 0.95. With 0, the factors are those of the last batch.
     pub decay: f64,
     /// T₃ ≥ 1: steps between inversions of the factors; default 5.
     pub inverse_interval: u64,
-    /// The largest ‖Δ‖² in the norm of the approximate, damped Fisher matrix, positive; a longer step along the preconditioned
-    /// gradient is scaled down to it. Not with an adaptive rate. Default none.
+    /// A positive bound on ‖Δ‖² in the norm of the approximate, damped Fisher matrix; a larger step along the
+    /// preconditioned gradient is scaled down to it. Not allowed with an adaptive rate. Default none.
     pub norm_constraint: Option<f64>,
-    /// Of the sampled targets; default 0.
+    /// Seed of the sampled targets; default 0.
     pub seed: u64,
 }
 
 /// The factor on the last step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Momentum {
-    /// At least 0 and below 1.
+    /// A factor in [0, 1).
     Fixed(f64),
     /// The factor that minimises the quadratic model.
     Adaptive,
@@ -52,16 +51,17 @@ pub enum Momentum {
 /// Whether the damping λ changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Damping {
-    /// It stays.
+    /// λ is constant.
     Fixed,
-    /// Every `interval` steps the loss's change on the step's batch is compared with the quadratic model's. Where it is more than
-    /// ¾ of that, λ is multiplied by `decay^interval`; where it is less than ¼, λ is divided by it (Martens, Grosse 2015, §6.5).
+    /// Every `interval` steps, the change of the loss on the step's batch is compared with that of the quadratic model.
+    /// If the ratio exceeds ¾, λ is multiplied by `decay^interval`; if it is below ¼, λ is divided by it (Martens,
+    /// Grosse 2015, §6.5).
     LevenbergMarquardt {
-        /// At least 1.
+        /// Steps between updates of λ, at least 1.
         interval: u64,
-        /// In (0, 1).
+        /// The factor on λ per step, in (0, 1).
         decay: f64,
-        /// The least λ, at least 0.
+        /// The lower bound of λ, at least 0.
         minimum: f64,
     },
 }
@@ -75,14 +75,14 @@ impl Damping {
     };
 }
 
-/// Where the Fisher matrix comes from.
+/// How the Fisher matrix is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fisher {
-    /// One target for each example, drawn from the network's own distribution: one forward and backward pass a step
+    /// From one target per example, drawn from the network's own distribution: one forward and backward pass per step
     /// (kfac-jax's `fisher_gradients`).
     Sampled,
-    /// The expectation over the targets: one pass for each output (kfac-jax's `fisher_exact`). For networks with few outputs. Exact
-    /// where examples don't meet, as they do in batch norm.
+    /// As the expectation over the targets: one pass per output (kfac-jax's `fisher_exact`). For networks with few
+    /// outputs. Exact unless examples interact, as in batch norm.
     Exact,
 }
 
@@ -136,7 +136,7 @@ impl KfacConfig {
         let name = "norm_constraint";
         let positive = constraint > 0.0 && constraint.is_finite();
         require(positive, name, constraint, "positive and finite")?;
-        let allowed = "absent where the learning rate is adaptive";
+        let allowed = "absent if the learning rate is adaptive";
         require(!self.adaptive_learning_rate, name, constraint, allowed)
     }
 }

@@ -1,4 +1,4 @@
-//! The approximate Fisher matrix of a network: a block for each layer.
+//! The approximate Fisher matrix of a network, with one block per layer.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -20,13 +20,13 @@ use crate::recorder::{Recorded, Recorder};
 #[derive(Debug, Clone)]
 pub(super) struct Curvature {
     pub blocks: Vec<Block>,
-    /// What the statistics of all steps so far weigh together: w ← decay·w + 1.
+    /// The total weight w of all steps so far: w ← decay·w + 1.
     pub weight: f64,
     pub device: Device,
 }
 
 impl Curvature {
-    /// The blocks of the layers that a forward pass of `model` calls; nothing is known of them yet.
+    /// Empty blocks for the layers that a forward pass of `model` calls.
     pub fn of<M: Module>(model: &M, loss: &dyn Loss<M>) -> Result<Self, RivalError> {
         let layout = FlatLayout::of(model)?;
         let copies = Copies::of(model)?;
@@ -46,7 +46,8 @@ impl Curvature {
         })
     }
 
-    /// Takes the network's Fisher matrix at `parameters` on the loss's batch into the averages. Returns the number of passes.
+    /// Updates the averages with the network's Fisher matrix at `parameters` on the loss's batch. Returns the number of
+    /// passes.
     pub fn update<M: Module>(
         &mut self,
         copies: &Copies<M>,
@@ -81,12 +82,12 @@ impl Curvature {
         Ok(pass as u64)
     }
 
-    /// The recorded layers, which must be those of the blocks in the same order.
+    /// The recorded layers; an error unless they match the blocks in the same order.
     fn matched(&self, layers: Vec<(Block, Recorded)>) -> Result<Vec<Recorded>, RivalError> {
         let found: Vec<&str> = layers.iter().map(|(block, _)| &*block.path).collect();
         let own: Vec<&str> = self.blocks.iter().map(|block| &*block.path).collect();
         if found != own {
-            let what = format!("then {}, now {}", own.join(", "), found.join(", "));
+            let what = format!("before {}, now {}", own.join(", "), found.join(", "));
             return Err(RivalError::LayersChanged { what });
         }
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
@@ -116,7 +117,7 @@ impl Curvature {
     }
 }
 
-/// The outputs, with the layers told to the recorder.
+/// The outputs, with the layers in the recorder.
 pub(super) fn predict<M>(
     model: &M,
     loss: &dyn Loss<M>,
@@ -126,7 +127,7 @@ pub(super) fn predict<M>(
         .ok_or(RivalError::NoPrediction)
 }
 
-/// The recorded layers that are trained, each with an empty block.
+/// The recorded layers with trained parameters, each with an empty block.
 fn trained(
     layers: Vec<Recorded>,
     layout: &FlatLayout,
@@ -143,12 +144,12 @@ fn trained(
             block.slots().iter().any(same)
         };
         if trained.iter().any(shares) {
-            let reason = "it is called twice in a forward pass, and a block is for one call";
+            let reason = "it is called twice in a forward pass, but a block supports one call";
             let path = block.path;
             return Err(RivalError::Unsupported { path, reason });
         }
         if !layer.is_of(batch) {
-            let reason = "its rows are not those of the examples that the outputs have a row for";
+            let reason = "it is not called on the examples that the outputs belong to";
             let path = block.path;
             return Err(RivalError::Unsupported { path, reason });
         }
@@ -157,7 +158,7 @@ fn trained(
     Ok(trained)
 }
 
-/// Every trainable parameter belongs to a block.
+/// An error unless every trainable parameter belongs to a block.
 fn check_coverage(blocks: &[Block], layout: &FlatLayout) -> Result<(), RivalError> {
     let covered = |offset: usize| {
         let mut slots = blocks.iter().flat_map(Block::slots);

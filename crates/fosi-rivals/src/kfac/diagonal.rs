@@ -1,4 +1,4 @@
-//! A diagonal block: of batch norm and of grouped convolutions.
+//! Diagonal blocks, for batch norm and grouped convolutions.
 
 use burn::tensor::{Device, Tensor};
 use fosi_burn::Slot;
@@ -56,13 +56,13 @@ impl Diagonal {
         self.see_shift(outputs.clone());
     }
 
-    /// Adds a pass of a grouped convolution: the weight's gradient, summed over the examples, and the output's,
+    /// Adds a pass of a grouped convolution: the weight's gradient, summed over the examples, and the output gradients,
     /// batch×channels×height×width.
     pub fn see_grouped(&mut self, weight: Option<Tensor<4>>, outputs: Tensor<4>) {
         let [batch, channels, height, width] = outputs.dims();
         if let (Some(part), Some(gradient)) = (&mut self.weight, weight) {
             let gradient = gradient.reshape([part.slot.len()]);
-            // As kfac-jax has it where nothing is known of a layer's structure.
+            // As in kfac-jax for layers of unknown structure.
             part.average.see(gradient.square() / batch as f64);
         }
         self.see_shift(outputs.reshape([batch, channels, height * width]));
@@ -105,7 +105,7 @@ impl Diagonal {
         parts.try_for_each(|part| part.average.store(&part.slot.path, arrays))
     }
 
-    /// The same block with what [`store`](Self::store) put there after at least one step.
+    /// The same block with the arrays of [`store`](Self::store) after at least one step.
     pub fn restored(&self, arrays: &mut Arrays, device: &Device) -> Result<Self, RivalError> {
         let mut restored = self.clone();
         for part in restored.parts_mut() {
@@ -116,7 +116,7 @@ impl Diagonal {
     }
 }
 
-/// The mean over the batch of the squares of batch×channels×1.
+/// The mean over the batch of the squared entries of batch×channels×1.
 fn mean_square(sums: Tensor<3>) -> Tensor<1> {
     let [_, channels, _] = sums.dims();
     sums.square().mean_dim(0).reshape([channels])

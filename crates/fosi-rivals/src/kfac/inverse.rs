@@ -32,7 +32,7 @@ impl Factor {
             self.entries[i * n + j] / scale + damping
         };
         let inverse = Mat::from_fn(n, n, entry).llt(Side::Lower).ok()?.inverse();
-        // The triangle that is computed first, on either side: exactly symmetric.
+        // The same triangle on both sides, so that the result is exactly symmetric.
         let entries = (0..n * n).map(|at| {
             let (i, j) = (at / n, at % n);
             inverse[(i.max(j), i.min(j))] / c
@@ -45,11 +45,12 @@ impl Factor {
     }
 }
 
-/// Inverses of two factors whose Kronecker product is about A⊗G + λI: with a and g the means of their diagonals, those of
-/// √(ag)(A/a + √(λ/ag) I) and √(ag)(G/g + √(λ/ag) I), the split of λ by the ratio of traces π (Martens, Grosse 2015, §6.3).
+/// Inverses of √(ag)(A/a + √(λ/ag) I) and √(ag)(G/g + √(λ/ag) I), whose Kronecker product approximates A⊗G + λI, where
+/// a and g are the means of the diagonals of A and G. This splits λ by the ratio of traces π (Martens, Grosse 2015,
+/// §6.3).
 ///
-/// As in kfac-jax a factor of size 1 takes no part of the damping, and where A or G is zero both become √λ I. `None` where a damped
-/// factor is not positive definite.
+/// As in kfac-jax, a factor of size 1 takes no part of the damping, and if A or G is zero both damped factors are √λ I.
+/// `None` if a damped factor is not positive definite.
 pub(super) fn damped_inverses([a, g]: &[Factor; 2], damping: f64) -> Option<[Factor; 2]> {
     let scales = [a.scale(), g.scale()];
     if !(scales[0] > 0.0 && scales[1] > 0.0) {

@@ -1,4 +1,4 @@
-//! The block of a dense or convolutional layer: T·A⊗G.
+//! The block T·A⊗G of a dense or convolutional layer.
 
 use burn::tensor::{Device, Tensor};
 
@@ -11,10 +11,10 @@ use crate::numbers::{read, read_doubles, tensor};
 use crate::recorder::Window;
 use crate::state::Arrays;
 
-/// Entries of a matrix of patches at most: images are taken in slices of as many.
+/// The maximum number of entries of a matrix of patches; larger batches of images are processed in slices.
 const MOST_ENTRIES: usize = 1 << 24;
 
-/// T·A⊗G with the number T of positions per example.
+/// T·A⊗G, where T is the number of positions per example.
 #[derive(Debug, Clone)]
 pub(super) struct Kronecker {
     pub arrangement: Arrangement,
@@ -35,7 +35,7 @@ impl Kronecker {
         }
     }
 
-    /// Adds a pass on `batch` examples of a dense layer: inputs and output gradients, one row a position.
+    /// Adds a pass of a dense layer on `batch` examples: inputs and output gradients, one row per position.
     pub fn see_rows(&mut self, inputs: &Tensor<2>, outputs: Tensor<2>, batch: usize) {
         let rows = inputs.dims()[0];
         self.positions = rows / batch;
@@ -57,7 +57,7 @@ impl Kronecker {
         g.see(second_moment(outputs) / rows as f64);
     }
 
-    /// Inverts the factors with the damping. `None` where one isn't positive definite.
+    /// Inverts the factors with the damping. `None` if a damped factor is not positive definite.
     pub fn invert(&mut self, damping: f64) -> Result<Option<()>, RivalError> {
         let [Some(a), Some(g)] = self.factors.each_ref().map(Average::value) else {
             return Ok(Some(()));
@@ -100,7 +100,7 @@ impl Kronecker {
         self.arrangement.write(product, out)
     }
 
-    /// Floats of factors and inverses.
+    /// The number of floats in factors and inverses.
     pub fn kept_floats(&self) -> usize {
         let factors = self.factors.iter().filter_map(Average::value);
         let all = factors.chain(self.inverses.iter().flatten());
@@ -120,7 +120,7 @@ impl Kronecker {
         Ok(())
     }
 
-    /// The same block with what [`store`](Self::store) put there after at least one step.
+    /// The same block with the arrays of [`store`](Self::store) after at least one step.
     pub fn restored(
         &self,
         path: &str,
@@ -151,7 +151,7 @@ fn second_moment(rows: Tensor<2>) -> Tensor<2> {
     rows.clone().transpose().matmul(rows)
 }
 
-/// The mean over examples and positions of what a convolution reads, times itself.
+/// The mean over examples and positions of aaᵀ, for the entries a that the convolution reads.
 fn input_moment(
     input: &Tensor<4>,
     window: &Window,
@@ -173,7 +173,7 @@ fn input_moment(
     sum / (batch * positions) as f64
 }
 
-/// The rows with a last entry of 1, which the bias is the weight of.
+/// The rows, extended by a last entry of 1 for the bias.
 fn with_ones(rows: Tensor<2>, biased: bool) -> Tensor<2> {
     if !biased {
         return rows;

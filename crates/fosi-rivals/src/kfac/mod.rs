@@ -35,25 +35,30 @@ pub use config::{Damping, Fisher, KfacConfig, Momentum};
 
 const NAME: &str = "kfac";
 
-/// K-FAC (Martens, Grosse 2015; Grosse, Martens 2016 for convolutions), as kfac-jax 0.0.8 has it.
+/// K-FAC (Martens, Grosse 2015; Grosse, Martens 2016 for convolutions), as in kfac-jax 0.0.8.
 ///
-/// A step is Δ = −η(F + λI)⁻¹g + μΔ′ with the last step Δ′. F is block-diagonal, a block for each layer:
+/// A step is Δ = −η(F + λI)⁻¹g + μΔ′, where Δ′ is the previous step. F is block-diagonal with one block per layer:
 ///
 /// | layer | block |
 /// |---|---|
-/// | dense, convolution, transposed convolution | T·A⊗G: A = E\[aaᵀ\] of what the layer reads (with a 1 for the bias), G = E\[ggᵀ\] of its output's gradients, means over examples and the T positions of one |
-/// | batch norm | diagonal: E\[(Σ g·x̂)²\] for the scale and E\[(Σ g)²\] for the shift, sums over positions, x̂ the normalised input |
-/// | depthwise and other grouped convolutions | diagonal: (Σ g_w)²/N for the weight with its gradient summed over the N examples; the bias as a shift |
+/// | dense, convolution, transposed convolution | T·A⊗G |
+/// | batch norm | diagonal: E\[(Σ g·x̂)²\] for the scale, E\[(Σ g)²\] for the shift |
+/// | depthwise and other grouped convolutions | diagonal: (Σ g_w)²/N for the weight, E\[(Σ g)²\] for the bias |
 ///
-/// A and G are averages with a decay, `w ← decay·w + 1`, so that the first ones count in full. (F + λI)⁻¹ is
-/// (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹ with the ratio of mean traces π² (λ/T in place of λ), renewed every
-/// [`inverse_interval`](KfacConfig::inverse_interval) steps. λ follows the Levenberg–Marquardt rule or stays; η and μ are fixed, or
-/// minimise gᵀΔ + ½Δᵀ(F* + λI)Δ with the exact Fisher matrix F* of the batch, whose products JΔ with the outputs' Jacobian are
-/// differences of forward passes in f64.
+/// A is E\[aaᵀ\] with the layer's inputs a (and a 1 for the bias), and G is E\[ggᵀ\] with its output gradients g: means
+/// over the examples and their T positions. The sums in the diagonals run over positions; x̂ is the normalised input,
+/// and Σ g_w the weight's gradient summed over the N examples.
 ///
-/// Differences from kfac-jax: a transposed convolution is factored as the convolution that it is, of its input with zeros between
-/// the entries (kfac-jax overlooks the zeros); there are no burn-in steps, and no layer may be called twice. Batch norm couples the
-/// examples, which the blocks don't see, there or here.
+/// A and G are decaying averages over steps with the total weight `w ← decay·w + 1`, which avoids a bias at the start.
+/// (A⊗G + λI)⁻¹ is approximated by (A + π√λ I)⁻¹ ⊗ (G + √λ/π I)⁻¹, where π² is the ratio of the mean traces of A and G;
+/// the factor T of the block replaces λ by λ/T. The inverses are updated every
+/// [`inverse_interval`](KfacConfig::inverse_interval) steps. λ follows the Levenberg–Marquardt rule or is constant. η
+/// and μ are given, or they minimise gᵀΔ + ½Δᵀ(F* + λI)Δ with the exact Fisher matrix F* of the batch, whose Jacobian
+/// products JΔ are differences of forward passes, in f64 if the devices compute in it.
+///
+/// Differences from kfac-jax: a transposed convolution is factored as the equivalent convolution of its input with
+/// zeros between the entries (kfac-jax ignores the zeros); there are no burn-in steps; and no layer may be called
+/// twice. In both implementations, the blocks ignore that batch norm couples the examples.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -94,7 +99,7 @@ pub struct Kfac<M> {
     config: KfacConfig,
     layout: FlatLayout,
     curvature: Curvature,
-    /// The last step, once there is one.
+    /// The previous step; empty before the first.
     velocity: Vec<f32>,
     damping: f64,
     steps: u64,
@@ -102,7 +107,7 @@ pub struct Kfac<M> {
     module: PhantomData<fn() -> M>,
 }
 
-/// What the state's header holds.
+/// The header of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
     steps: u64,
@@ -111,22 +116,22 @@ struct Header {
     positions: Vec<usize>,
 }
 
-/// A layer's factors, as a reader sees them.
+/// The factors of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerFactors {
     /// Path of the layer's weight.
     pub path: String,
-    /// A and G of a Kronecker block, rows and columns in the order inputs, height, width, bias; or the diagonals of the weight and of
-    /// the bias, in the order of their entries.
+    /// A and G of a Kronecker block, with rows and columns in the order inputs, height, width, bias; or the diagonals
+    /// of the weight and the bias, in the order of their entries.
     pub factors: Vec<FactorValues>,
 }
 
 impl<M: Module> Kfac<M> {
-    /// K-FAC for modules like `model`, on losses like `loss`, whose layers it learns from one forward pass.
+    /// K-FAC for modules like `model` and losses like `loss`. One forward pass determines the layers.
     ///
     /// # Errors
-    /// [`RivalError::Setting`]; [`RivalError::NoPrediction`]; [`RivalError::Unsupported`] or [`RivalError::Unrecorded`], which name
-    /// the layer.
+    /// [`RivalError::Setting`], [`RivalError::NoPrediction`], [`RivalError::Unsupported`] or
+    /// [`RivalError::Unrecorded`]; the last two name the layer.
     pub fn new(model: &M, loss: &dyn Loss<M>, config: KfacConfig) -> Result<Self, RivalError> {
         config.validate()?;
         Ok(Self {
@@ -141,7 +146,7 @@ impl<M: Module> Kfac<M> {
         })
     }
 
-    /// The factors, averaged over the steps so far, in the order in which the network calls its layers.
+    /// The averaged factors, in the order in which the network calls its layers.
     ///
     /// # Errors
     /// [`RivalError::Read`].
@@ -160,7 +165,7 @@ impl<M: Module> Kfac<M> {
         self.damping
     }
 
-    /// −(F + λI)⁻¹g with the norm constraint, without its sign and rate.
+    /// (F + λI)⁻¹g, scaled down to the norm constraint.
     fn preconditioned(
         &self,
         curvature: &Curvature,
@@ -176,7 +181,7 @@ impl<M: Module> Kfac<M> {
         Ok(direction)
     }
 
-    /// The coefficients of the step's two directions, and the quadratic model where one was made.
+    /// The coefficients of the step's two directions, and the quadratic model if it was needed.
     fn coefficients(
         &self,
         (model, loss): (&M, &dyn Loss<M>),
@@ -213,7 +218,7 @@ impl<M: Module> Kfac<M> {
         }
     }
 
-    /// The damping after a step that changed the loss by `change` where the quadratic model said `predicted`.
+    /// The damping after a step that changed the loss by `change`, with the quadratic model's prediction `predicted`.
     fn adapted(&self, change: f64, predicted: f64) -> f64 {
         let Damping::LevenbergMarquardt {
             interval,

@@ -10,7 +10,7 @@ use crate::error::RivalError;
 use crate::numbers::read_doubles;
 use crate::prediction::{Prediction, Targets};
 
-/// Passes that an update of the factors takes.
+/// The number of passes per update of the factors.
 pub(super) fn passes(fisher: Fisher, outputs: usize) -> usize {
     match fisher {
         Fisher::Sampled => 1,
@@ -18,11 +18,11 @@ pub(super) fn passes(fisher: Fisher, outputs: usize) -> usize {
     }
 }
 
-/// Gradients at the outputs, batch×k: the sum over the passes of vvᵀ, for each example's v, is the Fisher matrix F_z of the outputs or
-/// has it as its expectation.
+/// Vectors v at the outputs, batch×k: for each example, the sum over the passes of vvᵀ, or its expectation, is the
+/// Fisher matrix F_z of the outputs.
 ///
 /// # Errors
-/// Where the outputs can't be read.
+/// If the outputs cannot be read.
 pub(super) fn cotangent(
     prediction: &Prediction,
     fisher: Fisher,
@@ -48,7 +48,7 @@ pub(super) fn cotangent(
 /// −∇log p(y|z) for a sample y.
 fn sampled(targets: Targets, scores: &[f64], random: &mut ChaCha8Rng) -> Vec<f64> {
     match targets {
-        // z − y is normal with variance ½, and the gradient twice that.
+        // z − y is normal with variance ½; the gradient is 2(z − y).
         Targets::Normal => {
             let mut normal = || -> f64 { StandardNormal.sample(random) };
             scores.iter().map(|_| 2f64.sqrt() * normal()).collect()

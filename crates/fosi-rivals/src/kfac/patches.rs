@@ -1,11 +1,11 @@
-//! What each output of a convolution reads.
+//! The input patches that each output of a convolution reads.
 
 use burn::tensor::{Tensor, s};
 
 use crate::recorder::Window;
 
-/// The positions that a kernel's taps read along one axis: tap k of output o reads entry `first[k] + o·stride` of the input after
-/// `before` zeros (taken away where negative).
+/// The positions that a kernel's taps read along one axis: tap k of output o reads entry `first[k] + o·stride` of the
+/// input with `before` zeros prepended (or, if negative, entries removed).
 struct Axis {
     before: isize,
     first: Vec<usize>,
@@ -25,7 +25,7 @@ impl Axis {
                 stride,
                 outputs,
             },
-            // A convolution, with the kernel turned round, of the input with `stride − 1` zeros between its entries.
+            // A convolution, with the flipped kernel, of the input with `stride − 1` zeros between its entries.
             true => Self {
                 before: (dilation * (kernel - 1)) as isize - padding as isize,
                 first: (0..kernel).rev().map(forward).collect(),
@@ -35,15 +35,16 @@ impl Axis {
         }
     }
 
-    /// Entries that are read, from the first to the last.
+    /// The number of entries from the first to the last one read.
     fn len(&self) -> usize {
         let last = self.first.iter().max().copied().unwrap_or(0);
         last + (self.outputs - 1) * self.stride + 1
     }
 }
 
-/// For each output position of each image the entries that its kernel reads: (batch·positions)×(channels·height·width of the
-/// kernel), positions row by row, for `input` batch×channels×height×width and an output of height and width `outputs`.
+/// For each output position of each image, the entries that the kernel reads: (batch·positions)×(channels·kernel
+/// height·kernel width), with positions row by row, for an `input` of batch×channels×height×width and an output of
+/// height and width `outputs`.
 pub(crate) fn patches(input: Tensor<4>, window: &Window, outputs: [usize; 2]) -> Tensor<2> {
     let input = match window.transposed {
         true => spread(input, window.stride),
@@ -70,7 +71,7 @@ pub(crate) fn patches(input: Tensor<4>, window: &Window, outputs: [usize; 2]) ->
         .reshape([batch * height * width, channels * kernel])
 }
 
-/// Zeros between the entries, and after the last.
+/// Inserts zeros between the entries and after the last one.
 fn spread(x: Tensor<4>, stride: [usize; 2]) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let x = x.reshape([batch, channels, height, 1, width, 1]);
@@ -78,7 +79,7 @@ fn spread(x: Tensor<4>, stride: [usize; 2]) -> Tensor<4> {
     x.reshape([batch, channels, height * stride[0], width * stride[1]])
 }
 
-/// The part of an image along `dim` that an axis reads, with zeros where it reads outside.
+/// The part of an image that an axis reads along `dim`, with zeros outside the image.
 fn fit(x: Tensor<4>, dim: usize, axis: &Axis) -> Tensor<4> {
     let before = axis.before.max(0) as usize;
     let cut = (-axis.before).max(0) as usize;

@@ -1,4 +1,4 @@
-//! The quadratic model of the loss on the plane of a step's two directions.
+//! The quadratic model of the loss in the plane of a step's two directions.
 
 use burn::module::Module;
 
@@ -12,14 +12,14 @@ use crate::numbers::{axpy, dot, norm, read_doubles};
 use crate::prediction::Prediction;
 use crate::recorder::Recorder;
 
-/// A step's two directions, with the gradient.
+/// A step's two directions and the gradient.
 pub(super) struct Plane<'a> {
     pub directions: [&'a [f64]; 2],
     pub gradient: &'a [f64],
 }
 
 impl Plane<'_> {
-    /// The quadratic model with the curvature's products.
+    /// The quadratic model, given the curvature's inner products of the directions.
     fn model(&self, curvature: [[f64; 2]; 2]) -> QuadraticModel {
         let [u, v] = self.directions;
         let uv = dot(u, v);
@@ -30,7 +30,7 @@ impl Plane<'_> {
         }
     }
 
-    /// With the blocks' F.
+    /// The model with the F of the blocks.
     pub fn approximate(&self, curvature: &Curvature) -> Result<QuadraticModel, RivalError> {
         let [u, v] = self.directions;
         let (fu, fv) = (curvature.multiply(u)?, curvature.multiply(v)?);
@@ -38,7 +38,8 @@ impl Plane<'_> {
         Ok(self.model([[dot(u, &fu), uv], [uv, dot(v, &fv)]]))
     }
 
-    /// With the exact Fisher matrix of the batch: uᵀF*v is the mean over the examples of (Ju)ᵀF_z(Jv). Counts the products Jv.
+    /// The model with the exact Fisher matrix F* of the batch: uᵀF*v is the mean over the examples of (Ju)ᵀF_z(Jv).
+    /// Counts the products Jv.
     pub fn exact<M: Module>(
         &self,
         model: &M,
@@ -58,7 +59,7 @@ impl Plane<'_> {
     }
 }
 
-/// The Jacobian of the outputs by the parameters, known by differences of forward passes.
+/// The Jacobian of the outputs with respect to the parameters, from differences of forward passes.
 struct Jacobian<M> {
     copies: Copies<M>,
     parameters: Vec<f64>,
@@ -79,7 +80,7 @@ impl<M: Module> Jacobian<M> {
         })
     }
 
-    /// Jv ≈ (z(θ + εv) − z(θ))/ε, with a step that balances rounding and curvature.
+    /// Jv ≈ (z(θ + εv) − z(θ))/ε, with a step that balances rounding and truncation errors.
     fn times(&self, v: &[f64], loss: &dyn Loss<M>) -> Result<Vec<f64>, RivalError> {
         let length = norm(v);
         if length == 0.0 {

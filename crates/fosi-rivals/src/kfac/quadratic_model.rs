@@ -1,7 +1,6 @@
 //! The quadratic model of the loss in two coefficients.
 
-/// M(w) = bᵀw + ½wᵀ(A + λD)w for a step w₁Δ₁ + w₂Δ₂: b holds the gradient's products with the directions, A the curvature's, D those
-/// of the directions with each other.
+/// M(w) = bᵀw + ½wᵀ(A + λD)w for a step w₁Δ₁ + w₂Δ₂, with bᵢ = gᵀΔᵢ, Aᵢⱼ = ΔᵢᵀFΔⱼ and Dᵢⱼ = ΔᵢᵀΔⱼ.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QuadraticModel {
     pub curvature: [[f64; 2]; 2],
@@ -10,7 +9,7 @@ pub(super) struct QuadraticModel {
 }
 
 impl QuadraticModel {
-    /// The coefficients that minimise the model, but for those that are `fixed`.
+    /// The coefficients that minimise the model, except for the `fixed` ones.
     pub fn minimum(&self, damping: f64, fixed: [Option<f64>; 2]) -> [f64; 2] {
         let entry = |i: usize, j: usize| self.curvature[i][j] + damping * self.identity[i][j];
         let (a, b, c) = (entry(0, 0), entry(0, 1), entry(1, 1));
@@ -21,7 +20,7 @@ impl QuadraticModel {
             [Some(first), None] => [first, -quotient(h + b * first, c)],
             [None, None] => {
                 let determinant = a * c - b * b;
-                // The last step is zero, or points where the gradient does.
+                // The previous step is zero or parallel to the preconditioned gradient.
                 if determinant <= f64::EPSILON * a * c {
                     return [-quotient(g, a), 0.0];
                 }

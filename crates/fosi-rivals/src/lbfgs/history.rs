@@ -1,4 +1,4 @@
-//! Pairs of steps and changes of the gradient, and the inverse Hessian that they make.
+//! Pairs of steps and gradient changes, and the inverse Hessian that they define.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crate::error::RivalError;
 use crate::numbers::{dot, norm};
 use crate::state::Arrays;
 
-/// The least sᵀy over ‖s‖‖y‖.
+/// The minimum of sᵀy/(‖s‖‖y‖).
 const LEAST_CURVATURE: f64 = 1e-10;
 
 /// The pairs, oldest first, in f32.
@@ -26,7 +26,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// `None` without positive curvature.
+    /// A pair; `None` without positive curvature.
     fn new(step: Vec<f32>, change: Vec<f32>) -> Option<Self> {
         let (s, y) = (doubles(&step), doubles(&change));
         let curvature = dot(&s, &y);
@@ -49,7 +49,7 @@ impl History {
         self.pairs.clear();
     }
 
-    /// Takes in a pair of positive curvature, in place of the oldest where there are `most`.
+    /// Adds a pair if its curvature is positive; drops the oldest pair if there are already `most`.
     pub fn push(&mut self, step: &[f64], change: &[f64], most: usize) {
         let single = |x: &[f64]| x.iter().map(|x| *x as f32).collect();
         if let Some(pair) = Pair::new(single(step), single(change)) {
@@ -86,7 +86,7 @@ impl History {
         }
     }
 
-    /// The history of `count` pairs of length `n` that [`store`](Self::store) put there.
+    /// The history of `count` pairs of length `n` from the arrays of [`store`](Self::store).
     pub fn restored(count: usize, n: usize, arrays: &mut Arrays) -> Result<Self, RivalError> {
         let pair = |index| {
             let step = arrays.take(&format!("step{index}"), n)?;

@@ -1,4 +1,4 @@
-//! A step's length, found on the batch's loss along a direction.
+//! The line search on the batch's loss along a direction.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use crate::numbers::{all_finite, axpy, dot};
 /// c₁ and c₂ of the strong Wolfe conditions.
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
-/// Where the loss isn't finite, a shorter first length is tried, down to this share of the first.
+/// If the loss is not finite, the first length is reduced by the factor `SHORTER`, down to the fraction `SHORTEST`.
 const SHORTER: f64 = 0.1;
 const SHORTEST: f64 = 1e-8;
 
@@ -29,7 +29,7 @@ pub(super) struct Line<'a, M> {
     seen: RefCell<Seen>,
 }
 
-/// A point that was tried.
+/// A trial point.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trial {
     /// α.
@@ -45,12 +45,12 @@ struct Seen {
     trials: u64,
     most: u64,
     last: Option<Trial>,
-    /// The lowest of those with sufficient decrease.
+    /// The lowest trial with sufficient decrease.
     lowest: Option<Trial>,
     stop: Option<Stop>,
 }
 
-/// Why a search ends early.
+/// The reason why a search ends early.
 enum Stop {
     NotFinite,
     Exhausted,
@@ -75,20 +75,21 @@ impl<'a, M: Module> Line<'a, M> {
         }
     }
 
-    /// φ(0) and φ′(0).
+    /// Sets φ(0) and φ′(0).
     pub fn start(&mut self, value: f64, slope: f64) {
         (self.value, self.slope) = (value, slope);
     }
 
-    /// Points tried so far.
+    /// The number of points tried so far.
     pub fn trials(&self) -> u64 {
         self.seen.borrow().trials
     }
 
-    /// The point that the search takes; `None` where no point is low enough, or the slope promises less than the loss's rounding.
+    /// The point that the search accepts; `None` if no point is low enough, or if the predicted decrease is below the
+    /// loss's rounding.
     ///
     /// # Errors
-    /// Where the loss can't be evaluated.
+    /// If the loss cannot be evaluated.
     pub fn search(&self, first: f64, most: u64) -> Result<Option<Trial>, RivalError> {
         self.seen.borrow_mut().most = most;
         let descends = self.slope < 0.0;
@@ -97,7 +98,7 @@ impl<'a, M: Module> Line<'a, M> {
         }
         let mut share = 1.0;
         while share >= SHORTEST {
-            // An error is the line's own, which says why it stopped, or argmin's, which gives up.
+            // An error is either the line's, with the reason in `stop`, or argmin's, which gives up.
             let _ = self.run(first * share);
             let seen = &mut *self.seen.borrow_mut();
             match seen.stop.take() {
@@ -125,7 +126,7 @@ impl<'a, M: Module> Line<'a, M> {
         Ok(())
     }
 
-    /// Both strong Wolfe conditions.
+    /// Whether both strong Wolfe conditions hold.
     fn accepts(&self, trial: &Trial) -> bool {
         self.decreases(trial) && trial.slope.abs() <= CURVATURE * self.slope.abs()
     }
@@ -181,7 +182,7 @@ impl<'a, M: Module> Line<'a, M> {
     }
 }
 
-/// A line as a function of one variable, as argmin asks for it.
+/// A line as a function of one variable, for argmin.
 struct Phi<'l, 'a, M>(&'l Line<'a, M>);
 
 impl<M: Module> CostFunction for Phi<'_, '_, M> {

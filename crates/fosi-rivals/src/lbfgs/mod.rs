@@ -23,9 +23,9 @@ const NAME: &str = "lbfgs";
 /// The settings of [`Lbfgs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LbfgsConfig {
-    /// L ≥ 1: pairs that are kept; default 10.
+    /// L ≥ 1: number of pairs kept; default 10.
     pub history: usize,
-    /// Points that a line search tries, at least 1; default 30.
+    /// The maximum number of trial points per line search, at least 1; default 30.
     pub most_trials: u64,
 }
 
@@ -38,17 +38,18 @@ impl Default for LbfgsConfig {
     }
 }
 
-/// L-BFGS (Liu, Nocedal 1989): Δ = −αHg with the inverse Hessian H of the last L pairs by the two-loop recursion, from
-/// H₀ = (sᵀy/yᵀy) I of the newest.
+/// L-BFGS (Liu, Nocedal 1989): Δ = −αHg, where the two-loop recursion applies the inverse Hessian H of the last L
+/// pairs, with H₀ = (sᵀy/yᵀy) I from the newest pair.
 ///
-/// α satisfies the strong Wolfe conditions on the step's batch, f(θ + Δ) ≤ f(θ) + 10⁻⁴gᵀΔ and |g(θ + Δ)ᵀΔ| ≤ 0.9|gᵀΔ|, found by
-/// Moré's and Thuente's search (the crate argmin's). It starts at 1, and at min(1, 1/‖g‖) without pairs. Where it
-/// finds no such α it takes the lowest point tried that satisfies the first condition. Where there is none, or |gᵀΔ| is below the
-/// rounding of f, the parameters stay and the pairs are forgotten. Learning rates play no part.
+/// α satisfies the strong Wolfe conditions on the step's batch, f(θ + Δ) ≤ f(θ) + 10⁻⁴gᵀΔ and |g(θ + Δ)ᵀΔ| ≤ 0.9|gᵀΔ|,
+/// found by Moré–Thuente line search (of the crate argmin). It starts at 1, or at min(1, 1/‖g‖) without pairs. If it
+/// finds no such α, it takes the lowest trial point that satisfies the first condition. If there is none, or |gᵀΔ| is
+/// below the rounding of f, the parameters do not change and the pairs are discarded. Learning rates have no effect.
 ///
-/// s = Δ and y = g(θ + Δ) − g(θ) are of the same batch. JAXopt's `LBFGS.update` differs: with a new batch at each call, its direction
-/// and the value that its search starts from are of the batch before, y is a difference of gradients on two batches, and a pair
-/// is kept whatever the sign of sᵀy. A pair with sᵀy ≤ 10⁻¹⁰‖s‖‖y‖ is left out here: H stays positive definite.
+/// s = Δ and y = g(θ + Δ) − g(θ) come from the same batch. JAXopt's `LBFGS.update` differs: with a new batch at each
+/// call, its direction and the initial value of its search come from the previous batch, y is a difference of gradients
+/// on two batches, and a pair is kept whatever the sign of sᵀy. Here, pairs with sᵀy ≤ 10⁻¹⁰‖s‖‖y‖ are skipped, so H
+/// stays positive definite.
 ///
 /// ```
 /// use burn::nn::{Linear, LinearConfig};
@@ -76,7 +77,7 @@ pub struct Lbfgs<M> {
     module: PhantomData<fn() -> M>,
 }
 
-/// What the state's header holds.
+/// The header of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
     steps: u64,
@@ -87,7 +88,7 @@ impl<M: Module> Lbfgs<M> {
     /// L-BFGS for modules like `model`.
     ///
     /// # Errors
-    /// [`RivalError::Setting`], or [`RivalError::Bridge`] where there is nothing to train.
+    /// [`RivalError::Setting`], or [`RivalError::Bridge`] for a module without trainable parameters.
     pub fn new(model: &M, config: LbfgsConfig) -> Result<Self, RivalError> {
         let (history, trials) = (config.history, config.most_trials);
         require(history >= 1, "history", history as f64, "at least 1")?;
@@ -102,7 +103,7 @@ impl<M: Module> Lbfgs<M> {
         })
     }
 
-    /// Pairs that are kept now.
+    /// The current number of pairs.
     pub fn pairs(&self) -> usize {
         self.history.len()
     }

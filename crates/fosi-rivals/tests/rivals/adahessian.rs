@@ -11,7 +11,7 @@ use crate::common::{
     Perceptron, Regression, bits, device, distance, entries, linear, parameters, tensor,
 };
 
-/// ½Σ c x² with c in [1, 3), weights alone.
+/// ½Σ c x² with c in [1, 3), without biases.
 fn loss(model: &Linear) -> Tensor<1> {
     let c = like_module(tensor::<2>([3, 2], 7) + 2.0, model);
     let bias = model.bias.as_ref().unwrap().val();
@@ -52,7 +52,7 @@ fn steps_are_those_of_the_formulas() {
 
 #[test]
 fn the_diagonal_is_averaged_over_a_kernel() {
-    // Adam's first step is ±η where the denominator is |H|'s entry: it shows D.
+    // Adam's first step is ±η|g|/D, which reveals D.
     let loss = |model: &Conv2d| {
         let c = like_module(tensor::<4>([1, 2, 2, 1], 7) + 2.0, model);
         (c * model.weight.val().square()).sum() * 0.5

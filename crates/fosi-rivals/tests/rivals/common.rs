@@ -1,4 +1,4 @@
-//! Small networks, and numbers for them.
+//! Small networks, and data for them.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -10,7 +10,7 @@ pub fn device() -> Device {
     Device::flex().autodiff()
 }
 
-/// Entries in [-1, 1), the same for the same salt.
+/// Entries in [-1, 1), determined by the salt.
 pub fn entries(len: usize, salt: u64) -> Vec<f64> {
     let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

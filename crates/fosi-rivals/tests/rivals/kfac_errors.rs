@@ -1,4 +1,4 @@
-//! What K-FAC can't do is said before training starts.
+//! K-FAC reports unsupported cases before training starts.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -8,7 +8,7 @@ use fosi_rivals::{Kfac, KfacConfig, Loss, Prediction, Recorder, Rival, RivalErro
 
 use crate::common::{Perceptron, Regression, bits, linear, tensor};
 
-/// What a network does with its layers.
+/// How a network calls its layers.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
     PlainCall,
@@ -61,7 +61,7 @@ fn layers_that_it_cannot_factor_are_named() {
     assert!(matches!(&error, RivalError::Unsupported { path, .. } if path == "first.weight"));
     let error = new(&Two::new(), Use::NoOutputs).unwrap_err();
     assert!(matches!(error, RivalError::NoPrediction));
-    // A frozen layer needs no block, however it is called.
+    // A frozen layer never needs a block.
     let mut model = Two::new();
     model.second = model.second.freeze();
     assert!(new(&model, Use::PlainCall).is_ok());

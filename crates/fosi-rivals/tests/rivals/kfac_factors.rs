@@ -1,4 +1,4 @@
-//! Blocks against the Fisher matrix example by example, where their structure is exact.
+//! Blocks against the Fisher matrix computed example by example, in cases where their structure is exact.
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
@@ -81,7 +81,8 @@ fn exact() -> KfacConfig {
     }
 }
 
-/// The Fisher matrix, from the Jacobian of the outputs by differences in f64 and each example's own Fisher matrix of the outputs.
+/// The Fisher matrix from the Jacobian of the outputs, by differences in f64, and each example's Fisher matrix of the
+/// outputs.
 fn fisher<M: Module>(model: &M, loss: &dyn Loss<M>) -> Vec<Vec<f64>> {
     let replica = Replica::new(model, Precision::F64).unwrap();
     let theta = replica.parameters().unwrap();
@@ -124,7 +125,7 @@ fn fisher<M: Module>(model: &M, loss: &dyn Loss<M>) -> Vec<Vec<f64>> {
     fisher
 }
 
-/// Second derivatives of −log p by the outputs.
+/// Second derivatives of −log p with respect to the outputs.
 fn outputs_fisher(targets: Targets, z: &[f64]) -> Vec<Vec<f64>> {
     let sum: f64 = z.iter().map(|z| z.exp()).sum();
     let entry = |i: usize, j: usize| {
@@ -139,7 +140,7 @@ fn outputs_fisher(targets: Targets, z: &[f64]) -> Vec<Vec<f64>> {
     (0..z.len()).map(row).collect()
 }
 
-/// T·A⊗G with rows in the order of the flat parameters: `place(row, column)` is an entry's place there.
+/// T·A⊗G with rows in the order of the flat parameters: `place(row, column)` is the position of a matrix entry there.
 fn block(
     factors: &[FactorValues],
     positions: usize,
@@ -352,7 +353,7 @@ fn sampled_targets_give_the_exact_factors_on_average() {
         }
         let found = &kfac.factors().unwrap()[0].factors;
         let doubles = |x: &[f32]| -> Vec<f64> { x.iter().map(|x| f64::from(*x)).collect() };
-        // The inputs' factor has nothing random; that of 10,000 targets is good to a few percent.
+        // The factor A is not random; the factor G from 10,000 targets is accurate to a few percent.
         for (index, allowed) in [1e-5, 0.05].into_iter().enumerate() {
             let (own, exact) = (&found[index].entries, &expected[0][index].entries);
             let error = distance(&doubles(own), &doubles(exact));

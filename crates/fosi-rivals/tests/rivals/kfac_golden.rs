@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::common::{device, distance, parameters};
 
-/// What kfac-jax gave in double precision.
+/// The results of kfac-jax in double precision.
 #[derive(Deserialize)]
 struct Case {
     x: Vec<f64>,
@@ -31,7 +31,7 @@ struct Step {
     momentum: f64,
     damping: f64,
     parameters: Vec<f64>,
-    /// For each layer; empty where they aren't kept.
+    /// One entry per layer; empty if they are not recorded.
     factors: Vec<Vec<Vec<f64>>>,
 }
 

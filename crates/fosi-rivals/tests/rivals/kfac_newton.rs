@@ -1,4 +1,4 @@
-//! On one dense layer with the squared error K-FAC's step without damping is Newton's.
+//! On one dense layer with the squared error, K-FAC's step without damping is Newton's.
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -32,10 +32,10 @@ impl Loss<Linear> for LeastSquares {
     }
 }
 
-/// The weights and the bias that least squares gives.
+/// The weights and the bias of the least-squares solution.
 fn solution() -> Vec<f64> {
     let (x, y) = (entries(ROWS * INPUTS, 10), entries(ROWS * OUTPUTS, 11));
-    // As the layer sees them.
+    // Rounded to f32, as in the layer.
     let single = |x: f64| f64::from(x as f32);
     let design = Mat::from_fn(ROWS, INPUTS + 1, |i, j| match j {
         INPUTS => 1.0,
@@ -96,7 +96,7 @@ fn the_adaptive_rate_finds_the_full_step_itself() {
 
 #[test]
 fn the_norm_constraint_shortens_the_step() {
-    // On the unconstrained step Δ = −0.5F⁻¹g the square of its norm is 0.25·gᵀF⁻¹g = 0.25·2(f(θ) − f(θ*)).
+    // The squared norm of the unconstrained step Δ = −0.5F⁻¹g is 0.25·gᵀF⁻¹g = 0.25·2(f(θ) − f(θ*)).
     let (start, loss) = problem();
     let minimum = {
         let layout = fosi_burn::FlatLayout::of(&start).unwrap();
@@ -115,7 +115,7 @@ fn the_norm_constraint_shortens_the_step() {
     let mut kfac = Kfac::new(&start, &loss, config).unwrap();
     let mut model = start.clone();
     kfac.step(&mut model, &loss, 0.5).unwrap();
-    // Half of half of the way.
+    // Half of half the distance.
     let (before, after) = (parameters(&start), parameters(&model));
     let expected: Vec<f64> = before
         .iter()

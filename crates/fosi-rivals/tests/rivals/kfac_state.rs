@@ -1,4 +1,4 @@
-//! K-FAC's state, its seed, what it counts, and that it trains.
+//! K-FAC's state, seed and counts, and a training run.
 
 use fosi_rivals::kfac::Momentum;
 use fosi_rivals::{Kfac, KfacConfig, Rival, RivalError};
@@ -30,7 +30,7 @@ fn trained(seed: u64, steps: u64) -> (Perceptron, Kfac<Perceptron>) {
 
 #[test]
 fn a_resumed_run_has_the_same_bits() {
-    // 7 and 13: between inversions and between changes of the damping, and beyond both.
+    // 7 and 13 lie between inversions and between changes of the damping, and continue past both.
     for (stop, end) in [(0, 4), (7, 13)] {
         let (expected, whole) = trained(1, end);
         let (mut model, kfac) = trained(1, stop);
@@ -61,7 +61,7 @@ fn a_state_of_another_optimizer_or_network_is_refused() {
     let before = kfac.to_bytes().unwrap();
     let mut damaged = before.clone();
     *damaged.last_mut().unwrap() ^= 1;
-    // The damping, 1 so far, in the header.
+    // The damping in the header, which is still 1.
     let text = b"\\\"damping\\\":1";
     let at = before.windows(text.len()).position(|part| part == text);
     let mut other_damping = before.clone();
@@ -86,11 +86,11 @@ fn costs_and_memory_are_counted() {
     let (_, kfac) = trained(1, 10);
     let cost = kfac.cost();
     assert_eq!((cost.gradients, cost.factor_updates), (10, 10));
-    // Of the gradient's direction, and of the last step from the second on.
+    // One product for the gradient's direction and, from the second step on, one for the previous step.
     assert_eq!(cost.products, 19);
     // The damping is adapted at the fifth and the tenth step.
     assert_eq!((cost.losses, cost.line_search), (2, 0));
-    // The last step; A (5 and 7) and G (6 and 2) with their inverses.
+    // The previous step; A (sizes 5 and 7) and G (sizes 6 and 2) with their inverses.
     let parameters = 4 * 6 + 6 + 6 * 2 + 2;
     assert_eq!(kfac.kept_floats(), parameters + 2 * (25 + 36 + 49 + 4));
 }

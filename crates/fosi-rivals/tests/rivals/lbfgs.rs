@@ -41,7 +41,7 @@ impl Quadratic {
         &self.hessian * x - &self.linear
     }
 
-    /// As a loss of a layer whose weights are x, in f64.
+    /// The loss of a layer whose weights are x, in f64.
     fn loss(&self) -> impl Fn(&Linear) -> Tensor<1> + use<> {
         let tensor = |values: Vec<f64>, shape: [usize; 2]| -> Tensor<2> {
             Tensor::from_data(TensorData::new(values, shape), (&device(), DType::F64))
@@ -74,7 +74,7 @@ fn slice(x: &Col<f64>) -> Vec<f64> {
     x.iter().copied().collect()
 }
 
-/// −Hg with the matrix that BFGS's formula makes of the pairs, from sᵀy/yᵀy of the newest times I.
+/// −Hg with the matrix H from BFGS's formula for the pairs, starting from (sᵀy/yᵀy)I of the newest pair.
 fn direction(pairs: &[(Col<f64>, Col<f64>)], gradient: &Col<f64>) -> Col<f64> {
     let identity = Mat::<f64>::identity(N, N);
     let mut inverse = identity.clone();
@@ -145,7 +145,7 @@ fn it_finds_the_minimum() {
 
 #[test]
 fn a_pair_without_positive_curvature_is_left_out() {
-    // −½‖x‖² has no minimum along a line: no length satisfies the second condition.
+    // −½‖x‖² has no minimum along a line: no step length satisfies the second condition.
     let loss = |model: &Linear| model.weight.val().square().sum() * -0.5;
     let mut model = start();
     let mut lbfgs = Lbfgs::new(&model, LbfgsConfig::default()).unwrap();
@@ -158,12 +158,12 @@ fn a_pair_without_positive_curvature_is_left_out() {
 
 #[test]
 fn where_the_loss_is_not_finite_a_shorter_step_is_taken() {
-    // Not a number beyond a step that is a thousandth of the first one tried.
+    // NaN beyond a thousandth of the first trial step.
     let begin = start();
     let origin = begin.weight.val().detach();
     let loss = move |model: &Linear| {
         let moved = (model.weight.val() - origin.clone()).square().sum();
-        // The square root of a negative number is no number.
+        // The square root of a negative number is NaN.
         let inside = (moved.detach().neg() + 1e-6).sqrt();
         (model.weight.val().square().sum() * 0.5 + inside * 1e-9).reshape([1])
     };

@@ -1,4 +1,4 @@
-//! Muon moves matrices along orthogonal ones, and the rest by AdamW.
+//! Muon's steps of matrices are orthogonal matrices; AdamW moves the other parameters.
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -16,7 +16,7 @@ fn loss(model: &Linear) -> Tensor<1> {
     of_weight.sum() + (bias * tensor::<1>([COLUMNS], 6)).sum()
 }
 
-/// The change of a step, weight and bias.
+/// The change of weight and bias in a step.
 fn change(config: &MuonConfig) -> (Vec<f64>, Vec<f64>) {
     let start = linear(ROWS, COLUMNS, 1);
     let mut model = start.clone();
@@ -86,6 +86,6 @@ fn a_resumed_run_has_the_same_bits() {
     }
     assert_eq!(bits(&model), bits(&whole));
     assert_eq!(resumed.steps(), 6);
-    // One moment of the matrices, two of the vectors.
+    // One moment for the matrices, two for the vectors.
     assert_eq!(muon.kept_floats(), 4 * 6 + 6 * 2 + 2 * (6 + 2));
 }

@@ -18,8 +18,9 @@ fn config(interval: u64) -> SoapConfig {
     }
 }
 
-/// The loss of step t from 0: Σ c x²/2 + x³/3 + d x with another d at each, as batches have it. (With the first gradient twice, the
-/// rotated one is diagonal but for its rounding, which the division by its own size would make as large as the rest.)
+/// The loss of step t from 0: Σ c x²/2 + x³/3 + d x, with a different d at each step, like batches. (If the first
+/// gradient occurred twice, the rotated gradient would be diagonal up to rounding, which the division by its own
+/// magnitude would make as large as the other entries.)
 fn loss(t: u64, model: &Linear) -> Tensor<1> {
     let part = |x: Tensor<2>, salt: u64| {
         let [rows, columns] = x.dims();
@@ -63,7 +64,7 @@ impl Axis {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&i, &j| along[(j, j)].total_cmp(&along[(i, i)]));
         let product = &self.moment * &self.basis;
-        // Gram and Schmidt.
+        // Gram–Schmidt.
         let mut basis = Mat::<f64>::zeros(n, n);
         for (k, &from) in order.iter().enumerate() {
             let mut column: Vec<f64> = (0..n).map(|i| product[(i, from)]).collect();

@@ -19,11 +19,11 @@ pub struct Adam {
     pub beta2: f64,
     /// ε > 0, added to √v̂; default 1e-8.
     pub epsilon: f64,
-    /// Whether FOSI's Newton step takes its momentum corrected as m̂ is, c̄/(1−β₁ᵗ); default true.
+    /// Whether FOSI's Newton step uses the bias-corrected momentum c̄/(1−β₁ᵗ), like m̂; default true.
     ///
-    /// The public Python implementation has no correction there, only in the complement: at step t its Newton step is
-    /// 1−β₁ᵗ times this one's, a tenth at the first. Adam without FOSI doesn't read it, and checkpoints don't hold
-    /// it: c̄ is kept uncorrected either way.
+    /// The public Python implementation corrects the bias only in the complement: its Newton step at step t is 1−β₁ᵗ
+    /// times this one, a tenth at the first step. Adam without FOSI ignores this setting, and checkpoints do not store
+    /// it, since c̄ is stored uncorrected in either case.
     pub subspace_bias_correction: bool,
 }
 
@@ -38,7 +38,7 @@ impl Default for Adam {
     }
 }
 
-/// The numbers of one step of Adam.
+/// The coefficients of one Adam step.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {
     beta1: f64,
@@ -111,7 +111,7 @@ impl Elementwise for Adam {
     }
 }
 
-/// AdamW: Adam's step, and θ ← θ − ηλθ beside it. FOSI never projects the decay.
+/// AdamW: Adam's step plus the decoupled decay θ ← θ − ηλθ. FOSI never projects the decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
     /// The step without decay.
@@ -151,7 +151,7 @@ impl UpdateRule for AdamW {
     }
 }
 
-/// Adam's, since the split takes the decay: so Adam's step is not compiled a second time.
+/// Delegates to Adam, since the split applies the decay; this avoids compiling Adam's step twice.
 impl<S: Space> Base<S> for AdamW {
     fn state_len(&self) -> usize {
         Base::<S>::state_len(&self.adam)

@@ -6,7 +6,7 @@ use crate::update_rule::UpdateRule;
 
 /// Gradient descent: θ ← θ − ηg.
 ///
-/// On a quadratic with eigenvalues in [μ, L] its best rate is η* = 2/(L+μ) (Lessard, Recht, Packard 2016).
+/// On a quadratic with eigenvalues in [μ, L] the optimal rate is η* = 2/(L+μ) (Lessard, Recht, Packard 2016).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GradientDescent;
 

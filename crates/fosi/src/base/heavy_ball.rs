@@ -9,7 +9,7 @@ use crate::update_rule::UpdateRule;
 
 /// Heavy-Ball, or momentum SGD: m ← βm + g, θ ← θ − ηm (no dampening).
 ///
-/// On a quadratic with eigenvalues in [μ, L] its best rate is η* = 4/(√L+√μ)² (Lessard, Recht, Packard 2016).
+/// On a quadratic with eigenvalues in [μ, L] the optimal rate is η* = 4/(√L+√μ)² (Lessard, Recht, Packard 2016).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeavyBall {
     /// β in [0, 1); default 0.9.

@@ -1,4 +1,4 @@
-//! Nesterov's momentum in the form of deep learning (Sutskever et al. 2013).
+//! Nesterov momentum in its deep-learning form (Sutskever et al. 2013).
 
 use super::heavy_ball::validate_momentum;
 use crate::elementwise::{Elements, Elementwise};
@@ -10,7 +10,7 @@ use crate::update_rule::UpdateRule;
 
 /// Nesterov momentum: m ← βm + g, θ ← θ − η(g + βm), with the gradient taken at the parameters themselves.
 ///
-/// On a quadratic with eigenvalues in [μ, L] its best rate is η* = 4/(3L+μ) (Lessard, Recht, Packard 2016).
+/// On a quadratic with eigenvalues in [μ, L] the optimal rate is η* = 4/(3L+μ) (Lessard, Recht, Packard 2016).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Nesterov {
     /// β in [0, 1); default 0.9.

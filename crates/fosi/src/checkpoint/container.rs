@@ -1,4 +1,4 @@
-//! Arrays and a header with a checksum, as bytes.
+//! Conversion of arrays and a header to bytes with a checksum, and back.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::space::{Array, ElementType};
 
-/// The metadata entry with the checksum, of [`CHECKSUM`] hexadecimal digits, and the header.
+/// The metadata entry, which holds the checksum in [`CHECKSUM`] hexadecimal digits, then the header.
 const METADATA: &str = "fosi";
 const CHECKSUM: usize = 8;
 
-/// What a file holds whose header doesn't say.
+/// The kind of a file whose header has no `kind`.
 pub(super) const OPTIMIZER: &str = "an optimizer's state";
 
-/// Takes an array out, or says that it is missing.
+/// Removes and returns an array; an error if it is missing.
 pub(crate) fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Array, Error> {
     let missing = || Error::Checkpoint(format!("it lacks the array {name:?}"));
     arrays.remove(name).ok_or_else(missing)
@@ -32,7 +32,7 @@ fn dtype(element: ElementType) -> Dtype {
     }
 }
 
-/// The element type of a file's array; `None` for one that no space stores.
+/// The element type of a file's array; `None` for a type that no space stores.
 fn element(dtype: Dtype) -> Option<ElementType> {
     const ALL: [ElementType; 4] = [
         ElementType::F32,
@@ -44,7 +44,7 @@ fn element(dtype: Dtype) -> Option<ElementType> {
         .find(|element| self::dtype(*element) == dtype)
 }
 
-/// CRC-32 over header and arrays, their types and shapes included.
+/// CRC-32 over the header and the arrays, with their names, types and shapes.
 fn checksum<'a>(
     header: &str,
     arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
@@ -58,10 +58,10 @@ fn checksum<'a>(
     format!("{:08x}", hasher.finalize())
 }
 
-/// The bytes of a header and arrays; equal ones give equal bytes.
+/// The bytes of a header and arrays; equal inputs give equal bytes.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where the header can't be written as JSON.
+/// [`Error::Checkpoint`] where the header cannot be written as JSON.
 pub(crate) fn serialize(
     header: &impl Serialize,
     arrays: &[(String, Array)],
@@ -76,7 +76,7 @@ pub(crate) fn serialize(
             .iter()
             .map(|(name, a)| (*name, dtype(a.element), &a.shape[..], &a.bytes[..])),
     );
-    // One entry: the order of several would change from run to run, and equal states must give equal bytes.
+    // A single entry: the order of several would vary between runs, and equal states must give equal bytes.
     let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
     let views: Result<Vec<_>, _> = sorted
         .iter()
@@ -91,8 +91,8 @@ pub(crate) fn serialize(
     safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
 }
 
-/// The header and arrays of bytes of this `version`. `kind` is what they must hold, by the header's entry `kind`
-/// where it has one.
+/// The header and arrays of bytes with this format `version`. The header's `kind`, by default an optimizer's state,
+/// must equal `kind`.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] where the bytes are damaged, or of another version or kind.

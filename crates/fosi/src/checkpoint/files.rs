@@ -1,4 +1,4 @@
-//! Files, replaced as a whole.
+//! Reading files, and replacing them atomically.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| io_error(path, source))
 }
 
-/// Replaces a file by `bytes`: see [`replace`].
+/// Atomically replaces a file by `bytes`; see [`replace`].
 ///
 /// # Errors
-/// [`Error::Io`]; an older file of that name is then untouched.
+/// [`Error::Io`]; an existing file is then unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, bytes).map_err(|source| io_error(path, source))
 }
 
-/// Replaces a file by `bytes`: written beside it, synced, renamed, the folder synced. A new file is as readable as any
-/// other that the user makes; one that is replaced keeps its permissions.
+/// Atomically replaces a file by `bytes`: writes them to a new file in the same folder, syncs it, renames it, and syncs
+/// the folder. A new file gets the user's default permissions; a replaced file keeps its own.
 ///
-/// `tempfile` removes the new file wherever one of these steps fails (`atomic-write-file` 0.3 leaves it behind where
-/// the last ones do).
+/// `tempfile` removes the new file if any of these steps fails (`atomic-write-file` 0.3 leaves it behind if a late step
+/// fails).
 ///
 /// # Errors
-/// The system's; an older file of that name is then untouched.
+/// The system's; an existing file is then unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = match path.parent() {
@@ -38,7 +38,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // The system takes off what the user's mask says.
+        // The system applies the user's umask.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder)?;
@@ -48,8 +48,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     file.as_file().sync_all()?;
     file.persist(path)?;
-    // The rename itself must survive a crash. Elsewhere a folder can't be opened, nor one that may be written but not
-    // read.
+    // The rename itself must survive a crash. On other systems a folder cannot be opened, nor can a folder without read
+    // permission.
     #[cfg(unix)]
     if let Ok(folder) = std::fs::File::open(folder) {
         folder.sync_all()?;

@@ -18,7 +18,7 @@ impl Gram {
         self.rows[i.max(j)][i.min(j)]
     }
 
-    /// The last row becomes ⟨qᵢ, q₁⟩ … ⟨qᵢ, qᵢ⟩, which are i numbers; rows after it are dropped.
+    /// Sets row i, of i numbers ⟨qᵢ, q₁⟩ … ⟨qᵢ, qᵢ⟩, and drops all rows after it.
     pub(super) fn set_last(&mut self, row: Vec<f64>) {
         let last = row.len() - 1;
         self.rows.truncate(last);
@@ -27,7 +27,7 @@ impl Gram {
         self.forward(&mut factor[..last]);
         let inside: f64 = factor[..last].iter().map(|x| x * x).sum();
         let square = row[last] - inside;
-        // A vector of zeros is orthogonal to all.
+        // A zero vector is orthogonal to all others.
         factor[last] = if square > 0.0 { square.sqrt() } else { 1.0 };
         self.factor.push(factor);
         self.rows.push(row);
@@ -66,7 +66,7 @@ mod tests {
     /// Rows of G for three vectors that are far from orthogonal.
     fn gram() -> Gram {
         let mut gram = Gram::default();
-        // Set twice, as when a product is measured again.
+        // Set twice, as for a product that is measured again.
         gram.set_last(vec![7.0]);
         gram.set_last(vec![1.0]);
         gram.set_last(vec![0.5, 2.0]);
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_factor_whitens() {
-        // L⁻¹GL⁻ᵀ = I: the columns of G through L⁻¹, then the rows of that.
+        // L⁻¹GL⁻ᵀ = I: apply L⁻¹ to the columns of G, then to the rows of the result.
         let gram = gram();
         let column = |j: usize| {
             let mut x: Vec<f64> = (0..3).map(|i| gram.entry(i, j)).collect();

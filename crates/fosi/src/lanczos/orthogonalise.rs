@@ -1,25 +1,25 @@
-//! What of a product is new to the vectors of Q: partial reorthogonalisation, and a second pass where digits are lost.
+//! Partial reorthogonalisation of a product against Q, with a second pass where digits are lost.
 
 use super::{DEPENDENT, Product, Run};
 use crate::operator::SymmetricOperator;
 use crate::space::Space;
 
-/// A residual w − Qc this much shorter than the product w has lost so many digits to cancellation that its
-/// length is measured, and that it may have to be orthogonalised again.
+/// A residual w − Qc below this fraction of ‖w‖ has lost digits to cancellation: its norm is measured, and it may need
+/// a second orthogonalisation.
 const SECOND_PASS: f64 = 0.05;
-/// A residual within this many rounding errors of the product is no new direction: a breakdown.
+/// A residual whose norm is at most this many rounding errors of the product is a breakdown, not a new direction.
 const BREAKDOWN: f64 = 10.0;
 
-/// What an orthogonalisation leaves of a product.
+/// The result of orthogonalising a product.
 pub(super) enum Orthogonalised {
-    /// A new direction, which `product` now holds with unit length, and its length β.
+    /// A new direction of norm β; `product` holds it normalised.
     Direction(f64),
-    /// Nothing but rounding of this length: the span of Q is invariant.
+    /// Only rounding, of this norm, remains: the span of Q is invariant.
     Breakdown(f64),
 }
 
 impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
-    /// w ← (w − Qc)/β, but for what is negligible of c.
+    /// w ← (w − Qc)/β, without the negligible coefficients.
     pub(super) fn orthogonalise(&mut self, product: Product) -> Orthogonalised {
         if !self.is_residual_known(&product) {
             return self.orthogonalise_twice(product);
@@ -35,8 +35,8 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         Orthogonalised::Direction(beta)
     }
 
-    /// The same where the residual is so short that digits were lost: all of c is subtracted, the residual is
-    /// measured and where need be orthogonalised again.
+    /// The same for a residual so small that digits were lost: subtracts all of c, measures the residual and, if
+    /// necessary, orthogonalises it again.
     fn orthogonalise_twice(&mut self, product: Product) -> Orthogonalised {
         let floor = self.floor(&product);
         let mut coefficients: Vec<(usize, f64)> =
@@ -76,12 +76,12 @@ impl<S: Space, O: SymmetricOperator<S>> Run<'_, S, O> {
         length
     }
 
-    /// Whether enough of the product is left that its residual is known, and is orthogonal to Q to rounding.
+    /// Whether the residual is large enough that its norm is accurate and it is orthogonal to Q up to rounding.
     fn is_residual_known(&self, product: &Product) -> bool {
         product.residual_norm > self.floor(product).max(SECOND_PASS * product.norm)
     }
 
-    /// The length below which a residual is no new direction.
+    /// The norm up to which a residual is not a new direction.
     fn floor(&self, product: &Product) -> f64 {
         let rounding = BREAKDOWN * self.space.epsilon() * self.largest_entry.max(product.norm);
         rounding.max(product.noise)

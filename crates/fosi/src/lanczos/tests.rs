@@ -1,4 +1,4 @@
-//! The basis that a run builds; the eigenpairs made from it are tested in `tests/suite/spectrum.rs`.
+//! Tests of the basis that a run builds; `tests/suite/spectrum.rs` tests the eigenpairs.
 
 use super::*;
 use crate::operator::{self, DenseMatrix};
@@ -37,7 +37,7 @@ fn conditioning<T: Scalar>(eigenvalues: &[f64], m: usize) -> (f64, f64) {
     )
     .unwrap();
     let gram = faer::Mat::from_fn(m, m, |i, j| projected.gram.entry(i, j));
-    // What the run says of its vectors is so.
+    // The Gram matrix of the run is that of its vectors.
     let last = m - 1;
     for i in 0..m {
         let (a, b) = (&workspace.vectors[i], &workspace.vectors[last]);
@@ -84,7 +84,7 @@ fn a_workspace_serves_another_dimension() {
         )
         .unwrap();
         assert_eq!(workspace.vectors.len(), n);
-        // Close enough to orthonormal that the trace is the matrix's to a few percent.
+        // Q is close enough to orthonormal that the traces agree to a few percent.
         let trace: f64 = (0..n).map(|i| projected.matrix[i][i]).sum();
         let expected: f64 = eigenvalues.iter().sum();
         assert!((trace / expected - 1.0).abs() < 0.05, "n = {n}: {trace}");

@@ -1,4 +1,4 @@
-//! What is checked of a function before it is minimised.
+//! Checks of a function before its minimisation.
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -6,31 +6,31 @@ use super::objective::Objective;
 use crate::error::Error;
 use crate::space::Space;
 
-/// Directions along which the gradient is compared with differences of f.
+/// The number of directions along which the gradient is compared with differences of f.
 const DIRECTIONS: u64 = 3;
-/// The share of the slope by which they may differ. Kinks and rounding have their part of it; a wrong sign or factor
-/// is more.
+/// The relative difference allowed between the two slopes. It covers kinks and rounding; a wrong sign or factor exceeds
+/// it.
 const TOLERANCE: f64 = 0.05;
 
 /// A central difference of f.
 struct Slope {
     value: f64,
-    /// What rounding may add to it.
+    /// A bound on its rounding error.
     rounding: f64,
-    /// How far f is from linear over the step: of a kink, or of a function that changes within h, differences say
-    /// little.
+    /// The deviation of f from linearity over the step: at a kink, or if f oscillates within h, a difference says
+    /// little about the slope.
     bend: f64,
 }
 
 impl Slope {
-    /// Whether it contradicts the slope that the gradient gives.
+    /// Whether it contradicts the slope from the gradient.
     fn differs(&self, given: f64) -> bool {
         let allowed = TOLERANCE * given.abs().max(self.value.abs()) + self.rounding + self.bend;
         self.value.is_finite() && (self.value - given).abs() > allowed
     }
 }
 
-/// Checks at x that f is the same function at two calls, and that the gradient is f's.
+/// Checks at x that two calls evaluate the same function, and that the gradient is that of f.
 pub(super) fn check_start<S: Space>(
     objective: &mut Objective<'_, S>,
     x: &S::Vector,
@@ -49,7 +49,7 @@ pub(super) fn check_start<S: Space>(
             second: again,
         });
     }
-    // The best step of a central difference, relative to the point's magnitude.
+    // The optimal step of a central difference, relative to the point's magnitude.
     let h = epsilon.cbrt() * space.max_abs(x).max(1.0);
     for direction in 0..DIRECTIONS {
         let mut v = space.normal(seed.wrapping_add(direction));
@@ -70,7 +70,7 @@ pub(super) fn check_start<S: Space>(
             })
         };
         let found = slope(h)?;
-        // A function that oscillates within h shows its slope in a shorter step, where rounding allows for one.
+        // For a function that oscillates within h, a shorter step gives the slope, if rounding permits it.
         if found.differs(given)
             && [0.1, 0.01].iter().all(|share| match slope(share * h) {
                 Ok(nearer) => nearer.differs(given) || nearer.rounding > TOLERANCE * given.abs(),

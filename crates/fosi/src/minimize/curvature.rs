@@ -1,4 +1,4 @@
-//! The curvature at the current point: the eigenpairs of the metric, and the way out of a saddle.
+//! The curvature at the current point: the metric's eigenpairs, and the escape from saddles.
 
 use std::borrow::{Borrow, BorrowMut};
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::space::Space;
 use crate::spectrum::{Ritz, Spectrum, SpectrumParams, estimate_chosen};
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// Estimates the spectrum at x and takes it for the metric. A failure is kept, and the metric stays.
+    /// Estimates the spectrum at x for the metric. A failure is recorded and leaves the metric unchanged.
     pub(super) fn estimate(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
         let steps = self.options.products(self.space.dim());
         let left = self
@@ -33,10 +33,10 @@ impl<S: Space + Clone> Minimizer<S> {
         );
         if let Some((spectrum, exact)) = result? {
             self.history.curvature = Curvature::of(&spectrum, exact);
-            // What |λ| counts as at least, relative to the largest.
+            // The floor of |λ|, relative to the largest.
             let floor = (10.0 * self.space.epsilon()).max(1e-12);
             self.metric.set_spectrum(spectrum, floor);
-            // V spans the whole space, at this point: the pairs of points before add nothing.
+            // If V spans the whole space, the pairs from earlier points add nothing.
             if self.metric.len() == self.space.dim() {
                 self.pairs.clear();
             }
@@ -44,8 +44,8 @@ impl<S: Space + Clone> Minimizer<S> {
         Ok(())
     }
 
-    /// The eigenpairs at x that `choose` names, and whether products are exact; `None` where the estimation fails.
-    /// Counted as cost where `counted`.
+    /// The eigenpairs at x whose indices `choose` returns, and whether products are exact; `None` if the estimation
+    /// fails. `counted`: whether its products count as cost.
     fn spectrum(
         &mut self,
         objective: &mut Objective<'_, S>,
@@ -106,8 +106,8 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// Examines the curvature at a stationary point and leaves it along negative curvature; `Ok(false)` where there
-    /// is none, or f does not fall along it.
+    /// Examines the curvature at a stationary point and moves along negative curvature; `Ok(false)` if there is none or
+    /// f does not decrease along it.
     pub(super) fn leave_saddle(
         &mut self,
         objective: &mut Objective<'_, S>,
@@ -130,7 +130,7 @@ impl<S: Space + Clone> Minimizer<S> {
                 .copy_column(&spectrum.basis, 0, self.direction.borrow_mut());
             self.space
                 .subtract_scaled(&[], &[], sign * size, self.direction.borrow_mut());
-            // Short enough at last for the quadratic model, long enough for its decrease to be seen.
+            // From long enough for a visible decrease to short enough for the quadratic model.
             for step in [1.0, 0.1, 1e-2, 1e-3, 1e-4] {
                 let trial = self.evaluate_at(objective, step)?;
                 if trial.value < self.value && trial.slope.is_finite() {

@@ -1,4 +1,4 @@
-//! One step: a direction, a line search along it, and the pair that comes of it.
+//! One step: a direction, a line search along it, and the resulting pair.
 
 use std::borrow::{Borrow, BorrowMut};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::objective::Objective;
 use crate::error::Error;
 use crate::space::Space;
 
-/// The directions that a step tries, each where the one before leads nowhere.
+/// The directions that a step tries in turn, until one lowers f.
 #[derive(Clone, Copy)]
 enum Direction {
     /// −H∇f.
@@ -22,11 +22,12 @@ enum Direction {
     Gradient,
 }
 
-/// f may exceed its value at the start of a step by this share and count as equal, where the slope says that it falls.
+/// An increase of f up to this relative amount counts as rounding if the slope is negative.
 const ROUNDING: f64 = 1e-10;
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// Moves to a lower point; [`Status::Stalled`] where no direction leads to one.
+    /// Moves to a lower point; [`Status::Stalled`] if no direction leads to one, `Status::NonFinite` if no trial is
+    /// finite.
     pub(super) fn descend(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
         let directions = [
             Direction::QuasiNewton,
@@ -60,7 +61,8 @@ impl<S: Space + Clone> Minimizer<S> {
         })
     }
 
-    /// Whether a direction is that of the next one: without pairs −H∇f is −H₀∇f, and without a scale that is −∇f.
+    /// Whether the next direction is the same one: without pairs −H∇f is −H₀∇f, and that is −∇f as long as there is no
+    /// spectrum and γ is not measured.
     fn repeats(&self, direction: Direction) -> bool {
         match direction {
             Direction::QuasiNewton => self.pairs.is_empty(),
@@ -69,7 +71,7 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// The length of the first step along the gradient: ‖∇f‖, at most 1, and enough to change x.
+    /// The first step length along the gradient: min{‖∇f‖, 1}, but large enough to change x.
     fn first_length(&self) -> f64 {
         let size = self.space.norm(self.x.borrow()).max(1.0);
         self.gradient_norm.min(1.0).max(1e-8 * size)
@@ -96,7 +98,7 @@ impl<S: Space + Clone> Minimizer<S> {
         space.dot(self.gradient.borrow(), self.direction.borrow())
     }
 
-    /// Searches along the direction and leaves the accepted point in `trial`; `Ok(false)` where none is lower.
+    /// Searches along the direction and writes the accepted point to `trial`; `Ok(false)` if no point is lower.
     fn line_search(
         &mut self,
         objective: &mut Objective<'_, S>,
@@ -136,13 +138,13 @@ impl<S: Space + Clone> Minimizer<S> {
         let slope = self
             .space
             .dot(self.trial_gradient.borrow(), self.direction.borrow());
-        // A shorter step may lead nowhere but to x.
+        // A shorter step may round to x itself.
         let moves = step > self.space.epsilon();
         self.any_finite |= moves && value.is_finite() && slope.is_finite();
         Ok(Trial { step, value, slope })
     }
 
-    /// Moves to the trial point, and keeps the pair.
+    /// Moves to the trial point and stores the pair.
     pub(super) fn accept(&mut self) {
         let space = &self.space;
         std::mem::swap(&mut self.x, &mut self.trial);

@@ -1,4 +1,4 @@
-//! When to estimate the spectrum, and which of its eigenpairs to take.
+//! When to estimate the spectrum, and which of its eigenpairs to use.
 
 use std::collections::VecDeque;
 
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::spectrum::Ritz;
 
-/// How many eigenpairs the metric takes.
+/// How many eigenpairs the metric uses. Pairs with |θ| at most the residual plus the noise are never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Count {
-    /// The k of largest |θ|.
+    /// The k pairs with the largest |θ|.
     Fixed(usize),
-    /// Every pair that Lanczos has resolved, at most this many of largest |θ|: its residual is below 5 % of |θ|, and
-    /// |θ| exceeds that of the most negative Ritz value.
+    /// The resolved pairs, at most this many with the largest θ: pairs whose residual is below 5 % of θ and whose θ
+    /// exceeds the absolute value of the most negative Ritz value. If Lanczos spans the whole space, all pairs, without
+    /// a limit.
     Resolved(usize),
 }
 
-/// A pair counts as resolved where its residual is below this share of |θ|.
+/// A pair counts as resolved if its residual is below this fraction of θ.
 const RESOLVED: f64 = 0.05;
 
 impl Count {
-    /// The indices of the pairs to take, by descending |θ|.
+    /// The indices of the pairs to use, by descending |θ|.
     pub(super) fn choose(self, ritz: &Ritz, dim: usize) -> Vec<usize> {
         let values = &ritz.values;
         let mut order: Vec<usize> = (0..values.len()).collect();
@@ -44,37 +45,39 @@ impl Count {
     }
 }
 
-/// Units (gradients, and products at their cost) over which progress is measured, at least and at most.
+/// Bounds on the window, in units of cost (gradients and exact products), over which progress is measured.
 const WINDOW: std::ops::RangeInclusive<u64> = 10..=50;
-/// The window and the wait for the first estimation are so many times as long as an estimation, where that takes few
-/// products.
+/// The window and the wait before the first estimation are this many times as long as an estimation, up to their upper
+/// bounds.
 const OUTLAST: u64 = 3;
-/// Units before the first estimation at most.
+/// The maximum wait before the first estimation, in units.
 const LONGEST_WAIT: u64 = 60;
-/// Times that the wait is doubled at most.
+/// The maximum number of doublings of the wait.
 const MOST_PATIENCE: u32 = 6;
 
-/// Decides when an estimation is worth its cost. With p(a, b) the mean decrease of the log per unit from a to b, it
-/// is due where p(now − window, now) < p(beginning of the last estimation, now), the units of that estimation among
-/// them.
+/// Decides when an estimation is worth its cost. Let p(a, b) be the mean decrease of the log per unit from a to b. An
+/// estimation is due if p(now − window, now) < p(start of the last estimation, now), where the latter includes the
+/// units of that estimation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct EstimationRule {
     /// Units over which progress is measured.
     window: u64,
-    /// (units, log of the measure), oldest first; the first is at least `window` units old, where there is such a one.
+    /// (units, log of the measure), oldest first; the first entry is the newest that is at least `window` units old, if
+    /// there is one.
     history: VecDeque<(u64, f64)>,
-    /// Where the last estimation began.
+    /// Units and log of the measure at the start of the last estimation.
     began: Option<(u64, f64)>,
-    /// The least units at which the next one may begin.
+    /// The number of units from which the next estimation may start.
     earliest: u64,
     /// Progress per unit before the last estimation.
     before: f64,
-    /// Times that the wait was doubled, since estimations did not pay.
+    /// The number of times that the wait was doubled because estimations did not pay.
     patience: u32,
 }
 
 impl EstimationRule {
-    /// An estimation takes so many `products`; the first one begins after `wait` units, by default a few times as many.
+    /// A rule for estimations of `products` products each. The first starts after `wait` units; default min{60,
+    /// 3·products}.
     pub(super) fn new(wait: Option<u64>, products: usize) -> Self {
         let few = (products as u64).saturating_mul(OUTLAST);
         Self {
@@ -87,7 +90,7 @@ impl EstimationRule {
         }
     }
 
-    /// Whether a run of so many units can have come to this.
+    /// Whether a run can reach this state after `units`.
     pub(super) fn is_possible(&self, units: u64) -> bool {
         let past = |(then, measure): &(u64, f64)| *then <= units && measure.is_finite();
         let ordered = self.history.iter().is_sorted_by_key(|(then, _)| *then);
@@ -95,7 +98,7 @@ impl EstimationRule {
         ordered && possible && self.patience <= MOST_PATIENCE && WINDOW.contains(&self.window)
     }
 
-    /// Goes on with other settings; the wait counts for the first estimation alone.
+    /// Continues with other settings; the wait only concerns the first estimation.
     pub(super) fn resume(&mut self, wait: Option<u64>, products: usize) {
         let fresh = Self::new(wait, products);
         if self.began.is_none() {
@@ -104,8 +107,8 @@ impl EstimationRule {
         self.window = fresh.window;
     }
 
-    /// Takes in the log of the measure, f − [`lower_bound`](super::Options::lower_bound) or, without one, ‖∇f‖²,
-    /// after `units`.
+    /// Records the log of the measure after `units`. The measure is f − [`lower_bound`](super::Options::lower_bound)
+    /// or, without a bound, ‖∇f‖².
     pub(super) fn observe(&mut self, units: u64, measure: f64) {
         self.history.push_back((units, measure));
         while self
@@ -122,7 +125,7 @@ impl EstimationRule {
         rate(self.history.front(), self.history.back())
     }
 
-    /// Whether to estimate now.
+    /// Whether an estimation is due now.
     pub(super) fn is_due(&self) -> bool {
         let Some(&(units, _)) = self.history.back() else {
             return false;
@@ -136,10 +139,10 @@ impl EstimationRule {
         }
     }
 
-    /// An estimation begins.
+    /// Records the start of an estimation.
     pub(super) fn begin(&mut self) {
         let gained = rate(self.began.as_ref(), self.history.back());
-        // The last one did not pay where the function fell more slowly than without it.
+        // The last estimation did not pay if the function fell more slowly than before it.
         self.patience = match self.began.is_some() && gained < self.before {
             true => (self.patience + 1).min(MOST_PATIENCE),
             false => 0,
@@ -148,13 +151,13 @@ impl EstimationRule {
         self.began = self.history.back().copied();
     }
 
-    /// An estimation of `cost` units ended after `units`.
+    /// Records the end, after `units`, of an estimation that cost `cost` units.
     pub(super) fn end(&mut self, units: u64, cost: u64) {
         self.earliest = units.saturating_add(cost.max(self.window) << self.patience);
     }
 }
 
-/// The decrease per unit from one observation to another; 0 where there is none.
+/// The decrease per unit from one observation to another; 0 without observations.
 fn rate(from: Option<&(u64, f64)>, to: Option<&(u64, f64)>) -> f64 {
     match (from, to) {
         (Some((then, before)), Some((now, after))) if now > then => {

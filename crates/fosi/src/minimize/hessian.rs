@@ -1,4 +1,4 @@
-//! The Hessian of an [`Objective`] at a point, and what its products cost.
+//! The Hessian of an [`Objective`] at a point, and the cost of its products.
 
 use std::borrow::{Borrow, BorrowMut};
 use std::time::Instant;
@@ -10,23 +10,23 @@ use crate::operator::{
 };
 use crate::space::{Host, Scalar, Space};
 
-/// What the products of an estimation took.
+/// The cost of an estimation's products.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ProductCost {
-    /// Gradients of difference quotients.
+    /// Gradients computed for difference quotients.
     pub(super) gradients: u64,
     /// Hessian-vector products.
     pub(super) products: u64,
 }
 
 impl ProductCost {
-    /// Whether the products are exact, not taken by differences.
+    /// Whether the products are exact rather than difference quotients.
     pub(super) fn is_exact(&self) -> bool {
         self.gradients == 0
     }
 }
 
-/// What evaluations are refused with after the deadline.
+/// The error of evaluations after the deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the time is used up")]
 pub(super) struct Late;
@@ -87,14 +87,14 @@ impl<S: Space, A: SymmetricOperator<S>> CountedOperator<S> for Counted<A> {
     }
 }
 
-/// Makes difference quotients of a gradient at x.
+/// Builds the operator of difference quotients of a gradient at x.
 pub(super) type Quotient<S> = for<'a> fn(
     &'a S,
     &<S as Space>::Vector,
     Gradient<'a, <S as Space>::Vector>,
 ) -> Box<dyn CountedOperator<S> + 'a>;
 
-/// Steps in one unit for all variables.
+/// Difference quotients with one unit for all variables.
 pub(super) fn quotient_in_one_unit<'a, S: Space>(
     space: &'a S,
     x: &S::Vector,
@@ -103,7 +103,7 @@ pub(super) fn quotient_in_one_unit<'a, S: Space>(
     quotient(SpaceGradient::new(space, x, gradient), space.epsilon())
 }
 
-/// Steps in a unit for each group of variables of like magnitude.
+/// Difference quotients with one unit per group of variables of similar magnitude.
 pub(super) fn quotient_in_groups<'a, T: Scalar>(
     space: &'a Host<T>,
     x: &[T],
@@ -132,7 +132,7 @@ where
     }))
 }
 
-/// Roundoffs below this are double precision's.
+/// A roundoff below this means double precision.
 const DOUBLE: f64 = 1e-12;
 
 /// The user's exact product at x.
@@ -151,12 +151,12 @@ where
     }
 }
 
-/// The gradient near a point of any space. All coordinates form one group, of the unit max{1, ‖θ‖∞}.
+/// The gradient near a point of any space. All coordinates form one group, with the unit max{1, ‖θ‖∞}.
 struct SpaceGradient<'a, S: Space, F> {
     space: &'a S,
     gradient: F,
     point: S::Owned,
-    /// θ, where `point` is θ + ζ.
+    /// θ, if `point` is θ + ζ.
     before_shift: Option<S::Owned>,
     at_point: S::Owned,
     moved: S::Owned,

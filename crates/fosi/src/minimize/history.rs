@@ -1,23 +1,23 @@
-//! What a minimisation has spent and found, whichever solver makes its steps.
+//! The costs and results of a minimisation, for either solver.
 
 use std::time::{Duration, Instant};
 
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
 use crate::space::Space;
 
-/// All but the points.
+/// Everything except the points.
 #[derive(Debug)]
 pub(super) struct History {
     pub(super) counters: Counters,
     pub(super) stopwatch: Stopwatch,
-    /// Of the last point.
+    /// The curvature at the last point.
     pub(super) curvature: Curvature,
     pub(super) estimations: Vec<Estimation>,
     pub(super) failed_estimations: Vec<FailedEstimation>,
 }
 
 impl History {
-    /// After the gradient at the start.
+    /// The state after the evaluation at the start.
     pub(super) fn new(stopwatch: Stopwatch, counters: Counters) -> Self {
         Self {
             counters,
@@ -51,18 +51,18 @@ impl History {
     }
 }
 
-/// What has been spent so far, and what progress there was.
+/// Costs and progress so far.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Counters {
     /// Steps taken.
     pub(super) steps: u64,
-    /// Gradients, those of difference quotients included.
+    /// Gradients computed, those of difference quotients included.
     pub(super) gradients: u64,
     /// Hessian-vector products.
     pub(super) products: u64,
     /// Gradients and exact products.
     pub(super) cost: u64,
-    /// Steps since f or ‖∇f‖ last fell.
+    /// Steps since the last decrease of f or ‖∇f‖.
     pub(super) idle: u32,
     /// ‖∇f‖ at the start.
     pub(super) first_gradient_norm: f64,
@@ -74,7 +74,7 @@ pub(super) struct Counters {
 const MOST_IDLE: u32 = 20;
 
 impl Counters {
-    /// After the gradient at the start.
+    /// The state after the evaluation at the start.
     pub(super) fn new(gradient_norm: f64) -> Self {
         Self {
             steps: 0,
@@ -87,7 +87,7 @@ impl Counters {
         }
     }
 
-    /// Whether a run can have come to these: counts far below where they would overflow, and norms.
+    /// Whether a run can reach these values: counts far below overflow, and valid norms.
     pub(super) fn are_possible(&self) -> bool {
         const MOST: u64 = 1 << 53;
         let counts = [self.steps, self.gradients, self.products, self.cost];
@@ -96,25 +96,25 @@ impl Counters {
         counts.iter().all(|count| *count <= MOST) && norms.iter().all(is_norm)
     }
 
-    /// A gradient was computed.
+    /// Counts one gradient.
     pub(super) fn count_gradient(&mut self) {
         self.gradients += 1;
         self.cost += 1;
     }
 
-    /// Products were computed, of so many gradients each taken by differences; of none, where they are exact.
+    /// Counts products and the gradients that they took in total; 0 gradients for exact products.
     pub(super) fn count_products(&mut self, products: u64, gradients: u64) {
         self.gradients += gradients;
         self.products += products;
         self.cost += if gradients > 0 { gradients } else { products };
     }
 
-    /// Whether so many steps have brought nothing that f has come to its precision, where each step is to lower it.
+    /// Whether so many steps made no progress that f must have reached its precision.
     pub(super) fn has_stalled(&self) -> bool {
         self.idle >= MOST_IDLE
     }
 
-    /// A step led to a point with this gradient, where f is lower than ever before or not.
+    /// Counts a step to a point with this gradient norm; `fell`: whether f is lower there than ever before.
     pub(super) fn count_step(&mut self, fell: bool, gradient_norm: f64) {
         self.steps += 1;
         let flatter = gradient_norm < 0.999 * self.least_gradient_norm;
@@ -127,7 +127,7 @@ impl Counters {
     }
 }
 
-/// The wall time of a run, with that before it was resumed.
+/// The wall time of a run, including the time before it was resumed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopwatch {
     started: Instant,
@@ -135,7 +135,7 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts after so many seconds in another process.
+    /// Starts the stopwatch after `before` seconds in earlier processes.
     pub(super) fn start(before: f64) -> Self {
         Self {
             started: Instant::now(),
@@ -147,7 +147,7 @@ impl Stopwatch {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// When the time is used up.
+    /// The time at which `max_time` is used up.
     pub(super) fn deadline(&self, max_time: Option<Duration>) -> Option<Instant> {
         let left = max_time?.as_secs_f64() - self.before;
         self.started

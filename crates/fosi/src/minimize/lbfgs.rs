@@ -18,7 +18,7 @@ pub(super) struct Pair<S: Space> {
 pub(super) struct Pairs<S: Space> {
     pairs: VecDeque<Pair<S>>,
     memory: usize,
-    /// a of the two-loop recursion, one for each pair.
+    /// The coefficient a of the two-loop recursion for each pair.
     coefficients: Vec<f64>,
     /// Memory for the next pair.
     spare: Option<(S::Owned, S::Owned)>,
@@ -49,7 +49,7 @@ impl<S: Space> Pairs<S> {
             .unwrap_or_else(|| (space.zeros(), space.zeros()))
     }
 
-    /// Takes them back, where they were not needed.
+    /// Takes back vectors that were not needed.
     pub(super) fn return_memory(&mut self, vectors: (S::Owned, S::Owned)) {
         self.spare = Some(vectors);
     }
@@ -59,7 +59,7 @@ impl<S: Space> Pairs<S> {
         self.pairs.iter()
     }
 
-    /// Takes in a pair of positive curvature, sᵀy > 0; the oldest makes room for it.
+    /// Adds a pair with positive curvature, sᵀy > 0; drops the oldest pair if the memory is full.
     pub(super) fn push(&mut self, pair: Pair<S>) {
         self.pairs.push_back(pair);
         if self.pairs.len() > self.memory {
@@ -68,7 +68,7 @@ impl<S: Space> Pairs<S> {
         }
     }
 
-    /// q ← Hq, where H is H₀ updated with the pairs, oldest first. `initial` computes q ← H₀q.
+    /// q ← Hq, where H is H₀ updated with the pairs from oldest to newest. `initial` computes q ← H₀q.
     pub(super) fn apply(
         &mut self,
         space: &S,

@@ -1,18 +1,17 @@
-//! A line search that ends on the strong Wolfe conditions or, where rounding hides the decrease, on the approximate
-//! ones (Hager and Zhang, *A new conjugate gradient method with guaranteed descent and an efficient line search*,
-//! 2005, §4).
+//! A line search for the strong Wolfe conditions or, if rounding hides the decrease, the approximate Wolfe conditions
+//! (Hager and Zhang, *A new conjugate gradient method with guaranteed descent and an efficient line search*, 2005, §4).
 
-/// δ: the share of the slope's promise that a step must keep.
+/// δ: the fraction of the decrease α·|φ′(0)| that a step must achieve.
 const DECREASE: f64 = 1e-4;
-/// The same of the approximate conditions, where the slope stands for the decrease.
+/// δ of the approximate conditions, which test the slope instead of the decrease.
 const APPROXIMATE_DECREASE: f64 = 0.1;
-/// σ: how much of the slope may be left.
+/// σ: the largest |φ′(α)|/|φ′(0)| accepted.
 const CURVATURE: f64 = 0.9;
-/// A bracket that shrinks less than this in an iteration is bisected.
+/// A bracket is bisected if an iteration leaves more than this fraction of its width.
 const SHRINKAGE: f64 = 0.66;
-/// By how much a step grows while the function still falls.
+/// The growth factor of the step while the function still falls.
 const EXPANSION: f64 = 5.0;
-/// Evaluations of one search.
+/// The maximum number of evaluations per search.
 const MOST_EVALUATIONS: usize = 40;
 
 /// φ(α) = f(x + αd) at one α.
@@ -47,14 +46,14 @@ pub(super) enum Found {
 struct Search<F> {
     evaluate: F,
     start: Trial,
-    /// By how much a value may exceed φ(0) and count as equal: its rounding.
+    /// The rounding of φ: values up to φ(0) plus this count as equal to φ(0).
     rounding: f64,
     lowest: Option<Trial>,
     evaluations: usize,
 }
 
-/// Searches from φ(0) = `start`, with slope < 0, first at α = `first`. `evaluate` gives φ and φ′ at α; where they are
-/// not finite, the search goes back. Its error ends the search.
+/// Searches from φ(0) = `start`, with slope < 0; the first trial is α = `first`. `evaluate` returns φ and φ′ at α.
+/// Where these are not finite, the search tries smaller steps. An error of `evaluate` ends the search.
 pub(super) fn search<E>(
     start: Trial,
     first: f64,
@@ -75,11 +74,11 @@ pub(super) fn search<E>(
 }
 
 impl<E, F: FnMut(f64) -> Result<Trial, E>> Search<F> {
-    /// The trial that satisfies the conditions, the last one evaluated.
+    /// The trial that satisfies the conditions, which is the last one evaluated.
     fn run(&mut self, first: f64) -> Result<Option<Trial>, E> {
         let mut low = self.start;
         let mut step = first;
-        // The smallest step at which the function isn't finite.
+        // The smallest step at which the function is not finite.
         let mut wall = f64::INFINITY;
         let mut high = loop {
             let Some(trial) = self.trial(step)? else {
@@ -120,7 +119,7 @@ impl<E, F: FnMut(f64) -> Result<Trial, E>> Search<F> {
         }
     }
 
-    /// φ at α; nothing where the search has taken long enough, or α is no new step.
+    /// φ at α; `None` if the search has used up its evaluations or α is not positive and finite.
     fn trial(&mut self, step: f64) -> Result<Option<Trial>, E> {
         let new = step > 0.0 && step.is_finite();
         if self.evaluations >= MOST_EVALUATIONS || !new {
@@ -153,7 +152,7 @@ impl<E, F: FnMut(f64) -> Result<Trial, E>> Search<F> {
         strong || approximate
     }
 
-    /// Takes `trial` for one end of the bracket, so that φ falls at its lower end, which isn't higher than φ(0).
+    /// Replaces one end of the bracket by `trial`, such that φ decreases at the lower end, whose value is at most φ(0).
     fn narrow(&self, low: &mut Trial, high: &mut Trial, trial: Trial) {
         if trial.step <= low.step || trial.step >= high.step {
             return;
@@ -165,8 +164,8 @@ impl<E, F: FnMut(f64) -> Result<Trial, E>> Search<F> {
     }
 }
 
-/// The step between the ends of a bracket at which the cubic through their values and slopes is least; the middle,
-/// where that is outside of the bracket or too near to an end.
+/// The minimiser of the cubic through the values and slopes at the bracket's ends; the midpoint if the minimiser is
+/// outside the bracket or too close to an end.
 fn interpolated(low: &Trial, high: &Trial) -> f64 {
     let width = high.step - low.step;
     let middle = low.step + 0.5 * width;

@@ -1,5 +1,5 @@
-//! The initial inverse metric of L-BFGS: Newton's in the span of the estimated eigenvectors, a multiple of the
-//! identity elsewhere.
+//! The initial inverse metric of L-BFGS: the inverse Hessian in the span of the estimated eigenvectors, a multiple of
+//! the identity in its complement.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::space::Space;
 use crate::spectrum::Spectrum;
 use crate::subspace::apply_inverse;
 
-/// The scalars of a metric, to be stored.
+/// The scalars of a metric, for storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct SavedMetric {
     gram_inverse: Vec<f64>,
@@ -28,7 +28,7 @@ pub(super) struct SpectralMetric<S: Space> {
     basis: Option<S::Basis>,
     /// (VᵀV)⁻¹, row by row.
     gram_inverse: Vec<f64>,
-    /// 1/|λ|, one for each eigenvector.
+    /// 1/|λ| of each eigenvector.
     inverse: Vec<f64>,
     /// γ.
     scale: f64,
@@ -54,8 +54,8 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// Takes over the eigenpairs. |λ| counts as at least `floor`·max|λ|. γ stays until [`measure`](Self::measure)
-    /// sees a pair.
+    /// Adopts the eigenpairs, with |λ| raised to at least `floor`·max|λ|. γ stays until [`measure`](Self::measure)
+    /// updates it.
     pub(super) fn set_spectrum(&mut self, spectrum: Spectrum<S>, floor: f64) {
         let curvature = spectrum.damped_curvature(floor);
         self.inverse = curvature.iter().map(|x| 1.0 / x).collect();
@@ -85,10 +85,10 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// Takes over stored scalars, and their basis.
+    /// Adopts stored scalars and their basis.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where they do not belong together.
+    /// [`Error::Checkpoint`] where they are inconsistent.
     pub(super) fn restore(
         &mut self,
         space: &S,
@@ -102,7 +102,7 @@ impl<S: Space> SpectralMetric<S> {
         if saved.inverse.len() != k || saved.gram_inverse.len() != k * k || !possible || !finite {
             let given = saved.inverse.len();
             let message = format!(
-                "its metric has {given} eigenvalues, {k} eigenvectors, or numbers that cannot be"
+                "its metric has {given} eigenvalues, {k} eigenvectors, or impossible numbers"
             );
             return Err(Error::Checkpoint(message));
         }
@@ -115,7 +115,7 @@ impl<S: Space> SpectralMetric<S> {
         Ok(())
     }
 
-    /// Memory for the coefficients of k eigenvectors.
+    /// Allocates memory for the coefficients of k eigenvectors.
     fn allocate(&mut self, k: usize) {
         self.projection = vec![0.0; k];
         self.other = vec![0.0; k];
@@ -131,7 +131,8 @@ impl<S: Space> SpectralMetric<S> {
         self.measured
     }
 
-    /// γ = s⊥ᵀy⊥/y⊥ᵀy⊥ with s⊥ = s − VVᵀs and y⊥ alike, where s⊥ᵀy⊥ > 0; otherwise γ stays. `curvature` is sᵀy.
+    /// γ = s⊥ᵀy⊥/y⊥ᵀy⊥ with s⊥ = s − VVᵀs and y⊥ = y − VVᵀy, if s⊥ᵀy⊥ > 0; otherwise γ is unchanged. `curvature` is
+    /// sᵀy.
     pub(super) fn measure(
         &mut self,
         space: &S,
@@ -141,7 +142,7 @@ impl<S: Space> SpectralMetric<S> {
     ) {
         let (mut sy, mut yy) = (curvature, space.dot(change, change));
         if let Some(basis) = &self.basis {
-            // By differences: where nearly all of s or y lies in the span of V, what is left is rounding.
+            // Differences of inner products: if nearly all of s or y lies in the span of V, only rounding remains.
             let whole = (sy.abs(), yy);
             space.project(basis, step, &mut self.projection);
             space.project(basis, change, &mut self.other);
@@ -161,7 +162,8 @@ impl<S: Space> SpectralMetric<S> {
         }
     }
 
-    /// q ← H₀q: two passes over V, or four where [rounding](Self::is_swamped) would hide Newton's part.
+    /// q ← H₀q: two passes over V, or four where [rounding](Self::is_swamped) would hide the component in the span of
+    /// V.
     pub(super) fn apply(&mut self, space: &S, q: &mut S::Vector) {
         let swamped = self.is_swamped(space.epsilon());
         let Some(basis) = &self.basis else {
@@ -178,7 +180,7 @@ impl<S: Space> SpectralMetric<S> {
             return;
         }
         space.subtract(basis, &self.coefficients, q);
-        // What rounding has left along V.
+        // Remove the rounding errors along V.
         space.project(basis, q, &mut self.projection);
         apply_inverse(&self.gram_inverse, &self.projection, &mut self.other);
         space.subtract(basis, &self.other, q);
@@ -188,7 +190,7 @@ impl<S: Space> SpectralMetric<S> {
         space.subtract(basis, &self.coefficients, q);
     }
 
-    /// Whether the rounding of γVVᵀq is more than a thousandth of V|Λ|⁻¹Vᵀq along some eigenvector: ε·γ·max|λ| > 10⁻³.
+    /// Whether the rounding of γVVᵀq exceeds a thousandth of V|Λ|⁻¹Vᵀq along some eigenvector: ε·γ·max|λ| > 10⁻³.
     fn is_swamped(&self, epsilon: f64) -> bool {
         let least = self.inverse.iter().copied().reduce(f64::min);
         least.is_some_and(|least| epsilon * self.scale > 1e-3 * least)

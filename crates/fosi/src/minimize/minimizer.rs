@@ -1,4 +1,4 @@
-//! The minimisation step by step: L-BFGS around the spectral metric, with a line search.
+//! The minimisation step by step: L-BFGS on the spectral metric, with a line search.
 
 use std::borrow::{Borrow, BorrowMut};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::space::Space;
 
 /// Minimises `objective` from `start`, without a learning rate.
 ///
-/// Each step goes along −H∇f, where H is L-BFGS's inverse metric on top of H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ): Newton's
-/// method in the span of the eigenvectors V that Lanczos has found, and γ, from the last step and its change of
-/// gradient, elsewhere. The length of a step satisfies the strong Wolfe conditions, or the approximate ones where f's
-/// rounding hides its decrease. The first steps are those of plain L-BFGS; the spectrum is estimated where they last
-/// long ([`Options::first_estimation`]), and again where f falls more slowly than it did on average since the last
-/// estimation began.
+/// Each step goes along −H∇f, where H is L-BFGS's inverse metric with the initial metric H₀ = V|Λ|⁻¹Vᵀ + γ(I − VVᵀ):
+/// Newton's method in the span of the Lanczos eigenvectors V, and a multiple γ of the identity, computed from the last
+/// step and its change of gradient, in the complement. Step lengths satisfy the strong Wolfe conditions, or the
+/// approximate ones if rounding of f hides the decrease. The first steps are those of plain L-BFGS. The spectrum is
+/// first estimated after [`Options::first_estimation`] units of cost, and again whenever f falls more slowly than it
+/// did on average since the start of the last estimation.
 ///
-/// What goes wrong along the way ends the run with a [`Status`], and what was found is returned. [`Minimizer`] is the
-/// same step by step: to watch it, to stop it by one's own rule, to save it and to resume it.
+/// A failure during the run ends it with a [`Status`]; the best point so far is returned. [`Minimizer`] runs the same
+/// method step by step, for observation, custom stopping rules, saving and resuming.
 ///
 /// ```
 /// use fosi::minimize::{Objective, Options, Status, minimize};
@@ -45,7 +45,7 @@ use crate::space::Space;
 /// ```
 ///
 /// # Errors
-/// Before anything is minimised: [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`],
+/// Before the first step: [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`],
 /// [`Error::NotDeterministic`], [`Error::WrongGradient`], [`Error::User`].
 pub fn minimize<S: Space + Clone>(
     mut objective: Objective<'_, S>,
@@ -60,7 +60,7 @@ pub fn minimize<S: Space + Clone>(
     }
 }
 
-/// A minimisation between two steps: what [`minimize`] does, in a loop of one's own.
+/// A minimisation in progress: [`minimize`] as a loop under the caller's control.
 ///
 /// ```
 /// use fosi::minimize::{Minimizer, Objective, Options};
@@ -96,7 +96,7 @@ pub struct Minimizer<S: Space> {
     pub(super) direction: S::Owned,
     pub(super) best: Evaluated<S::Owned>,
     pub(super) history: History,
-    /// Whether a trial of the step at hand had a finite value and slope.
+    /// Whether some trial of the current step had a finite value and slope.
     pub(super) any_finite: bool,
 }
 
@@ -115,7 +115,7 @@ impl<S: Space> std::fmt::Debug for Minimizer<S> {
 }
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// At the start, where the value and the gradient are computed.
+    /// A minimisation at `start`. Computes the value and the gradient there.
     ///
     /// # Errors
     /// Those of [`minimize`].
@@ -154,7 +154,7 @@ impl<S: Space + Clone> Minimizer<S> {
         ))
     }
 
-    /// A run at x, of which nothing is known but its gradient and the best point.
+    /// A run at x with the given gradient and best point, and without pairs or spectrum.
     pub(super) fn at(
         space: S,
         options: Options,
@@ -184,9 +184,9 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// Takes one step on `objective`, which must be the function of the start, after an estimation where one is due.
-    /// `None` where the run may go on; otherwise why it stops, at a point from which another call goes on where that
-    /// has been changed.
+    /// Takes one step on `objective`, which must be the function given at the start, after an estimation if one is due.
+    /// Returns `None` if the run may continue, otherwise the reason why it stops. Another call continues from there if
+    /// the reason no longer holds.
     pub fn step(&mut self, objective: &mut Objective<'_, S>) -> Option<Status> {
         if let Err(error) = check_dim(self.space.dim(), objective.space.dim()) {
             return Some(Status::Failed(Arc::new(error)));
@@ -206,7 +206,7 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// Which limit is used up, if one is.
+    /// The limit that is used up, if any.
     pub(super) fn exhausted(&self) -> Option<Status> {
         self.options.limits().exhausted(&self.history)
     }
@@ -236,7 +236,7 @@ impl<S: Space + Clone> Minimizer<S> {
         }
     }
 
-    /// The log of what progress is measured by.
+    /// The log of the measure of progress.
     fn measure(&self) -> f64 {
         match self.options.lower_bound {
             Some(bound) => (self.value - bound).max(f64::MIN_POSITIVE).ln(),
@@ -303,7 +303,7 @@ impl<S: Space + Clone> Minimizer<S> {
         self.metric.len()
     }
 
-    /// The result, with the reason why it ends here.
+    /// The result, with the given reason for stopping.
     pub fn finish(self, status: Status) -> Minimum<S> {
         let last = Evaluated {
             parameters: self.x,

@@ -1,4 +1,4 @@
-//! What a minimisation found.
+//! The result of a minimisation.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::spectrum::Spectrum;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Status {
-    /// ‖∇f‖ is small enough.
+    /// ‖∇f‖ is at most the tolerance.
     GradientNorm,
-    /// The last step changed f by less than the share asked for.
+    /// The last step changed f by at most `value_change`·|f|.
     ValueChange,
-    /// No step along −H∇f or −∇f lowers f: what is left of the gradient is beyond the precision of f.
+    /// No step lowers f any more: the remaining gradient is below the precision of f.
     Stalled,
-    /// The cost allowed is used up.
+    /// `max_cost` is used up.
     MaxCost,
-    /// The number of steps is used up.
+    /// `max_steps` is used up.
     MaxSteps,
-    /// The time is used up.
+    /// `max_time` is used up.
     MaxTime,
-    /// The caller of [`Minimizer`](super::Minimizer) stopped.
+    /// The caller of [`Minimizer`](super::Minimizer) stopped the run.
     Stopped,
-    /// The value or the gradient is not finite, at every step tried.
+    /// The value or the gradient is not finite at every step tried.
     NonFinite,
     /// f falls without bound: its value is −∞.
     Unbounded,
@@ -41,7 +41,7 @@ impl std::fmt::Display for Status {
             Self::GradientNorm => f.write_str("the gradient is short enough"),
             Self::ValueChange => f.write_str("the value has stopped changing"),
             Self::Stalled => f.write_str(
-                "no step lowers the value any more: what is left of the gradient is beyond the value's precision",
+                "no step lowers the value any more: the remaining gradient is below the value's precision",
             ),
             Self::MaxCost => f.write_str("the cost allowed is used up"),
             Self::MaxSteps => f.write_str("the number of steps is used up"),
@@ -56,30 +56,30 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// As its message.
+/// Serialized as its message.
 impl Serialize for Status {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// What is known of the curvature at the last point.
+/// The curvature at the last point, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Curvature {
     /// No spectrum was estimated there.
     NotExamined,
-    /// The smallest Ritz value found is not negative, but for what the estimation does not resolve.
+    /// The smallest Ritz value is not negative, up to the estimation's noise.
     NoneNegative {
         /// The smallest Ritz value, an upper bound on the smallest eigenvalue.
         smallest: f64,
     },
-    /// The smallest Ritz value is negative, by no more than what difference quotients leave unknown.
+    /// The smallest Ritz value is negative, but within the error of difference quotients.
     Unresolved {
         /// The smallest Ritz value.
         smallest: f64,
     },
-    /// There is a direction of negative curvature: the point is no minimum.
+    /// There is a direction of negative curvature: the point is not a minimum.
     Negative {
         /// The smallest Ritz value.
         smallest: f64,
@@ -87,9 +87,9 @@ pub enum Curvature {
 }
 
 impl Curvature {
-    /// By the smallest Ritz value θ = vᵀHv. With exact products θ below the noise proves negative curvature, whatever
-    /// its residual is. Difference quotients may err by more than their noise says: there θ must exceed its residual,
-    /// too.
+    /// Classifies the smallest Ritz value θ = vᵀHv. With exact products, θ < −noise proves negative curvature, whatever
+    /// the residual. Difference quotients may err by more than their noise estimate, so |θ| must also exceed its
+    /// residual.
     pub(super) fn of<S: Space>(spectrum: &Spectrum<S>, exact: bool) -> Self {
         let (smallest, noise) = (spectrum.minimum, spectrum.noise);
         let mut pairs = spectrum.eigenvalues.iter().zip(&spectrum.residuals);
@@ -113,23 +113,24 @@ pub struct Estimation {
     pub step: u64,
     /// Units of cost before it.
     pub cost: u64,
-    /// The eigenvalues that the metric took, by descending |λ̂|.
+    /// The eigenvalues in use afterwards: the metric's by descending |λ̂| or, around a base, the k largest in
+    /// descending and the ℓ smallest in ascending order.
     pub eigenvalues: Vec<f64>,
-    /// Bounds on ‖Hv̂ − λ̂v̂‖, one for each of them.
+    /// Bounds on ‖Hv̂ − λ̂v̂‖ of each of them.
     pub residuals: Vec<f64>,
-    /// The largest Ritz value of all.
+    /// The largest of all Ritz values.
     pub largest: f64,
-    /// The smallest Ritz value of all.
+    /// The smallest of all Ritz values.
     pub smallest: f64,
-    /// What Lanczos did, its products among it.
+    /// The Lanczos run's counts and errors, products included.
     pub info: LanczosInfo,
-    /// Gradients that the products took; 0 where they are exact.
+    /// Gradients computed for the products; 0 if the products are exact.
     pub gradients: u64,
     /// Wall time in seconds.
     pub seconds: f64,
 }
 
-/// An estimation that failed; the run went on with the metric before.
+/// A failed estimation; the run continued with the previous metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedEstimation {
@@ -153,7 +154,7 @@ pub struct Evaluated<V> {
     pub gradient_norm: f64,
 }
 
-/// The result of a minimisation and what it cost.
+/// The result and the cost of a minimisation.
 #[derive(Serialize)]
 #[serde(bound(serialize = "S::Owned: Serialize"))]
 #[non_exhaustive]
@@ -164,17 +165,17 @@ pub struct Minimum<S: Space = Host<f64>> {
     pub last: Evaluated<S::Owned>,
     /// Why the run stopped.
     pub status: Status,
-    /// What is known of the curvature at the last point.
+    /// The curvature at the last point, as far as it is known.
     pub curvature: Curvature,
     /// Steps taken.
     pub steps: u64,
-    /// Gradients computed, those of difference quotients included; those of `check_gradient` and of the products of
-    /// `check_minimum` are not.
+    /// Gradients computed, those of difference quotients included, without those of `check_gradient` and
+    /// `check_minimum`.
     pub gradients: u64,
-    /// Hessian-vector products computed; those of `check_minimum` are in [`estimations`](Self::estimations) alone.
+    /// Hessian-vector products computed, without those of `check_minimum`, which only
+    /// [`estimations`](Self::estimations) reports.
     pub products: u64,
-    /// Units of cost: gradients, and products where they are exact. Those of `check_gradient` are not in it, nor the
-    /// products of `check_minimum`.
+    /// Cost: one unit per gradient and per exact product, without those of `check_gradient` and `check_minimum`.
     pub cost: u64,
     /// The estimations, in order.
     pub estimations: Vec<Estimation>,
@@ -205,7 +206,7 @@ where
     }
 }
 
-/// Without the points' entries, of which there may be millions.
+/// Omits the entries of the points, of which there may be millions.
 impl<S: Space> std::fmt::Debug for Minimum<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Minimum")

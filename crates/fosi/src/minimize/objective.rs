@@ -9,7 +9,7 @@ use crate::space::{Host, Scalar, Space};
 type Evaluate<'a, V> = Box<dyn FnMut(&V, &mut V) -> Result<f64, BoxError> + 'a>;
 type Product<'a, V> = Box<dyn FnMut(&V, &V, &mut V) -> Result<(), BoxError> + 'a>;
 
-/// A function on the space `S` with its gradient and, where there is one, its Hessian-vector product.
+/// A function on the space `S` with its gradient and, optionally, its Hessian-vector product.
 pub struct Objective<'a, S: Space = Host<f64>> {
     pub(super) space: S,
     pub(super) evaluate: Evaluate<'a, S::Vector>,
@@ -27,8 +27,8 @@ impl<S: Space> std::fmt::Debug for Objective<'_, S> {
 }
 
 impl<'a> Objective<'a> {
-    /// The function of `dim` variables in f64 that, at x, returns f(x) and writes ∇f(x). Hessian products are guarded
-    /// difference quotients of the gradient, whose steps follow the magnitude of each variable: see
+    /// A function of `dim` variables in f64. `evaluate` returns f(x) and writes ∇f(x). Hessian-vector products are
+    /// guarded difference quotients of the gradient, with steps relative to the magnitude of each variable; see
     /// [`DifferenceQuotient`](crate::operator::DifferenceQuotient).
     pub fn new(
         dim: usize,
@@ -39,7 +39,7 @@ impl<'a> Objective<'a> {
 }
 
 impl<'a, T: Scalar> Objective<'a, Host<T>> {
-    /// As [`new`](Objective::new), in `f32` or `f64`.
+    /// Like [`new`](Objective::new), in `f32` or `f64`.
     pub fn on_host(
         space: Host<T>,
         evaluate: impl FnMut(&[T], &mut [T]) -> Result<f64, BoxError> + 'a,
@@ -52,8 +52,8 @@ impl<'a, T: Scalar> Objective<'a, Host<T>> {
 }
 
 impl<'a, S: Space> Objective<'a, S> {
-    /// The function on any space, such as vectors on a device. The steps of difference quotients follow the largest
-    /// variable alone: where there are no exact products, variables should be of like magnitude.
+    /// A function on any space, such as vectors on a device. The steps of difference quotients are relative to the
+    /// largest variable only, so without exact products the variables should have similar magnitudes.
     pub fn in_space(
         space: S,
         evaluate: impl FnMut(&S::Vector, &mut S::Vector) -> Result<f64, BoxError> + 'a,
@@ -66,7 +66,7 @@ impl<'a, S: Space> Objective<'a, S> {
         }
     }
 
-    /// With exact products: writes H(x)·v, given x and v.
+    /// Adds exact products: `product` gets x and v and writes H(x)·v.
     pub fn with_product(
         mut self,
         product: impl FnMut(&S::Vector, &S::Vector, &mut S::Vector) -> Result<(), BoxError> + 'a,
@@ -78,7 +78,7 @@ impl<'a, S: Space> Objective<'a, S> {
     /// f, ∇f and ‖∇f‖ at the start.
     ///
     /// # Errors
-    /// Where the start isn't in the space, or f or ∇f there isn't finite; the function's own.
+    /// If the start has the wrong dimension or f or ∇f is not finite there, and errors of the function.
     pub(super) fn evaluate_start(
         &mut self,
         start: &S::Vector,

@@ -14,33 +14,34 @@ use crate::non_exhaustive::NonExhaustive;
 pub struct Options {
     /// Stop where ‖∇f‖ is at most this; default 1e-6.
     pub gradient_norm: f64,
-    /// Stop where ‖∇f‖ is at most this share of its first value; default 0.
+    /// Stop where ‖∇f‖ is at most this fraction of its first value; default 0.
     pub relative_gradient_norm: f64,
-    /// Stop where a step changes f by at most this share of |f|; default 0, never.
+    /// Stop when a step changes f by at most this fraction of |f|; default 0, never.
     pub value_change: f64,
     /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products;
     /// default 10,000.
     pub max_cost: u64,
     /// Stop after this many steps; default never.
     pub max_steps: u64,
-    /// Stop after this much time; default never. An estimation looks at it before every product.
+    /// Stop after this much wall time; default never. An estimation checks it before every product.
     pub max_time: Option<Duration>,
     /// Pairs of L-BFGS, at most 10,000; default 20.
     pub memory: usize,
-    /// Eigenpairs of the metric; default all that are resolved, at most 50.
+    /// Eigenpairs of the metric; default: the resolved ones, at most 50.
     pub eigenpairs: Count,
-    /// m: Lanczos steps of an estimation; default 60. Where n ≤ 2m, all n: the whole spectrum. Memory while estimating:
-    /// m + k vectors.
+    /// m: Lanczos steps per estimation; default 60. If n ≤ 2m, n steps: the whole spectrum. An estimation needs memory
+    /// for m + k vectors.
     pub lanczos_steps: usize,
-    /// Units of L-BFGS before the first estimation, [`u64::MAX`] for none; default min{60, 3m}.
+    /// Units of cost before the first estimation; default min{60, 3m}; [`u64::MAX`] for no estimation.
     pub first_estimation: Option<u64>,
-    /// A bound below which f never falls, such as 0 for a sum of squares: progress is then that of log(f − bound);
-    /// default none: that of log ‖∇f‖².
+    /// A lower bound of f, such as 0 for a sum of squares. Progress is measured by log(f − bound) or, by default
+    /// without a bound, by log ‖∇f‖².
     pub lower_bound: Option<f64>,
     /// Whether the first gradient is compared with differences of f along three random directions (at least 7
     /// evaluations, not counted as cost); default true.
     pub check_gradient: bool,
-    /// Whether the curvature is examined where a stationary point is found, its products counted apart; default false.
+    /// Whether the curvature is examined where the run would stop at rest, to escape from saddles; its products do not
+    /// count as cost; default false.
     pub check_minimum: bool,
     /// Seed of Lanczos' start vectors; default 0.
     pub seed: u64,
@@ -83,7 +84,7 @@ impl Options {
         }
     }
 
-    /// Products of an estimation: m, or n where that is at most twice as many, for then the whole spectrum is known.
+    /// Products per estimation: m, or n if n ≤ 2m, since n products give the whole spectrum.
     pub(super) fn products(&self, dim: usize) -> usize {
         match dim <= self.lanczos_steps.saturating_mul(2) {
             true => dim,

@@ -1,4 +1,4 @@
-//! A minimisation's whole state, to bytes and back.
+//! Conversion of a minimisation's complete state to bytes and back.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use crate::checkpoint::{deserialize, read, serialize, take, write_atomically};
 use crate::error::Error;
 use crate::space::{Array, Space};
 
-/// The format's version; a file of another one is refused.
+/// The format's version; files of other versions are refused.
 const VERSION: u32 = 1;
 const KIND: &str = "a minimisation";
 
@@ -56,11 +56,11 @@ fn pair_names(index: usize) -> [String; 2] {
 }
 
 impl<S: Space + Clone> Minimizer<S> {
-    /// The whole state as bytes; the settings are not part of it. A run that is restored from them goes on bit for
-    /// bit as this one does, but for [`Options::max_time`].
+    /// The complete state as bytes, without the settings. A restored run continues bit for bit like this one, except
+    /// for [`Options::max_time`].
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where a number of it can't be written.
+    /// [`Error::Checkpoint`] where the header cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         let space = &self.space;
         let mut arrays = vec![
@@ -97,11 +97,12 @@ impl<S: Space + Clone> Minimizer<S> {
         serialize(&header, &arrays)
     }
 
-    /// The run of which [`to_bytes`](Self::to_bytes) made these bytes, with settings that may be others. The function
-    /// isn't called. With a smaller [memory](Options::memory) the newest pairs stay.
+    /// The run from the bytes of [`to_bytes`](Self::to_bytes); the settings may differ. Does not call the function.
+    /// With a smaller [memory](Options::memory), the newest pairs are kept.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or of another space.
+    /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or belong to
+    /// another space.
     pub fn from_bytes(space: S, options: Options, bytes: &[u8]) -> Result<Self, Error> {
         options.validate()?;
         let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
@@ -138,7 +139,7 @@ impl<S: Space + Clone> Minimizer<S> {
     /// Writes the state to a file, atomically: see [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`Error::Io`]; an older file of that name is then untouched.
+    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         write_atomically(path.as_ref(), &self.to_bytes()?)
     }
@@ -152,7 +153,7 @@ impl<S: Space + Clone> Minimizer<S> {
     }
 }
 
-/// Refuses what no run can have come to.
+/// Refuses a header that no run can produce.
 fn check(header: &Header, dim: usize) -> Result<(), Error> {
     if header.dim != dim {
         let message = format!("it has {} variables, and the space {dim}", header.dim);
@@ -166,12 +167,12 @@ fn check(header: &Header, dim: usize) -> Result<(), Error> {
     ];
     let counts = header.counters.are_possible() && header.rule.is_possible(header.counters.cost);
     if !counts || header.dim == 0 || header.seconds < 0.0 {
-        return Err(Error::Checkpoint("its counts cannot be".into()));
+        return Err(Error::Checkpoint("its counts are impossible".into()));
     }
     let norms = [header.gradient_norm, header.best_gradient_norm];
     let finite = scalars.iter().chain(&header.pairs).all(|x| x.is_finite());
     if !finite || norms.iter().any(|norm| *norm < 0.0) || header.pairs.iter().any(|x| *x <= 0.0) {
-        return Err(Error::Checkpoint("its values cannot be".into()));
+        return Err(Error::Checkpoint("its values are impossible".into()));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! When a minimisation stops, whichever solver makes its steps.
+//! The stopping rules of a minimisation, for either solver.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Why no other step is to be taken at a point with this gradient, if so.
+    /// The reason not to take another step at a point with this gradient norm, if any.
     pub(super) fn stop(&self, gradient_norm: f64, history: &History) -> Option<Status> {
         let first = history.counters.first_gradient_norm;
         let relative = self.relative_gradient_norm * first;
@@ -42,7 +42,7 @@ impl Limits {
         self.exhausted(history)
     }
 
-    /// Which limit is used up, if one is.
+    /// The limit that is used up, if any.
     pub(super) fn exhausted(&self, history: &History) -> Option<Status> {
         let counters = &history.counters;
         if counters.steps >= self.max_steps {
@@ -56,7 +56,7 @@ impl Limits {
         late.then_some(Status::MaxTime)
     }
 
-    /// Whether a step from one value to another ends the run.
+    /// Whether a step from `before` to `after` ends the run by `value_change`.
     pub(super) fn settled(&self, before: f64, after: f64) -> bool {
         let share = self.value_change;
         share > 0.0 && (before - after).abs() <= share * after.abs()

@@ -1,4 +1,4 @@
-//! Minimising a function with FOSI around a base optimizer: the paper's algorithm, on a full batch.
+//! Minimisation of a function with FOSI around a base optimizer: the paper's algorithm on a full batch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +25,20 @@ use crate::spectrum::Spectrum;
 pub struct Options {
     /// Stop where ‖∇f‖ is at most this; default 1e-6.
     pub gradient_norm: f64,
-    /// Stop where ‖∇f‖ is at most this share of its first value; default 0.
+    /// Stop where ‖∇f‖ is at most this fraction of its first value; default 0.
     pub relative_gradient_norm: f64,
-    /// Stop where a step changes f by at most this share of |f|; default 0, never.
+    /// Stop when a step changes f by at most this fraction of |f|; default 0, never.
     pub value_change: f64,
     /// Stop after this many units of cost: gradients, those of difference quotients included, and exact products;
     /// default never.
     pub max_cost: u64,
     /// Stop after this many steps; default 1000.
     pub max_steps: u64,
-    /// Stop after this much time; default never.
+    /// Stop after this much wall time; default never.
     pub max_time: Option<Duration>,
-    /// Whether steps that raise f too far are shortened; default true. A move d is accepted where f(x + d) is at most
-    /// the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986) and 1e-10 of
-    /// its size for rounding, and halved until it is.
+    /// Whether steps that raise f too far are shortened; default true. A displacement d is halved until f(x + d) is at
+    /// most the largest of the last ten values plus 1e-4·min(0, ∇fᵀd) (Grippo, Lampariello and Lucidi, 1986), with a
+    /// relative allowance of 1e-10 for rounding.
     pub backtracking: bool,
     #[doc(hidden)]
     pub non_exhaustive: NonExhaustive,
@@ -78,9 +78,9 @@ impl Options {
 pub enum LearningRate {
     /// A number or a schedule.
     Given(Rate),
-    /// 1/λ_k of the last estimation, where λ_k is the smallest of the k largest eigenvalues and must be positive at
-    /// the first one, with s = 1. The first estimation is made at the start. For bases whose direction is linear in
-    /// the gradients ([`Base::is_linear`]).
+    /// η = 1/λ_k with s = 1. λ_k is the smallest of the k largest eigenvalues that exceeds its residual plus the noise
+    /// or, if larger, `Spectrum::missed`. The first estimation, at the start, must find such an eigenvalue; a later one
+    /// without any leaves η unchanged. For bases whose direction is linear in the gradients ([`Base::is_linear`]).
     FromSpectrum,
 }
 
@@ -98,9 +98,8 @@ impl From<Rate> for LearningRate {
 
 /// Minimises `objective` from `start` with FOSI around `base`.
 ///
-/// The learning rate is a number, a [`Rate`] or [`LearningRate::FromSpectrum`]. What goes wrong along the way ends
-/// the run with a
-/// [`Status`], and what was found is returned. [`BaseMinimizer`] is the same step by step.
+/// The learning rate is a number, a [`Rate`] or [`LearningRate::FromSpectrum`]. A failure during the run ends it with a
+/// [`Status`]; the best point so far is returned. [`BaseMinimizer`] runs the same method step by step.
 ///
 /// ```
 /// use fosi::{FosiConfig, base::HeavyBall, minimize::{Objective, Status}};
@@ -123,7 +122,8 @@ impl From<Rate> for LearningRate {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`] or [`Error::User`], before a step is made.
+/// [`Error::InvalidSetting`], [`Error::DimensionMismatch`], [`Error::NonFiniteStart`] or [`Error::User`], before the
+/// first step.
 pub fn minimize_with<B: Base<Host<f64>>>(
     mut objective: Objective<'_>,
     start: &[f64],
@@ -152,14 +152,14 @@ fn smallest_resolved(spectrum: &Spectrum<Host<f64>>) -> Option<f64> {
         .reduce(f64::min)
 }
 
-/// Values that a new one is compared with.
+/// The number of past values that a new value is compared with.
 const WINDOW: usize = 10;
-/// The share of the slope's promise that a step must keep.
+/// The fraction of the slope's predicted decrease that a step must achieve.
 const DECREASE: f64 = 1e-4;
-/// Times that a move is halved.
+/// The maximum number of halvings of a step.
 const MOST_HALVINGS: u32 = 40;
 
-/// What [`minimize_with`] does, step by step.
+/// [`minimize_with`], step by step.
 pub struct BaseMinimizer<B> {
     optimizer: Fosi<Host<f64>, B>,
     learning_rate: LearningRate,
@@ -172,7 +172,7 @@ pub struct BaseMinimizer<B> {
     gradient_norm: f64,
     trial: Vec<f64>,
     trial_gradient: Vec<f64>,
-    /// The last values, the newest last.
+    /// The most recent values, oldest first.
     recent: Vec<f64>,
     best: Evaluated<Vec<f64>>,
     history: History,
@@ -191,7 +191,7 @@ impl<B: Base<Host<f64>>> std::fmt::Debug for BaseMinimizer<B> {
 }
 
 impl<B: Base<Host<f64>>> BaseMinimizer<B> {
-    /// At the start, where the value and the gradient are computed.
+    /// A minimisation at `start`. Computes the value and the gradient there.
     ///
     /// # Errors
     /// Those of [`minimize_with`].
@@ -215,7 +215,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             )?;
             require(config.largest > 0, "largest (k)", 0, "at least 1")?;
             config.scale_limit = 1.0;
-            // η follows the curvature then, not a schedule that α could share.
+            // η then follows the curvature, not a schedule that α could follow.
             if let NewtonRate::Following(rate) | NewtonRate::Adaptive { rate, .. } =
                 config.newton_rate
             {
@@ -249,8 +249,8 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         })
     }
 
-    /// Takes one step, after an estimation where one is due. `None` where the run may go on; otherwise why it stops.
-    /// A step whose evaluation fails has advanced the base's momentum.
+    /// Takes one step, after an estimation if one is due. Returns `None` if the run may continue, otherwise the reason
+    /// why it stops. A step whose evaluation fails has still advanced the base's momentum.
     pub fn step(&mut self, objective: &mut Objective<'_>) -> Option<Status> {
         let failed = |error| Status::Failed(Arc::new(error));
         if let Err(error) = check_dim(self.x.len(), objective.space.dim()) {
@@ -291,7 +291,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         }
     }
 
-    /// Evaluates f at the trial point, which is drawn towards x until its value is accepted.
+    /// Evaluates f at the trial point, moving it towards x until its value is accepted.
     fn accepted(&mut self, objective: &mut Objective<'_>) -> Result<f64, Status> {
         let mut any_finite = false;
         for _ in 0..=MOST_HALVINGS {
@@ -323,7 +323,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         let largest = self.recent.iter().copied().fold(f64::MIN, f64::max);
         let moves = self.trial.iter().zip(&self.x).map(|(trial, x)| trial - x);
         let slope: f64 = moves.zip(&self.gradient).map(|(d, g)| d * g).sum();
-        // What rounding may add to a value.
+        // The allowance for rounding.
         let rounding = 1e-10 * largest.abs();
         largest + rounding + DECREASE * slope.min(0.0)
     }
@@ -347,7 +347,8 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         }
     }
 
-    /// Refreshes the spectrum at x. A failure is kept and the run goes on, unless the learning rate is to come of it.
+    /// Refreshes the spectrum at x. A failure is recorded and the run continues, unless the learning rate depends on
+    /// it.
     fn refresh(&mut self, objective: &mut Objective<'_>) -> Result<(), Status> {
         let (step, cost) = (self.history.counters.steps, self.history.counters.cost);
         let params = self.optimizer.config().spectrum_params(0);
@@ -378,19 +379,19 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         Ok(())
     }
 
-    /// Whether the learning rate is to come of an estimation that hasn't been made.
+    /// Whether the learning rate still needs a first estimation.
     fn needs_rate(&self) -> bool {
         matches!(self.learning_rate, LearningRate::FromSpectrum) && self.from_spectrum.is_none()
     }
 
-    /// What an estimation says of the curvature, and of the learning rate.
+    /// Updates the curvature and the learning rate after an estimation.
     fn adopt(&mut self, refresh: Refresh, cost: u64, taken: ProductCost) {
         let pairs = refresh.eigenvalues.iter().copied();
         let (mut largest, mut smallest) = (
             pairs.clone().fold(f64::NEG_INFINITY, f64::max),
             pairs.fold(f64::INFINITY, f64::min),
         );
-        // There is none where no curvature was found.
+        // There is no spectrum if no curvature was found.
         if let Some(spectrum) = self.optimizer.spectrum() {
             (largest, smallest) = (spectrum.maximum, spectrum.minimum);
             self.history.curvature = Curvature::of(spectrum, taken.is_exact());
@@ -451,7 +452,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         &self.history.estimations
     }
 
-    /// The result, with the reason why it ends here.
+    /// The result, with the given reason for stopping.
     pub fn finish(self, status: Status) -> Minimum {
         let last = Evaluated {
             parameters: self.x,

@@ -47,7 +47,7 @@ impl<T: Scalar> SymmetricOperator<Host<T>> for DenseMatrix {
         let space = Host::<T>::new(self.dim);
         space.check("the vector that the matrix is applied to", v)?;
         space.check("the product's memory", out)?;
-        // An empty matrix has no rows, and chunks of none are refused.
+        // An empty matrix has no rows, and `chunks` refuses a size of 0.
         for (out, row) in out.iter_mut().zip(self.entries.chunks(self.dim.max(1))) {
             let sum: f64 = row.iter().zip(v).map(|(a, v)| a * v.load()).sum();
             *out = T::store(sum);

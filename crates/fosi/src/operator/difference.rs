@@ -1,8 +1,8 @@
 //! Hessian-vector products as difference quotients of gradients.
 //!
-//! Av ≈ (∇f(θ + εv) − ∇f(θ))/ε, in `f64` and with a small ε. A step that crosses the kink of a ReLU adds
-//! jump/ε to the product, and one hit among 40 products plants a false top eigenvalue; the smaller the
-//! step, the rarer. Lanczos sees a hit as an asymmetry and asks for another step size ([`StepSizes`]).
+//! Av ≈ (∇f(θ + εv) − ∇f(θ))/ε, in `f64` and with a small ε. A step that crosses a ReLU kink adds jump/ε to the
+//! product, and one such product among 40 creates a false top eigenvalue. Smaller steps cross kinks less often. Lanczos
+//! detects a crossing as asymmetry and asks for another step size ([`StepSizes`]).
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -17,24 +17,24 @@ use crate::space::{Host, Scalar, Space};
 /// [units](GradientOracle::units).
 ///
 /// The first product of an estimation starts at ε = `start`; ε grows tenfold, up to `largest`, while the gradients'
-/// rounding, ‖∇f(θ)‖·`roundoff`/ε, isn't small beside the product. From that ε on: ε, −ε, ε/10, −ε/10, … down to the
-/// hundredth part or `smallest`; for the first product at last ±10ε, since along a random direction a product can be
-/// so short that it drowns in rounding at ε. A later product starts from the smallest size that has served so far;
-/// the size never grows again.
+/// rounding, ‖∇f(θ)‖·`roundoff`/ε, is not small relative to the product. From that ε on, the tries are ε, −ε, ε/10,
+/// −ε/10, … down to `smallest`·max{1, ε/`start`}. The first product ends with ±10ε, since along a random direction the
+/// product may be hidden by rounding at ε. A later product starts from the smallest size accepted so far; the size
+/// never grows again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSizes {
     start: f64,
     smallest: f64,
     largest: f64,
-    /// Where the tries for the product at hand started.
+    /// The size of the first try at the current product.
     first: f64,
     current: f64,
-    /// Products begun.
+    /// Products started.
     products: u64,
 }
 
 impl Default for StepSizes {
-    /// From 1e-9, at least 1e-11, at most 1e-4.
+    /// Starts at 1e-9, with bounds of 1e-11 and 1e-4.
     fn default() -> Self {
         Self::bounded(1e-9, 1e-11, 1e-4)
     }
@@ -82,7 +82,7 @@ impl StepSizes {
         self.current
     }
 
-    /// Ten times the size, for the first product of an estimation; `None` where that is too large, or for other
+    /// Raises the size tenfold, for the first product of an estimation; `None` if that is too large, and for other
     /// products.
     pub fn raise(&mut self) -> Option<f64> {
         let raised = 10.0 * self.first;
@@ -99,14 +99,14 @@ impl StepSizes {
         self.products == 1
     }
 
-    /// Forgets the sizes tried since the last one that served: all are open again for the next product.
+    /// Discards the failed tries, so that the next product may use all sizes again.
     pub fn restart(&mut self) {
         self.products = 0;
         self.first = self.first.min(self.start);
         self.current = self.first;
     }
 
-    /// The next size for the same product; `None` when all have been tried.
+    /// The next size for the same product; `None` once all have been tried.
     pub fn next_size(&mut self) -> Option<f64> {
         let next = if self.current > 0.0 {
             -self.current
@@ -128,22 +128,20 @@ impl StepSizes {
         Some(next)
     }
 
-    /// The size tried last.
+    /// The last size tried.
     fn current(&self) -> f64 {
         self.current
     }
 }
 
-/// The gradient of one function near a point θ, wherever its vectors live: what a [`DifferenceQuotient`] is made of.
+/// The gradient of one function near a point θ, from which a [`DifferenceQuotient`] is computed, in any space.
 ///
-/// The gradient must be that of the same function at every call: one batch, one dropout mask. [`HostGradient`] makes
-/// one of a closure.
+/// Every call must use the same function: one batch, one dropout mask. [`HostGradient`] wraps a closure.
 ///
-/// Difference steps are relative to the magnitude of the coordinates, lest one drown in the rounding of a large θᵢ
-/// and leave the neighbourhood of a θⱼ that isn't. Coordinates of like magnitude form a group G (powers of 1,000: up
-/// to 1e3, to 1e6, …) with the unit max{1, max |θᵢ|}, and a quotient is the sum of one for each group, along v with
-/// the other groups' entries zero: Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). Where no |θᵢ| exceeds 1,000 there
-/// is one group.
+/// Difference steps are relative to the magnitude of the coordinates: one absolute step would be lost to rounding at a
+/// large θᵢ or be too long at a small θⱼ. Coordinates of similar magnitude (|θᵢ| ≤ 1e3, ≤ 1e6, …) form a group G with
+/// the unit max{1, max |θᵢ|}. A quotient is the sum over groups of the quotient along v_G, which is v with the other
+/// groups' entries zero: Σ_G (∇f(θ + ε·unit_G·v_G) − ∇f(θ))/(ε·unit_G). If no |θᵢ| exceeds 1,000, there is one group.
 pub trait GradientOracle {
     /// The space of the directions and products.
     type Space: Space;
@@ -154,36 +152,36 @@ pub trait GradientOracle {
     fn units(&self) -> &[f64];
     /// The unit roundoff u of the precision in which the gradient is computed.
     fn roundoff(&self) -> f64;
-    /// Computes ∇f(θ), keeps it, and returns its norm: one gradient.
+    /// Computes and stores ∇f(θ) and returns its norm. Costs one gradient.
     fn start(&mut self) -> Result<f64, BoxError>;
-    /// out ← what [`start`](Self::start) kept.
+    /// out ← ∇f(θ) as stored by [`start`](Self::start).
     fn gradient(&self, out: &mut <Self::Space as Space>::Vector);
-    /// out ← the forward difference quotient along v with the relative step ε, after [`start`](Self::start): one
-    /// gradient for each group.
+    /// out ← the forward difference quotient along v with the relative step ε; requires [`start`](Self::start). Costs
+    /// one gradient per group.
     fn forward(
         &mut self,
         epsilon: f64,
         v: &<Self::Space as Space>::Vector,
         out: &mut <Self::Space as Space>::Vector,
     ) -> Result<(), BoxError>;
-    /// out ← the central difference quotient along v with the relative step ε: two gradients for each group. May
-    /// overwrite what [`start`](Self::start) kept.
+    /// out ← the central difference quotient along v with the relative step ε. Costs two gradients per group and may
+    /// overwrite the gradient stored by [`start`](Self::start).
     fn central(
         &mut self,
         epsilon: f64,
         v: &<Self::Space as Space>::Vector,
         out: &mut <Self::Space as Space>::Vector,
     ) -> Result<(), BoxError>;
-    /// θ ← θ + ζ, with ζᵢ = `size`·max{1, |θᵢ|}·ξᵢ/√n and ξ standard normal from the seed.
+    /// θ ← θ + ζ, with ζᵢ = `size`·max{1, |θᵢ|}·ξᵢ/√n and ξ standard normal, drawn from `seed`.
     fn shift(&mut self, seed: u64, size: f64);
-    /// Exchanges the point and the one before the last [`shift`](Self::shift), if there was one.
+    /// Exchanges θ with the point before the last [`shift`](Self::shift), if there was a shift.
     fn exchange_shifted(&mut self);
 }
 
-/// Magnitudes up to this form the first group of coordinates; each next one reaches this much further.
+/// The first group contains magnitudes up to this; the bound of each next group is larger by this factor.
 const GROUP_RATIO: f64 = 1e3;
 
-/// The group of a coordinate by its magnitude: 0 for |θᵢ| ≤ 1e3, 1 up to 1e6, and so on.
+/// The index of the group of a coordinate: 0 for |θᵢ| ≤ 1e3, 1 for |θᵢ| ≤ 1e6, and so on.
 pub fn magnitude_group(theta: f64) -> usize {
     let (mut group, mut bound) = (0, GROUP_RATIO);
     while theta.abs() > bound && bound.is_finite() {
@@ -193,14 +191,14 @@ pub fn magnitude_group(theta: f64) -> usize {
     group
 }
 
-/// How the quotient is taken.
+/// The difference scheme.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scheme {
     Forward,
     Central,
 }
 
-/// The Hessian of a function at θ, by difference quotients of its gradient.
+/// The Hessian of a function at θ, from difference quotients of its gradient.
 ///
 /// ```
 /// use fosi::operator::{DifferenceQuotient, HostGradient, SymmetricOperator};
@@ -228,28 +226,27 @@ pub struct DifferenceQuotient<G> {
     gradients: u64,
 }
 
-/// The size of the shift off an exact tie, relative to the coordinates' magnitudes.
+/// The size of the shift away from an exact tie, relative to the coordinates' magnitudes.
 const SHIFT: f64 = 1e-6;
-/// The step, relative to the units, over which the curvature at the tie itself is averaged: that of a training step.
-/// On a shorter one the jump of a kink's gradient is all that there is to see.
+/// The step, relative to the units, over which the curvature at the tie is averaged: the length of a training step.
+/// Over shorter steps the jump of the gradient at the kink dominates.
 const AVERAGED: f64 = 1e-3;
 
 impl<G: GradientOracle> DifferenceQuotient<G> {
-    /// By forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientOracle::units): up to 1e-4 where the
-    /// gradients are so long that their rounding would hide the curvature, retried down to a hundredth, the first
-    /// product of an estimation at last also at ten times ε. The gradient at the point is computed with the first
-    /// product.
+    /// Forward differences with ε = 1e-9 (‖v‖ = 1) times the [units](GradientOracle::units); ε grows up to 1e-4 if the
+    /// gradients are so large that their rounding would hide the curvature. Retries go down to ε/100 and, for the first
+    /// product of an estimation, finally to 10ε. The first product also computes the gradient at the point.
     pub fn new(oracle: G) -> Self {
         Self::with_steps(oracle, StepSizes::default())
     }
 
-    /// The same with other step sizes. Larger steps suit smooth functions.
+    /// Like `new`, with other step sizes. Larger steps suit smooth functions.
     pub fn with_steps(oracle: G, steps: StepSizes) -> Self {
         Self::bare(oracle, Scheme::Forward, steps)
     }
 
-    /// By central differences with ε = 1e-3 times the units, up to 0.1 where the gradients are long, for gradients in
-    /// `f32`. Two gradients per product, one at the point to know their length, and no second try: for smooth
+    /// Central differences for gradients in `f32`, with ε = 1e-3 times the units, up to 0.1 if the gradients are large.
+    /// A product costs two gradients and has no retry; one more gradient, at the point, gives the norm. For smooth
     /// functions only.
     pub fn central(oracle: G) -> Self {
         let steps = StepSizes::bounded(1e-3, 1e-3, 0.1);
@@ -277,7 +274,7 @@ impl<G: GradientOracle> DifferenceQuotient<G> {
         Ok(())
     }
 
-    /// The quotient with one step size.
+    /// Computes the quotient with one step size.
     fn quotient(
         &mut self,
         epsilon: f64,
@@ -297,14 +294,14 @@ impl<G: GradientOracle> DifferenceQuotient<G> {
         }
     }
 
-    /// u‖∇f(θ)‖/ε: how much of a quotient may be rounding.
+    /// u‖∇f(θ)‖/ε: the rounding error of a quotient.
     fn rounding(&self) -> f64 {
         let unit = self.oracle.units().first().copied().unwrap_or(1.0);
         let norm = self.gradient_norm.unwrap_or(0.0);
         self.oracle.roundoff() * norm / (self.steps.current().abs() * unit)
     }
 
-    /// Whether rounding is so much of a quotient that two which agree may agree because both are rounding.
+    /// Whether rounding is so large a part of the quotient that agreement of two quotients proves nothing.
     fn drowns_in_rounding(&self, quotient: &<G::Space as Space>::Vector) -> bool {
         let length = self.oracle.space().norm(quotient);
         length.is_finite() && self.rounding() > 0.1 * self.allowed_asymmetry() * length
@@ -317,12 +314,12 @@ impl<G: GradientOracle> DifferenceQuotient<G> {
         }
     }
 
-    /// Gradients computed so far.
+    /// The number of gradients computed so far.
     pub fn gradients(&self) -> u64 {
         self.gradients
     }
 
-    /// The gradient that it is made of, at θ, or θ + ζ after a [`shift`](SymmetricOperator::shift).
+    /// The gradient oracle, at θ, or at θ + ζ after a [`shift`](SymmetricOperator::shift).
     pub fn oracle(&self) -> &G {
         &self.oracle
     }
@@ -377,7 +374,7 @@ impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         let Some(seed) = self.shift_seed.take() else {
             return Ok(false);
         };
-        // None of them served; the last one tried is the one that drowns in rounding first.
+        // All sizes failed; the last one tried is the most affected by rounding.
         self.steps.restart();
         self.oracle.shift(seed, SHIFT);
         self.gradient_norm = None;
@@ -397,7 +394,7 @@ impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
         self.oracle.exchange_shifted();
         let result = self.oracle.central(AVERAGED, v, out);
         self.oracle.exchange_shifted();
-        // What was kept of the gradient at the point may be overwritten.
+        // The stored gradient at the point may be overwritten.
         self.gradient_norm = None;
         result.map(|()| true)
     }
@@ -405,7 +402,7 @@ impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
     /// ∇f(θ).
     fn start_vector(&mut self, out: &mut <G::Space as Space>::Vector) -> Result<bool, BoxError> {
         if self.scheme == Scheme::Central {
-            // What was kept of an earlier one may be overwritten.
+            // A central quotient may have overwritten the stored gradient.
             self.gradient_norm = None;
         }
         self.start()?;
@@ -418,19 +415,19 @@ impl<G: GradientOracle> SymmetricOperator<G::Space> for DifferenceQuotient<G> {
     }
 }
 
-/// A gradient on the host, from a closure that writes ∇f(θ) in `f64`; products are in the type `T` of Lanczos' vectors.
+/// A gradient on the host, from a closure that writes ∇f(θ) in `f64`; products have the type `T` of Lanczos' vectors.
 #[derive(Debug, Clone)]
 pub struct HostGradient<F, T> {
     gradient: F,
     space: Host<T>,
     point: Vec<f64>,
-    /// θ, where `point` is θ + ζ.
+    /// θ, if `point` is θ + ζ.
     before_shift: Option<Vec<f64>>,
     at_point: Vec<f64>,
     moved: Vec<f64>,
     at_moved: Vec<f64>,
     units: Vec<f64>,
-    /// Each coordinate's group; empty where there is one.
+    /// Each coordinate's group; empty if there is only one group.
     groups: Vec<u8>,
     roundoff: f64,
 }
@@ -458,7 +455,7 @@ where
         }
     }
 
-    /// The unit roundoff of the precision in which the gradient is computed, where that isn't `f64`'s.
+    /// Sets the unit roundoff of the precision in which the gradient is computed; default that of `f64`.
     pub fn with_roundoff(mut self, roundoff: f64) -> Self {
         self.roundoff = roundoff;
         self
@@ -469,7 +466,7 @@ where
         &self.point
     }
 
-    /// The gradient at θ + εv_G, left in `at_moved`, for the group of this index.
+    /// Writes the gradient at θ + εv_G to `at_moved`, for the group G with this index.
     fn gradient_at(&mut self, epsilon: f64, v: &[T], group: usize) -> Result<(), BoxError> {
         let entries = self.moved.iter_mut().zip(&self.point).zip(v);
         if self.groups.is_empty() {
@@ -487,7 +484,7 @@ where
         (self.gradient)(&self.moved, &mut self.at_moved)
     }
 
-    /// Adds (a − b)/ε to `out`, or sets it to that for the first group.
+    /// Adds (a − b)/ε to `out`; for the first group, sets `out` to it.
     fn accumulate(group: usize, out: &mut [T], a: &[f64], b: &[f64], epsilon: f64) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             let sum = if group == 0 { 0.0 } else { out.load() };
@@ -496,8 +493,7 @@ where
     }
 }
 
-/// The units of the groups that have coordinates, and each coordinate's index among them; no indices where there is
-/// one group.
+/// The units of the nonempty groups, and each coordinate's index into them; no indices if there is one group.
 fn magnitude_groups(point: &[f64]) -> (Vec<f64>, Vec<u8>) {
     let of: Vec<usize> = point.iter().map(|x| magnitude_group(*x)).collect();
     let mut present = of.clone();
@@ -510,7 +506,7 @@ fn magnitude_groups(point: &[f64]) -> (Vec<f64>, Vec<u8>) {
     if present.len() < 2 {
         return (vec![present.first().map_or(1.0, unit)], Vec::new());
     }
-    // At most 103 groups: the magnitudes of f64 end at 1e309.
+    // At most 103 groups, since f64 ends at 1.8e308.
     let index = |of: &usize| present.binary_search(of).unwrap_or(0) as u8;
     (
         present.iter().map(unit).collect(),

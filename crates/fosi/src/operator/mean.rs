@@ -8,7 +8,8 @@ use crate::space::Space;
 
 /// The mean of operators, (1/b)·ΣAᵢ.
 ///
-/// The curvature of one batch overfits that batch; the mean over several is nearer to that of the whole loss.
+/// The curvature of one batch overfits that batch; the mean over several batches is closer to the curvature of the full
+/// loss.
 #[derive(Debug)]
 pub struct Mean<S: Space, O> {
     space: S,
@@ -20,8 +21,8 @@ impl<S: Space, O: SymmetricOperator<S>> Mean<S, O> {
     /// The mean of at least one operator.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] where there is none, [`Error::DimensionMismatch`] where one says that its dimension isn't
-    /// the space's.
+    /// [`Error::InvalidSetting`] without operators, [`Error::DimensionMismatch`] for an operator that reports a
+    /// dimension other than the space's.
     pub fn new(space: S, operators: Vec<O>) -> Result<Self, Error> {
         let count = operators.len();
         require(count > 0, "the number of operators", count, "at least 1")?;

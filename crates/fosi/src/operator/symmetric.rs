@@ -5,41 +5,41 @@ use std::marker::PhantomData;
 use crate::error::{BoxError, Error};
 use crate::space::Space;
 
-/// A symmetric operator on the space `S`: a Hessian, as a rule.
+/// A symmetric operator on the space `S`, usually a Hessian.
 ///
-/// Only [`apply`](Self::apply) is required. The other methods are for approximate products: Lanczos sees from
-/// the products alone whether they are symmetric, and asks again where they are not.
+/// Only [`apply`](Self::apply) is required. The other methods serve approximate products: Lanczos checks the symmetry
+/// of the products and asks for another try where it fails.
 pub trait SymmetricOperator<S: Space> {
-    /// out ← Av. Lanczos' v have unit length to 0.2 %. `out` may hold anything on entry.
+    /// out ← Av. Lanczos passes v of unit norm to within 0.2 %. `out` may hold anything on entry.
     fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError>;
 
-    /// The dimension n, where the operator knows it: an operator of another dimension than the space is refused
+    /// The dimension n, if the operator knows it. An operator whose dimension differs from the space's is refused
     /// before the first product.
     fn dim(&self) -> Option<usize> {
         None
     }
 
-    /// An estimate of the rounding error of the last product, ‖out − Av‖; 0 where the rounding of v and out is all
-    /// there is. A product, and an eigenvalue, below it counts as zero.
+    /// An estimate of the error ‖out − Av‖ of the last product; 0 for an operator without error beyond the rounding of
+    /// v and out. Products and eigenvalues below it count as zero.
     fn noise(&self) -> f64 {
         0.0
     }
 
-    /// Computes the last product in another way, say with a smaller difference step; `Ok(false)`, with `out`
-    /// unchanged, where there is no other way. The way that was tried last is the one that was accepted when
-    /// the next product is asked for.
+    /// Computes the last product in another way, such as with a smaller difference step; `Ok(false)`, with `out`
+    /// unchanged, if there is no other way. The next call of [`apply`](Self::apply) means that the last try was
+    /// accepted.
     fn retry(&mut self, _v: &S::Vector, _out: &mut S::Vector) -> Result<bool, BoxError> {
         Ok(false)
     }
 
-    /// Moves to a nearby point, where a loss with an exact tie at its kink has a second derivative;
-    /// `Ok(false)` where that isn't possible or has been done already.
+    /// Moves to a nearby point at which a loss with an exact tie at a kink has a second derivative; `Ok(false)` if that
+    /// is impossible or has already been done.
     fn shift(&mut self) -> Result<bool, BoxError> {
         Ok(false)
     }
 
     /// out ← Av at the point before a [`shift`](Self::shift), averaged over a small interval along v; `Ok(false)`, with
-    /// `out` unchanged, where there was no shift. What was estimated at the shifted point is checked against it.
+    /// `out` unchanged, if there was no shift. It validates the estimate at the shifted point.
     fn apply_before_shift(
         &mut self,
         _v: &S::Vector,
@@ -48,14 +48,15 @@ pub trait SymmetricOperator<S: Space> {
         Ok(false)
     }
 
-    /// out ← a vector for Lanczos to start from, where it may [end early](crate::FosiConfig::lanczos_tolerance): the
-    /// gradient at the point, as a rule. `Ok(false)`, with `out` unchanged, where the operator has none. Asked for before
-    /// the first product.
+    /// out ← a start vector for a Lanczos run that may [end early](crate::FosiConfig::lanczos_tolerance), usually the
+    /// gradient at the point. `Ok(false)`, with `out` unchanged, if the operator has none. Called before the first
+    /// product.
     fn start_vector(&mut self, _out: &mut S::Vector) -> Result<bool, BoxError> {
         Ok(false)
     }
 
-    /// The asymmetry, relative to the largest α and β of the Lanczos run, above which a product is refused.
+    /// The asymmetry, relative to the largest |α| and β of the Lanczos run, above which a product is refused; default
+    /// 0.01.
     fn tolerance(&self) -> f64 {
         1e-2
     }
@@ -88,7 +89,7 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for &mut O
     }
 }
 
-/// An error unless an operator's dimension is the space's.
+/// An error unless the operator's dimension is that of the space.
 pub(crate) fn check_dim(expected: usize, found: usize) -> Result<(), Error> {
     if found == expected {
         return Ok(());
@@ -100,7 +101,7 @@ pub(crate) fn check_dim(expected: usize, found: usize) -> Result<(), Error> {
     })
 }
 
-/// An operator from a closure that writes the exact product: see [`from_fn`].
+/// An operator from a closure that computes exact products; see [`from_fn`].
 #[derive(Debug, Clone)]
 pub struct FromFn<S, F> {
     product: F,
@@ -134,14 +135,14 @@ impl<S: Space, F: FnMut(&S::Vector, &mut S::Vector)> SymmetricOperator<S> for Fr
     }
 }
 
-/// An operator that counts its products, retries among them.
+/// An operator that counts its products, retries included.
 #[derive(Debug, Clone)]
 pub struct Counted<O> {
-    /// The operator itself.
+    /// The wrapped operator.
     pub operator: O,
-    /// Products so far, retries included.
+    /// Products computed so far, retries included.
     pub products: u64,
-    /// Products that were computed again.
+    /// Retries so far.
     pub retries: u64,
 }
 

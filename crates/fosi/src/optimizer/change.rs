@@ -1,4 +1,4 @@
-//! Another set of parameters in the middle of a run: a layer is frozen, unfrozen, added or taken away.
+//! Changing the parameters during a run: a layer is frozen, unfrozen, added or removed.
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -10,14 +10,14 @@ use crate::timing::StepTimer;
 use super::Fosi;
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// Goes on with other parameters: `space` has their number, and `carry` turns a vector of the old space into one of
-    /// the new, entry by entry, with zeros for what is new. `base` is the base for the new parameters; native bases keep
-    /// nothing to themselves, so that a copy of the old one will do.
+    /// Continues with other parameters. `space` has the new dimension. `carry` maps a vector of the old space to the
+    /// new one, entry by entry, with zeros for new entries. `base` is the base for the new parameters; a native base
+    /// has no state of its own, so a copy of the old one suffices.
     ///
-    /// The momentum of the subspace goes back to the base's, and the base's state vectors are carried over. The spectrum
-    /// belongs to the old parameters and is dropped: the step is the base's own until the next refresh, which is
-    /// [due](Self::due) at once where the warm-up is over. Step and settings stay. What a base keeps to itself is its
-    /// own affair, and of its momentum the subspace's part is lost.
+    /// The subspace's momentum returns to the base, and the base's state vectors are carried over. The spectrum belongs
+    /// to the old parameters and is dropped: the step is the base's own until the next refresh, which is
+    /// [due](Self::due) at once after the warm-up. Step count and settings stay. A base with state of its own must
+    /// carry that over itself; the subspace's part of its momentum is lost.
     ///
     /// ```
     /// use fosi::{Fosi, FosiConfig, Host, base::HeavyBall};
@@ -35,7 +35,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Spoiled`]; those of `carry`, and what the new space finds wrong with its vectors; the optimizer is then as before.
+    /// [`Error::Spoiled`]; `Error::InvalidSetting` where the base's settings are invalid or its number of state vectors
+    /// differs; the errors of `carry`; and those of the new space's check of the carried vectors. The optimizer is then
+    /// unchanged.
     pub fn change_parameters(
         &mut self,
         space: S,
@@ -48,7 +50,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             return Err(Error::InvalidSetting {
                 setting: "the number of the base's state vectors",
                 given: base.state_len().to_string(),
-                allowed: "that of the base before",
+                allowed: "that of the previous base",
             });
         }
         let momentum = self.subspace_momentum();
@@ -83,7 +85,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(())
     }
 
-    /// The base's momentum m with the subspace's part, m + Vc̄; `None` where the base keeps no momentum in its state.
+    /// The total momentum m + Vc̄; `None` without a subspace or without momentum in the base's state.
     fn subspace_momentum(&self) -> Option<S::Owned> {
         let old = self.subspace.as_ref()?;
         let m = self.state.first()?;

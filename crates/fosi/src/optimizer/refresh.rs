@@ -1,4 +1,4 @@
-//! A refresh: a new spectrum, and the momentum split anew (paper, UpdatePreconditioner in Algorithm 2, and §3.4).
+//! A refresh: a new spectrum and a new split of the momentum (paper, UpdatePreconditioner in Algorithm 2, and §3.4).
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -19,28 +19,29 @@ use crate::timing::RefreshTimer;
 use super::Fosi;
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// Estimates the spectrum of the Hessian at the current parameters and adopts it; the momentum is split anew.
+    /// Estimates the spectrum of the Hessian at the current parameters, adopts it, and splits the momentum along it.
     ///
-    /// Lanczos starts from a random vector. With a [tolerance](crate::FosiConfig::lanczos_tolerance) it starts from the
-    /// gradient where the operator [has it](SymmetricOperator::start_vector), as a
-    /// [`DifferenceQuotient`](crate::operator::DifferenceQuotient) does, with a random part of a tenth of its length.
+    /// Lanczos starts from a random vector. With a [tolerance](crate::FosiConfig::lanczos_tolerance) and an operator
+    /// that [provides the gradient](SymmetricOperator::start_vector), as a
+    /// [`DifferenceQuotient`](crate::operator::DifferenceQuotient) does, it starts from the gradient plus a random
+    /// vector of a tenth of its norm.
     ///
-    /// The public Python implementation leaves the base's momentum as it is, with what of it lies in the new
-    /// subspace. Measured against each other with Heavy-Ball: where the subspace turns steadily, splitting anew is
-    /// far ahead (the mean of ln f over a run is lower by 2 to 3); where it turns slowly, they differ by less than
-    /// 0.3 (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50,
-    /// 200, five seeds) there is little between them: losses after 600 steps differ by at most 0.3 %, the other way's
-    /// being the lower ones in 14 of 15 runs.
+    /// The public Python implementation does not split the momentum: the base's momentum keeps its part in the new
+    /// subspace. Comparison with Heavy-Ball: where the subspace rotates steadily, splitting is far better (the mean of
+    /// ln f over a run is lower by 2 to 3); where it rotates slowly, the two differ by less than 0.3
+    /// (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50, 200,
+    /// five seeds) they are nearly equal: losses after 600 steps differ by at most 0.3 %, and the loss without
+    /// splitting is lower in 14 of 15 runs.
     ///
     /// # Errors
-    /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next try is an interval
-    /// away. [`Error::DimensionMismatch`] where the operator says that its dimension isn't the space's.
+    /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next attempt is due after
+    /// one interval. [`Error::DimensionMismatch`] where the operator reports a dimension other than the space's.
     pub fn refresh(&mut self, hessian: &mut impl SymmetricOperator<S>) -> Result<Refresh, Error> {
         self.refresh_with(hessian, None)
     }
 
-    /// As [`refresh`](Self::refresh), where Lanczos starts from the given gradient at the current parameters, with a random
-    /// part of a tenth of its length.
+    /// Like [`refresh`](Self::refresh), but Lanczos starts from `gradient`, the gradient at the current parameters,
+    /// plus a random vector of a tenth of its norm.
     ///
     /// # Errors
     /// Those of [`refresh`](Self::refresh), and [`Error::DimensionMismatch`] for a gradient of another dimension.
@@ -93,7 +94,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(refresh)
     }
 
-    /// UpdatePreconditioner after its estimation: the spectrum in use, u, the momentum's split and s.
+    /// The rest of UpdatePreconditioner, after the estimation: the spectrum in use, u, the split of the momentum, and
+    /// s.
     fn adopt(
         &mut self,
         params: &SpectrumParams,
@@ -102,7 +104,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         timer: &RefreshTimer,
     ) -> Result<Refresh, LanczosError> {
         let merge = self.plan_merge(params, &ritz, workspace)?;
-        // Nothing fails from here on.
+        // No failure from here on.
         let overshot = self
             .subspace
             .as_ref()
@@ -118,12 +120,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let unresolved = resolved.iter().filter(|resolved| !**resolved).count();
         self.progress.interventions.unresolved += unresolved as u64;
         let mut curvature = spectrum.damped_curvature(self.config.curvature_floor);
-        // A direction that is new to the mean has only a share of its curvature in it.
+        // In a direction that is new to the mean, λ̄ is only a fraction of the curvature.
         for (curvature, seen) in curvature.iter_mut().zip(seen.iter().flatten()) {
             *curvature = curvature.max(seen.abs());
         }
         let directions: Vec<Direction> = resolved.iter().map(|r| Direction::new(*r)).collect();
-        // Without curvature there is no Newton step to replace the base's: all of the space is the base's again.
+        // Without curvature no Newton step can replace the base's: the base takes the whole space.
         let no_curvature = match safeguards {
             true => resolved.iter().all(|resolved| !resolved),
             false => curvature.iter().all(|curvature| *curvature == 0.0),
@@ -165,7 +167,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(refresh)
     }
 
-    /// What the refresh makes of the mean over refreshes; `None` where the settings have none.
+    /// Plans how the refresh updates the mean over refreshes; `None` without averaging.
     fn plan_merge(
         &self,
         params: &SpectrumParams,
@@ -192,7 +194,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         .map(Some)
     }
 
-    /// The spectrum that takes the place of the one in use, whose memory is used again.
+    /// Replaces the spectrum in use, reusing its memory.
     fn replace_spectrum(
         &mut self,
         params: &SpectrumParams,
@@ -226,8 +228,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         (spectrum, Some(average))
     }
 
-    /// The base's learning rate along each direction in units of η, where [α is adaptive](crate::NewtonRate::Adaptive);
-    /// 0 where it is unknown.
+    /// The base's learning rate along each direction in units of η; 0 where it is unknown or α is not
+    /// [adaptive](crate::NewtonRate::Adaptive).
     fn base_rates(&mut self, spectrum: &Spectrum<S>) -> Vec<f64> {
         let pairs = spectrum.eigenvalues.len();
         if self.config.newton_rate.decay().is_none() {
@@ -252,8 +254,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         (0..pairs).map(rate).collect()
     }
 
-    /// The subspace's momentum V·c̄ goes back to the base's m: M = V·c̄ + m. Of a base that keeps m to itself, M is the
-    /// subspace's part alone.
+    /// Adds the subspace's momentum V·c̄ to the base's m: M = V·c̄ + m. For a base that keeps m in its own state, M is
+    /// V·c̄ alone.
     fn join_momentum(&mut self) {
         if self.base.momentum().decay == 0.0 {
             return;
@@ -267,9 +269,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// Splits the total momentum M, which the base has, anew: c̄ = (VᵀV)⁻¹VᵀM over the directions that aren't the
-    /// base's, and m = M − Vc̄ stays with the base; of one that keeps m to itself, what doesn't fit is dropped. Without a
-    /// new subspace (`no_curvature`) all of M stays with the base.
+    /// Splits the total momentum M, held by the base: c̄ = (VᵀV)⁻¹VᵀM along the directions that the base does not take,
+    /// and m = M − Vc̄. For a base that keeps m in its own state, the rest of M is dropped. Without a new subspace
+    /// (`no_curvature`) the base keeps all of M.
     fn split_momentum(
         &mut self,
         new: &Spectrum<S>,

@@ -1,4 +1,4 @@
-//! A step (paper, Algorithm 2).
+//! One step (paper, Algorithm 2).
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -18,14 +18,14 @@ use super::Fosi;
 impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Takes one step from `parameters` with the learning rate η and the gradient there.
     ///
-    /// θ ← θ − s·d_b + V(s·e − α u⊙c̄), the base's direction d_b taken in the complement of V; before the first
-    /// refresh, bit for bit the base's own step.
+    /// θ ← θ − s·d_b + V(s·e − α u⊙c̄), with the base's direction d_b for the gradient in the complement of V. Before
+    /// the first refresh, the step is bit for bit the base's own.
     ///
     /// # Errors
     /// [`Error::DimensionMismatch`], [`Error::NonFiniteGradient`], [`Error::GradientOverflow`],
     /// [`Error::StepOverflow`], or [`Error::InvalidSetting`] where [η](Self::check_learning_rate) or α is negative or
-    /// not finite, or the base has been given an impossible setting: parameters and optimizer are then as before.
-    /// [`Error::Spoiled`] where parameters or state came out infinite or NaN, and from then on until
+    /// not finite, or a setting of the base is invalid: parameters and optimizer are then unchanged. [`Error::Spoiled`]
+    /// where the step leaves parameters or state infinite or NaN, and at every later step until
     /// [`restore`](Self::restore) or [`load`](Self::load).
     pub fn step(
         &mut self,
@@ -113,9 +113,9 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         })
     }
 
-    /// The move d that a [step](Self::step) with this gradient makes, θ₊ = θ + d, for a caller with a line search of
-    /// one's own: d is added, where a base's direction is subtracted. For the optimizer it is a step: momentum and
-    /// counts advance.
+    /// The displacement d of a [step](Self::step) with this gradient, θ₊ = θ + d, for callers with their own line
+    /// search. Note the sign: d is added, whereas a base's direction is subtracted. The optimizer's momentum and
+    /// counters advance as in a step.
     ///
     /// # Errors
     /// Those of [`step`](Self::step), and [`Error::InvalidSetting`] for a base with weight decay, which depends on θ.
@@ -131,11 +131,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(direction)
     }
 
-    /// Whether [`step`](Self::step) takes the learning rate η; nothing changes.
+    /// Checks whether [`step`](Self::step) accepts the learning rate η. Changes nothing.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] where η is negative or not finite, or where η or η·`weight_decay` is no number of the
-    /// vectors' precision.
+    /// [`Error::InvalidSetting`] where η is negative or not finite, or where η or η·`weight_decay` exceeds the largest
+    /// number of the vectors' precision.
     pub fn check_learning_rate(&self, learning_rate: f64) -> Result<(), Error> {
         check_rate("learning_rate (η)", learning_rate)?;
         let limits = self.space.limits();
@@ -149,16 +149,16 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(())
     }
 
-    /// By what share decoupled weight decay shortens the parameters.
+    /// η·λ: the fraction by which decoupled weight decay shrinks the parameters.
     fn decay(&self, learning_rate: f64) -> f64 {
         learning_rate * self.base.weight_decay()
     }
 
-    /// What the step does along V, for the gradient whose projection is known; nothing but scratch memory changes.
+    /// Plans the step along V from the projected gradient. Only scratch memory changes.
     fn plan(&mut self, newton: &NewtonStep, norm: f64, limits: &FloatLimits) -> Plan {
         let lengths = Lengths {
             gradient: norm,
-            // No step, no length to compare with.
+            // Before the first step there is no norm to compare with.
             base: self.progress.base_norm.unwrap_or(f64::INFINITY),
             recent_move: self.progress.recent_move,
         };
@@ -176,14 +176,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// Bounds of how far the step may reach, for a clipped gradient of length `norm` and s·η = `rate`.
+    /// Bounds on the step, for a clipped gradient of norm `norm` and s·η = `rate`.
     fn reach(&self, newton: &NewtonStep, norm: f64, rate: f64, plan: &Plan) -> Reach {
         let Momentum { decay, gain, .. } = newton.momentum;
         let momentum = decay * self.progress.momentum_bound + gain * norm;
         Reach {
             momentum,
             keeps_momentum: decay > 0.0,
-            // A base that keeps squares divides by them, so its steps don't grow with the gradient.
+            // A base that keeps squares divides by their root, so its steps do not grow with the gradient.
             base: if self.base.squares() {
                 0.0
             } else {
@@ -193,7 +193,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// Takes over what a step has done.
+    /// Records the step that was taken.
     fn advance(&mut self, plan: &Plan, norm: f64, base_norm: f64, momentum_bound: f64) {
         let safeguards = self.config.safeguards;
         if let Some(subspace) = &mut self.subspace {
@@ -223,13 +223,13 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 overshot,
                 grew,
                 acted = safeguards,
-                "the spectrum misleads"
+                "the gradient contradicts the spectrum"
             );
         }
         self.timer.step_taken(self.subspace.is_some());
     }
 
-    /// A bound of the clipped gradient's length.
+    /// A bound on the norm of the clipped gradient.
     fn clipped_norm(&self, norm: f64) -> f64 {
         match self.config.clipping {
             Clipping::None => norm,
@@ -238,14 +238,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
     }
 
-    /// An error where the base would square a gradient that is too long for it.
+    /// An error if the base squares gradients and the square could overflow.
     fn refuse_overflow(&self, norm: f64) -> Result<(), Error> {
-        // An entry, of which the square is taken, is no longer than the limit under either clipping.
+        // The base squares single entries; either kind of clipping bounds an entry by its limit.
         let reaches_base = match self.config.clipping {
             Clipping::None => norm,
             Clipping::Norm(limit) | Clipping::Value(limit) => norm.min(limit),
         };
-        // Half: room for the rounding of v̂ = v/(1 − β₂ᵗ).
+        // The factor ½ leaves room for rounding in v̂ = v/(1 − β₂ᵗ).
         let limit = 0.5 * self.space.max_value().sqrt();
         if !self.base.squares() || reaches_base <= limit {
             return Ok(());
@@ -257,7 +257,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         })
     }
 
-    /// Vᵀg into the subspace's projection, after clamping; returns ‖g‖.
+    /// Writes Vᵀg, with g clamped by `Clipping::Value`, to the subspace's projection; returns ‖g‖ before clamping.
     fn project_gradient(&mut self, gradient: &S::Vector) -> Result<f64, Error> {
         let square = match (&mut self.subspace, self.config.clipping) {
             (Some(subspace), Clipping::None | Clipping::Norm(_)) => {
@@ -284,29 +284,29 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     }
 }
 
-/// By how much the longest step of late falls a step.
+/// Decay per step of the largest recent ‖θₜ − θₜ₋₁‖.
 const FADE: f64 = 0.97;
 
-/// How far a step may reach: bounds of lengths.
+/// Bounds on the norms of a step's parts.
 struct Reach {
     momentum: f64,
-    /// Whether the base has a vector of that length.
+    /// Whether the base stores a vector of that norm.
     keeps_momentum: bool,
     base: f64,
     newton: f64,
 }
 
 impl Reach {
-    /// The unit for the base's norm: 1 where its square is far from the ends of the floating range.
+    /// The unit for the base's norm: 1 unless its square is near the ends of the floating-point range.
     fn unit(&self) -> f64 {
         if self.base == 0.0 || (1e-100..1e100).contains(&self.base) {
             return 1.0;
         }
-        // No subnormal number: its reciprocal would overflow.
+        // Not subnormal: the reciprocal would overflow.
         self.base.log2().floor().max(-1022.0).exp2()
     }
 
-    /// An error where parameters or momentum may overflow.
+    /// An error if parameters or momentum might overflow.
     fn check(&self, step: u64, limits: &FloatLimits) -> Result<(), Error> {
         let limit = 0.25 * limits.max;
         let kept = if self.keeps_momentum {
@@ -315,7 +315,7 @@ impl Reach {
             0.0
         };
         for norm in [kept, self.base, self.newton] {
-            // So that NaN is refused too.
+            // This form also refuses NaN.
             let allowed = norm <= limit;
             if !allowed {
                 return Err(Error::StepOverflow { step, norm, limit });

@@ -1,20 +1,20 @@
-//! A space's vectors as they are stored.
+//! Vectors in their stored form.
 
 use super::kernels::{ElementType, Stored};
 use crate::error::Error;
 
-/// Vectors of equal length with the type of their entries, as they are stored.
+/// Vectors of equal length and element type in their stored form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
     pub(crate) element: ElementType,
-    /// Number of vectors, and of entries of each.
+    /// Number of vectors, and number of entries of each.
     pub(crate) shape: [usize; 2],
-    /// All entries, little end first.
+    /// All entries, little-endian.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Array {
-    /// The vectors as they are.
+    /// Stores the vectors without conversion.
     pub fn from_rows<T: Stored>(rows: &[impl AsRef<[T]>]) -> Self {
         let dim = rows.first().map_or(0, |row| row.as_ref().len());
         let mut bytes = Vec::with_capacity(rows.len() * dim * size_of::<T>());
@@ -40,7 +40,7 @@ impl Array {
         self.len() == 0
     }
 
-    /// The vectors, of whatever length they have.
+    /// The vectors, of any length.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where the type differs.
@@ -51,7 +51,7 @@ impl Array {
     /// The vectors, each of `dim` entries of type `T`.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where type or length differ.
+    /// [`Error::Checkpoint`] where the type or the length differs.
     pub fn to_rows<T: Stored>(&self, dim: usize) -> Result<Vec<Vec<T>>, Error> {
         let [rows, found] = self.shape;
         if rows > 0 && found != dim {
@@ -70,7 +70,7 @@ impl Array {
             return Ok(Vec::new());
         }
         if dim == 0 {
-            // Empty vectors take no bytes, so their number alone must not cost memory.
+            // Empty vectors take no bytes, so a large number of them must not allocate memory.
             let many = || Error::Checkpoint(format!("it claims {rows} empty vectors"));
             return (rows == 1).then(|| vec![Vec::new()]).ok_or_else(many);
         }

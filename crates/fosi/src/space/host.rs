@@ -1,7 +1,8 @@
 //! ℝⁿ in slices of `f32` or `f64` on the CPU.
 //!
-//! Every operation walks blocks that stay in cache, split over rayon's threads at places that depend on n alone,
-//! and adds partial sums pairwise in that fixed order: the bits don't depend on the number of threads.
+//! Every operation processes blocks that stay in cache. rayon splits them between threads at boundaries that depend
+//! only on n, and partial sums are added pairwise in that fixed order: the result does not depend on the number of
+//! threads, bit for bit.
 
 mod basis;
 mod step;
@@ -53,14 +54,14 @@ impl<T: Scalar> Host<T> {
         }
     }
 
-    /// Keeps bases in another precision; working bases stay in full precision. A basis from a checkpoint keeps the
-    /// precision in which it was saved, until the next refresh.
+    /// Stores kept bases in another precision; the vectors of a Lanczos run stay in full precision. A basis from a
+    /// checkpoint keeps its saved precision until the next refresh.
     pub fn with_storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
         self
     }
 
-    /// The precision of bases made here.
+    /// The storage precision of new bases.
     pub fn storage(&self) -> Storage {
         self.storage
     }
@@ -119,7 +120,7 @@ impl<T: Scalar> Space for Host<T> {
         update(y, 2, Order::Forward, &|start, y| {
             let x = &x[start..start + y.len()];
             if b == 0.0 {
-                // y may hold anything, NaN too.
+                // y may hold anything, even NaN.
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = x.scale(a));
             } else {
                 for (y, x) in y.iter_mut().zip(x) {
@@ -247,16 +248,14 @@ impl<T: Scalar> Space for Host<T> {
         let mut rows = array.to_rows(self.dim)?;
         match (rows.len(), rows.pop()) {
             (1, Some(row)) => Ok(row),
-            (found, _) => Err(Error::Checkpoint(format!(
-                "{found} vectors where one belongs"
-            ))),
+            (found, _) => Err(Error::Checkpoint(format!("{found} vectors instead of one"))),
         }
     }
     fn export_basis(&self, basis: &HostBasis<T>) -> Array {
         with_rows!(basis, rows => Array::from_rows(rows))
     }
     fn import_basis(&self, array: &Array) -> Result<HostBasis<T>, Error> {
-        // In the precision that it was saved in: the next refresh makes one in the space's.
+        // Keeps the saved precision; the next refresh creates a basis in the space's precision.
         Ok(HostBasis(match array.element {
             ElementType::BF16 => Rows::Bf16(array.to_rows(self.dim)?),
             ElementType::F32 if T::TYPE == ElementType::F64 => {

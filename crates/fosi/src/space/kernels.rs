@@ -1,10 +1,10 @@
-//! The loops over memory: plain loops that vectorise, on blocks that stay in cache.
+//! The loops over memory: plain, vectorisable loops on blocks that stay in cache.
 //!
-//! Combinations of basis vectors are summed in the vectors' own precision, few terms at a time. So are dot products,
-//! eight products at a time; these sums accumulate in f64, in a fixed number of lanes and a fixed order. For f32 that
-//! errs by a few roundings of eight products, less than the vectors' own roundings do, and takes half the time. The
-//! same input gives the same bits on any machine with fused multiply-add, whatever the width of its vectors. The
-//! formulas of the base optimizers are never contracted.
+//! Combinations of basis vectors are summed in the vectors' own precision, a few terms at a time. Dot products sum
+//! eight products at a time in that precision and accumulate these sums in f64, in a fixed number of lanes and a fixed
+//! order. For f32 the error is that of rounding in sums of eight products, which is below the effect of the vectors'
+//! own rounding, and this takes half the time. The same input gives the same bits on any machine with fused
+//! multiply-add, whatever the width of its vectors. The formulas of the base optimizers are never contracted.
 
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
@@ -89,9 +89,9 @@ pub trait Stored: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn load_single(self) -> f32;
     /// The nearest representable value.
     fn store(value: f64) -> Self;
-    /// Appends the entry's bytes, little end first.
+    /// Appends the entry's bytes, little-endian.
     fn write(self, bytes: &mut Vec<u8>);
-    /// Reads an entry from exactly its bytes, little end first.
+    /// Reads an entry from exactly its bytes, little-endian.
     fn read(bytes: &[u8]) -> Self;
 }
 
@@ -127,17 +127,17 @@ stored!(f64, F64, |x| x, |x| x as f32, |x| x);
 stored!(u8, U8, f64::from, f32::from, |x| x as u8);
 stored!(bf16, BF16, |x| f64::from(widen(x)), widen, bf16::from_f64);
 
-/// The bits of a bf16 are the upper half of an f32's: a shift vectorises where the general conversion does not.
+/// The bits of a bf16 are the upper half of an f32's. A shift vectorises; the general conversion does not.
 #[inline(always)]
 fn widen(x: bf16) -> f32 {
     f32::from_bits(u32::from(x.to_bits()) << 16)
 }
 
-/// Runs `f` compiled for the best instruction set that this machine has, and tells it whether that one has fused
+/// Runs `f` compiled for the best instruction set of this machine; the argument of `f` is whether that set has fused
 /// multiply-add.
 ///
-/// `FnMut`, since a closure called through `FnOnce` goes through a shim that is compiled for the baseline; `f` and
-/// what it calls must be `#[inline(always)]` for the same reason.
+/// `FnMut`, since a closure called through `FnOnce` passes a shim that is compiled for the baseline instruction set;
+/// for the same reason `f` and its callees must be `#[inline(always)]`.
 #[inline(always)]
 pub(super) fn vectorised<R>(f: impl FnMut(bool) -> R) -> R {
     struct Call<F>(F);
@@ -151,13 +151,13 @@ pub(super) fn vectorised<R>(f: impl FnMut(bool) -> R) -> R {
     Arch::new().dispatch(Call(f))
 }
 
-/// a·b + c; without the instruction a fused one would be a call into a library.
+/// a·b + c; unfused if the instruction is missing, since the fused form would be a library call.
 #[inline(always)]
 fn multiply_add<T: Scalar>(fused: bool, a: T, b: T, c: T) -> T {
     if fused { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Numbers on the boundaries of cache lines: accesses across two of them take twice as long.
+/// An array aligned to cache lines: an access across two lines takes twice as long.
 #[repr(align(64))]
 pub(super) struct Aligned<const N: usize, T = f64>([T; N]);
 
@@ -170,22 +170,22 @@ impl<const N: usize, T: Scalar> Aligned<N, T> {
     }
 }
 
-/// Accumulators that a sum is spread over, in f64.
+/// The number of f64 accumulators per sum.
 const LANES: usize = 16;
-/// Products that are summed in the vectors' own precision before an accumulator takes them: a conversion each would
-/// cost more than reading them from memory.
+/// The number of products summed in the vectors' own precision before accumulation in f64. Converting each product
+/// would take longer than reading it from memory.
 const WAYS: usize = 8;
-/// Entries that one round of all accumulators takes.
+/// Entries per round over all accumulators.
 const CHUNK: usize = LANES * WAYS;
 
-/// How many of the rows left are read side by side: four or five where there are so many. One alone leaves the memory's
-/// latency open, and with eight its prefetcher loses track.
+/// How many of the remaining rows are read together: four or five if there are that many. A single row exposes the
+/// memory latency, and eight rows exceed what the prefetcher can track.
 #[inline(always)]
 fn group(left: usize) -> usize {
     left.div_ceil(left.div_ceil(5).max(1))
 }
 
-/// ⟨rowᵢ, xₚ⟩ for R rows and P vectors at once, products of few entries summed in `A`.
+/// ⟨rowᵢ, xₚ⟩ for R rows and P vectors at once, with short sums in precision `A`.
 #[inline(always)]
 fn dot_rows<const R: usize, const P: usize, B: Stored, T: Stored, A: Scalar>(
     fused: bool,
@@ -241,7 +241,7 @@ fn add_chunk<const R: usize, const P: usize, B: Stored, T: Stored, A: Scalar>(
     }
 }
 
-/// A chunk that begins with these entries and ends in zeros.
+/// A chunk of these entries, padded with zeros.
 #[inline(always)]
 fn padded<T: Stored>(entries: &[T]) -> [T; CHUNK] {
     let mut chunk = [T::store(0.0); CHUNK];
@@ -249,7 +249,7 @@ fn padded<T: Stored>(entries: &[T]) -> [T; CHUNK] {
     chunk
 }
 
-/// ⟨x, y⟩ in f64 throughout, for what over- or underflows in the vectors' own precision.
+/// ⟨x, y⟩ entirely in f64, for products that over- or underflow in the vectors' own precision.
 #[cold]
 #[inline(never)]
 fn dot_exact<B: Stored, T: Stored>(x: &[B], y: &[T]) -> f64 {
@@ -283,7 +283,7 @@ pub(super) fn dot_block<'a, const P: usize, B: Stored, T: Stored, A: Scalar>(
     x: [&[T]; P],
     mut sums: [&mut [f64]; P],
 ) {
-    // From the last on: Lanczos' newest vector is one of x, too.
+    // From the last row backwards: Lanczos' newest vector is also one of x.
     let mut left = sums[0].len();
     while left > 0 {
         left = match group(left) {
@@ -319,7 +319,7 @@ fn add_dots<'a, const R: usize, const P: usize, B: Stored, T: Stored, A: Scalar>
 #[inline(always)]
 pub(super) fn dot_pair<T: Scalar>(fused: bool, x: &[T], y: &[T]) -> f64 {
     let sum = dot_rows::<1, 1, T, T, T>(fused, [x], [y])[0][0];
-    // Products of f32 as small as that have lost digits.
+    // Such small f32 products have lost digits.
     if sum.abs() < 1e-30 {
         dot_exact(x, y)
     } else {
@@ -333,7 +333,7 @@ pub(super) fn square_block<T: Scalar>(fused: bool, x: &[T]) -> f64 {
     dot_pair(fused, x, x)
 }
 
-/// 1 where an entry of the block isn't finite, else 0: a term of a sum over blocks.
+/// 1 if an entry of the block is not finite, otherwise 0, as a term of a sum over blocks.
 #[inline(always)]
 pub(super) fn non_finite<T: Scalar>(x: &[T]) -> f64 {
     let finite = x.iter().fold(true, |finite, x| finite & x.is_finite());
@@ -353,7 +353,7 @@ pub(super) fn square_in_units<T: Scalar>(fused: bool, x: &[T], unit: f64) -> f64
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     values: &'a [f64],
-    /// A power of two, 1 but for coefficients that nearly overflow.
+    /// A power of two; 1 unless the coefficients nearly overflow.
     pub(super) unit: f64,
 }
 
@@ -371,7 +371,7 @@ impl<'a> Weights<'a> {
 
 /// outₚ ← Σᵢ cₚᵢ·rowᵢ/unitₚ on one block, each row read once for all P.
 ///
-/// The sums are as exact as `A`: a few rounding errors of the largest term each.
+/// The error of each sum is a few rounding errors in `A` of the largest term.
 #[inline(always)]
 pub(super) fn combine_block<'a, const P: usize, B: Stored, A: Scalar>(
     fused: bool,
@@ -412,7 +412,7 @@ fn add_rows<'a, const R: usize, const P: usize, B: Stored, A: Scalar>(
     let rows: [&[B]; R] = std::array::from_fn(|r| &row(i + r)[..n]);
     let c = c.map(|c| std::array::from_fn::<A, R, _>(|r| A::store(c.values[i + r] / c.unit)));
     let out = out.each_mut().map(|out| &mut out[..n]);
-    // Two loops: with the choice inside, they don't vectorise.
+    // Two loops, since one loop with the branch inside does not vectorise.
     if i == 0 {
         for j in 0..n {
             let sums = entry_sums(fused, &rows, &c, j);

@@ -11,17 +11,17 @@ use crate::split::{Moved, Split};
 /// A sum of squares below this may have lost terms to underflow.
 const SMALLEST_SQUARE: f64 = 1e-280;
 
-/// The vector space ℝⁿ with the few operations that FOSI needs.
+/// The vector space ℝⁿ with the operations that FOSI needs.
 ///
-/// Scalars cross this boundary as `f64`, and reductions accumulate in `f64` or better than the vectors'
-/// own precision where the space can. Vectors and bases given to a method belong to the same space;
-/// lengths are checked once, by [`Space::check`], where user input enters.
+/// Scalars are `f64` at this interface. Reductions accumulate in `f64` or, where the space cannot, in a precision above
+/// the vectors' own. All vectors and bases passed to a method belong to the same space; [`Space::check`] checks lengths
+/// once, where user input enters.
 pub trait Space {
-    /// A vector as it is borrowed: `[f32]` on the host.
+    /// A borrowed vector, such as `[f32]` on the host.
     type Vector: ?Sized;
-    /// A vector as it is owned: `Vec<f32>` on the host.
+    /// An owned vector, such as `Vec<f32>` on the host.
     type Owned: BorrowMut<Self::Vector>;
-    /// k vectors that are kept between refreshes, seen as the columns of an n×k matrix V.
+    /// k vectors that are kept between refreshes, as the columns of an n×k matrix V.
     type Basis;
 
     /// The dimension n.
@@ -32,7 +32,7 @@ pub trait Space {
     fn max_value(&self) -> f64;
     /// The smallest positive normal value of a vector's entry. A positive setting below it may count as zero.
     fn min_positive(&self) -> f64;
-    /// The three of them.
+    /// All three limits.
     fn limits(&self) -> FloatLimits {
         FloatLimits {
             epsilon: self.epsilon(),
@@ -48,14 +48,14 @@ pub trait Space {
     fn normal(&self, seed: u64) -> Self::Owned;
     /// ⟨x, y⟩.
     fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> f64;
-    /// ‖x‖∞, not finite where an entry isn't: one pass over x.
+    /// ‖x‖∞; not finite if an entry is not finite. One pass over x.
     fn max_abs(&self, x: &Self::Vector) -> f64;
-    /// ‖x‖, which neither overflows nor underflows where it is representable itself.
+    /// ‖x‖, without intermediate over- or underflow.
     fn norm(&self, x: &Self::Vector) -> f64 {
         self.norm_of_square(x, self.dot(x, x))
     }
-    /// ‖x‖, given ‖x‖² as [`dot`](Self::dot) or [`project`](Self::project) computed it. Where the square over- or
-    /// underflowed, the norm is computed again from x/2ᵉ with 2ᵉ about ‖x‖∞.
+    /// ‖x‖, given ‖x‖² as [`dot`](Self::dot) or [`project`](Self::project) computed it. If the square over- or
+    /// underflowed, the norm is recomputed from x/2ᵉ with 2ᵉ ≈ ‖x‖∞.
     fn norm_of_square(&self, x: &Self::Vector, square: f64) -> f64 {
         if square.is_finite() && square >= SMALLEST_SQUARE {
             return square.sqrt();
@@ -74,7 +74,8 @@ pub trait Space {
     }
     /// x ← 2ᵉ·x for an integer e.
     fn scale_by_power(&self, exponent: f64, x: &mut Self::Vector) {
-        // Two factors: 2ᵉ alone may overflow where 2ᵉ·x doesn't, and a factor must be a normal number of x's precision.
+        // Several factors: 2ᵉ may overflow although 2ᵉ·x does not, and each factor must be a normal number in x's
+        // precision.
         let mut left = exponent;
         let most = self.max_value().log2().floor() - 1.0;
         while left != 0.0 {
@@ -98,12 +99,12 @@ pub trait Space {
         self.copy_column(basis, index, x.borrow_mut());
         x
     }
-    /// c ← Vᵀx, and returns ‖x‖²: one pass over V.
+    /// c ← Vᵀx; returns ‖x‖². One pass over V.
     fn project(&self, basis: &Self::Basis, x: &Self::Vector, c: &mut [f64]) -> f64;
-    /// x ← x − Vc, and returns the new ‖x‖²: one pass over V.
+    /// x ← x − Vc; returns the new ‖x‖². One pass over V.
     fn subtract(&self, basis: &Self::Basis, c: &[f64], x: &mut Self::Vector) -> f64;
 
-    /// c ← Qᵀx and d ← Qᵀy for the vectors Q, and returns ‖x‖²: one pass over Q.
+    /// c ← Qᵀx and d ← Qᵀy for the vectors Q; returns ‖x‖². One pass over Q.
     fn project_pair(
         &self,
         vectors: &[Self::Owned],
@@ -112,7 +113,7 @@ pub trait Space {
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64;
-    /// x ← a(x − Qc) for the vectors Q, and returns the new ‖x‖²: one pass over Q, or over x alone where Q is empty.
+    /// x ← a(x − Qc) for the vectors Q; returns the new ‖x‖². One pass over Q, or over x if Q is empty.
     fn subtract_scaled(
         &self,
         vectors: &[&Self::Vector],
@@ -120,23 +121,23 @@ pub trait Space {
         a: f64,
         x: &mut Self::Vector,
     ) -> f64;
-    /// The kept basis V = Q·Y, in the space's storage precision, and VᵀV of what is stored, row by row; Y is given
-    /// column by column (as many numbers each as there are vectors, at most as many columns). V may take some of the
-    /// vectors' memory; of those that are left the entries mean nothing any more.
+    /// The kept basis V = Q·Y in the space's storage precision, and VᵀV of the stored V, row by row. Y is given column
+    /// by column; each column has one number per vector of Q, and there are at most as many columns as vectors. V may
+    /// take over the memory of some vectors; the remaining ones then hold arbitrary entries.
     fn rotate(
         &self,
         vectors: &mut Vec<Self::Owned>,
         columns: &[Vec<f64>],
     ) -> (Self::Basis, Vec<f64>);
-    /// Memory for vectors from a basis that is no longer needed.
+    /// Releases the memory of a basis that is no longer needed, as vectors for reuse.
     fn release(&self, _basis: Self::Basis) -> Vec<Self::Owned> {
         Vec::new()
     }
-    /// The basis's vectors from the index `at` on, which the basis loses.
+    /// Removes the vectors from index `at` on from the basis and returns them.
     fn split_off(&self, basis: &mut Self::Basis, at: usize) -> Self::Basis;
     /// The basis's vectors, in the vectors' precision.
     fn take_vectors(&self, basis: Self::Basis) -> Vec<Self::Owned>;
-    /// QᵀV for the vectors Q, one column of k after another. Q has at least one vector.
+    /// QᵀV for the vectors Q, in column-major order. Q has at least one vector.
     fn cross(&self, vectors: &[Self::Owned], basis: &Self::Basis) -> Vec<f64> {
         let mut out = vec![0.0; vectors.len() * self.size(basis)];
         let mut column = self.zeros();
@@ -148,7 +149,7 @@ pub trait Space {
         out
     }
 
-    /// One step of an elementwise base in the complement of V, and FOSI's update with it: see [`Split`].
+    /// One step of an elementwise base in the complement of V, with FOSI's update; see [`Split`].
     fn elementwise_step<E: Elementwise>(
         &self,
         coefficients: &E::Coefficients,
@@ -159,12 +160,12 @@ pub trait Space {
         direction: &mut Self::Owned,
     ) -> Moved;
 
-    /// A vector's entries, to be stored.
+    /// A vector in its stored form.
     fn export(&self, x: &Self::Vector) -> Array;
-    /// A stored vector.
+    /// The vector from its stored form.
     fn import(&self, array: &Array) -> Result<Self::Owned, Error>;
-    /// A basis's entries in its own storage precision, vector after vector.
+    /// A basis in its stored form, in its own storage precision.
     fn export_basis(&self, basis: &Self::Basis) -> Array;
-    /// A stored basis.
+    /// The basis from its stored form.
     fn import_basis(&self, array: &Array) -> Result<Self::Basis, Error>;
 }

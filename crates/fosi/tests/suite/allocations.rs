@@ -1,4 +1,4 @@
-//! In the steady state a step allocates nothing.
+//! In the steady state a step does not allocate.
 
 use allocation_counter::measure;
 use fosi::base::{Adam, AdamW, Base, GradientDescent, HeavyBall, Nesterov};
@@ -117,7 +117,7 @@ fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
             refresh();
         });
         let grown: i64 = (0..5).map(|_| refresh()).sum();
-        // Less than a vector.
+        // Less than one vector.
         assert!(
             grown.unsigned_abs() < 4 * n as u64,
             "{storage:?}: {grown} bytes"
@@ -127,7 +127,7 @@ fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
 
 #[test]
 fn steps_that_are_timed_allocate_nothing() {
-    // T is τ₃/τ₂ times a thousand.
+    // T is 1000·τ₃/τ₂.
     let schedule = Schedule::Overhead {
         warmup: 0,
         overhead: 1.001,
@@ -140,7 +140,7 @@ fn steps_that_are_timed_allocate_nothing() {
     );
 }
 
-/// diag(1/i), computed again when asked, as a difference quotient is: the tries are compared.
+/// diag(1/i) with retries, like a difference quotient: the tries are compared.
 struct Again;
 
 impl SymmetricOperator<Host<f32>> for Again {
@@ -156,9 +156,9 @@ impl SymmetricOperator<Host<f32>> for Again {
     }
 }
 
-/// An estimation takes m vectors and within a twentieth of them nothing else: the kept basis is k of them. The second
-/// makes up for these; from then on memory goes round. Memory that other threads take isn't counted: they take none but
-/// for sums. The queue to them is, a few kilobytes more or less from run to run.
+/// An estimation allocates m vectors and, to within a twentieth of these, nothing else; the kept basis consists of k of
+/// them. The second estimation replaces these k; from then on memory is reused. Allocations of other threads, which
+/// only allocate sums, are not counted. The queue to them is counted and varies by a few kilobytes between runs.
 #[test]
 fn an_estimation_takes_little_more_than_its_vectors() {
     let exact = |v: &[f32], out: &mut [f32]| Again.apply(v, out).unwrap();
@@ -176,7 +176,7 @@ fn estimations(hessian: &mut impl SymmetricOperator<Host<f32>>) {
     };
     let mut optimizer =
         Fosi::new(Host::<f32>::new(n as usize), HeavyBall::default(), config).unwrap();
-    // The eigensolver keeps some megabytes from its first use on, whatever n.
+    // The eigensolver keeps some megabytes from its first use on, independent of n.
     let config = optimizer.config().clone();
     let mut small = Fosi::new(Host::<f32>::new(1000), HeavyBall::default(), config).unwrap();
     small.refresh(hessian).unwrap();
@@ -187,7 +187,7 @@ fn estimations(hessian: &mut impl SymmetricOperator<Host<f32>>) {
     assert!(first.bytes_max <= allowed, "{} bytes", first.bytes_max);
     let made = second.bytes_max;
     assert!(made <= k * vector + small_things, "{made} bytes");
-    // The start vector is made before the one that it replaces is let go.
+    // The new start vector is allocated before the old one is released.
     let passing = third.bytes_max;
     assert!(passing <= vector + small_things, "{passing} bytes");
     let left = third.bytes_current;

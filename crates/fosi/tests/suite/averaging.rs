@@ -25,7 +25,7 @@ fn loss() -> Mat<f64> {
     &q * Mat::from_fn(N, N, |i, j| if i == j { values[i] } else { 0.0 }) * q.transpose()
 }
 
-/// The loss's Hessian and the noise of batch t.
+/// The loss's Hessian plus the noise of batch t.
 fn batch(t: u64, noise: f64) -> Mat<f64> {
     let x = normal(100 + t);
     let scale = noise / (2.0 * N as f64).sqrt();
@@ -46,7 +46,7 @@ fn eigen(matrix: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
     ((0..N).map(|i| values[i]).collect(), pairs.U().to_owned())
 }
 
-/// The part of a matrix in its r eigenpairs of the given indices.
+/// The part of a matrix in the eigenpairs with the given indices.
 fn part(matrix: &Mat<f64>, indices: &[usize]) -> Mat<f64> {
     let (values, vectors) = eigen(matrix);
     let mut out = Mat::zeros(N, N);
@@ -115,7 +115,7 @@ fn the_mean_is_that_of_dense_matrices() {
                 mean = Mat::from_fn(N, N, |i, j| {
                     (1.0 - weight) * mean[(i, j)] + weight * new[(i, j)]
                 });
-                // Rank r is less than half of N, so pairs outside of the span are zeros between the ends kept here.
+                // Rank r is less than half of N, so pairs outside the span are zeros between the ends kept here.
                 mean = part(&mean, &extreme(2 * k, 2 * l));
                 let expected = part(&mean, &extreme(k, l));
                 let error = norm(&(in_use(&optimizer) - &expected)) / norm(&expected);
@@ -185,7 +185,7 @@ fn a_refresh_tells_the_next_eigenvalue_and_what_the_last_pairs_hold_of_its_batch
     );
 }
 
-/// The share of the k largest eigenvalues' sum that lies in the span of V.
+/// The fraction of the k largest eigenvalues' sum that lies in the span of V.
 fn captured(optimizer: &Fosi<Host<f64>, GradientDescent>, matrix: &Mat<f64>) -> f64 {
     let spectrum = optimizer.spectrum().unwrap();
     let k = spectrum.eigenvalues.len();
@@ -220,7 +220,7 @@ fn averaging_takes_the_noise_of_batches_out() {
     assert!(weight.unwrap() < 0.3, "{weight:?}");
 }
 
-/// The loss's Hessian turned: coordinates i and i + 1 change places with the angle.
+/// The loss's Hessian, rotated by `angle` in the planes of the coordinates 2i and 2i + 1.
 fn turned(angle: f64) -> Mat<f64> {
     let (s, c) = angle.sin_cos();
     let rotation = Mat::from_fn(N, N, |i, j| {
@@ -249,7 +249,7 @@ fn the_weight_grows_where_the_loss_turns() {
 
 #[test]
 fn the_newton_step_divides_by_what_the_last_batch_says() {
-    // H₀ has a direction of curvature 20 that H₁ lacks, and H₁ one that H₀ lacks: in their mean both have 10.
+    // H₀ has a direction with curvature 20 that H₁ lacks, and vice versa: in their mean both have curvature 10.
     let diagonal = |i: usize| {
         let entry = move |a: usize, b: usize| match (a == b, a == i) {
             (false, _) => 0.0,
@@ -268,14 +268,15 @@ fn the_newton_step_divides_by_what_the_last_batch_says() {
     for value in &refresh.eigenvalues {
         assert!((value - 10.0).abs() < 0.1, "{value}");
     }
-    // α/u: along coordinate 1 the last batch has 20, along coordinate 0 almost nothing, so that the mean's 10 counts.
+    // α/u: along coordinate 1 the last batch's 20 exceeds the mean's 10; along coordinate 0 it is almost 0, so the
+    // mean's 10 counts.
     let mut x = vec![0.0; N];
     let mut gradient = vec![0.0; N];
     (gradient[0], gradient[1]) = (1.0, 1.0);
     optimizer.step(0.0, &mut x, &gradient).unwrap();
     let slow = -x[1] * 20.0 / 0.1;
     let fast = -x[0] * 10.0 / 0.1;
-    // The two have one eigenvalue in the mean, so its eigenvectors mix them.
+    // Both directions have the same eigenvalue in the mean, so its eigenvectors mix them.
     assert!(
         (0.9..2.1).contains(&slow) && (0.4..1.1).contains(&fast),
         "{slow} {fast}"
@@ -334,8 +335,8 @@ fn a_failed_refresh_leaves_the_mean() {
 
 #[test]
 fn momentum_moves_to_the_new_pairs_whole() {
-    // Heavy-Ball's total momentum is that of the base alone as long as no direction is left out: with s = 1 and α so
-    // that the Newton step is the base's, the run is the base's own.
+    // Heavy-Ball's total momentum is that of the base alone as long as no direction is lost: with s = 1 and an α that
+    // makes the Newton step the base's, the run is the base's own.
     let diagonal = 3.0;
     let config = FosiConfig {
         newton_rate: NewtonRate::Constant(0.02 * diagonal),

@@ -1,4 +1,4 @@
-//! One battery that every base passes, plain and wrapped, in f32 and f64: the cases in which optimizers fail.
+//! Tests of typical failures of optimizers, which every base passes, plain and wrapped, in f32 and f64.
 
 use fosi::base::{
     Adam, AdamW, Base, BaseStep, Elements, Elementwise, GradientDescent, HeavyBall, Momentum,
@@ -10,7 +10,7 @@ use fosi::{Averaging, Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Sched
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-/// A user's own elementwise rule: m ← m/2 + g, d = ηm/(|m| + 1).
+/// A custom elementwise rule: m ← m/2 + g, d = ηm/(|m| + 1).
 #[derive(Clone, Copy)]
 struct Soft;
 
@@ -39,7 +39,7 @@ impl Elementwise for Soft {
     }
 }
 
-/// A user's own rule that couples coordinates: m ← 0.9m + g, d = ηm/‖m‖, with a count as further state.
+/// A custom rule that couples coordinates: m ← 0.9m + g, d = ηm/‖m‖, with a count as further state.
 #[derive(Clone, Copy)]
 struct Normalized {
     calls: u64,
@@ -253,9 +253,9 @@ fn config(wrapped: bool) -> FosiConfig {
     }
 }
 
-/// Refreshes every 50 steps. Of the twofold smallest eigenvalue another vector is found each time, and momentum that
-/// grew under the base's rate of 0.01 moves on under a Newton rate fifty times that: every five steps, it needn't
-/// converge.
+/// Refreshes every 50 steps. Each refresh finds another vector of the double smallest eigenvalue, and momentum that
+/// grew under the base's rate of 0.01 then moves with a Newton rate fifty times as large. With refreshes every five
+/// steps, the run need not converge.
 fn rarely(config: FosiConfig) -> FosiConfig {
     let schedule = match config.schedule {
         Schedule::Every { warmup, .. } => Schedule::Every {
@@ -294,7 +294,7 @@ fn start<T: Scalar>(n: usize) -> Vec<T> {
         .collect()
 }
 
-/// Refreshes where it is due.
+/// Refreshes if due.
 fn advance<T: Scalar, B: Base<Host<T>>>(optimizer: &mut Fosi<Host<T>, B>, x: &mut [T], g: &[T]) {
     advance_at(RATE, optimizer, x, g);
 }
@@ -311,7 +311,7 @@ fn advance_at<T: Scalar, B: Base<Host<T>>>(
     optimizer.step(rate, x, g).unwrap();
 }
 
-/// An optimizer that has taken ten steps, two refreshes among them where it is wrapped.
+/// An optimizer after ten steps, with two refreshes if it is wrapped.
 fn running<T: Scalar, B: Base<Host<T>>>(
     base: B,
     config: FosiConfig,
@@ -383,7 +383,7 @@ mod checks {
         let mut optimizer = Fosi::new(Host::new(n), make(), config(wrapped)).unwrap();
         let mut x = start::<T>(n);
         let mut expected = x.clone();
-        // Through the refresh at step 3: a zero Newton step too.
+        // Past the refresh at step 3: the Newton step is zero, too.
         for t in 0..5 {
             advance(&mut optimizer, &mut x, &zero);
             expected
@@ -402,7 +402,7 @@ mod checks {
                 "{rule:?}, {wrapped}, {t}"
             );
         }
-        // Later, momentum may go on; it fades and never becomes NaN.
+        // Later, momentum may continue; it decays and never becomes NaN.
         let (mut optimizer, mut x) = running::<T, B>(make(), config(wrapped), n);
         for _ in 0..500 {
             advance(&mut optimizer, &mut x, &zero);
@@ -415,7 +415,7 @@ mod checks {
             .zip(&before)
             .map(|(a, b)| (a.load() - b.load()).abs())
             .fold(0.0, f64::max);
-        // ηm/‖m‖ alone keeps its length however short m is.
+        // Only ηm/‖m‖ keeps its norm, however small m is.
         assert!(
             moved < 1e-3 || rule == Rule::Normalized,
             "{rule:?}, {wrapped}: {moved}"
@@ -445,7 +445,7 @@ mod checks {
                     assert!(x == saved && optimizer.to_bytes().unwrap() == bytes);
                 }
             }
-            // What the step left behind lets the next ones move every coordinate.
+            // After this step, later steps still move every coordinate.
             let before = start::<T>(12);
             x.copy_from_slice(&before);
             for _ in 0..30 {
@@ -460,7 +460,7 @@ mod checks {
                     "{rule:?}, {wrapped}, {scale:e}: {stuck:?} {x:?}"
                 );
             }
-            // A first step of that scale: the bias correction has no 0/0.
+            // A first step at that scale: the bias correction does not divide 0 by 0.
             let mut first = Fosi::new(Host::new(12), make(), config(wrapped)).unwrap();
             let mut x = start::<T>(12);
             assert_eq!(first.step(RATE, &mut x, &g).is_ok(), !overflows);
@@ -535,7 +535,7 @@ mod checks {
         make: impl Fn() -> B,
         wrapped: bool,
     ) {
-        // Below k+ℓ = 3 and below m = 12; an empty space has nothing to do and does it.
+        // Dimensions below k+ℓ = 3 and below m = 12, and an empty space.
         for n in [0, 1, 2, 3, 4, 11] {
             let (mut optimizer, mut x) = running::<T, B>(make(), rarely(config(wrapped)), n);
             for _ in 0..300 {
@@ -631,7 +631,8 @@ mod checks {
         }
     }
 
-    /// With a rate that rises from zero and falls to zero, stopped and resumed while it falls; and with a constant one.
+    /// With a rate that rises from zero and falls to zero, stopped and resumed while it falls, and with a constant
+    /// rate.
     pub fn the_newton_rate_is_a_share_of_the_largest_learning_rate<T: Plain, B: Base<Host<T>>>(
         rule: Rule,
         make: impl Fn() -> B,
@@ -663,7 +664,7 @@ mod checks {
             }
             x
         };
-        // Before the first positive rate the share is 0.
+        // Before the first positive rate, α is 0.
         let shares = move |t: u64| if t < 4 { 0.0 } else { 0.3 * share(t) };
         let expected = varying(NewtonRate::scheduled(shares), RATES.len());
         for stop in [4, 8, RATES.len()] {
@@ -695,7 +696,7 @@ mod checks {
                     optimizer.set_newton_rate(NewtonRate::scheduled(move |_| bad))
                 };
                 assert!(matches!(result, Err(Error::InvalidSetting { .. })));
-                // Past the check: a rate that goes wrong later.
+                // A rate that passes the first check and becomes invalid later.
                 let later = move |t: u64| if t == 11 { bad } else { RATE };
                 let learning_rate = if learning { bad } else { RATE };
                 if !learning {
@@ -838,9 +839,9 @@ fn weight_decay_agrees_with_steps_by_hand() {
     }
 }
 
-/// f = θ², where the whole space is the subspace and α = 1. Corrected, the first step is Newton's and the second goes
-/// on with its momentum: c̄ = 0.09·2/0.19. Uncorrected, it is a tenth, then 0.09 + 0.1·0.9. Both keep the same c̄ for
-/// the same gradients.
+/// f = θ², where the subspace is the whole space and α = 1. With bias correction, the first step is Newton's and the
+/// second continues with its momentum: c̄ = 0.09·2/0.19. Without, the first is a tenth of it, then 0.09 + 0.1·0.9. Both
+/// store the same c̄ for the same gradients.
 #[test]
 fn adams_subspace_momentum_agrees_with_steps_by_hand() {
     let start = |subspace_bias_correction: bool| {
@@ -850,7 +851,7 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
         };
         let config = FosiConfig {
             largest: 1,
-            // The last gradients are no function's.
+            // The last gradients are not those of a function.
             safeguards: false,
             ..FosiConfig::quadratic()
         };
@@ -875,7 +876,7 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
         }
         optimizer.to_bytes().unwrap()
     });
-    // The momenta, of the subspace and of the base, are the same; what differs is how far the steps went.
+    // The momenta of subspace and base are the same; only the step lengths differ.
     let array = |bytes: &[u8], name: &str| {
         let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
         file.tensor(name).unwrap().data().to_vec()
@@ -885,7 +886,7 @@ fn adams_subspace_momentum_agrees_with_steps_by_hand() {
     }
 }
 
-/// Decoupled decay pulls in the subspace too, where the Newton step and the projection are.
+/// Decoupled decay also acts in the subspace, unlike the base's direction, which is projected.
 #[test]
 fn decoupled_weight_decay_is_never_projected() {
     let (mut optimizer, mut x) = running::<f64, _>(
@@ -954,7 +955,7 @@ fn clippings() -> impl Strategy<Value = Clipping> {
     ]
 }
 
-/// η and α within the stable range of the problem, where they are in range at all.
+/// η and α, within the stable range of the problem if they are valid at all.
 fn tame(rate: f64) -> f64 {
     if rate.is_finite() {
         rate.min(0.05)

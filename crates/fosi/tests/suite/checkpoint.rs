@@ -1,4 +1,4 @@
-//! Checkpoints: damage is refused, and a refused one changes nothing.
+//! Checkpoints: damaged ones are refused, and a refused one changes nothing.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ fn advance<B: Base<Host<f32>>>(optimizer: &mut Fosi<Host<f32>, B>, x: &mut [f32]
     }
 }
 
-/// A small optimizer past its first refresh, and its bytes.
+/// A small optimizer after its first refresh, and its bytes.
 fn saved() -> (Fosi<Host<f32>, Adam>, Vec<u8>) {
     let mut optimizer = fresh(Adam::default());
     advance(&mut optimizer, &mut [1.0; N], 3);
@@ -114,7 +114,7 @@ fn files_of_another_optimizer_are_refused_with_the_difference() {
     assert!(error.contains("F32") && error.contains("F64"), "{error}");
 }
 
-/// A basis keeps the precision that it was saved in until the next refresh, so the steps are the same.
+/// A basis keeps its saved precision until the next refresh, so the steps are the same.
 #[test]
 fn the_precision_of_the_basis_may_change() {
     use Storage::{Bf16, Full};
@@ -142,14 +142,14 @@ fn the_precision_of_the_basis_may_change() {
         first.step(0.01, &mut parameters, &gradient).unwrap();
         second.step(0.01, &mut others, &gradient).unwrap();
         assert_eq!(parameters, others);
-        // The next refresh makes a basis in the new one's precision.
+        // The next refresh makes a basis in the new optimizer's precision.
         assert_eq!(precision(&second), dtype(before));
         advance(&mut second, &mut others, 4);
         assert_eq!(precision(&second), dtype(after));
     }
 }
 
-/// The parts of a checkpoint, and bytes with a right checksum from changed ones.
+/// The parts of a checkpoint, and bytes with a valid checksum from changed parts.
 struct Parts {
     header: String,
     arrays: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
@@ -201,7 +201,7 @@ impl Parts {
 #[test]
 fn forged_files_are_refused() {
     let (original, bytes) = saved();
-    // The forger is right: unchanged parts load.
+    // Unchanged parts load, so the forged checksum is valid.
     let mut other = fresh(Adam::default());
     other.restore(&Parts::of(&bytes).bytes()).unwrap();
     assert_eq!(other.to_bytes().unwrap(), original.to_bytes().unwrap());
@@ -272,7 +272,7 @@ fn forged_arrays_cost_no_memory_and_never_panic() {
             let mut parts = Parts::of(&bytes);
             let array = parts.array(name);
             (array.2, array.3) = (vec![rows, 0], Vec::new());
-            // The base of the test has no further state, and none is what it may have.
+            // The test's base has no further state and accepts only an empty one.
             let mut other = fresh(Adam::default());
             if other.restore(&parts.bytes()).is_ok() {
                 assert!(name == "base" && rows == 0, "{name} with {rows} rows");
@@ -366,7 +366,7 @@ fn saving_replaces_whole_files_and_failing_leaves_the_old_one() {
     loaded.load(&path).unwrap();
     assert_eq!(loaded.to_bytes().unwrap(), optimizer.to_bytes().unwrap());
 
-    // A folder stands where the file should go: the rename fails, and the temporary file goes away.
+    // A folder with the file's name makes the rename fail; the temporary file is removed.
     let blocked = folder.path().join("folder");
     std::fs::create_dir(&blocked).unwrap();
     std::fs::write(blocked.join("kept"), "kept").unwrap();
@@ -381,12 +381,12 @@ fn saving_replaces_whole_files_and_failing_leaves_the_old_one() {
     assert_eq!(loaded.to_bytes().unwrap(), optimizer.to_bytes().unwrap());
 }
 
-/// A full disk, in small: a limit on the size of files makes the write itself fail.
+/// Simulates a full disk: a limit on the file size makes the write itself fail.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_the_old_file() {
     let Some(full) = std::env::var_os("FOSI_TEST_FULL_DISK") else {
-        // The limit holds for a whole process, so the test runs itself again in one of its own.
+        // The limit holds for a whole process, so the test reruns itself in its own process.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         std::fs::write(&path, "the old state").unwrap();

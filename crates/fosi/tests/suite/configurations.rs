@@ -11,7 +11,7 @@ const STEPS: usize = 25;
 /// Curvatures of the small problem: negative, zero and positive.
 const CURVATURES: [f64; 7] = [4.0, 1.0, 1.0, 0.25, 0.0, 1e-9, -0.5];
 
-/// A number that is allowed in most places, or one that is allowed in few.
+/// A number that most settings allow, or one that few allow.
 fn number(usual: impl Strategy<Value = f64> + 'static) -> BoxedStrategy<f64> {
     let odd = prop::sample::select(vec![
         0.0,
@@ -117,7 +117,7 @@ fn train<B: Base<Host<f32>>>(
     Ok(x)
 }
 
-/// Configurations that trained, so that a test in which all are refused can't pass.
+/// The number of configurations that trained, so that the test fails if all are refused.
 static TRAINED: AtomicUsize = AtomicUsize::new(0);
 
 #[test]
@@ -162,7 +162,7 @@ proptest! {
     }
 }
 
-/// Compiles where a value of this type can go to another thread.
+/// Compiles if values of this type can be sent to another thread.
 fn is_send<T: Send>() {}
 
 #[test]

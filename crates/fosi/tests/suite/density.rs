@@ -23,7 +23,7 @@ fn density<T: Scalar>(a: &DenseMatrix, params: &DensityParams) -> SpectralDensit
     estimate(&Host::<T>::new(a.dim()), &mut a.clone(), params).unwrap()
 }
 
-/// A bulk around zero and a few outliers, as networks have.
+/// A bulk around zero and a few outliers, as in networks.
 fn bulk_and_outliers(n: usize) -> DenseMatrix {
     let bulk = |i: usize| ((i as f64 + 0.5) / n as f64 * 2.0 - 1.0).powi(3);
     let eigenvalues: Vec<f64> = (0..n)
@@ -55,7 +55,7 @@ fn weights_sum_to_one_however_far_from_orthonormal_the_vectors_are() {
             assert!(quadrature.nodes.is_sorted());
         }
     }
-    // Long runs on such a spectrum leave the vectors of Q far from orthogonal.
+    // On such a spectrum, the vectors of Q of long runs are far from orthogonal.
     let hyperbola: Vec<f64> = (1..=300).map(|i| 1.0 / f64::from(i)).collect();
     for a in [bulk_and_outliers(100), with_eigenvalues(&hyperbola, 3)] {
         for steps in [1, 2, 10, 70, 150] {
@@ -83,7 +83,7 @@ fn first_probe<T: Scalar>(a: &DenseMatrix, seed: u64, power: usize) -> f64 {
     dot(&u, &v) / dot(&u, &u)
 }
 
-/// A Gauss quadrature of m nodes is exact up to degree 2m − 1, and not beyond.
+/// A Gauss quadrature with m nodes is exact up to degree 2m − 1, and not beyond.
 #[test]
 fn a_probes_moments_are_those_of_its_vector() {
     fn check<T: Scalar>(tolerance: f64) {
@@ -100,7 +100,7 @@ fn a_probes_moments_are_those_of_its_vector() {
                     "m = {steps}, p = {power}: {found} {expected}"
                 );
             }
-            // The next one isn't exact, as far as the type's digits show.
+            // The next degree is not exact, as far as the type's precision shows.
             if tolerance > 1e-9 {
                 continue;
             }
@@ -128,7 +128,7 @@ fn moments_are_right_within_their_standard_errors_and_these_are_the_theorys() {
                 3.0,
             );
         }
-        // Of a quadratic form on the sphere: 2(tr B² − (tr B)²/n)/(n(n + 2)).
+        // The variance of a quadratic form on the sphere: 2(tr B² − (tr B)²/n)/(n(n + 2)).
         for power in [1, 2] {
             let square = exact_moment(&truth, 2 * power) - exact_moment(&truth, power).powi(2);
             let variance = 2.0 * square / (n + 2.0);
@@ -180,8 +180,8 @@ fn the_smoothed_density_is_that_of_the_eigenvalues() {
     let (mut area, mut distance) = (0.0, 0.0);
     for point in &points {
         let exact = smoothed_power(&truth, point.point, width, 1);
-        // Of a quadratic form on the sphere, over thirty probes. What the probes show themselves is too small where they
-        // happen to have little of an eigenvector.
+        // The variance of a quadratic form on the sphere, over thirty probes. The probes' own estimate is too small if
+        // they happen to have small components along an eigenvector.
         let square = smoothed_power(&truth, point.point, width, 2);
         let error = (2.0 * (square - exact * exact) / 302.0 / 30.0).sqrt();
         let off = (point.density.mean - exact).abs();
@@ -224,7 +224,7 @@ fn a_multiple_of_the_identity_is_known_exactly() {
     check::<f32>(1e-4);
 }
 
-/// After an invariant subspace a run goes on elsewhere, and nothing there has weight.
+/// After an invariant subspace a run continues elsewhere, where all weights are zero.
 #[test]
 fn a_low_rank_matrix_has_the_weight_of_its_kernel() {
     let mut eigenvalues = vec![0.0; 60];

@@ -1,4 +1,4 @@
-//! The tests of `fosi` from outside, in one program: they compile in a fraction of the time that one each would take.
+//! The integration tests of `fosi` in one program, which compiles much faster than one program per file.
 
 mod allocations;
 mod averaging;
@@ -23,7 +23,7 @@ mod trace;
 
 use fosi::{Averaging, FosiConfig};
 
-/// The defaults, but for a spectrum that is each refresh's own, from all of its Lanczos steps.
+/// The defaults, without averaging and with all m Lanczos steps per refresh.
 fn raw() -> FosiConfig {
     FosiConfig {
         lanczos_tolerance: None,

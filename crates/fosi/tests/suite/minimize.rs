@@ -1,4 +1,4 @@
-//! `minimize`: minima that are known, estimations that pay, honest answers, and bad input.
+//! `minimize`: known minima, estimations that pay, correct statuses, and invalid input.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -72,7 +72,7 @@ fn rosenbrocks_minimum_is_found_without_a_rate() {
     }
 }
 
-/// The metric of the outliers leaves a problem of the bulk's condition number.
+/// With the outliers in the metric, the problem has the bulk's condition number.
 #[test]
 fn a_spectrum_saves_more_than_it_costs_where_outliers_rule() {
     let lambda = eigenvalues(20_000);
@@ -101,7 +101,7 @@ fn a_spectrum_saves_more_than_it_costs_where_outliers_rule() {
     }
 }
 
-/// Of the products only differences of gradients are given; what they take is counted as gradients.
+/// Without exact products, the gradients of difference quotients are counted.
 #[test]
 fn difference_quotients_serve_where_there_is_no_product() {
     let lambda = eigenvalues(500);
@@ -177,7 +177,7 @@ fn a_saddle_is_not_called_a_minimum_and_is_left() {
     // At (0, ±1) the Hessian is diag(1, 2).
     assert!((smallest - 1.0).abs() < 1e-4, "{smallest}");
     assert_eq!(minimum.estimations[0].smallest.round(), -1.0);
-    // What the check takes is told apart from the run's cost.
+    // The check's products do not count as cost of the run.
     assert_eq!(minimum.cost, minimum.gradients);
     assert!(
         minimum
@@ -550,7 +550,7 @@ fn a_saddle_in_a_wide_spectrum_is_left() {
     assert_eq!(minimum.steps, 1);
 }
 
-/// A saddle's way out is taken no further than the limits allow.
+/// The escape from a saddle stays within the limits.
 #[test]
 fn limits_hold_on_the_way_out_of_a_saddle() {
     let flat = || {
@@ -590,7 +590,7 @@ fn a_way_out_of_a_saddle_leads_to_finite_gradients_only() {
     );
 }
 
-/// The curvature that is reported is that of the last point.
+/// The reported curvature is that at the last point.
 #[test]
 fn the_curvature_of_a_point_that_was_left_is_not_reported() {
     let f = Objective::new(1, |x: &[f64], g: &mut [f64]| {
@@ -607,7 +607,7 @@ fn the_curvature_of_a_point_that_was_left_is_not_reported() {
     assert_eq!(minimum.curvature, Curvature::NotExamined);
 }
 
-/// Stored in bfloat16, V isn't orthonormal, and its Gram matrix is corrected for.
+/// Stored in bfloat16, V is not orthonormal; its Gram matrix corrects for this.
 #[test]
 fn a_basis_in_a_narrow_type_serves_as_well() {
     let n = 120;
@@ -661,7 +661,7 @@ fn a_basis_in_a_narrow_type_serves_as_well() {
     }
 }
 
-/// Difference quotients take a step of its own for each magnitude of the variables.
+/// Difference quotients take a separate step for each magnitude of the variables.
 #[test]
 fn variables_of_all_magnitudes_have_their_own_difference_steps() {
     for s in [1e5, 1e8] {
@@ -726,7 +726,7 @@ fn what_cannot_be_computed_with_is_said() {
     };
     let minimum = minimize(point, &[1.0], unchecked).unwrap();
     assert!(matches!(minimum.status, Status::NonFinite), "{minimum:?}");
-    // Its slope shows in steps that are shorter than the usual ones.
+    // Only steps shorter than the usual ones show its slope.
     let wave = Objective::new(1, |x: &[f64], g: &mut [f64]| {
         g[0] = 1e6 * (1e6 * x[0]).cos();
         Ok((1e6 * x[0]).sin())
@@ -734,7 +734,7 @@ fn what_cannot_be_computed_with_is_said() {
     assert!(minimize(wave, &[0.0], Options::default()).is_ok());
 }
 
-/// To its last bit: sᵀy underflows along the way, and what is saved can be loaded.
+/// Down to the last bit: sᵀy underflows during the run, and the saved state can be loaded.
 #[test]
 fn a_run_to_the_end_of_precision_is_saved_and_loaded() {
     let mut f = Objective::new(3, |x: &[f64], g: &mut [f64]| {
@@ -774,7 +774,7 @@ fn estimations_can_be_turned_off_when_a_run_is_resumed() {
         resumed.step(&mut f);
     }
     assert_eq!(resumed.estimations().len(), 1);
-    // And on again.
+    // Continue once more.
     let bytes = resumed.to_bytes().unwrap();
     let options = options_with_estimations();
     let mut again = Minimizer::from_bytes(Host::new(60), options, &bytes).unwrap();

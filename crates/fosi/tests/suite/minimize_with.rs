@@ -1,4 +1,4 @@
-//! `minimize_with`: why it stops, what it counts, and that FOSI needs fewer steps than its base.
+//! `minimize_with`: reasons for stopping, counts, and that FOSI needs fewer steps than its base.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use fosi::minimize::with_base::{BaseMinimizer, LearningRate, Options, minimize_w
 use fosi::minimize::{Curvature, Minimum, Objective, Status};
 use fosi::{Error, FosiConfig, Host, NewtonRate, Rate, Schedule};
 
-/// (Σ λᵢxᵢ²)/2 with its counts of calls.
+/// (Σ λᵢxᵢ²)/2 with counts of calls.
 #[derive(Default)]
 struct Counts {
     values: Cell<u64>,
@@ -197,7 +197,7 @@ fn counts_are_exact() {
         (exact.gradients, exact.products),
         (counts.values.get(), counts.products.get())
     );
-    // A gradient for each step and one at the end; refreshes at 2, 12, 22 and 32 of m = min(4k, n) products each.
+    // One gradient per step and one at the end; refreshes at 2, 12, 22 and 32 with m = min(4k, n) products each.
     assert_eq!(
         (exact.gradients, exact.products, exact.steps),
         (36, 4 * 8, 35)
@@ -213,7 +213,7 @@ fn counts_are_exact() {
     let reported: usize = quotients.estimations.iter().map(|r| r.info.products).sum();
     assert_eq!(quotients.products, reported as u64);
     assert_eq!(quotients.gradients, 36 + quotients.products + 4);
-    // Both ways see the same curvature, to the quotient's accuracy.
+    // Both kinds of products give the same curvature, to the quotient's accuracy.
     for (a, b) in exact.estimations[0]
         .eigenvalues
         .iter()
@@ -286,7 +286,7 @@ fn a_loop_of_ones_own_sees_each_step_and_estimation() {
     assert_eq!(seen, expected);
 }
 
-/// A rate that falls as the curvature grows is no schedule: α stays.
+/// A rate that falls because the curvature grows is not a schedule: α is constant.
 #[test]
 fn the_newton_rate_does_not_follow_the_rate_of_the_spectrum() {
     let run = |newton_rate| {
@@ -343,7 +343,7 @@ fn the_rate_follows_from_the_spectrum() {
         largest,
         ..FosiConfig::quadratic()
     };
-    // λ₃ = 5 is the rate's; of what is left, 4 to 1, a step leaves at most 1 − 1/5.
+    // η = 1/λ₃ = 1/5; along the other eigenvectors, with λ from 4 to 1, a step leaves at most 1 − 1/5.
     let minimum = run(quadratic(3)).unwrap();
     assert!(
         matches!(minimum.status, Status::GradientNorm),
@@ -376,7 +376,7 @@ fn the_rate_follows_from_the_spectrum() {
         message.contains("adam") && message.contains("linear"),
         "{message}"
     );
-    // Of rank 2: the third eigenvalue is rounding, and the rate follows from the second.
+    // The rank is 2: the third eigenvalue is rounding, and the rate follows from the second.
     let flat = Objective::new(4, |x: &[f64], g: &mut [f64]| {
         g.copy_from_slice(&[3.0 * x[0], 2.0 * x[1], 0.0, 0.0]);
         Ok(1.5 * x[0] * x[0] + x[1] * x[1])
@@ -418,14 +418,14 @@ fn the_rate_follows_from_the_spectrum() {
         minimum.status.to_string().contains("give a learning rate"),
         "{minimum:?}"
     );
-    // Of the smallest eigenvalue, differences of gradients alone tell.
+    // The smallest eigenvalue is only known from difference quotients.
     assert!(
         matches!(minimum.curvature, Curvature::Unresolved { .. }),
         "{minimum:?}"
     );
 }
 
-/// The step of this rate ends on the maximum between the wells, where the gradient is 0.
+/// With this rate the step ends on the maximum between the wells, where the gradient is 0.
 #[test]
 fn a_step_onto_a_maximum_is_shortened() {
     let well = || {
@@ -443,7 +443,7 @@ fn a_step_onto_a_maximum_is_shortened() {
         let config = FosiConfig::base_only();
         minimize_with(well(), &[1.2], GradientDescent, rate, config, options).unwrap()
     };
-    // The rate is too large for gradient descent at the minimum, too: the run comes near it.
+    // The rate is also too large for gradient descent at the minimum, so the run only comes close to it.
     let minimum = run(true);
     assert!(minimum.last.value < -0.2499, "{minimum:?}");
     assert!(
@@ -451,7 +451,7 @@ fn a_step_onto_a_maximum_is_shortened() {
         "{:?}",
         minimum.best
     );
-    // Without it, the stationary point is told apart from the best one.
+    // Without backtracking, the last, stationary point differs from the best one.
     let minimum = run(false);
     assert!(minimum.last.gradient_norm <= 1e-6 && minimum.last.value > minimum.best.value);
     assert!((minimum.best.gradient_norm - 0.528).abs() < 1e-12);
@@ -543,7 +543,7 @@ fn steps<B: Base<Host<f64>>>(
 
 #[test]
 fn ill_conditioned_quadratics_take_far_fewer_steps() {
-    // Three eigenvalues stand out from sixty within [1, 2]; the base's rate suits the largest.
+    // Three outliers above sixty eigenvalues within [1, 2]; the base's rate suits the largest.
     let eigenvalue = |i: usize| {
         if i < 3 {
             2000.0 / (i + 1) as f64
@@ -621,7 +621,7 @@ fn rosenbrocks_valley_takes_fewer_steps() {
         },
         ..crate::raw()
     };
-    // The base's rate is bound by λ₁ ≈ 1000. The Newton step takes that direction, and the rest bears a larger rate.
+    // λ₁ ≈ 1000 bounds the base's rate. The Newton step takes that direction, and the complement permits a larger rate.
     let start = [-1.2, 1.0];
     let (base, fosi) = steps(
         objective,
@@ -654,7 +654,7 @@ fn rosenbrocks_valley_takes_fewer_steps() {
     assert!(fosi <= base, "Adam: {fosi} instead of {base}");
 }
 
-/// A linear function has no curvature: the estimation is told, and the steps are the base's.
+/// A linear function has no curvature: the estimation is reported, and the steps are the base's.
 #[test]
 fn an_estimation_without_curvature_is_told() {
     let slope = Objective::new(8, |x: &[f64], g: &mut [f64]| {

@@ -1,5 +1,5 @@
-//! Momentum split anew at each refresh, against the public implementation's way: an n-vector for the subspace's
-//! momentum that is projected onto whichever V is in use, and the base's own momentum left as it is.
+//! Splitting the momentum at each refresh, compared with the public implementation, which keeps an n-vector for the
+//! subspace's momentum, projects it onto the current V, and leaves the base's momentum unchanged.
 
 use fosi::base::HeavyBall;
 use fosi::operator::{self, DenseMatrix};
@@ -9,7 +9,7 @@ const N: usize = 40;
 const K: usize = 4;
 const BETA: f64 = 0.9;
 
-/// A Hessian that may change with time and place, and the gradient that belongs to it.
+/// A Hessian that may depend on time and position, and the corresponding gradient.
 trait Problem {
     fn hessian(&self, t: usize, x: &[f64]) -> faer::Mat<f64>;
     fn gradient(&self, t: usize, x: &[f64]) -> Vec<f64>;
@@ -24,7 +24,7 @@ fn eigenvalue(i: usize) -> f64 {
     }
 }
 
-/// xᵀA(t)x/2, whose top eigenvectors turn by `speed` radians a step towards the others.
+/// xᵀA(t)x/2, whose top eigenvectors rotate by `speed` radians per step towards the others.
 struct Rotating {
     speed: f64,
 }
@@ -64,7 +64,7 @@ impl Problem for Rotating {
     }
 }
 
-/// Σ wᵢ·ln cosh yᵢ with yᵢ = xᵢ + x_{i+1}/2: which directions are steep depends on where one is.
+/// Σ wᵢ·ln cosh yᵢ with yᵢ = xᵢ + x_{i+1}/2: the steep directions depend on the position.
 struct Bent;
 
 impl Bent {
@@ -123,7 +123,7 @@ fn inside(v: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The values along a run of FOSI-Heavy-Ball with exact eigenpairs, and the momentum lost at refreshes, relative.
+/// The values along a run of FOSI-Heavy-Ball with exact eigenpairs, and the relative momentum lost at refreshes.
 fn run(
     problem: &dyn Problem,
     interval: usize,
@@ -181,7 +181,7 @@ fn run(
     (values, lost)
 }
 
-/// The mean of ln f over the run, which smooths the oscillations of momentum out, for both ways; and the momentum lost.
+/// The mean of ln f over the run, which smooths oscillations of momentum, for both methods, and the momentum lost.
 fn compare(problem: &dyn Problem, interval: usize) -> ([f64; 2], f64) {
     let mut lost = 0.0;
     let mean = [true, false].map(|anew| {
@@ -216,7 +216,7 @@ fn where_the_subspace_turns_slowly_there_is_little_between_them() {
 
 #[test]
 fn where_the_subspace_turns_steadily_splitting_anew_is_far_ahead() {
-    // Momentum of long ago comes back where the subspace has turned on: the mean of ln f differs by 3 and 2.
+    // Old momentum returns after the subspace has rotated: the mean of ln f differs by 3 and 2.
     for interval in [5, 20] {
         let ([anew, public], lost) = compare(&Rotating { speed: 0.02 }, interval);
         assert!(
@@ -226,7 +226,7 @@ fn where_the_subspace_turns_steadily_splitting_anew_is_far_ahead() {
     }
 }
 
-/// M ← βM + g whatever the subspaces: where the loss has become flat, the base goes on with all of it.
+/// M ← βM + g for all subspaces: after the loss has become flat, the base continues with the total momentum.
 #[test]
 fn a_flat_loss_gives_the_base_all_momentum_back() {
     let config = FosiConfig {
@@ -262,7 +262,7 @@ fn a_flat_loss_gives_the_base_all_momentum_back() {
     }
 }
 
-/// When the parameters change, the base goes on with the momentum of the whole space: Σ βⁱ∇f, whatever the subspace held.
+/// When the parameters change, the base continues with the total momentum Σ βⁱ∇f, including the subspace's.
 #[test]
 fn a_change_of_parameters_keeps_the_momentum() {
     const N: usize = 6;
@@ -285,7 +285,7 @@ fn a_change_of_parameters_keeps_the_momentum() {
         }
         optimizer.step(1e-3, &mut x, &gradient).unwrap();
     }
-    // The first and the last parameter go.
+    // The first and the last parameter are removed.
     let carry = |x: &[f64]| Ok(x[1..N - 1].to_vec());
     let refused = optimizer.change_parameters(Host::new(N), base, carry);
     assert!(refused.is_err() && optimizer.spectrum().is_some());

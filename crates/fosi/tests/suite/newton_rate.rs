@@ -12,7 +12,7 @@ fn optimizer<B: Base<Host<f64>>>(base: B, newton_rate: NewtonRate) -> Fosi<Host<
         largest: 2,
         newton_rate,
         scale_limit: 1.0,
-        // Gradients that change their sign at every step are no quadratic's.
+        // Gradients that change their sign at every step are not those of a quadratic.
         safeguards: false,
         schedule: Schedule::Never,
         ..crate::raw()
@@ -29,7 +29,7 @@ fn refresh<B: Base<Host<f64>>>(optimizer: &mut Fosi<Host<f64>, B>) {
     optimizer.refresh(&mut hessian).unwrap();
 }
 
-/// q of the coefficients seen so far, by the sums written out.
+/// q of the coefficients so far, from explicit sums.
 fn share(coefficients: &[f64], decay: f64) -> f64 {
     let t = coefficients.len();
     if t <= 5 {
@@ -44,13 +44,13 @@ fn share(coefficients: &[f64], decay: f64) -> f64 {
     ((mean * mean / square - noise) / (1.0 - noise)).clamp(0.0, 1.0)
 }
 
-/// Gradients that drift along the first coordinate and change their sign along the second.
+/// Gradients that drift along the first coordinate and alternate in sign along the second.
 fn gradient(step: usize) -> [f64; 3] {
     let sign = if step.is_multiple_of(2) { 1.0 } else { -1.0 };
     [1.0 + 0.1 * (step as f64).sin(), 0.5 * sign + 0.2, 0.3]
 }
 
-/// Steps whose move along the two directions is c̄ᵢ·αᵢ/λᵢ, with αᵢ from the base's rates along them.
+/// Steps that move c̄ᵢ·αᵢ/λᵢ along the two directions, with αᵢ from the base's rates along them.
 fn follows_the_formula<B: Base<Host<f64>>>(base: B, base_rates: impl Fn(&[[f64; 3]]) -> [f64; 2]) {
     let momentum = base.momentum();
     let mut optimizer = optimizer(base, NewtonRate::adaptive(ALPHA));
@@ -59,7 +59,7 @@ fn follows_the_formula<B: Base<Host<f64>>>(base: B, base_rates: impl Fn(&[[f64; 
     for gradient in &before {
         optimizer.step(RATE, &mut x, gradient).unwrap();
     }
-    // What momentum there is stays out of the comparison: its part along V is that of the steps before.
+    // Momentum is excluded from the comparison: its part along V comes from earlier steps.
     let rates = base_rates(&before);
     let mut bar = [0.0; 2];
     for g in &before {
@@ -176,8 +176,8 @@ fn steps_on_a_quadratic<B: Base<Host<f64>>>(base: B, newton_rate: NewtonRate) ->
     panic!("no convergence")
 }
 
-/// Without noise an adaptive rate is Newton's for a few steps; then it waits until the means have forgotten how long the
-/// coefficient was, so that along V it converges by √δ per step in the long run.
+/// Without noise an adaptive rate is Newton's for a few steps and then low until the means have decayed to the new,
+/// smaller coefficient. In the long run, convergence along V is by √δ per step.
 #[test]
 fn on_a_quadratic_an_adaptive_rate_converges_by_the_root_of_its_decay() {
     let descent = |rate: NewtonRate| steps_on_a_quadratic(GradientDescent, rate);
@@ -190,7 +190,7 @@ fn on_a_quadratic_an_adaptive_rate_converges_by_the_root_of_its_decay() {
     );
     assert_eq!(slow, to_tolerance(0.99));
     assert!(newton < adaptive, "{slow} {adaptive} {newton}");
-    // Momentum β converges by √β per step along V, whatever the rate between (1−√β)² and (1+√β)².
+    // With momentum β, convergence along V is by √β per step for every rate between (1−√β)² and (1+√β)².
     let momentum = |rate: NewtonRate| steps_on_a_quadratic(HeavyBall::new(0.9), rate);
     let [slow, adaptive, newton] = rates().map(momentum);
     let most = slow.max(newton);

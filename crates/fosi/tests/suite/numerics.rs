@@ -1,5 +1,5 @@
-//! Inputs that once gave a wrong answer without an error: curvature that isn't there, scales at the ends of the
-//! floating range, steps whose result is no number, operators of another dimension. Each with its right value.
+//! Regression tests for inputs that once gave a wrong result without an error: spurious curvature, scales at the ends
+//! of the floating-point range, steps with non-finite results, operators of another dimension.
 
 use std::cell::Cell;
 
@@ -53,7 +53,7 @@ fn agree(found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-// ---- Curvature of functions with coordinates of unlike magnitude
+// ---- Curvature of functions with coordinates of different magnitude
 // -------------------------------------------------------
 
 /// ½(x₀ − 1e8)² + Σ cosh((1 + i/10)xᵢ): ∇f at x.
@@ -81,7 +81,7 @@ fn a_large_parameter_leaves_the_others_curvature_as_it_is() {
     let found = estimate(&space, &mut hessian, &params(3)).unwrap();
     assert!(!found.info.shifted);
     agree(&found.eigenvalues, &expected[..3], 1e-5);
-    // Through `minimize_with`, as users meet it.
+    // Through `minimize_with`, as in user code.
     let objective = Objective::new(6, |x: &[f64], g: &mut [f64]| {
         steep_cosh(x, g)?;
         let cosh = (1..6).map(|i| ((1.0 + i as f64 / 10.0) * x[i]).cosh());
@@ -123,7 +123,7 @@ fn parameters_of_all_magnitudes_have_their_own_difference_steps() {
     let mut hessian = DifferenceQuotient::new(HostGradient::new(&b, gradient));
     let found = estimate(&space, &mut hessian, &params(4)).unwrap();
     assert!(!found.info.shifted);
-    // At 1e8 the step is 0.1 at most, and the quartic's share of the quotient 0.01.
+    // At 1e8 the step is at most 0.1, and the quartic contributes 0.01 to the quotient.
     agree(&found.eigenvalues, &[9.0, 8.0, 7.0, 6.0], 2e-3);
 }
 
@@ -151,12 +151,12 @@ fn one_gradient_a_product_where_all_parameters_are_of_like_magnitude() {
     }
 }
 
-// ---- What was found beside a tie
-// --------------------------------------------------------------------------------------
+// ---- Estimates next to a tie --------------------------------------------------------------------------------------
 
 #[test]
 fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
-    // ∇f jumps by 2·jump at the point in every coordinate: a tie of kinks, beside which the curvature is diag(1, 2, 3).
+    // ∇f jumps by 2·jump at the point in every coordinate: a tie of kinks, next to which the curvature is diag(1, 2,
+    // 3).
     let point = [1.0, -2.0, 0.5];
     let kinked = |jump: f64| {
         move |x: &[f64], g: &mut [f64]| {
@@ -169,12 +169,12 @@ fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
         }
     };
     let space = Host::<f64>::new(3);
-    // A kink that a training step of a thousandth hardly notices.
+    // A kink that is negligible over a training step of a thousandth.
     let mut faint = DifferenceQuotient::new(HostGradient::new(&point, kinked(1e-4)));
     let found = estimate(&space, &mut faint, &params(1)).unwrap();
     assert!(found.info.shifted);
     agree(&found.eigenvalues, &[3.0], 1e-4);
-    // Where the answer is from.
+    // The result comes from the shifted point.
     let moved = faint
         .oracle()
         .point()
@@ -182,7 +182,7 @@ fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
         .zip(point)
         .map(|(a, b)| (a - b).abs());
     assert!(moved.clone().all(|d| d > 0.0) && moved.sum::<f64>() < 1e-5);
-    // One that is all that there is to see at the point.
+    // A kink that dominates at the point.
     let mut strong = DifferenceQuotient::new(HostGradient::new(&point, kinked(1.0)));
     let error = estimate(&space, &mut strong, &params(1)).unwrap_err();
     let Error::Lanczos(LanczosError::Shifted { shifted, found }) = error else {
@@ -194,7 +194,7 @@ fn the_answer_of_a_shifted_point_is_held_against_the_point_itself() {
     );
 }
 
-// ---- Gradients so long that their differences round to zero
+// ---- Gradients so large that their differences round to zero
 // -------------------------------------------------------------
 
 /// Σ slope·xᵢ + ½·i·xᵢ², i = 1 … 20.
@@ -256,7 +256,7 @@ fn what_is_rounding_alone_is_no_curvature() {
     let found = estimate(&space, &mut hessian, &params(3)).unwrap();
     assert!(found.info.noise > 1e-5, "{:?}", found.info);
     assert_eq!(found.resolved(), [false; 3], "{found:?}");
-    // Noise of that size: refused, and the message is about rounding, not about kinks.
+    // Noise of that size is refused, with a message about rounding rather than kinks.
     let calls = Cell::new(0_u64);
     let noisy = |x: &[f64], g: &mut [f64]| {
         for (i, (x, g)) in x.iter().zip(g).enumerate() {
@@ -325,8 +325,8 @@ fn the_probe_finds_the_copy_that_was_missed() {
             assert!((value - 10.0).abs() < 0.1, "{seed}: {found:?}");
         }
     }
-    // A random start vector can have next to nothing of the last copy. What is left is known not to be small all the
-    // same.
+    // A random start vector can have a negligible component along the last copy. The bound on the complement still
+    // holds.
     let mut all_found = 0;
     for seed in 30..1000 {
         let found = estimated(seed, true);
@@ -393,7 +393,7 @@ fn the_answer_scales_with_the_operator() {
         agree(&back, &ones, 1e-9);
         assert_eq!(found.resolved(), [true; 5], "{scale:e}: {found:?}");
     }
-    // A power of two changes no bit.
+    // A power of two does not change any bit of the result.
     for exponent in [-900, -600, 600, 900] {
         let scale = f64::from(exponent).exp2();
         let scaled = entries.iter().map(|x| x * scale).collect();
@@ -403,7 +403,7 @@ fn the_answer_scales_with_the_operator() {
             "{exponent}: {found:?}"
         );
     }
-    // Subnormal numbers have few digits, and answers of few digits.
+    // Subnormal numbers have few digits, and so have the results.
     let tiny = spectrum_of::<f64>(entries.iter().map(|x| x * 1e-310).collect(), 5);
     let back: Vec<f64> = tiny.eigenvalues.iter().map(|x| x / 1e-310).collect();
     agree(&back, &ones, 1e-6);
@@ -416,7 +416,7 @@ fn the_answer_scales_with_the_operator() {
 
 #[test]
 fn steps_are_the_same_at_every_scale() {
-    // Heavy-Ball's path doesn't change where f and η trade a factor.
+    // Heavy-Ball's path does not change if a factor moves from f to η.
     let run = |scale: f64| {
         let config = FosiConfig {
             largest: 2,
@@ -528,7 +528,7 @@ fn a_tiny_gradient_is_no_convergence() {
     assert!(minimum.best.parameters[0].abs() < 1e-6, "{minimum:?}");
 }
 
-// ---- Steps whose result is no number
+// ---- Steps with non-finite results
 // -----------------------------------------------------------------------------------
 
 #[test]
@@ -560,7 +560,7 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("curvature_floor"), "{error}");
-    // The paper's algorithm divides by it: refused before anything changes.
+    // The paper's algorithm would divide by it; the step is refused before anything changes.
     let config = FosiConfig {
         largest: 2,
         ..FosiConfig::paper(0)
@@ -574,7 +574,7 @@ fn an_eigenvalue_of_zero_is_never_divided_by() {
         Err(Error::StepOverflow { step: 0, .. }) => {
             assert_eq!((x, optimizer.to_bytes().unwrap()), ([1.0, 1.0], before));
         }
-        // By rounding the eigenvalue is 1e-17, and its reciprocal a number.
+        // Through rounding the eigenvalue is 1e-17, and its reciprocal is finite.
         Ok(report) => assert!(report.newton_norm.is_finite() && x.iter().all(|x| x.is_finite())),
         Err(error) => panic!("{error}"),
     }
@@ -651,7 +651,7 @@ fn momentum_that_would_overflow_is_refused_before_it_does() {
         matches!(error, Error::StepOverflow { .. }) && taken > 2,
         "{taken}: {error}"
     );
-    // A shorter gradient is taken again.
+    // A smaller gradient is accepted again.
     optimizer.step(1e-3, &mut x, &[1.0, 1.0]).unwrap();
     let mut first = Fosi::new(
         Host::<f32>::new(1),
@@ -743,7 +743,7 @@ fn a_step_that_spoils_parameters_or_state_says_so_until_a_checkpoint_is_loaded()
             matches!(error, Error::Spoiled { step: 2 }),
             "{name}: {error}"
         );
-        // Whatever is asked, until the state is another.
+        // Every operation is refused until another state is loaded.
         assert!(matches!(
             optimizer.step(0.1, &mut x, &[0.0; 3]),
             Err(Error::Spoiled { step: 2 })
@@ -772,7 +772,7 @@ fn a_step_that_spoils_parameters_or_state_says_so_until_a_checkpoint_is_loaded()
 
 #[test]
 fn parameters_that_overflow_are_noticed_in_every_pass() {
-    // Parameters close to the end of the range, and steps that take them beyond it: with and without V, linear and not.
+    // Parameters close to the end of the range and steps beyond it, with and without V, for linear and nonlinear bases.
     fn check<B: Base<Host<f32>>>(base: B, gradient: f32, with_basis: bool) {
         let n = 3000;
         let config = FosiConfig {

@@ -1,5 +1,5 @@
-//! [`FosiConfig::paper`]: the paper's Algorithms 1 and 2 and nothing else, bit for bit a plain loop over the same operations, and
-//! with the numbers that the library gave before it had safeguards.
+//! [`FosiConfig::paper`]: exactly the paper's Algorithms 1 and 2. The results are bit for bit those of a plain loop
+//! over the same operations, and equal those from before the library had safeguards.
 
 use std::borrow::BorrowMut;
 
@@ -44,7 +44,7 @@ fn start() -> Vec<f64> {
     (0..N).map(|i| (i as f64 * 0.7).sin() + 0.1).collect()
 }
 
-/// What a run of 1700 steps went through.
+/// The record of a run of 1700 steps.
 struct Path {
     x: Vec<f64>,
     /// f after 101, 401, 1001 and 1700 steps.
@@ -99,7 +99,7 @@ fn numbers_are_those_of_before_the_safeguards() {
             assert_eq!(found.2, recorded.2);
         }
         for (i, recorded) in [0, 9, 20, 39].into_iter().zip(recorded.2) {
-            // Entries that have all but vanished are known to what rounding leaves of the largest.
+            // Entries that have nearly vanished are only known to the rounding of the largest.
             let error = (path.x[i] - recorded).abs();
             assert!(
                 error < 1e-8 * recorded.abs() + 1e-15,
@@ -201,7 +201,7 @@ fn numbers_are_those_of_before_the_safeguards() {
 // ---- A plain loop
 // -------------------------------------------------------------------------------------------------------
 
-/// The state of a base by hand, in the base's own arithmetic.
+/// The state of a base, implemented by hand in the base's own arithmetic.
 #[derive(Clone, Copy, PartialEq)]
 enum Rule {
     GradientDescent,
@@ -226,7 +226,7 @@ impl Loop {
     fn refresh(&mut self, count: u64, ratio: impl Fn(&Extremes) -> f64) {
         let params = SpectrumParams {
             probe: false,
-            // The seed of the run's refresh of this number.
+            // The seed of the refresh with this number.
             seed: count.wrapping_mul(0xD1B5_4A32_D192_ED03),
             ..SpectrumParams::default()
         };
@@ -275,7 +275,7 @@ impl Loop {
         let d: Vec<f64> = (0..N).map(|i| self.direction(i, g2[i], t)).collect();
         let mut along = vec![0.0; N];
         if let Some(spectrum) = &self.spectrum {
-            // αu⊙c̄, and for a base that leaves the complement what of d_b lies in the subspace.
+            // αu⊙c̄ and, for a base that leaves the complement, the component of d_b in the subspace.
             let pairs = self.c_bar.iter().zip(&spectrum.eigenvalues);
             let newton: Vec<f64> = pairs
                 .map(|(c, x)| 0.01 * (correction * c) / x.abs())

@@ -1,6 +1,6 @@
-//! FOSI at its defaults never diverges where its base converges, and never ends above f* + max{2(f_base − f*),
-//! 2(1−α)^{2t}(f₀ − f*)}, the latter what α leaves along V: a battery of functions for which the spectrum of one
-//! moment or one batch misleads.
+//! With default settings, FOSI never diverges where its base converges, and never ends above f* + max{2(f_base − f*),
+//! 2(1−α)^{2t}(f₀ − f*)}; the latter is what remains along V with the rate α. The functions are such that the spectrum
+//! at one time or of one batch is misleading.
 
 use std::cell::RefCell;
 
@@ -26,7 +26,7 @@ trait Problem {
     fn product(&self, step: u64, x: &[f64], v: &[f64], out: &mut [f64]);
 }
 
-/// What a run did.
+/// The result of a run.
 struct Outcome {
     /// The median f of the last 100 steps.
     value: f64,
@@ -106,7 +106,7 @@ impl Rule {
         }
     }
 
-    /// A rate for a largest curvature of L: a third of what the base allows, or 0.01.
+    /// A rate for the largest curvature L: a third of the base's limit of stability, or 0.01.
     fn rate(self, largest: f64) -> f64 {
         match self {
             Self::GradientDescent => 0.6 / largest,
@@ -233,7 +233,7 @@ impl Softmax {
                 }
             }
         }
-        // A little of the weights' square, so that there is a minimum.
+        // A small multiple of the weights' square, so that a minimum exists.
         g.iter_mut().zip(x).for_each(|(g, x)| *g += 1e-3 * x);
     }
 }
@@ -371,7 +371,7 @@ fn repeated_eigenvalues_take_no_scale_that_they_can_not_bear() {
         for copies in [2, 3, 5, 12] {
             for k in [1, 3, 10] {
                 for rule in [Rule::GradientDescent, Rule::HeavyBall, Rule::Nesterov] {
-                    // 0.15 in the case that was seen: at s = 3 the copies diverge.
+                    // 0.15 in the observed case: with s = 3 the copies diverge.
                     let rate = match rule {
                         Rule::GradientDescent => 0.15,
                         Rule::HeavyBall => 0.2,
@@ -389,7 +389,7 @@ fn repeated_eigenvalues_take_no_scale_that_they_can_not_bear() {
 
 #[test]
 fn a_scale_that_is_too_large_all_the_same_is_taken_back() {
-    // The spectrum of an operator that hides a large eigenvalue, as an unlucky start vector would.
+    // The spectrum of an operator that hides a large eigenvalue, like an unlucky start vector.
     struct Hidden;
     impl Problem for Hidden {
         fn start(&self) -> Vec<f64> {
@@ -425,7 +425,7 @@ fn a_scale_that_is_too_large_all_the_same_is_taken_back() {
                 run(&Hidden, rule.base(), rate, config(2, interval), 500).grew,
                 "{rule:?}"
             );
-            // Without the safeguards it diverges, and the reports say what would have acted.
+            // Without the safeguards it diverges, and the reports show which safeguards would have acted.
             let paper = FosiConfig {
                 safeguards: false,
                 ..config(2, interval)
@@ -443,7 +443,7 @@ fn a_scale_that_is_too_large_all_the_same_is_taken_back() {
 // ---- Steep and flat at once
 // ----------------------------------------------------------------------------------------------
 
-/// 50x₀² + Σ log cosh xᵢ from a point in the flat part.
+/// 50x₀² + Σ log cosh xᵢ from a point in the flat region.
 struct SteepAndFlat {
     n: usize,
     from: f64,
@@ -451,7 +451,7 @@ struct SteepAndFlat {
 
 impl Problem for SteepAndFlat {
     fn start(&self) -> Vec<f64> {
-        // Not all alike: each coordinate has its own curvature.
+        // Each coordinate has its own curvature.
         (0..self.n)
             .map(|i| self.from * (1.0 + 0.01 * i as f64))
             .collect()

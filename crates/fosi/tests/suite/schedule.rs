@@ -31,7 +31,7 @@ fn refresh(optimizer: &mut Optimizer, size: f64) -> Result<fosi::Refresh, Error>
     optimizer.refresh(&mut hessian)
 }
 
-/// The steps at which a refresh was due, of `count` steps; those in `failing` fail.
+/// The steps, of `count`, at which a refresh was due; refreshes at steps in `failing` fail.
 fn due(optimizer: &mut Optimizer, count: u64, failing: &[u64]) -> Vec<u64> {
     let mut found = Vec::new();
     for t in 0..count {
@@ -64,7 +64,7 @@ fn a_refresh_out_of_turn_moves_the_next_one() {
     });
     assert_eq!(due(&mut optimizer, 3, &[]), [0]);
     refresh(&mut optimizer, 1.0).unwrap();
-    // At step 3 by hand, so at 8 again: five steps on from here.
+    // Refreshed by hand at step 3, so due again five steps later, at step 8.
     assert_eq!(due(&mut optimizer, 10, &[]), [5]);
 }
 

@@ -58,7 +58,7 @@ fn true_residuals<T: Scalar>(a: &DenseMatrix, spectrum: &Spectrum<Host<T>>) -> V
         .collect()
 }
 
-/// Whether every pair is an eigenpair to within its residual, residuals are honest, and V is orthonormal.
+/// Asserts that every pair is an eigenpair to within its residual, residuals are true bounds, and V is orthonormal.
 fn check<T: Scalar>(a: &DenseMatrix, params: &SpectrumParams) -> Spectrum<Host<T>> {
     let n = a.dim();
     let truth = dense_eigenvalues(a);
@@ -108,8 +108,9 @@ fn check<T: Scalar>(a: &DenseMatrix, params: &SpectrumParams) -> Spectrum<Host<T
     spectrum
 }
 
-/// No eigenvalue is left out: where the first i pairs from an end have converged far below the gaps between the true
-/// eigenvalues there, the i-th is the i-th. (Copies of a repeated eigenvalue can't be seen from one start vector.)
+/// No eigenvalue is skipped: if the first i pairs from an end have converged to far below the gaps between the true
+/// eigenvalues there, the i-th pair is the i-th eigenpair. (One start vector cannot find copies of a repeated
+/// eigenvalue.)
 fn check_in_order<T: Scalar>(a: &DenseMatrix, params: &SpectrumParams) {
     let (truth, spectrum) = (&dense_eigenvalues(a)[..], check::<T>(a, params));
     let rounding = 1000.0 * T::EPSILON * size(truth);
@@ -163,7 +164,7 @@ fn params(largest: usize, smallest: usize, lanczos_steps: Option<usize>) -> Spec
     }
 }
 
-/// A spectrum of each kind that networks and textbooks have.
+/// A spectrum of each kind found in networks and textbooks.
 fn kinds(n: usize) -> Vec<Vec<f64>> {
     let f = |i: usize| i as f64;
     vec![
@@ -229,7 +230,7 @@ fn multiplicities_come_out() {
 
 #[test]
 fn low_rank_matrices_have_no_other_eigenvalues() {
-    // With no guard at the breakdown, later Ritz values come from rounding alone.
+    // Without detection of the breakdown, later Ritz values would come from rounding alone.
     let mut eigenvalues = vec![0.0; 60];
     eigenvalues[..4].copy_from_slice(&[4.0, 3.0, 2.0, 1.0]);
     let spectrum = check::<f64>(&with_eigenvalues(&eigenvalues, 9), &params(10, 0, None));
@@ -305,7 +306,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     assert_eq!(run(1), run(5));
 }
 
-/// An operator whose first way of computing a product is wrong now and then, as a difference across a kink is.
+/// An operator whose first try at a product is occasionally wrong, like a difference quotient across a kink.
 struct Kinked {
     exact: DenseMatrix,
     wrong_every: usize,
@@ -372,7 +373,7 @@ fn rank_two_in_five_dimensions() {
 
 #[test]
 fn only_vectors_that_matter_are_subtracted() {
-    // Of the m(m−1)/2 of full reorthogonalisation.
+    // Compared with m(m−1)/2 for full reorthogonalisation.
     fn share<T: Scalar>(eigenvalues: &[f64], m: usize) -> f64 {
         let mut diagonal = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
             for ((out, v), lambda) in out.iter_mut().zip(v).zip(eigenvalues) {
@@ -387,7 +388,7 @@ fn only_vectors_that_matter_are_subtracted() {
         info.subtracted as f64 / (m * (m - 1) / 2) as f64
     }
     let hyperbola: Vec<f64> = (1..=4000).map(|i| 1.0 / f64::from(i)).collect();
-    // Nothing converges in forty steps: two vectors a step, one in the first.
+    // Nothing converges in forty steps: two vectors per step, one in the first.
     let even: Vec<f64> = (0..4000).map(f64::from).collect();
     let least = (2 * 38 + 1) as f64 / (40 * 39 / 2) as f64;
     assert_eq!(share::<f32>(&even, 40), least);
@@ -453,7 +454,7 @@ fn results_scale_with_the_operator() {
     }
 }
 
-/// A matrix on which Lanczos from the given seed's start vector makes the tridiagonal matrix with these β.
+/// A matrix for which Lanczos from the given seed's start vector gives the tridiagonal matrix with these β.
 fn with_off_diagonal(betas: &[f64], seed: u64) -> DenseMatrix {
     let n = betas.len() + 1;
     let start = Host::<f64>::new(n).normal(seed);
@@ -480,7 +481,7 @@ fn with_off_diagonal(betas: &[f64], seed: u64) -> DenseMatrix {
 
 #[test]
 fn a_tiny_beta_that_grows_back_leaves_no_false_eigenvalue() {
-    // Around the breakdown threshold, on either side: just below it, what follows is rounding that grows back.
+    // On both sides of the breakdown threshold: just below it, the following vectors are amplified rounding.
     for tiny in [1e-7, 1e-10, 1e-12, 5e-14, 1e-14, 2e-15, 1e-16, 0.0] {
         for place in [0, 1, 3, 10] {
             let mut betas = vec![2.0; 39];
@@ -496,7 +497,7 @@ fn a_tiny_beta_that_grows_back_leaves_no_false_eigenvalue() {
 
 #[test]
 fn long_runs_report_simple_eigenvalues_once() {
-    // A large isolated eigenvalue converges first, and without orthogonalisation comes back as a ghost.
+    // A large isolated eigenvalue converges first and, without orthogonalisation, reappears as a ghost.
     fn ghosts<T: Scalar>(tolerance: f64) {
         let n = 1000;
         let eigenvalue = |i: usize| {
@@ -529,7 +530,7 @@ fn strongly_negative_eigenvalues() {
     let mut eigenvalues: Vec<f64> = (0..80).map(|i| 0.1 * f64::from(i)).collect();
     eigenvalues[..2].copy_from_slice(&[-1000.0, -500.0]);
     let a = with_eigenvalues(&eigenvalues, 21);
-    // Not asked for, they are not among the largest, though they are by magnitude.
+    // They are the largest by magnitude, but not algebraically.
     let spectrum = check::<f64>(&a, &params(3, 0, Some(70)));
     assert!((spectrum.eigenvalues[0] - 7.9).abs() < 1e-6, "{spectrum:?}");
     assert!((spectrum.minimum + 1000.0).abs() < 1e-6);
@@ -603,7 +604,7 @@ fn after_a_shift_all_step_sizes_are_open_again() {
     quotient.retry(&[1.0], &mut out).unwrap();
     assert!(!quotient.shift().unwrap());
     drop(quotient);
-    // θ, then ±1e-9 down to ±1e-11 and at last ±1e-8; θ + ζ, then the same sizes from the first.
+    // At θ: ±1e-9 down to ±1e-11, finally ±1e-8; at θ + ζ: the same sizes again.
     let sizes =
         |from: usize, points: &[f64]| -> Vec<f64> { points.iter().map(|x| x - at[from]).collect() };
     let (before, after) = (sizes(0, &at[1..9]), sizes(9, &at[10..]));
@@ -621,8 +622,8 @@ fn after_a_shift_all_step_sizes_are_open_again() {
 #[test]
 fn a_short_first_product_is_not_lost_in_rounding() {
     use fosi::operator::{DifferenceQuotient, HostGradient};
-    // Along a random direction Hv has a length of about 0.5; gradients that are off by 3e-12 an entry, as deep
-    // networks' are, make two tries at 1e-9 differ by more than the 5 % allowed.
+    // Along a random direction ‖Hv‖ is about 0.5. Gradients with errors of 3e-12 per entry, as in deep networks, make
+    // two tries at 1e-9 differ by more than the allowed 5 %.
     let n = 400;
     let curvature = |i: usize| if i < 3 { 7.0 - i as f64 } else { 0.02 };
     let mut calls = 0_u64;
@@ -642,7 +643,7 @@ fn a_short_first_product_is_not_lost_in_rounding() {
     }
 }
 
-/// diag(1/i), with the products that it has made.
+/// diag(1/i), which counts its products.
 fn hyperbola(
     n: usize,
     products: &std::cell::Cell<usize>,
@@ -712,7 +713,7 @@ fn an_estimation_may_start_from_the_gradient() {
     };
     let optimizer = || fosi::Fosi::new(Host::<f64>::new(n), GradientDescent, config()).unwrap();
     let products = std::cell::Cell::new(0);
-    // An eigenvector alone spans nothing else: the random part finds the others.
+    // An eigenvector alone gives a one-dimensional Krylov space; the random part finds the others.
     for gradient in [vec![1.0; n], unit(n, 0), vec![0.0; n]] {
         let mut optimizer = optimizer();
         let refresh = optimizer
@@ -732,7 +733,7 @@ fn an_estimation_may_start_from_the_gradient() {
     );
 }
 
-/// The gradient that an operator has is the start where an estimation may end early, and a random vector is otherwise.
+/// Lanczos starts from the operator's gradient if an estimation may end early, and otherwise from a random vector.
 #[test]
 fn an_operator_that_has_the_gradient_gives_lanczos_its_start() {
     let n = 300;

@@ -10,13 +10,13 @@ use fosi::scaling::Extremes;
 use fosi::space::Scalar;
 use fosi::{Clipping, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule, Space, Storage};
 
-/// A diagonal Hessian whose large entries sit elsewhere at each refresh.
+/// A diagonal Hessian whose large entries move at each refresh.
 fn curvature(refresh: usize, i: usize) -> f64 {
     let place = (i + 5 * refresh) % 97;
     1.0 + 100.0 * 0.6_f64.powi(place as i32)
 }
 
-/// A gradient that depends on the step alone, so that rounding doesn't feed back.
+/// A gradient that only depends on the step count, so that rounding does not feed back.
 fn gradient<T: Scalar>(n: usize, step: usize) -> Vec<T> {
     let entry = |i: usize| ((i * 37 + step * 101) as f64 * 0.61803).sin();
     (0..n).map(|i| T::store(entry(i))).collect()
@@ -27,7 +27,7 @@ fn config(largest: usize, smallest: usize) -> FosiConfig {
         largest,
         smallest,
         newton_rate: NewtonRate::Constant(0.3),
-        // The gradients here are no function's, which the safeguards would notice.
+        // These gradients are not those of a function, which the safeguards would detect.
         safeguards: false,
         schedule: Schedule::Every {
             warmup: 4,
@@ -52,7 +52,7 @@ enum Rule {
     HeavyBall,
     Nesterov,
     Adam,
-    /// Without bias correction of what the Newton step takes.
+    /// Without bias correction in the Newton step.
     AdamUncorrected,
 }
 
@@ -69,8 +69,8 @@ fn uncorrected() -> Adam {
     }
 }
 
-/// The whole algorithm in n-vectors of f64: M is the total momentum, and its two parts are its projections, so
-/// splitting it anew at a refresh is no more than taking another V.
+/// The whole algorithm in n-vectors of f64. M is the total momentum, whose two parts are its projections, so a refresh
+/// splits it simply by changing V.
 struct Reference {
     rule: Rule,
     momentum: Vec<f64>,
@@ -151,7 +151,7 @@ fn columns<T: Scalar, B: Base<Host<T>>>(optimizer: &Fosi<Host<T>, B>) -> Vec<Vec
         .collect()
 }
 
-/// Steps with three refreshes; the largest deviation from the reference, relative to the largest move.
+/// The largest deviation from the reference over steps with three refreshes, relative to the largest move.
 fn deviation<T: Scalar, B: Base<Host<T>>>(rule: Rule, base: B, storage: Storage, n: usize) -> f64 {
     let space = Host::<T>::new(n).with_storage(storage);
     let mut optimizer = Fosi::new(space, base, config(4, 2)).unwrap();
@@ -203,7 +203,7 @@ fn steps_agree_with_the_dense_reference() {
             }
         }
     }
-    // Adam divides by √v, which is small where g₂ nearly vanishes: a few digits go there.
+    // Adam divides by √v, which is small where g₂ nearly vanishes; this costs a few digits.
     each::<f64>(Storage::Full, 1e-11);
     each::<f64>(Storage::Single, 1e-11);
     each::<f64>(Storage::Bf16, 1e-11);
@@ -211,7 +211,7 @@ fn steps_agree_with_the_dense_reference() {
     each::<f32>(Storage::Bf16, 1e-4);
 }
 
-/// A base with its fused step hidden: FOSI takes the default path, pass by pass.
+/// A base with its fused step hidden, so that FOSI takes the default path, pass by pass.
 struct Generic<B>(B);
 
 impl<B: UpdateRule> UpdateRule for Generic<B> {
@@ -243,7 +243,7 @@ impl<S: Space, B: Base<S>> Base<S> for Generic<B> {
     }
 }
 
-/// Thirty steps with refreshes; what each reported, and where they ended.
+/// The reports and the final parameters of thirty steps with refreshes.
 fn run<T: Scalar, B: Base<Host<T>>>(
     base: B,
     config: FosiConfig,
@@ -342,7 +342,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     same(|| Generic(Adam::default()));
 }
 
-/// Keeps the gradient that it was given last.
+/// Records the last gradient passed to it.
 struct Spy<T>(Vec<T>);
 
 impl<T: Scalar> UpdateRule for Spy<T> {
@@ -376,7 +376,7 @@ fn leak<T: Scalar, B: Base<Host<T>>>(
 ) -> f64 {
     let n = 4000;
     let space = Host::<T>::new(n).with_storage(storage);
-    // The base moves at the rate 1, the Newton step not at all.
+    // The base has the rate 1, the Newton step the rate 0.
     let config = FosiConfig {
         newton_rate: NewtonRate::Constant(0.0),
         scale_limit: 1.0,

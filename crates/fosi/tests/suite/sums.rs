@@ -17,14 +17,14 @@ fn exact(x: &[f32], y: &[f32]) -> (f64, f64) {
     products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()))
 }
 
-/// Lengths on both sides of what the loops take at a time.
+/// Lengths around the block sizes of the loops.
 const LENGTHS: [usize; 7] = [1, 127, 128, 129, 5_000, 8_193, 300_001];
 
 #[test]
 fn dot_products_are_exact_to_single_rounding_wherever_they_are_representable() {
     for n in LENGTHS {
         let space = Host::<f32>::new(n);
-        // At both ends f32 products over- or underflow; f64 ones don't.
+        // At both ends f32 products over- or underflow, but f64 products do not.
         for (a, b) in [
             (1.0, 1.0),
             (1e-20, 1e-20),
@@ -49,7 +49,7 @@ fn projections_of_huge_vectors_stay_finite() {
         let rows: Vec<Vec<f32>> = (0..7)
             .map(|i| single(&wave(n, 0.1 + 0.2 * i as f64), 1.0))
             .collect();
-        // Of one sign with the first row's entries: its sums overflow.
+        // The same signs as in the first row, so that its sums overflow.
         let x: Vec<f32> = rows[0].iter().map(|r| 3e38 * r.signum()).collect();
         let (mut c, mut d) = ([0.0; 7], [0.0; 7]);
         let square = space.project_pair(&rows, &x, &x, &mut c, &mut d);
@@ -79,7 +79,7 @@ fn combinations_of_many_vectors_err_by_a_few_roundings() {
         let rows: Vec<Vec<f32>> = (0..80)
             .map(|i| single(&wave(n, 0.1 + 0.07 * i as f64), 1.0))
             .collect();
-        // Coefficients of ten decades, and such whose squares no f32 holds, which are summed in a unit.
+        // Coefficients over ten decades, and coefficients whose squares exceed f32, which are summed in a unit.
         for scale in [1.0, 1e37] {
             let c = |seed: f64| -> Vec<f64> {
                 let sizes = (0..80).map(|i| 10_f64.powf(-f64::from(i % 11)));

@@ -91,7 +91,7 @@ fn random_vector(n: usize, seed: u64) -> Vec<f64> {
     (0..n).map(|_| random.random_range(-1.0..1.0)).collect()
 }
 
-/// One exact estimate at the start, and then never again; the base's rate isn't scaled.
+/// One exact estimate at the start and no further ones; the base's rate is not scaled.
 fn config(n: usize, k: usize, l: usize, alpha: f64) -> FosiConfig {
     FosiConfig {
         largest: k,
@@ -99,7 +99,7 @@ fn config(n: usize, k: usize, l: usize, alpha: f64) -> FosiConfig {
         lanczos_steps: Some(n.max(k + l)),
         newton_rate: NewtonRate::Constant(alpha),
         scale_limit: 1.0,
-        // The lemmas are about the step alone, for gradients that no function has.
+        // The lemmas only concern the step; these gradients are not those of a function.
         safeguards: false,
         schedule: Schedule::Every {
             warmup: 0,
@@ -115,7 +115,7 @@ fn refreshed<B: Base<Host<f64>>>(f: &Quadratic, base: B, config: FosiConfig) -> 
     optimizer
 }
 
-/// What an optimizer without memory subtracts for each unit gradient: the columns of P⁻¹.
+/// The columns of P⁻¹: the step of an optimizer without memory for each unit gradient.
 fn preconditioner<B: Base<Host<f64>>>(
     optimizer: &mut Optimizer<B>,
     eta: f64,
@@ -177,7 +177,7 @@ impl Base<Host<f64>> for Diagonal {
     }
 }
 
-/// Positive eigenvalues in descending order, apart from each other, with k and ℓ that leave something.
+/// Separated positive eigenvalues in descending order, with k and ℓ that leave a nonempty complement.
 fn spectrum() -> impl Strategy<Value = (Vec<f64>, usize, usize, u64)> {
     (1usize..4, 0usize..3, 2usize..7).prop_flat_map(|(k, l, left)| {
         let n = k + l + left;
@@ -304,7 +304,7 @@ proptest! {
     }
 
     /// Lemma 4, with the identity as the base's preconditioner: in its three cases the condition number of P⁻¹H is at
-    /// most that of H; beyond them, by however little, it is larger.
+    /// most that of H; slightly outside them it is larger.
     #[test]
     fn lemma_4((eigenvalues, k, l, seed) in spectrum(), eta in 0.001..0.5f64, share in 0.0..=1.0f64, factor in 1.001..10.0f64) {
         let n = eigenvalues.len();
@@ -392,7 +392,7 @@ impl Wavy {
     }
 }
 
-/// What Lemma 2's bound is made of, for a run of N steps averaged over seeds.
+/// The quantities in Lemma 2's bound, for a run of N steps averaged over seeds.
 struct Averages {
     /// (1/N) Σ ‖∇f‖² for N = 1, 2, …
     running: Vec<f64>,
@@ -404,7 +404,7 @@ const NOISE: f64 = 1.0;
 const SEEDS: u64 = 24;
 const STEPS: usize = 4000;
 
-/// FOSI with gradient descent and noisy gradients: both rates are size·t^−β, the base's times `weight`.
+/// FOSI with gradient descent and noisy gradients: both rates are size·t^−β, multiplied by `weight` for the base.
 fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
     let n = f.quadratic.dim();
     let mut squares = vec![0.0; STEPS];
@@ -456,7 +456,7 @@ fn noisy_runs(f: &Wavy, beta: f64, size: f64, weight: f64) -> Averages {
 ///
 /// (1/N) Σ E‖∇f‖² ≤ 2Lκ̄²/κ²·(M − f_low)·N^{β−1} + σ²/(1−β)·N^−β,
 ///
-/// where M bounds E f. So it falls at least as fast as N^{β−1}.
+/// where M bounds E f. The left-hand side therefore falls at least as fast as N^{β−1}.
 #[test]
 fn lemma_2() {
     let c = 0.3;
@@ -465,7 +465,8 @@ fn lemma_2() {
         c,
     };
     let n = f.quadratic.dim();
-    // Curvatures are within c of H's (Weyl), so u is within these bounds all along; the base's weight lies between.
+    // Curvatures are within c of H's (Weyl), so u always stays within these bounds; the base's weight lies between
+    // them.
     let (smallest_u, largest_u) = (1.0 / (10.0 + c), 1.0 / (8.0 - c));
     let weight = 0.12;
     let (kappa, kappa_bar) = (smallest_u.min(weight), largest_u.max(weight));

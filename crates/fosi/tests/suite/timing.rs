@@ -1,4 +1,4 @@
-//! Measured costs and the interval that follows, on a clock that the test drives.
+//! Measured costs and the resulting interval, on a clock that the test drives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ fn measured(warmup: u64, overhead: f64) -> Schedule {
     }
 }
 
-/// The run's time so far, in nanoseconds.
+/// The elapsed time of the run, in nanoseconds.
 #[derive(Clone, Default)]
 struct Time(Arc<AtomicU64>);
 
@@ -52,18 +52,18 @@ impl Time {
     }
 }
 
-/// What happens, and how long it takes.
+/// The events of a run, whose durations the test sets.
 #[derive(Clone, Copy)]
 enum Event {
-    /// The step after this many with the base alone.
+    /// The step after this many steps of the base alone.
     BaseStep(u64),
-    /// The step after this many with a subspace.
+    /// The step after this many steps with a subspace.
     FosiStep(u64),
     /// Product and refresh, each counted from 0.
     Product(usize, usize),
 }
 
-/// A training in which everything takes as long as `cost` says, in seconds.
+/// A training in which each event takes `cost` seconds.
 struct Training<F> {
     time: Time,
     optimizer: Optimizer,
@@ -143,7 +143,7 @@ impl<F: Fn(Event) -> f64> Training<F> {
     }
 }
 
-/// τ₁ = 10 ms, τ₂ = 10.2 ms, 25 ms a product.
+/// τ₁ = 10 ms, τ₂ = 10.2 ms, 25 ms per product.
 fn regular(event: Event) -> f64 {
     match event {
         Event::BaseStep(_) => 0.010,
@@ -194,7 +194,7 @@ fn the_interval_is_equation_6_of_the_measured_costs() {
 
 #[test]
 fn a_first_refresh_that_compiles_does_not_put_off_the_second() {
-    // In the first refresh: slow products at the start, a slow end (the last product runs to the end of the
+    // The first refresh has slow products at the start, a slow end (the last product extends to the end of the
     // refresh), or both.
     let slow_products: [&[usize]; 5] = [&[0], &[9], &[0, 1, 2], &[0, 1, 9], &[5]];
     for slow in slow_products {
@@ -209,7 +209,7 @@ fn a_first_refresh_that_compiles_does_not_put_off_the_second() {
         assert!((0.5..=2.0).contains(&ratio), "{slow:?}: {ratio}");
         run.steps(5 * expected as u64);
         assert!(run.refreshed.len() >= 5, "{slow:?}: {:?}", run.refreshed);
-        // After the second refresh nothing is left of it.
+        // After the second refresh there is no effect left.
         assert_eq!(run.interval(), expected.ceil(), "{slow:?}");
     }
 }
@@ -242,7 +242,7 @@ fn an_overhead_that_no_interval_keeps_is_said_once_and_measured_in_fosis_steps()
 
 #[test]
 fn without_eight_timed_base_steps_they_cost_what_fosis_do() {
-    // The first step has no start: one less than the warm-up is timed.
+    // The first step has no start time, so one step less than the warm-up is timed.
     for warmup in [0, 1, 3, 8] {
         let mut run = Training::new(measured(warmup, 1.2), regular);
         run.steps(warmup + 8);
@@ -285,7 +285,7 @@ fn evaluations_between_steps_leave_the_interval_as_it_is() {
 
 #[test]
 fn costs_that_change_are_followed() {
-    // From FOSI's 300th step on steps are slower, from the fourth refresh on products.
+    // Steps are slower from FOSI's 300th step on, products from the fourth refresh on.
     let cost = |event| match event {
         Event::FosiStep(300..) => 0.0110,
         Event::Product(_, 4..) => 0.050,
@@ -354,7 +354,7 @@ fn a_resumed_run_goes_on_with_its_measurements() {
             assert_eq!(resumed.parameters, run.parameters);
         }
     }
-    // The settings stay the optimizer's own, ρ among them.
+    // The settings, such as ρ, remain the optimizer's own.
     let mut run = Training::new(measured(20, 1.2), regular);
     run.steps(100);
     let mut other = optimizer(measured(20, 1.5));

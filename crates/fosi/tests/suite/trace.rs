@@ -1,4 +1,4 @@
-//! The estimated trace and Frobenius norm against a dense matrix's.
+//! The estimated trace and Frobenius norm against those of a dense matrix.
 
 use fosi::error::{BoxError, LanczosError};
 use fosi::operator::{self, DenseMatrix, SymmetricOperator};
@@ -16,7 +16,7 @@ fn params(probes: usize, seed: u64) -> TraceParams {
     }
 }
 
-/// An indefinite matrix with off-diagonal entries of the size of those on the diagonal.
+/// An indefinite matrix whose off-diagonal entries are as large as the diagonal ones.
 fn matrix(n: usize) -> DenseMatrix {
     let eigenvalues: Vec<f64> = (0..n).map(|i| (i as f64 - n as f64 / 3.0) / 10.0).collect();
     with_eigenvalues(&eigenvalues, 5)
@@ -55,7 +55,7 @@ fn within(found: SampleMean, truth: f64, errors: f64) {
 #[test]
 fn the_means_are_right_within_their_standard_errors_and_these_are_the_theorys() {
     let a = matrix(60);
-    // What the variance of zᵀAz is made of: 2·Σ aᵢⱼ² over i ≠ j.
+    // The variance of zᵀAz is 2·Σ aᵢⱼ² over i ≠ j.
     let off = |a: &DenseMatrix| sum(a, |i, j, entry| if i == j { 0.0 } else { entry * entry });
     let probes = 400;
     for seed in 0..4 {
@@ -161,7 +161,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     assert_eq!(run(1), run(4));
 }
 
-/// Every third first product is wrong, as a difference across a kink is; repeated ones are right.
+/// Every third first try is wrong, like a difference quotient across a kink; retries are right.
 struct Kinked {
     exact: DenseMatrix,
     products: usize,
@@ -191,7 +191,7 @@ fn a_product_across_a_kink_is_repeated() {
     let found = estimate(&space, &mut kinked, &params(6, 0)).unwrap();
     assert_eq!(found.quadratic_forms, expected.quadratic_forms);
     assert_eq!(found.squares, expected.squares);
-    // Each probe takes two that agree, and one more where the first is wrong.
+    // Each probe takes two products that agree, and one more if the first is wrong.
     assert_eq!(found.products, 2 * 6 + 2);
 }
 

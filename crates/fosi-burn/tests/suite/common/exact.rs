@@ -1,14 +1,15 @@
-//! A second implementation of the small networks, in plain Rust over any scalar. On dual numbers the derivative of
-//! its gradient along v is the exact Hessian-vector product: no difference is taken, so no kink can be crossed.
+//! A second implementation of the small networks, in plain Rust, generic over the scalar type. With dual numbers the
+//! derivative of its gradient along v is the exact Hessian-vector product, without a difference that could cross a
+//! kink.
 
 use std::ops::{Add, Div, Mul, Sub};
 
-/// What the gradient is computed with.
+/// The scalar type of the computation.
 pub trait Number:
     Copy + From<f64> + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     fn value(self) -> f64;
-    /// f(x) with the derivative f′(x), both given at the value.
+    /// f(x) with the derivative f′(x), given f and f′ at the value.
     fn map(self, value: f64, derivative: f64) -> Self;
 
     fn exp(self) -> Self {
@@ -143,7 +144,7 @@ pub struct Perceptron {
     pub labels: Vec<usize>,
 }
 
-/// What the reverse pass needs of a hidden layer.
+/// The values of a hidden layer that the reverse pass needs.
 struct Hidden<R> {
     input: Vec<R>,
     /// x̂ and 1/√(variance + ε).
@@ -361,7 +362,7 @@ fn normalise<R: Number>(x: &[R], columns: usize) -> (Vec<R>, Vec<R>) {
     (centred, inverse)
 }
 
-/// δ before batch norm from δ behind it: γ/√(variance + ε)·(δ − mean(δ) − x̂·mean(δx̂)).
+/// δ before batch norm from δ after it: γ/√(variance + ε)·(δ − mean(δ) − x̂·mean(δx̂)).
 fn denormalise<R: Number>(delta: &[R], hat: &[R], inverse: &[R], gamma: &[R]) -> Vec<R> {
     let columns = gamma.len();
     let rows = R::from((delta.len() / columns) as f64);

@@ -1,4 +1,4 @@
-//! A small network with everything that a flat view has to tell apart, and data for it.
+//! A small network with all kinds of parameters that a flat view distinguishes, and data for it.
 
 pub mod exact;
 pub mod network;
@@ -21,7 +21,7 @@ pub const OUTPUTS: usize = 3;
 /// n = 5·7+7 (input) + 7+7 (norm) + 7·3+3 (output) + 3·2+2 (unreached) = 88.
 pub const TRAINABLE: usize = 88;
 
-/// Batch norm (buffers), a frozen layer, and a layer that the loss doesn't reach.
+/// Batch norm (buffers), a frozen layer, and a layer that the loss does not reach.
 #[derive(Module, Debug)]
 pub struct Network {
     pub input: Linear,
@@ -83,7 +83,7 @@ pub fn device() -> Device {
     Device::flex().autodiff()
 }
 
-/// The device that vectors are left on: the CPU, or a GPU where the tests are built for one.
+/// The device of the vectors: the CPU, or a GPU if the tests are built for one.
 pub fn accelerator() -> Device {
     #[cfg(feature = "wgpu")]
     let device = Device::wgpu(Default::default());
@@ -92,13 +92,13 @@ pub fn accelerator() -> Device {
     device.autodiff()
 }
 
-/// Burn's CPU generator is one for all threads: a test that seeds it or draws from it holds this.
+/// All threads share Burn's CPU generator: a test that seeds it or draws from it must hold this lock.
 pub fn generator() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Entries in [-1, 1), the same for the same salt; Burn's own generator is shared by all tests of a process.
+/// Entries in [-1, 1), determined by the salt; Burn's own generator is shared by all tests of a process.
 pub fn entries(len: usize, salt: u64) -> Vec<f64> {
     let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -123,8 +123,8 @@ pub fn linear(inputs: usize, outputs: usize, salt: u64, device: &Device) -> Line
     }
 }
 
-/// Three eigenpairs, refreshed at step `warmup` and every `interval` steps from there, each time from all Lanczos steps and
-/// with a spectrum of its own.
+/// Three eigenpairs, refreshed at step `warmup` and every `interval` steps after it, with all m Lanczos steps and
+/// without averaging.
 pub fn every(warmup: u64, interval: u64) -> FosiConfig {
     FosiConfig {
         largest: 3,

@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Weights uniform within ±√(3/inputs), that is of variance 1/inputs, biases within ±`bias`.
+    /// Weights uniform within ±√(3/inputs), which have the variance 1/inputs, and biases within ±`bias`.
     pub fn new(of: &Perceptron, bias: f64, salt: u64, device: &Device) -> Self {
         let linear = |l: usize, with_bias: bool| {
             let (inputs, outputs) = (of.widths[l], of.widths[l + 1]);
@@ -86,7 +86,7 @@ pub fn scaled(len: usize, size: f64, salt: u64) -> Vec<f64> {
     entries(len, salt).iter().map(|x| size * x).collect()
 }
 
-/// `samples` inputs, about normal, with labels that a random linear map with noise gives.
+/// `samples` approximately normal inputs, with labels from a random linear map with noise.
 pub fn classification(
     samples: usize,
     inputs: usize,

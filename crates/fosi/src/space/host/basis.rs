@@ -1,4 +1,4 @@
-//! Projections on the vectors of a basis, combinations of them, and rotations.
+//! Projections on basis vectors, their combinations, and rotations.
 
 use half::bf16;
 use rayon::prelude::*;
@@ -18,12 +18,12 @@ pub enum Storage {
     Full,
     /// `f32` for `f64` vectors: half the memory.
     Single,
-    /// `bf16`: half the memory of `f32`. Projections stay exact to the vectors' rounding, since the rounded basis's
-    /// own Gram matrix is inverted; the subspace itself is turned by about 0.1°.
+    /// `bf16`: half the memory of `f32`. Projections remain accurate to the vectors' rounding, since they use the
+    /// inverse Gram matrix of the rounded basis; the subspace itself is rotated by about 0.1°.
     Bf16,
 }
 
-/// A kept basis on the host, one vector after another.
+/// A kept basis on the host, stored vector by vector.
 #[derive(Debug, Clone)]
 pub struct HostBasis<T>(pub(super) Rows<T>);
 
@@ -46,7 +46,7 @@ macro_rules! with_rows {
 }
 pub(super) use with_rows;
 
-/// Vᵀx and ‖x‖² for the rows of one precision, and Vᵀy where there is a y.
+/// Vᵀx, ‖x‖² and, if given a y, Vᵀy for rows of one precision.
 pub(super) fn project_rows<B: Stored, T: Scalar>(
     rows: &[Vec<B>],
     x: &[T],
@@ -93,7 +93,7 @@ pub(super) fn project_rows<B: Stored, T: Scalar>(
     square.unwrap_or_else(|| dot_slices(x, x))
 }
 
-/// x ← a(x − Vc) and the new ‖x‖² for the rows of one precision.
+/// x ← a(x − Vc) for rows of one precision; returns the new ‖x‖².
 pub(super) fn subtract_rows<B: Stored, T: Scalar>(
     rows: &[impl AsRef<[B]> + Sync],
     c: &[f64],
@@ -149,7 +149,7 @@ pub(super) fn rotate_rows<B: Stored, T: Scalar>(
     (out, gram)
 }
 
-/// The same where the first rows become those of V.
+/// The same in place: the first rows become those of V.
 pub(super) fn rotate_in_place<T: Scalar>(rows: &mut [Vec<T>], columns: &[Vec<f64>]) -> Vec<f64> {
     let (m, k) = (rows.len(), columns.len());
     let weights: Vec<Weights<'_>> = columns.iter().map(|c| Weights::new::<T>(c)).collect();
@@ -164,8 +164,8 @@ pub(super) fn rotate_in_place<T: Scalar>(rows: &mut [Vec<T>], columns: &[Vec<f64
     })
 }
 
-/// Walks all rows together, in short blocks, and adds up the k×k matrices that `leaf` adds to, given a block's start
-/// and its part of every row; `cost` vectors are read.
+/// Walks all rows together in short blocks and sums the k×k matrices that `leaf` accumulates from each block's start
+/// and parts of the rows; `cost` vectors are read.
 pub(super) fn sum_blocks<T: Stored>(
     rows: &mut [Vec<T>],
     cost: usize,
@@ -202,7 +202,7 @@ pub(super) fn sum_blocks<T: Stored>(
     add_up(sums, k * k)
 }
 
-/// One short block of V = Q·Y, and its share of VᵀV, taken while it is in cache.
+/// One short block of V = Q·Y and its contribution to VᵀV, computed while the block is in cache.
 pub(super) fn rotate_block<'a, B: Stored, T: Scalar>(
     row: impl Fn(usize) -> &'a [T],
     weights: &[Weights<'_>],
@@ -283,7 +283,7 @@ pub(super) fn cross_rows<B: Stored, T: Scalar>(vectors: &[Vec<T>], rows: &[Vec<B
     add_up(sums, m * k)
 }
 
-/// The blocks' sums added up in their order.
+/// The sum over the blocks, in their order.
 fn add_up(sums: Vec<Vec<f64>>, len: usize) -> Vec<f64> {
     let mut total = vec![0.0; len];
     for sums in sums {

@@ -1,4 +1,4 @@
-//! A step of an elementwise base, fused with the split: three passes over V, two for a linear base.
+//! A step of an elementwise base, fused with the split. Three passes over V, or two for a linear base.
 
 use crate::elementwise::{Elementwise, MAX_STATE};
 use crate::space::kernels::{
@@ -40,7 +40,7 @@ impl<'a, T> StepBlock<'a, T> {
         }
     }
 
-    /// Takes the first block of this length off; `None` where nothing is left.
+    /// Splits off the first block of at most this length; `None` if nothing is left.
     #[inline(always)]
     fn next_block(&mut self, len: usize) -> Option<Self> {
         let len = len.min(self.gradient.len());
@@ -83,7 +83,7 @@ impl<'a, T> StepBlock<'a, T> {
     }
 }
 
-/// Walks the parts backwards, since the pass before went forwards, and adds up what `leaf` writes to its sums.
+/// Walks the parts backwards, since the previous pass went forwards, and adds up the sums of `leaf`.
 pub(super) fn step_parts<const K: usize, T: Scalar>(
     block: StepBlock<'_, T>,
     cost: usize,
@@ -115,7 +115,7 @@ pub(super) fn step_range<const K: usize, T: Scalar>(
     a
 }
 
-/// Applies the base's formula to one block: `complement` gives g₂; d_b is left in `direction` and handed to `place`.
+/// Applies the base's rule to one block: `complement` gives g₂; d_b is written to `direction` and passed to `place`.
 #[inline(always)]
 pub(super) fn apply_rule<E: Elementwise, T: Scalar>(
     coefficients: &E::Coefficients,
@@ -125,7 +125,7 @@ pub(super) fn apply_rule<E: Elementwise, T: Scalar>(
     mut place: impl FnMut(usize, T),
 ) {
     let n = direction.len();
-    // Taken, not borrowed again: only so does LLVM know that the slices don't overlap, and vectorises.
+    // Taken rather than reborrowed: only then LLVM knows that the slices do not overlap, and vectorises.
     let state = std::array::from_fn::<_, MAX_STATE, _>(|s| {
         let slot = std::mem::take(&mut state[s]);
         if s < E::STATE { &mut slot[..n] } else { slot }
@@ -150,7 +150,7 @@ pub(super) fn reborrowed<'a, T>(state: &'a mut [&mut [T]; MAX_STATE]) -> [&'a mu
     state.each_mut().map(|slot| &mut **slot)
 }
 
-/// g₂ = γg − Vc at an entry of a block, given Vc in a unit.
+/// g₂ = γg − Vc at an entry of a block, given Vc/unit.
 #[inline(always)]
 pub(super) fn complement<T: Scalar>(
     gradient: &[T],
@@ -162,7 +162,7 @@ pub(super) fn complement<T: Scalar>(
     move |i| (gradient[i].scale(gamma / unit) - sum[i]).scale(unit)
 }
 
-/// The middle pass of a step, and the last one where the base is linear; all of it where there is no basis.
+/// The middle pass of a step. For a linear base it is the last pass; without a basis it is the whole step.
 pub(super) fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
@@ -190,7 +190,7 @@ pub(super) fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         direction,
         state,
     } = block;
-    // On the stack, so that a step of the usual k allocates nothing.
+    // On the stack, so that a step with the usual k does not allocate.
     let (mut few, mut many) = ([0.0; 2 * GROUP], Vec::new());
     let memory = if rows.len() <= GROUP {
         &mut few[..2 * rows.len()]
@@ -238,7 +238,7 @@ pub(super) fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     }
 }
 
-/// θ ← (1 − decay)θ − s·d_b − V·along; returns 0 where θ is finite.
+/// θ ← (1 − decay)θ − s·d_b − V·along; returns 0 if θ is finite.
 pub(super) fn finish<T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     along: &[f64],
@@ -278,13 +278,13 @@ pub(super) fn finish<T: Scalar, B: Stored>(
     )
 }
 
-/// Whether the finiteness of an elementwise base's state isn't implied: a linear base's state is part of its direction,
-/// and of one that keeps squares the optimizer bounds the gradient.
+/// Whether the state of an elementwise base needs its own check for finiteness. A linear base's state is part of its
+/// direction; for a base that keeps squares, the optimizer bounds the gradient.
 pub(super) const fn checks_state<E: Elementwise>() -> bool {
     E::STATE > 0 && !E::LINEAR && !E::SQUARES
 }
 
-/// 0 where all state vectors of the block are finite.
+/// 0 if all state vectors of the block are finite.
 #[inline(always)]
 pub(super) fn non_finite_state<E: Elementwise, T: Scalar>(state: &[&mut [T]; MAX_STATE]) -> f64 {
     if checks_state::<E>() {
@@ -294,7 +294,7 @@ pub(super) fn non_finite_state<E: Elementwise, T: Scalar>(state: &[&mut [T]; MAX
     }
 }
 
-/// A whole step of the base alone on one part; returns ‖d_b‖², and 0 where parameters and state are finite.
+/// A whole step of the base alone on one part; returns ‖d_b‖², and 0 if parameters and state are finite.
 #[inline(always)]
 pub(super) fn plain_part<E: Elementwise, T: Scalar>(
     coefficients: &E::Coefficients,
@@ -332,8 +332,8 @@ pub(super) fn plain_part<E: Elementwise, T: Scalar>(
     )
 }
 
-/// A whole step on one part for a linear base, whose direction has no part in the subspace; returns ‖d_b‖², and 0 where
-/// the parameters are finite.
+/// A whole step on one part for a linear base, whose direction has no component in the subspace; returns ‖d_b‖², and 0
+/// if the parameters are finite.
 #[inline(always)]
 pub(super) fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
@@ -375,7 +375,7 @@ pub(super) fn linear_part<E: Elementwise, T: Scalar, B: Stored>(
     )
 }
 
-/// g₂, d_b and the part's share of Vᵀd_b and ‖d_b‖² for a base that is not linear; the last sum is 0 where its state is
+/// g₂, d_b and the part's contribution to Vᵀd_b and ‖d_b‖² for a nonlinear base; the last sum is 0 if its state is
 /// finite.
 #[inline(always)]
 pub(super) fn complement_part<E: Elementwise, T: Scalar, B: Stored>(

@@ -1,30 +1,30 @@
-//! Walks over vectors: blocks that stay in cache, split over rayon's threads at places that depend on n alone.
+//! Walks over vectors in blocks that stay in cache, split between rayon's threads at boundaries that depend only on n.
 
 use std::ops::Range;
 
-/// Entries of a block: what is computed on the way fits in a core's caches.
+/// Entries per block: intermediate results fit in a core's caches.
 pub(super) const BLOCK: usize = 8192;
-/// Entries of a block where a first-level cache has to hold several vectors, or a second-level one all of Lanczos'.
+/// Entries per block if the first-level cache must hold several vectors, or the second-level cache all Lanczos vectors.
 pub(super) const SHORT: usize = 1024;
-/// Below this many entries read, starting threads costs more than it brings.
+/// Below this many entries read, starting threads does not pay.
 pub(super) const SERIAL: usize = 1 << 18;
-/// Vectors of a basis whose sums travel together through the reduction.
+/// The number of basis vectors whose sums are reduced together.
 pub(super) const GROUP: usize = 64;
 
-/// Entries that a thread takes at a time, of n that are read in `cost` vectors. The memory's prefetcher likes long
-/// runs, the caches short ones where there are many vectors, and there should be about 16 to share between threads.
+/// Entries that a thread processes at a time, of n entries in each of `cost` vectors. The prefetcher favours long
+/// parts, caches favour short ones for many vectors, and about 16 parts balance the load of the threads.
 pub(super) fn part(n: usize, cost: usize) -> usize {
     let most = if cost < 8 { 8 * BLOCK } else { 4 * BLOCK };
     (n / 16).next_multiple_of(BLOCK).clamp(BLOCK, most)
 }
 
-/// Entries of a block of a step with so many vectors: few are read in short runs that leave all else in the first
-/// cache.
+/// Entries per block of a step with `rows` basis vectors. For few vectors, short blocks keep everything else in the
+/// first-level cache.
 pub(super) fn block(rows: usize) -> usize {
     if rows < 4 { SHORT } else { BLOCK }
 }
 
-/// Where to split a range in two: at a boundary of blocks that depends on the range alone.
+/// Where to split a range in two: at a block boundary that depends only on the range.
 pub(super) fn middle(len: usize, block: usize) -> Option<usize> {
     (len > block).then(|| len.div_ceil(block).div_ceil(2) * block)
 }
@@ -42,13 +42,13 @@ pub(super) fn both<A: Send, B: Send>(
     }
 }
 
-/// Σ over the parts of n entries of what `leaf` adds to its sums, pairwise.
+/// The pairwise sum, over the parts of n entries, of the sums of `leaf`.
 pub(super) fn reduce<const K: usize>(
     n: usize,
     cost: usize,
     leaf: &(impl Fn(Range<usize>, &mut [f64; K]) + Sync),
 ) -> [f64; K] {
-    // Where nothing is written, long parts do for any number of vectors.
+    // A pass without writes can use long parts for any number of vectors.
     reduce_range(0..n, part(n, 1), cost, leaf)
 }
 
@@ -74,7 +74,7 @@ pub(super) fn reduce_range<const K: usize>(
     a
 }
 
-/// In which order a pass takes the parts. A pass against the order of the one before finds the end of that in cache.
+/// The order in which a pass visits the parts. A pass in reverse order finds the end of the previous pass in cache.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
     Forward,
@@ -97,7 +97,7 @@ impl Order {
     }
 }
 
-/// Σ over the parts of `x` of what `leaf` returns, with each part writable.
+/// The sum of the results of `leaf` over the parts of `x`, with each part writable.
 pub(super) fn update<T: Send>(
     x: &mut [T],
     cost: usize,
