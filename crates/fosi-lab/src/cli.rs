@@ -8,6 +8,7 @@ use crate::config::{TaskName, TrainOptions};
 use crate::names::UnknownName;
 use crate::optimizers::{Family, OptimizerName};
 use crate::pays::Variant;
+use crate::quadratic::Convention;
 use crate::solve::{Budget, Solver};
 
 /// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
@@ -45,7 +46,7 @@ pub enum Command {
     Compare(CompareCommand),
     /// Print the paper's Tables 1 and 2 over runs of its tasks
     Table(TableCommand),
-    /// Draw the paper's Figures 2 and 5 over runs of its tasks
+    /// Draw the paper's Figures 2, 5 and 6 over runs of its tasks
     Figure(FigureCommand),
     /// Say whether FOSI pays, from what runs of one task have measured, and why
     Verdict(VerdictCommand),
@@ -118,8 +119,8 @@ pub struct FigureCommand {
     /// Folders of runs, as `fosi train` makes them
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Folder for figure2 (ac), figure5 (the other tasks), training and validation (all), each as SVG and PNG; files of the
-    /// same names are replaced
+    /// Folder for figure2 (ac), figure5 (the other tasks), figure6 (runs with rivals), training and validation (all), each as
+    /// SVG and PNG; files of the same names are replaced
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,
 }
@@ -177,6 +178,10 @@ pub struct QuadraticCommand {
     /// [default: 10]
     #[arg(long, value_name = "N", value_parser = bases)]
     pub bases: Option<u64>,
+    /// What to follow where the paper's text and its public implementation differ (α of FOSI-HB, μ, eigenvalues,
+    /// eigenvectors): of spectrum, grid, rates [default: code]
+    #[arg(long = "as", value_name = "SOURCE")]
+    pub convention: Option<Convention>,
 }
 
 impl QuadraticCommand {

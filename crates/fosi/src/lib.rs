@@ -83,6 +83,7 @@
 mod averaging;
 pub mod base;
 pub mod checkpoint;
+mod conditioning;
 mod config;
 pub mod density;
 mod elementwise;
@@ -110,6 +111,7 @@ pub mod trace;
 mod update_rule;
 
 pub use averaging::Averaging;
+pub use conditioning::{Conditioning, Lemma4};
 pub use config::{Clipping, FosiConfig};
 pub use error::Error;
 pub use lanczos::LanczosInfo;

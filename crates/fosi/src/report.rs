@@ -1,5 +1,6 @@
 //! Reports of steps and refreshes.
 
+use crate::conditioning::{Conditioning, Lemma4};
 use crate::lanczos::LanczosInfo;
 use crate::timing::Timing;
 
@@ -50,6 +51,10 @@ pub struct Refresh {
     /// drift. `None` without [averaging](crate::Averaging), at the first refresh, or if the denominator is not
     /// positive.
     pub captured_by_last: Option<f64>,
+    /// The eigenvalues of this refresh's Hessian on which Lemma 4 depends, estimated by Ritz values, with the
+    /// configuration's strong convexity as λ_n if it is given. `None` unless all are positive, since the lemma assumes a
+    /// positive definite Hessian.
+    pub conditioning: Option<Conditioning>,
     /// γ: the weight of this refresh in the [mean over refreshes](crate::Averaging); `None` without averaging.
     pub weight: Option<f64>,
     /// The Lanczos run's counts and errors, products included.
@@ -58,4 +63,23 @@ pub struct Refresh {
     pub seconds: f64,
     /// The measured costs and T so far; `None` unless the schedule measures them.
     pub timing: Option<Timing>,
+}
+
+impl Refresh {
+    /// The case of the paper's Lemma 4 that holds for the Newton rate α = `newton_rate` and the base's learning rate η =
+    /// `learning_rate`, which the step multiplies by s, with the interval of α in which one of the cases holds. There the
+    /// effective Hessian P⁻¹H is conditioned no worse than H. The lemma is about a base whose preconditioner is the
+    /// identity, such as gradient descent.
+    ///
+    /// `None` if the lemma does not apply: see [`conditioning`](Self::conditioning).
+    pub fn lemma_4(
+        &self,
+        learning_rate: f64,
+        newton_rate: f64,
+    ) -> Option<(Option<Lemma4>, (f64, f64))> {
+        let eta = learning_rate * self.scale;
+        let conditioning = self.conditioning?;
+        let case = conditioning.lemma_4(eta, newton_rate);
+        Some((case, conditioning.newton_rates(eta)))
+    }
 }

@@ -4,6 +4,7 @@ use std::borrow::{Borrow, BorrowMut};
 
 use faer::Side;
 
+use crate::conditioning::Conditioning;
 use crate::error::{Error, LanczosError, require};
 use crate::float::times_power_of_two;
 use crate::lanczos::{
@@ -326,6 +327,25 @@ impl Ritz {
     pub(crate) fn next_largest(&self, largest: usize) -> Option<f64> {
         let before = self.values.len().checked_sub(largest + 1)?;
         self.values.get(before).copied()
+    }
+
+    /// λ₁, λ_{k+1}, λ_{n−ℓ} and λ_n by the Ritz values; `strong_convexity`, if given and positive, replaces λ_n, and
+    /// λ_{n−ℓ} for ℓ = 0.
+    pub(crate) fn conditioning(
+        &self,
+        largest: usize,
+        smallest: usize,
+        strong_convexity: Option<f64>,
+    ) -> Option<Conditioning> {
+        let given = strong_convexity.filter(|mu| *mu > 0.0);
+        let last_ritz = *self.values.first()?;
+        let lambda_n = given.unwrap_or(last_ritz);
+        let last = match smallest {
+            0 => lambda_n,
+            count => *self.values.get(count)?,
+        };
+        let next = self.next_largest(largest)?;
+        Conditioning::new(*self.values.last()?, next, last.min(next), lambda_n)
     }
 
     /// y of the pair (θ, Qy).

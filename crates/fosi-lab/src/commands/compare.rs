@@ -69,7 +69,7 @@ pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, Command
     Ok(0)
 }
 
-/// `fosi figure`: draws the paper's Figures 2 and 5.
+/// `fosi figure`: draws the paper's Figures 2, 5 and 6.
 ///
 /// # Errors
 /// [`CommandError`] when a run can't be read or holds no epoch, or a file can't be written.

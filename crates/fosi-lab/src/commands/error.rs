@@ -101,11 +101,14 @@ pub enum CommandError {
         /// Where they are kept.
         part: PathBuf,
     },
-    /// `--bases` for an experiment that depends on no basis.
+    /// An option for an experiment that depends neither on the eigenvectors nor on the convention.
     #[error(
-        "--bases has no effect: it is for spectrum, grid, rates and all, whose Adam sees eigenvectors; leave it out"
+        "--{option} has no effect on this experiment: it is for spectrum, grid, rates and all; leave it out"
     )]
-    NoBases,
+    NoBases {
+        /// The option.
+        option: &'static str,
+    },
     /// No optimizer to judge.
     #[error(
         "no run has finished an epoch with FOSI: there is nothing to judge. Train with an optimizer fosi-… and its base"
@@ -164,7 +167,7 @@ impl CommandError {
             | Self::Task(_)
             | Self::Problem(_)
             | Self::DifferentData { .. }
-            | Self::NoBases
+            | Self::NoBases { .. }
             | Self::NoEpoch
             | Self::NoFosi
             | Self::PageIsFolder { .. }

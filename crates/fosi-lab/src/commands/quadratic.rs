@@ -11,7 +11,7 @@ use super::CommandError;
 use super::output::{make_folder, write_figure};
 use crate::cli::{Experiment, QuadraticCommand};
 use crate::interrupt::Interrupt;
-use crate::quadratic::{Pieces, Report, Tick, condition, grid, illustrate, rates, spectrum};
+use crate::quadratic::{Pieces, Report, Setup, Tick, condition, grid, illustrate, rates, spectrum};
 use crate::runs::replace_file;
 
 /// Answers an experiment's name and its number of ticks with what to call at each.
@@ -29,13 +29,23 @@ pub fn quadratic(
 ) -> Result<i32, CommandError> {
     interrupt.heed();
     let folder = &command.out;
-    let bases = match (command.bases, command.experiment.has_bases()) {
-        (Some(_), false) => return Err(CommandError::NoBases),
-        (given, _) => given.unwrap_or(QuadraticCommand::BASES),
+    let without_bases = !command.experiment.has_bases();
+    if without_bases && (command.bases.is_some() || command.convention.is_some()) {
+        return Err(CommandError::NoBases {
+            option: if command.bases.is_some() {
+                "bases"
+            } else {
+                "as"
+            },
+        });
+    }
+    let setup = Setup {
+        bases: command.bases.unwrap_or(QuadraticCommand::BASES),
+        convention: command.convention.unwrap_or_default(),
     };
     make_folder(folder)?;
     for (index, study) in studies(command.experiment).iter().enumerate() {
-        let report = run_on_thread(study, bases, folder, progress, interrupt)?;
+        let report = run_on_thread(study, setup, folder, progress, interrupt)?;
         for (name, text) in &report.tables {
             replace_file(&folder.join(name), text.as_bytes())?;
         }
@@ -54,8 +64,8 @@ struct Study {
     name: &'static str,
     /// Its number of pieces.
     ticks: fn() -> u64,
-    /// Runs it, with so many random bases where it depends on them.
-    run: fn(u64, &Pieces) -> Result<Report, fosi::Error>,
+    /// Runs it; only some depend on the setup.
+    run: fn(Setup, &Pieces) -> Result<Report, fosi::Error>,
 }
 
 const ILLUSTRATE: Study = Study {
@@ -66,7 +76,7 @@ const ILLUSTRATE: Study = Study {
 const SPECTRUM: Study = Study {
     name: "spectrum",
     ticks: spectrum::ticks,
-    run: |bases, pieces| Ok(spectrum::run(bases, pieces)?.report()),
+    run: |setup, pieces| Ok(spectrum::run(setup, pieces)?.report()),
 };
 const CONDITION: Study = Study {
     name: "condition",
@@ -76,12 +86,12 @@ const CONDITION: Study = Study {
 const GRID: Study = Study {
     name: "grid",
     ticks: grid::ticks,
-    run: |bases, pieces| Ok(grid::run(bases, pieces)?.report()),
+    run: |setup, pieces| Ok(grid::run(setup, pieces)?.report()),
 };
 const RATES: Study = Study {
     name: "rates",
     ticks: rates::ticks,
-    run: |bases, pieces| Ok(rates::run(bases, pieces)?.report()),
+    run: |setup, pieces| Ok(rates::run(setup, pieces)?.report()),
 };
 
 fn studies(experiment: Experiment) -> &'static [Study] {
@@ -103,7 +113,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// the folder, for the next start, and the thread is left behind, for the program to end with.
 fn run_on_thread(
     study: &Study,
-    bases: u64,
+    setup: Setup,
     folder: &Path,
     progress: &MakeTick,
     interrupt: &Interrupt,
@@ -111,16 +121,16 @@ fn run_on_thread(
     let (name, ticks, run) = (study.name, (study.ticks)(), study.run);
     let part = folder.join(format!("{name}.part.json"));
     let tick = progress(name, ticks);
-    let pieces = Arc::new(Pieces::from_file(&part, bases, tick));
+    let pieces = Arc::new(Pieces::from_file(&part, setup, tick));
     let own = Arc::clone(&pieces);
     let thread = Builder::new()
         .name(name.to_owned())
-        .spawn(move || run(bases, &own))?;
+        .spawn(move || run(setup, &own))?;
     let mut written = Instant::now();
     while !thread.is_finished() {
         let interrupted = interrupt.requested();
         if interrupted || written.elapsed() >= PIECES_PAUSE {
-            let done = pieces.save(&part, bases)?;
+            let done = pieces.save(&part, setup)?;
             written = Instant::now();
             if interrupted {
                 return Err(CommandError::Interrupted {

@@ -40,6 +40,13 @@ impl LearningRate {
             LearningRateSchedule::Linear => self.largest * left,
         }
     }
+
+    /// The largest rate of the steps up to the one at which `taken` steps have been taken.
+    #[must_use]
+    pub fn largest_until(&self, taken: u64) -> f64 {
+        // The rate rises over the warm-up and never afterwards.
+        self.at(taken).max(self.at(taken.min(self.warmup)))
+    }
 }
 
 impl TrainConfig {

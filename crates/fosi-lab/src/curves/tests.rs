@@ -102,3 +102,29 @@ fn a_task_without_accuracy_is_drawn_with_its_validation_loss() {
     assert_eq!(curves.panels[2].y_label, "validation loss");
     assert_eq!(curves.panels[2].lines[0].points, [(1.0, 0.5), (2.0, 0.25)]);
 }
+
+#[test]
+fn rivals_have_a_figure_of_their_own() {
+    let with_rival = run(vec![
+        row("hb", 1, 1, 0.5),
+        row("fosi-hb", 1, 1, 0.4),
+        row("kfac", 1, 1, 0.3),
+    ]);
+    let names = |sheet: &crate::plot::Sheet| -> Vec<String> {
+        sheet.legend.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let figures = paper_figures(std::slice::from_ref(&with_rival));
+    let of = |wanted: &str| {
+        figures
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, sheet)| names(sheet))
+    };
+    assert_eq!(of("figure5").unwrap(), ["hb", "fosi-hb"]);
+    assert_eq!(of("figure6").unwrap(), ["hb", "fosi-hb", "kfac"]);
+    assert_eq!(of("figure2"), None);
+    let without = paper_figures(&[run(vec![row("hb", 1, 1, 0.5)])]);
+    assert!(without.iter().all(|(name, _)| *name != "figure6"));
+    let alone = paper_figures(&[run(vec![row("kfac", 1, 1, 0.5)])]);
+    assert!(alone.iter().all(|(name, _)| *name != "figure5"));
+}

@@ -1,7 +1,9 @@
 //! Figure 4: a worse condition number of the whole, better ones of both subspaces (A.4).
 
+use fosi::Lemma4;
+
 use super::report::{curves_panel, log_axis, short, table};
-use super::{Descent, Outcome, Pieces, Quadratic, Report};
+use super::{Convention, Descent, Outcome, Pieces, Quadratic, Report};
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, LineStyle, Sheet};
 
@@ -35,37 +37,27 @@ pub struct Conditioning {
     pub complement: f64,
     /// Which of the lemma's conditions holds, if one does.
     pub lemma4: Option<Lemma4>,
-}
-
-/// The cases of Lemma 4 (ℓ = 0): in each the effective condition number is at most the Hessian's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lemma4 {
-    /// ηλ_n ≤ α ≤ ηλ_{k+1}.
-    Between,
-    /// α below ηλ_n, but at least ηλ_{k+1}·λ_n/λ₁.
-    Below,
-    /// α above ηλ_{k+1}, but at most ηλ_n·λ₁/λ_n = ηλ₁.
-    Above,
+    /// The interval of α in which one of the conditions holds.
+    pub newton_rates: (f64, f64),
 }
 
 impl Conditioning {
-    /// For eigenvalues in descending order, all positive, and 0 < k < n.
+    /// For eigenvalues in descending order, all positive, and 0 < k < n, with ℓ = 0.
     pub fn of(eigenvalues: &[f64], k: usize, eta: f64, alpha: f64) -> Self {
-        let (first, last) = (eigenvalues[0], eigenvalues[eigenvalues.len() - 1]);
-        let next = eigenvalues[k];
-        let lemma4 = if alpha < eta * last {
-            (alpha >= eta * next * last / first).then_some(Lemma4::Below)
-        } else if alpha > eta * next {
-            (alpha <= eta * first).then_some(Lemma4::Above)
-        } else {
-            Some(Lemma4::Between)
+        let (largest, smallest) = (eigenvalues[0], eigenvalues[eigenvalues.len() - 1]);
+        let known = fosi::Conditioning {
+            largest,
+            next: eigenvalues[k],
+            last: smallest,
+            smallest,
         };
         Self {
-            hessian: first / last,
-            effective: alpha.max(eta * next) / alpha.min(eta * last),
-            subspace: first / eigenvalues[k - 1],
-            complement: next / last,
-            lemma4,
+            hessian: known.condition(),
+            effective: known.effective_condition(eta, alpha),
+            subspace: largest / eigenvalues[k - 1],
+            complement: known.next / smallest,
+            lemma4: known.lemma_4(eta, alpha),
+            newton_rates: known.newton_rates(eta),
         }
     }
 }
@@ -90,7 +82,7 @@ pub fn ticks() -> u64 {
 /// Where Lanczos fails.
 pub fn run(pieces: &Pieces) -> Result<Condition, fosi::Error> {
     let f = function();
-    let turned = f.turned(0);
+    let turned = f.turned(0, Convention::Code);
     let outcome = |fosi: bool| {
         let optimizer = OptimizerName::new(Family::GradientDescent, fosi);
         let descent = Descent {
@@ -199,10 +191,13 @@ impl Conditioning {
             None => "no case applies: the effective condition number may be larger",
         };
         format!(
-            "Lemma 4: ηλ_n ≤ α ≤ ηλ_(k+1) {}; ηλ_(k+1)·λ_n/λ₁ ≤ α < ηλ_n {}; ηλ_(k+1) < α ≤ ηλ₁ {} ({promise})",
+            "Lemma 4: ηλ_n ≤ α ≤ ηλ_(k+1) {}; ηλ_(k+1)·λ_n/λ₁ ≤ α < ηλ_n {}; ηλ_(k+1) < α ≤ ηλ₁ {} ({promise}). One of them \
+             holds for α from {} to {}.",
             mark(Lemma4::Between),
             mark(Lemma4::Below),
             mark(Lemma4::Above),
+            short(self.newton_rates.0),
+            short(self.newton_rates.1),
         )
     }
 }

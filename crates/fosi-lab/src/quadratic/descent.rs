@@ -5,7 +5,7 @@ use fosi::{Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Quadratic;
+use super::{Convention, Quadratic};
 use crate::optimizers::{Family, OptimizerName};
 use crate::summary::Spread;
 
@@ -28,6 +28,8 @@ pub struct Descent {
     pub steps: usize,
     /// Seed of Lanczos' start.
     pub seed: u64,
+    /// α of the momentum methods and μ in the scale, where text and code differ.
+    pub convention: Convention,
 }
 
 impl Descent {
@@ -43,6 +45,7 @@ impl Descent {
             largest: 10,
             steps: 200,
             seed: 0,
+            convention: Convention::Code,
         }
     }
 
@@ -114,14 +117,19 @@ impl Descent {
         }
     }
 
-    fn config(&self) -> FosiConfig {
+    /// `smallest`: λ_n of the function.
+    fn config(&self, smallest: f64) -> FosiConfig {
         if !self.optimizer.fosi {
             return FosiConfig::base_only();
         }
         // Momentum without damping sums 1/(1−β) gradients: with α = 1−β the Newton step's mean is a whole one.
-        let newton_rate = match self.optimizer.family {
-            Family::HeavyBall | Family::Nesterov => 1.0 - self.momentum,
+        let newton_rate = match (self.optimizer.family, self.convention) {
+            (Family::HeavyBall | Family::Nesterov, Convention::Code) => 1.0 - self.momentum,
             _ => 1.0,
+        };
+        let strong_convexity = match self.convention {
+            Convention::Code => 0.0,
+            Convention::Text => smallest,
         };
         FosiConfig {
             // As in the paper's figures.
@@ -129,7 +137,7 @@ impl Descent {
             largest: self.largest,
             newton_rate: NewtonRate::Constant(newton_rate),
             scale_limit: self.scale_limit,
-            strong_convexity: Some(0.0),
+            strong_convexity: Some(strong_convexity),
             // The Hessian is the same everywhere: one estimate is enough.
             schedule: Schedule::Every {
                 warmup: 0,
@@ -146,7 +154,7 @@ impl Descent {
         base: B,
     ) -> Result<Vec<f64>, fosi::Error> {
         let space = Host::new(f.dim());
-        let mut optimizer = Fosi::new(space, base, self.config())?;
+        let mut optimizer = Fosi::new(space, base, self.config(f.extremes().1))?;
         if optimizer.due() {
             optimizer.refresh(&mut &*f)?;
         }
@@ -222,6 +230,7 @@ impl Outcome {
 pub(super) fn compare(
     bases: &[Quadratic],
     extremes: (f64, f64),
+    convention: Convention,
 ) -> Result<Vec<Outcome>, fosi::Error> {
     let outcome = |optimizer: OptimizerName| {
         let bases = if sees_axes(optimizer) {
@@ -230,7 +239,11 @@ pub(super) fn compare(
             &bases[..1]
         };
         let rate = Descent::paper_rate(optimizer.family, extremes);
-        Descent::new(optimizer, rate).run_in(bases)
+        let descent = Descent {
+            convention,
+            ..Descent::new(optimizer, rate)
+        };
+        descent.run_in(bases)
     };
     OPTIMIZERS.into_par_iter().map(outcome).collect()
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{better_than_bases, claims_text, exceptions_csv};
 use super::descent::{compare, sees_axes};
 use super::report::{curves_panel, legend, log_axis, short, table};
-use super::{Claim, Descent, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
+use super::{Claim, Convention, Descent, OPTIMIZERS, Outcome, Pieces, Quadratic, Report, Setup};
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
@@ -31,23 +31,28 @@ pub fn growths() -> Vec<f64> {
     coarse.chain(fine).collect()
 }
 
-/// ζ of the grid: 2 to 20 by 2, to 80 by 10, to 100 by 2.
+/// ζ of the grid: 0, where the Hessian is diagonal, to 20 by 2, to 80 by 10, to 100 by 2.
 pub fn rotations() -> Vec<usize> {
-    let low = (2..20).step_by(2);
+    let low = (0..20).step_by(2);
     let middle = (20..80).step_by(10);
     let high = (80..=100).step_by(2);
     low.chain(middle).chain(high).collect()
 }
 
-/// f_{b,ζ} without its rotation: eigenvalues 0.001·b^i for i = 0…99, the smallest first.
-pub fn function(b: f64) -> Quadratic {
-    Quadratic::new((0..DIMENSION as i32).map(|i| 1e-3 * b.powi(i)).collect())
+/// f_{b,ζ} without its rotation: eigenvalues 0.001·b^i, the smallest first, for i = 0…99 or, as in the text, 1…100.
+pub fn function(b: f64, convention: Convention) -> Quadratic {
+    let first = match convention {
+        Convention::Code => 0,
+        Convention::Text => 1,
+    };
+    let exponents = first..first + DIMENSION as i32;
+    Quadratic::new(exponents.map(|i| 1e-3 * b.powi(i)).collect())
 }
 
 /// f_{b,ζ}: eigenvectors are the axes, but for the ζ/2 smallest and the ζ/2 largest eigenvalues, whose axes are turned
 /// by a random rotation of their common space.
-pub fn turned(f: &Quadratic, zeta: usize, seed: u64) -> Quadratic {
-    f.turned_within(&block(zeta), seed)
+pub fn turned(f: &Quadratic, zeta: usize, seed: u64, convention: Convention) -> Quadratic {
+    f.turned_within(&block(zeta), seed, convention)
 }
 
 /// The places of the ζ/2 smallest and the ζ/2 largest eigenvalues.
@@ -82,6 +87,8 @@ pub struct Entry {
 /// The experiment's outcome: b by b, ζ by ζ.
 #[derive(Clone, Debug)]
 pub struct Grid {
+    /// What was followed.
+    pub convention: Convention,
     /// One for each function.
     pub entries: Vec<Entry>,
 }
@@ -91,33 +98,43 @@ pub fn ticks() -> u64 {
     (growths().len() * rotations().len()) as u64
 }
 
-/// Runs 200 steps of each optimizer on each function, Adam and FOSI-Adam in `bases` random bases.
+/// Runs 200 steps of each optimizer on each function, Adam and FOSI-Adam in several random bases.
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, pieces: &Pieces) -> Result<Grid, fosi::Error> {
+pub fn run(setup: Setup, pieces: &Pieces) -> Result<Grid, fosi::Error> {
     let functions: Vec<(f64, usize)> = growths()
         .into_iter()
         .flat_map(|b| rotations().into_iter().map(move |zeta| (b, zeta)))
         .collect();
     let entry = |&(b, zeta): &(f64, usize)| {
-        pieces.piece(format!("b={b} ζ={zeta}"), || run_one(b, zeta, bases))
+        pieces.piece(format!("b={b} ζ={zeta}"), || run_one(b, zeta, setup))
     };
     let entries = functions.par_iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(Grid { entries })
+    let convention = setup.convention;
+    Ok(Grid {
+        convention,
+        entries,
+    })
 }
 
 /// Runs the optimizers on f_{b,ζ}.
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run_one(b: f64, zeta: usize, bases: u64) -> Result<Entry, fosi::Error> {
-    let f = function(b);
-    let bases: Vec<Quadratic> = (0..bases).map(|seed| turned(&f, zeta, seed)).collect();
-    let outcomes = compare(&bases, f.extremes())?;
+pub fn run_one(b: f64, zeta: usize, setup: Setup) -> Result<Entry, fosi::Error> {
+    let convention = setup.convention;
+    let f = function(b, convention);
+    // Without a rotation there is one basis.
+    let bases = if zeta == 0 { 1 } else { setup.bases };
+    let bases: Vec<Quadratic> = (0..bases)
+        .map(|seed| turned(&f, zeta, seed, convention))
+        .collect();
+    let outcomes = compare(&bases, f.extremes(), convention)?;
     let rate = Descent::paper_rate(Family::Adam, f.extremes());
     let corrected = Descent {
         bias_correction: true,
+        convention,
         ..Descent::new(OptimizerName::fosi(Family::Adam), rate)
     };
     let corrected = corrected.run_in(&bases)?;
@@ -147,7 +164,8 @@ impl Grid {
                 ("figure8".to_owned(), self.curves()),
             ],
             text: format!(
-                "Figures 7 and 8: f after 200 steps on f_(b,ζ); medians over random bases for Adam and FOSI-Adam\n\n{}\n\n{claims}\n{EXCEPTIONS}\n{}",
+                "Figures 7 and 8: f after 200 steps on f_(b,ζ); medians over random bases for Adam and FOSI-Adam\n{}\n\n{}\n\n{claims}\n{EXCEPTIONS}\n{}",
+                self.convention.sentence(),
                 self.table(),
                 self.corrected_text()
             ),

@@ -21,6 +21,7 @@ mod pieces;
 mod problem;
 pub mod rates;
 mod report;
+mod setup;
 pub mod spectrum;
 
 pub use claim::Claim;
@@ -28,3 +29,4 @@ pub use descent::{Descent, OPTIMIZERS, Outcome};
 pub use pieces::Pieces;
 pub use problem::Quadratic;
 pub use report::{Report, Tick};
+pub use setup::{Convention, Setup};

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Tick;
+use super::{Setup, Tick};
 use crate::runs::{RunError, Versions, replace_file};
 
 /// The pieces of an experiment that are done.
@@ -35,11 +35,11 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Those in the file at `path` are done, where it is of this program and of `bases` random bases; else none is.
-    pub fn from_file(path: &Path, bases: u64, tick: Box<Tick<'a>>) -> Self {
+    /// Those in the file at `path` are done, if it is of this program and this setup; otherwise none is.
+    pub fn from_file(path: &Path, setup: Setup, tick: Box<Tick<'a>>) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let stored = serde_json::from_slice::<Stored>(&bytes).ok();
-        let own = stored.filter(|stored| stored.of == identity(bases));
+        let own = stored.filter(|stored| stored.of == identity(setup));
         Self {
             tick,
             done: Mutex::new(own.map(|own| own.pieces).unwrap_or_default()),
@@ -50,14 +50,14 @@ impl<'a> Pieces<'a> {
     ///
     /// # Errors
     /// [`RunError::Write`].
-    pub fn save(&self, path: &Path, bases: u64) -> Result<usize, RunError> {
+    pub fn save(&self, path: &Path, setup: Setup) -> Result<usize, RunError> {
         let pieces = self
             .done
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let count = pieces.len();
-        let of = identity(bases);
+        let of = identity(setup);
         let bytes = serde_json::to_vec(&Stored { of, pieces });
         let bytes = bytes.map_err(|error| RunError::Write {
             path: path.to_owned(),
@@ -100,13 +100,14 @@ impl fmt::Debug for Pieces<'_> {
     }
 }
 
-fn identity(bases: u64) -> String {
-    format!("{}, {bases} bases", Versions::here())
+fn identity(Setup { bases, convention }: Setup) -> String {
+    format!("{}, {bases} bases, as {convention:?}", Versions::here())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quadratic::Convention;
 
     #[test]
     fn what_is_done_is_not_computed_again() {
@@ -118,9 +119,13 @@ mod tests {
             let computed = pieces.piece(name.to_owned(), || Ok(vec![value])).unwrap();
             assert_eq!(computed, [value]);
         }
-        assert_eq!(pieces.save(&path, 3).unwrap(), 2);
+        let setup = |bases| Setup {
+            bases,
+            convention: Convention::Code,
+        };
+        assert_eq!(pieces.save(&path, setup(3)).unwrap(), 2);
         let again = |bases, name: &str| -> Vec<f64> {
-            let pieces = Pieces::from_file(&path, bases, Box::new(|| ()));
+            let pieces = Pieces::from_file(&path, setup(bases), Box::new(|| ()));
             pieces.piece(name.to_owned(), || Ok(vec![7.0])).unwrap()
         };
         assert_eq!(again(3, "a"), [third]);

@@ -3,6 +3,10 @@
 use faer::Mat;
 use fosi::operator::SymmetricOperator;
 use fosi::{Host, Space};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Convention;
 
 /// f(θ) = ½ Σ λᵢ (qᵢᵀθ)², with its start.
 ///
@@ -41,11 +45,11 @@ impl Quadratic {
         }
     }
 
-    /// Turned so that its eigenvectors are a random orthonormal basis, uniform over all of them.
+    /// Turned so that its eigenvectors are a random orthonormal basis of this convention.
     ///
     /// Only those eigenvectors are made whose terms can be seen beside the largest in double precision; the start's
     /// part along the others is left out as well, since it changes neither values nor gradients.
-    pub fn turned(&self, seed: u64) -> Self {
+    pub fn turned(&self, seed: u64, convention: Convention) -> Self {
         let size = self
             .eigenvalues
             .iter()
@@ -53,13 +57,14 @@ impl Quadratic {
         let kept: Vec<usize> = (0..self.dim())
             .filter(|&i| self.eigenvalues[i].abs() > INVISIBLE * size)
             .collect();
-        let q = random_orthonormal(self.dim(), kept.len(), seed);
+        let q = random_orthonormal(self.dim(), kept.len(), seed, convention);
         self.with_eigenvectors(&kept, q)
     }
 
-    /// Turned within the space of the axes in `block` by a random orthonormal matrix; the other axes stay eigenvectors.
-    pub fn turned_within(&self, block: &[usize], seed: u64) -> Self {
-        let inner = random_orthonormal(block.len(), block.len(), seed);
+    /// Turned within the space of the axes in `block` by a random orthonormal matrix of this convention; the other axes stay
+    /// eigenvectors.
+    pub fn turned_within(&self, block: &[usize], seed: u64, convention: Convention) -> Self {
+        let inner = random_orthonormal(block.len(), block.len(), seed, convention);
         self.turned_by(block, &inner)
     }
 
@@ -149,9 +154,36 @@ impl SymmetricOperator<Host<f64>> for &Quadratic {
     }
 }
 
+/// n×k with orthonormal columns, as the convention draws its eigenvectors.
+fn random_orthonormal(n: usize, k: usize, seed: u64, convention: Convention) -> Mat<f64> {
+    match convention {
+        _ if n == 0 => Mat::zeros(0, 0),
+        Convention::Code => uniform_orthonormal(n, k, seed),
+        Convention::Text => eigenvectors_of_uniform_entries(n, k, seed),
+    }
+}
+
+/// The eigenvectors of k eigenvalues of a symmetric n×n matrix with entries of U(0, 1), the largest eigenvalue first.
+fn eigenvectors_of_uniform_entries(n: usize, k: usize, seed: u64) -> Mat<f64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut matrix = Mat::<f64>::zeros(n, n);
+    for i in 0..n {
+        for j in 0..=i {
+            let entry: f64 = random.random();
+            matrix[(i, j)] = entry;
+            matrix[(j, i)] = entry;
+        }
+    }
+    match matrix.self_adjoint_eigen(faer::Side::Lower) {
+        Ok(eigen) => Mat::from_fn(n, k, |i, j| eigen.U()[(i, n - 1 - j)]),
+        // It converges for finite entries.
+        Err(_) => Mat::identity(n, k),
+    }
+}
+
 /// n×k with orthonormal columns, uniform over all such matrices: the Q of normal entries' QR decomposition, with the
 /// signs that make R's diagonal positive.
-fn random_orthonormal(n: usize, k: usize, seed: u64) -> Mat<f64> {
+fn uniform_orthonormal(n: usize, k: usize, seed: u64) -> Mat<f64> {
     let normal = Host::<f64>::new(n * k).normal(seed);
     let qr = Mat::from_fn(n, k, |i, j| normal[j * n + i]).qr();
     let mut q = qr.compute_thin_Q();
@@ -202,7 +234,9 @@ mod tests {
     #[test]
     fn turning_keeps_eigenvalues_and_the_value_at_the_start() {
         let f = Quadratic::new(vec![9.0, 4.0, 1.0, 0.5, 0.25]);
-        for turned in [f.turned(3), f.turned_within(&[0, 1, 4], 3)] {
+        let both = [Convention::Code, Convention::Text];
+        let turned = both.map(|c| [f.turned(3, c), f.turned_within(&[0, 1, 4], 3, c)]);
+        for turned in turned.into_iter().flatten() {
             let h = hessian(&turned);
             let eigenvalues = h.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
             for (found, expected) in eigenvalues.iter().zip([0.25, 0.5, 1.0, 4.0, 9.0]) {
@@ -211,7 +245,7 @@ mod tests {
             assert!((turned.value_at_start() - f.value_at_start()).abs() < 1e-13);
             assert!(h[(0, 1)].abs() > 0.1);
         }
-        let block = hessian(&f.turned_within(&[0, 1, 4], 3));
+        let block = hessian(&f.turned_within(&[0, 1, 4], 3, Convention::Code));
         assert_eq!(block[(2, 2)], 1.0);
         assert_eq!((0..5).map(|i| block[(i, 2)]).sum::<f64>(), 1.0);
     }
@@ -219,7 +253,7 @@ mod tests {
     #[test]
     fn invisible_terms_are_left_out() {
         let f = Quadratic::new(vec![1.0, 1e-20, 0.5, 1e-30]);
-        let turned = f.turned(1);
+        let turned = f.turned(1, Convention::Code);
         assert_eq!(turned.eigenvalues(), [1.0, 0.5]);
         assert_eq!(turned.dim(), 4);
         assert!((turned.value_at_start() - f.value_at_start()).abs() < 1e-15);

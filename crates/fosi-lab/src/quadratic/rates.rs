@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::claims_text;
 use super::descent::{median, sees_axes};
 use super::report::{finite, short, table};
-use super::{Claim, Descent, Pieces, Quadratic, Report, grid};
+use super::{Claim, Convention, Descent, Pieces, Quadratic, Report, Setup, grid};
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 
@@ -69,6 +69,8 @@ pub struct Point {
 /// The experiment's outcome.
 #[derive(Clone, Debug)]
 pub struct Rates {
+    /// What was followed.
+    pub convention: Convention,
     /// At momentum 0.9.
     pub fixed: Vec<Point>,
     /// At the best momentum of [`momenta`].
@@ -111,8 +113,8 @@ pub fn ticks() -> u64 {
 fn point(
     turned: &[Quadratic],
     variant: Variant,
-    learning_rate: f64,
-    momentum: f64,
+    (learning_rate, momentum): (f64, f64),
+    convention: Convention,
 ) -> Result<Point, fosi::Error> {
     let bases = if sees_axes(variant.optimizer) {
         turned
@@ -121,6 +123,7 @@ fn point(
     };
     let descent = Descent {
         momentum,
+        convention,
         scale_limit: if variant.unscaled { 1.0 } else { f64::INFINITY },
         ..Descent::new(variant.optimizer, learning_rate)
     };
@@ -141,16 +144,17 @@ fn point(
     })
 }
 
-/// Runs 200 steps for each optimizer, learning rate and momentum; Adam and FOSI-Adam in `bases` random bases.
+/// Runs 200 steps for each optimizer, learning rate and momentum; Adam and FOSI-Adam in several random bases.
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, pieces: &Pieces) -> Result<Rates, fosi::Error> {
-    let f = grid::function(FUNCTION.0);
-    let turned: Vec<Quadratic> = (0..bases)
-        .map(|seed| grid::turned(&f, FUNCTION.1, seed))
+pub fn run(setup: Setup, pieces: &Pieces) -> Result<Rates, fosi::Error> {
+    let convention = setup.convention;
+    let f = grid::function(FUNCTION.0, convention);
+    let turned: Vec<Quadratic> = (0..setup.bases)
+        .map(|seed| grid::turned(&f, FUNCTION.1, seed, convention))
         .collect();
-    let last = |variant, rate, momentum| point(&turned, variant, rate, momentum);
+    let last = |variant, rate, momentum| point(&turned, variant, (rate, momentum), convention);
     let pairs = |variants: Vec<Variant>, rates: Vec<f64>| -> Vec<(Variant, f64)> {
         variants
             .into_iter()
@@ -177,6 +181,7 @@ pub fn run(bases: u64, pieces: &Pieces) -> Result<Rates, fosi::Error> {
         })
         .collect::<Result<Vec<_>, fosi::Error>>()?;
     Ok(Rates {
+        convention,
         fixed,
         best: best.into_iter().flatten().collect(),
     })
@@ -190,7 +195,8 @@ impl Rates {
             tables: vec![("figure9.csv".to_owned(), self.csv())],
             figures: vec![("figure9".to_owned(), self.sheet())],
             text: format!(
-                "Figure 9: the lowest f after 200 steps over learning rates\n\n{}\n\n{claims}",
+                "Figure 9: the lowest f after 200 steps over learning rates\n{}\n\n{}\n\n{claims}",
+                self.convention.sentence(),
                 self.table()
             ),
         }

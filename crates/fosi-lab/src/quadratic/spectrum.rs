@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{better_than_bases, claims_text};
 use super::descent::compare;
 use super::report::{curves_panel, legend, log_axis, short, table};
-use super::{Claim, OPTIMIZERS, Outcome, Pieces, Quadratic, Report};
+use super::{Claim, Convention, OPTIMIZERS, Outcome, Pieces, Quadratic, Report, Setup};
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, Sheet};
 
@@ -31,6 +31,8 @@ pub struct Entry {
 /// The experiment's outcome: n by n, λ₁ by λ₁.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
+    /// What was followed.
+    pub convention: Convention,
     /// One for each function.
     pub entries: Vec<Entry>,
 }
@@ -46,39 +48,44 @@ pub fn ticks() -> u64 {
     (DIMENSIONS.len() * LARGEST.len()) as u64
 }
 
-/// Runs 200 steps of each optimizer on each function, Adam and FOSI-Adam in `bases` random bases.
+/// Runs 200 steps of each optimizer on each function, Adam and FOSI-Adam in several random bases.
 ///
 /// # Errors
 /// Where Lanczos fails.
-pub fn run(bases: u64, pieces: &Pieces) -> Result<Spectrum, fosi::Error> {
+pub fn run(setup: Setup, pieces: &Pieces) -> Result<Spectrum, fosi::Error> {
     let functions: Vec<(usize, f64)> = DIMENSIONS
         .iter()
         .flat_map(|&n| LARGEST.map(|lambda1| (n, lambda1)))
         .collect();
     let entry = |&(n, lambda1): &(usize, f64)| {
         pieces.piece(format!("n={n} λ₁={lambda1}"), || {
-            run_one(n, lambda1, bases)
+            run_one(n, lambda1, setup)
         })
     };
     let entries = functions
         .par_iter()
         .map(entry)
         .collect::<Result<_, fosi::Error>>()?;
-    Ok(Spectrum { entries })
+    let convention = setup.convention;
+    Ok(Spectrum {
+        convention,
+        entries,
+    })
 }
 
 /// Runs the optimizers on one function.
-fn run_one(n: usize, lambda1: f64, bases: u64) -> Result<Entry, fosi::Error> {
+fn run_one(n: usize, lambda1: f64, setup: Setup) -> Result<Entry, fosi::Error> {
     let f = function(n, lambda1);
-    let turned: Vec<Quadratic> = (0..bases)
+    let convention = setup.convention;
+    let turned: Vec<Quadratic> = (0..setup.bases)
         .into_par_iter()
-        .map(|seed| f.turned(seed))
+        .map(|seed| f.turned(seed, convention))
         .collect();
     Ok(Entry {
         n,
         lambda1,
         f0: f.value_at_start(),
-        outcomes: compare(&turned, f.extremes())?,
+        outcomes: compare(&turned, f.extremes(), convention)?,
     })
 }
 
@@ -90,8 +97,9 @@ impl Spectrum {
             tables: vec![("figure3.csv".to_owned(), self.csv())],
             figures: vec![("figure3".to_owned(), self.sheet())],
             text: format!(
-                "Figure 3: f after 200 steps; medians over {} random bases for Adam and FOSI-Adam\n\n{}\n\n{claims}",
+                "Figure 3: f after 200 steps; medians over {} random bases for Adam and FOSI-Adam\n{}\n\n{}\n\n{claims}",
                 self.bases(),
+                self.convention.sentence(),
                 self.table()
             ),
         }

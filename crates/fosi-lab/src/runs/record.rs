@@ -310,6 +310,10 @@ pub enum RefreshOutcome {
         /// Share of this batch's curvature that the refresh before holds: see [`fosi::Refresh::captured_by_last`].
         #[serde(default)]
         captured_by_last: Option<f64>,
+        /// The interval that Lemma 4 gives for α at the learning rate of the step that follows, and whether α lies in it: see
+        /// [`fosi::Refresh::lemma_4`]. `None` where the lemma does not apply.
+        #[serde(default)]
+        lemma_4: Option<(f64, f64, bool)>,
     },
     /// Refused; the old spectrum stayed.
     Refused {

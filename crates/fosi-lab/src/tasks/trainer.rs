@@ -130,8 +130,14 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     fn record(&mut self, step: u64, attempt: RefreshAttempt) -> RefreshRecord {
         self.cost.products += attempt.products;
         self.cost.refresh_seconds += attempt.seconds;
+        let learning_rate = self.learning_rate.at(step);
+        let newton_rate = &self.optimizer.fosi().config().newton_rate;
+        let alpha = newton_rate.at(step, learning_rate, self.learning_rate.largest_until(step));
         let outcome = match attempt.result {
             Ok(refresh) => RefreshOutcome::Accepted {
+                lemma_4: refresh
+                    .lemma_4(learning_rate, alpha)
+                    .map(|(case, (low, high))| (low, high, case.is_some())),
                 eigenvalues: refresh.eigenvalues,
                 residuals: refresh.residuals,
                 retries: refresh.info.retries,

@@ -190,6 +190,7 @@ fn reasons_are_what_was_measured() {
             scale: 1.0,
             next_eigenvalue: Some(next),
             captured_by_last: captured,
+            lemma_4: captured.map(|share| (1e-4, 0.1, share < 0.5)),
         },
     };
     run.record.refreshes = vec![
@@ -219,4 +220,29 @@ fn reasons_are_what_was_measured() {
         "{text}"
     );
     assert!(text.contains("By the validation loss"), "{text}");
+    assert!(
+        text.contains("for α from 1.0e-4 to 1.0e-1 (medians); α = 0.01 is inside at 1 of 2 refreshes. At the other 1 of 3"),
+        "{text}"
+    );
+    // The validation loss falls to the end.
+    assert!(!text.contains("Its validation loss is least"), "{text}");
+}
+
+#[test]
+fn a_validation_loss_that_rises_is_said_beside_the_bases() {
+    let mut run = tuned(1.5, 4.0);
+    for row in &mut run.rows {
+        // FOSI's falls until the third epoch and is then twice as large; the base's falls to the end.
+        if row.optimizer.fosi {
+            row.valid_loss = if row.epoch <= 3 {
+                4.0 - row.epoch as f64
+            } else {
+                2.0
+            };
+        }
+    }
+    let (_, text) = judged(&run);
+    let sentence = "Its validation loss is least after epoch 3 of 10 and ends 2.00 times as large; that of hb is least after epoch 10 \
+                    and ends 1.00 times as large";
+    assert!(text.contains(sentence), "{text}");
 }

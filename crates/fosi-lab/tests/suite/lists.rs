@@ -239,7 +239,7 @@ fn metrics_are_the_same_in_every_form() {
             if ended {
                 let (_, reopened) =
                     RunFolder::reopen(RunLock::take(folder.path()).unwrap(), 2).unwrap();
-                assert_eq!(reopened, expected, "{form:?}");
+                assert_eq!(reopened.rows, expected.rows, "{form:?}");
                 assert_eq!(Run::read(folder.path()).unwrap(), expected, "{form:?}");
             }
             folder.write("metrics.csv", form.replace("fosi-hb", "fosi-xy"));

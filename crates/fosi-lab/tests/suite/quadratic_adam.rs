@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use faer::Mat;
 use fosi_lab::optimizers::{Family, OptimizerName};
-use fosi_lab::quadratic::{Descent, Quadratic, grid};
+use fosi_lab::quadratic::{Convention, Descent, Quadratic, grid};
 use rand_mt::Mt;
 use serde_json::Value;
 
@@ -80,7 +80,7 @@ fn functions() -> Vec<(f64, usize, Quadratic)> {
             let signs = signs.as_bytes();
             let sign = |j: usize| if signs[j] == b'-' { -1.0 } else { 1.0 };
             let signed = Mat::from_fn(zeta, zeta, |i, j| sign(j) * rotation[(i, j)]);
-            let f = grid::function(b).turned_by(&grid::block(zeta), &signed);
+            let f = grid::function(b, Convention::Code).turned_by(&grid::block(zeta), &signed);
             (b, zeta, f)
         })
         .collect()

@@ -68,6 +68,7 @@ fn record() -> RunRecord {
             scale: 3.0,
             next_eigenvalue: Some(0.1),
             captured_by_last: Some(0.7),
+            lemma_4: Some((1e-7, 0.1, true)),
         }),
         refresh(RefreshOutcome::Refused {
             reason: "a product wasn't finite".to_owned(),

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `fosi`. Each may import those before it.
-const LIBRARY: [&str; 28] = [
+const LIBRARY: [&str; 29] = [
     "error",
     "float",
     "non_exhaustive",
     "scaling",
+    "conditioning",
     "momentum",
     "update_rule",
     "elementwise",

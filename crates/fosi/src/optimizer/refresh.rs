@@ -114,6 +114,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let captured_by_last = merge.as_ref().and_then(|merge| merge.captured_by_last);
         let seen = merge.as_ref().map(|merge| merge.curvature.clone());
         let next_eigenvalue = ritz.next_largest(params.largest);
+        let conditioning = ritz.conditioning(
+            params.largest,
+            params.smallest,
+            self.config.strong_convexity,
+        );
         let (spectrum, average) = self.replace_spectrum(params, ritz, merge, workspace);
         let safeguards = self.config.safeguards;
         let resolved = spectrum.resolved();
@@ -146,6 +151,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             scale,
             next_eigenvalue,
             captured_by_last,
+            conditioning,
             weight,
             info: spectrum.info,
             seconds: self.timer.finish_refresh(timer),

@@ -3,7 +3,7 @@
 use faer::{Mat, Side};
 use fosi::base::{Adam, Base, BaseStep, GradientDescent, HeavyBall, UpdateRule};
 use fosi::operator::DenseMatrix;
-use fosi::{Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
+use fosi::{Conditioning, Error, Fosi, FosiConfig, Host, NewtonRate, Schedule};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -319,13 +319,19 @@ proptest! {
             condition_number(&effective_eigenvalues(&f, &inverse))
         };
         let between = |low: f64, high: f64| low * (high / low).powf(share);
+        let known = Conditioning::new(eigenvalues[0], eigenvalues[k], eigenvalues[n - l - 1], eigenvalues[n - 1]).unwrap();
+        let interval = known.newton_rates(eta);
+        prop_assert!((interval.0 / lowest - 1.0).abs() < 1e-12 && (interval.1 / highest - 1.0).abs() < 1e-12);
         for alpha in [between(lowest, last), between(last, next), between(next, highest)] {
             let found = effective(alpha);
             prop_assert!(found <= condition * (1.0 + 1e-6), "α={alpha}: {found} above {condition}");
+            let stated = known.effective_condition(eta, alpha);
+            prop_assert!((found / stated - 1.0).abs() < 1e-5, "α={alpha}: {found} instead of {stated}");
         }
         for alpha in [lowest / factor, highest * factor] {
             let found = effective(alpha);
             let expected = condition * factor;
+            prop_assert_eq!(known.lemma_4(eta, alpha), None);
             prop_assert!((found / expected - 1.0).abs() < 1e-5, "α={alpha}: {found} instead of {expected}");
         }
     }
