@@ -113,7 +113,7 @@ pub struct Estimation {
     pub step: u64,
     /// Units of cost before it.
     pub cost: u64,
-    /// The eigenvalues that the metric took, by descending |λ̂|.
+    /// The eigenvalues chosen, by descending |λ̂|.
     pub eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̂ − λ̂v̂‖, one for each of them.
     pub residuals: Vec<f64>,
@@ -127,6 +127,15 @@ pub struct Estimation {
     pub gradients: u64,
     /// Wall time in seconds.
     pub seconds: f64,
+    /// Whether the metric took the eigenpairs: not those of
+    /// [`check_minimum`](super::Options::check_minimum).
+    #[serde(default = "taken")]
+    pub in_metric: bool,
+}
+
+/// What saved runs without the field are taken to mean.
+fn taken() -> bool {
+    true
 }
 
 /// An estimation that failed; the run went on with the metric before.

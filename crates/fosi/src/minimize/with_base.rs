@@ -408,6 +408,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             info: refresh.info,
             gradients: taken.gradients,
             seconds: refresh.seconds,
+            in_metric: true,
         });
     }
 
