@@ -1,13 +1,15 @@
 //! Prints what `fosi` finds on fixed functions, bit for bit, as JSON: what the tests of its Python package compare with.
 //!
-//! `reference minimize f64|f32 differences|products`, `reference spectrum f64|f32`
+//! `reference minimize f64|f32 differences|products`, `reference spectrum|density f64|f32`
 
 use std::error::Error;
 
+use fosi::density::DensityParams;
 use fosi::minimize::{Objective, Options, minimize};
+use fosi::operator::SymmetricOperator;
 use fosi::space::Scalar;
-use fosi::spectrum::{SpectrumParams, estimate};
-use fosi::{Host, Space, operator};
+use fosi::spectrum::SpectrumParams;
+use fosi::{Host, Space, density, operator, spectrum};
 use serde_json::{Value, json};
 
 /// Variables, and the dimension of the operator.
@@ -91,29 +93,46 @@ fn minimized<T: Real>(products: bool) -> Result<Value, fosi::Error> {
     }))
 }
 
-/// Of the diagonal matrix 1/1, 1/2, 1/3, ….
-fn spectrum<T: Real>() -> Result<Value, fosi::Error> {
+/// The diagonal matrix 1/1, 1/2, 1/3, ….
+fn diagonal<T: Real>() -> impl SymmetricOperator<Host<T>> {
     let number = T::of::<f64>;
-    let space = Host::<T>::new(DIM);
-    let mut diagonal = operator::from_fn::<Host<T>, _>(|v: &[T], out: &mut [T]| {
+    operator::from_fn::<Host<T>, _>(move |v: &[T], out: &mut [T]| {
         for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
             *out = *v / number(i as f64 + 1.0);
         }
-    });
+    })
+}
+
+fn spectrum<T: Real>() -> Result<Value, fosi::Error> {
+    let space = Host::<T>::new(DIM);
     let params = SpectrumParams {
         largest: 4,
         smallest: 2,
         seed: 7,
         ..SpectrumParams::default()
     };
-    let found = estimate(&space, &mut diagonal, &params)?;
-    let vectors = space.take_vectors(found.basis);
+    let found = spectrum::estimate(&space, &mut diagonal(), &params)?;
+    let vectors = space.take_vectors(found.basis).into_iter();
+    let eigenvectors = vectors.map(|v| bits(v.into_iter().map(f64::of)));
     Ok(json!({
         "eigenvalues": bits(found.eigenvalues),
         "residuals": bits(found.residuals),
-        "eigenvectors": vectors.into_iter().map(|v| bits(v.into_iter().map(f64::of))).collect::<Vec<_>>(),
+        "eigenvectors": eigenvectors.collect::<Vec<_>>(),
         "products": found.info.products,
     }))
+}
+
+fn density<T: Real>() -> Result<Value, fosi::Error> {
+    let params = DensityParams {
+        probes: 3,
+        lanczos_steps: 20,
+        seed: 7,
+        ..DensityParams::default()
+    };
+    let found = density::estimate(&Host::<T>::new(DIM), &mut diagonal(), &params)?;
+    let quadratures = found.quadratures.into_iter();
+    let probes = quadratures.map(|q| json!({ "nodes": bits(q.nodes), "weights": bits(q.weights) }));
+    Ok(json!({ "probes": probes.collect::<Vec<_>>() }))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
