@@ -12,6 +12,9 @@ use fosi::spectrum::SpectrumParams;
 use fosi::{Host, Space, density, operator, spectrum};
 use serde_json::{Value, json};
 
+const USAGE: &str =
+    "usage: reference minimize f64|f32 differences|products | reference spectrum|density f64|f32";
+
 /// Variables, and the dimension of the operator.
 const DIM: usize = 500;
 
@@ -38,7 +41,7 @@ impl Real for f64 {}
 
 /// Rosenbrock's function of each pair of variables, added up one by one, and its gradient.
 fn value_and_gradient<T: Real>(x: &[T], g: &mut [T]) -> f64 {
-    let number = T::of::<f64>;
+    let number = |entry: f64| T::of(entry);
     let mut sum = T::ZERO;
     for (x, g) in x.chunks_exact(2).zip(g.chunks_exact_mut(2)) {
         let (a, b) = (number(1.0) - x[0], x[1] - x[0] * x[0]);
@@ -50,7 +53,7 @@ fn value_and_gradient<T: Real>(x: &[T], g: &mut [T]) -> f64 {
 }
 
 fn product<T: Real>(x: &[T], v: &[T], out: &mut [T]) {
-    let number = T::of::<f64>;
+    let number = |entry: f64| T::of(entry);
     for (i, out) in out.chunks_exact_mut(2).enumerate() {
         let (x, v) = (&x[2 * i..], &v[2 * i..]);
         let b = x[1] - x[0] * x[0];
@@ -62,7 +65,7 @@ fn product<T: Real>(x: &[T], v: &[T], out: &mut [T]) {
 }
 
 fn minimized<T: Real>(products: bool) -> Result<Value, fosi::Error> {
-    let number = T::of::<f64>;
+    let number = |entry: f64| T::of(entry);
     let coordinate = |i: usize| match i % 2 {
         0 => number(-1.0) - number(i as f64) / number(512.0),
         _ => number(1.0),
@@ -95,7 +98,7 @@ fn minimized<T: Real>(products: bool) -> Result<Value, fosi::Error> {
 
 /// The diagonal matrix 1/1, 1/2, 1/3, ….
 fn diagonal<T: Real>() -> impl SymmetricOperator<Host<T>> {
-    let number = T::of::<f64>;
+    let number = |entry: f64| T::of(entry);
     operator::from_fn::<Host<T>, _>(move |v: &[T], out: &mut [T]| {
         for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
             *out = *v / number(i as f64 + 1.0);
@@ -139,14 +142,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let found = match words.as_slice() {
-        ["minimize", "f64", how] => minimized::<f64>(*how == "products")?,
-        ["minimize", "f32", how] => minimized::<f32>(*how == "products")?,
+        ["minimize", "f64", how @ ("differences" | "products")] => {
+            minimized::<f64>(*how == "products")?
+        }
+        ["minimize", "f32", how @ ("differences" | "products")] => {
+            minimized::<f32>(*how == "products")?
+        }
         ["spectrum", "f64"] => spectrum::<f64>()?,
         ["spectrum", "f32"] => spectrum::<f32>()?,
-        _ => return Err(
-            "usage: reference minimize f64|f32 differences|products | reference spectrum f64|f32"
-                .into(),
-        ),
+        ["density", "f64"] => density::<f64>()?,
+        ["density", "f32"] => density::<f32>()?,
+        _ => return Err(USAGE.into()),
     };
     println!("{found}");
     Ok(())

@@ -189,8 +189,8 @@ fn the_eigenvectors_in_the_metric_are_those_of_its_estimations() {
     assert!(restored.in_metric);
     let (space, basis) = (Host::<f64>::new(200), run.basis().unwrap());
     assert_eq!(space.size(basis), first.eigenvalues.len());
-    for i in 0..3 {
-        assert!((first.eigenvalues[i] / curvature[i] - 1.0).abs() < 1e-6);
+    for (i, (found, exact)) in first.eigenvalues.iter().zip(&curvature[..3]).enumerate() {
+        assert!((found / exact - 1.0).abs() < 1e-6);
         assert!((space.column(basis, i)[i].abs() - 1.0).abs() < 1e-6);
     }
 }
