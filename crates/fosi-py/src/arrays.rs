@@ -4,7 +4,7 @@ use numpy::{
     Element, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
@@ -119,4 +119,20 @@ pub fn rows<T: Number>(py: Python<'_>, vectors: Vec<Vec<T>>, dim: usize) -> PyRe
 /// A vector as an array, which takes over its memory.
 pub fn array<T: Number>(py: Python<'_>, vector: Vec<T>) -> Py<PyAny> {
     PyArray1::from_vec(py, vector).into_any().unbind()
+}
+
+/// Refuses a computation whose vectors no memory holds, which would end the process.
+///
+/// # Errors
+/// MemoryError.
+pub fn check_memory<T: Number>(vectors: usize, dim: usize) -> PyResult<()> {
+    let numbers = vectors.checked_mul(dim);
+    let reserved = numbers.map(|numbers| Vec::<T>::new().try_reserve_exact(numbers));
+    if let Some(Ok(())) = reserved {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no memory for {vectors} vectors of {dim} numbers: take fewer Lanczos steps, which are as many vectors"
+    );
+    Err(PyMemoryError::new_err(message))
 }

@@ -4,7 +4,8 @@ use fosi::Host;
 use fosi::density::{DensityParams, estimate};
 use pyo3::prelude::*;
 
-use crate::arrays::{Number, array};
+use crate::arrays::{Number, array, check_memory};
+use crate::errors::exception;
 use crate::spectrum::estimated;
 
 /// The settings of an estimation, all of which Python gives.
@@ -54,6 +55,8 @@ fn of<T: Number>(
         seed: settings.seed,
         ..DensityParams::default()
     };
+    params.validate().map_err(exception)?;
+    check_memory::<T>(params.lanczos_steps.min(dim), dim)?;
     let density = estimated(py, product, |operator| estimate(&space, operator, &params))?;
     let products = density.products();
     let quadratures = density.quadratures.into_iter();

@@ -46,7 +46,7 @@ impl Settings {
         let max_time = self.maxtime.map(|seconds| {
             Duration::try_from_secs_f64(seconds).map_err(|_| {
                 let message =
-                    format!("maxtime is {seconds}, but must be a number of seconds, at least 0");
+                    format!("maxtime is {seconds:?}, but must be a number of seconds, at least 0");
                 PyValueError::new_err(message)
             })
         });
@@ -217,7 +217,8 @@ impl<'a> Calls<'a> {
             let found = evaluate.bind(py).call1((point.fill(py, x)?,))?;
             let pair = (found.get_item(0), found.get_item(1));
             let (Ok(value), Ok(slope)) = pair else {
-                let message = "with jac=True the function must return its value and its gradient";
+                let message = "with jac=True the function must return its value and its gradient; \
+                               give a function of its own for the gradient as jac";
                 return Err(PyTypeError::new_err(message));
             };
             copy_vector(&slope, "the gradient", gradient)?;

@@ -6,7 +6,7 @@ use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
 use fosi::{Error, Host, Space};
 use pyo3::prelude::*;
 
-use crate::arrays::{Number, array, copy_vector, rows};
+use crate::arrays::{Number, array, check_memory, copy_vector, rows};
 use crate::callbacks::Callbacks;
 use crate::errors::exception;
 use crate::lent::Lent;
@@ -74,10 +74,10 @@ fn of<T: Number>(
     dim: usize,
     settings: &Settings,
 ) -> PyResult<Found> {
-    let space = Host::<T>::new(dim);
-    let estimated = estimated(py, product, |operator| {
-        estimate(&space, operator, &settings.params())
-    })?;
+    let (space, params) = (Host::<T>::new(dim), settings.params());
+    params.validate().map_err(exception)?;
+    check_memory::<T>(params.steps(dim), dim)?;
+    let estimated = estimated(py, product, |operator| estimate(&space, operator, &params))?;
     let Spectrum {
         eigenvalues,
         residuals,

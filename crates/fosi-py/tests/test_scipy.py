@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 from scipy.optimize import OptimizeWarning, minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, csr_matrix, diags_array
 from scipy.sparse.linalg import aslinearoperator
 
 from functions import quadratic
@@ -58,20 +58,34 @@ class MaximumEntropy:
         return self.F.T @ np.diag(p) @ self.F - np.outer(self.F.T @ p, self.F.T @ p)
 
 
-def test_rosenbrock_in_all_of_scipys_forms():
+def check_rosenbrock(result):
+    assert result.success and result.status == 0, result
+    assert np.allclose(result.x, 1.0, atol=1e-6)
+    assert result.fun == rosen(result.x)
+    assert np.array_equal(result.jac, rosen_der(result.x))
+    assert np.linalg.norm(result.jac) <= 1e-6
+
+
+def test_rosenbrock_in_both_of_scipys_forms():
     separate = minimize(rosen, START, jac=rosen_der, method=fosi.minimize)
     joint = minimize(lambda x: (rosen(x), rosen_der(x)), START, jac=True, method=fosi.minimize)
-    products = minimize(rosen, START, jac=rosen_der, hessp=rosen_hess_prod, method=fosi.minimize)
-    hessian = minimize(rosen, START, jac=rosen_der, hess=rosen_hess, method=fosi.minimize)
-    sparse = minimize(rosen, START, jac=rosen_der, hess=lambda x: csr_array(rosen_hess(x)), method=fosi.minimize)
-    operator = minimize(rosen, START, jac=rosen_der, hess=lambda x: aslinearoperator(rosen_hess(x)), method=fosi.minimize)
-    for result in (separate, joint, products, hessian, sparse, operator):
-        assert result.success and result.status == 0, result
-        assert np.allclose(result.x, 1.0, atol=1e-6)
-        assert result.fun == rosen(result.x)
-        assert np.array_equal(result.jac, rosen_der(result.x))
-        assert np.linalg.norm(result.jac) <= 1e-6
+    for result in (separate, joint):
+        check_rosenbrock(result)
     assert np.array_equal(separate.x, joint.x)
+
+
+@pytest.mark.parametrize(
+    "form", [np.asarray, np.asmatrix, np.ndarray.tolist, csr_array, csr_matrix, aslinearoperator, "hessp"]
+)
+def test_rosenbrock_with_its_hessian(form):
+    given = {"hessp": rosen_hess_prod} if form == "hessp" else {"hess": lambda x: form(rosen_hess(x))}
+    options = {"first_estimation": 5, "check_minimum": True}
+    result = minimize(rosen, START, jac=rosen_der, method=fosi.minimize, options=options, **given)
+    check_rosenbrock(result)
+    assert result.nhev >= 1 and not result.failed_estimations
+    # The last one is that at the minimum.
+    exact, last = np.linalg.eigvalsh(rosen_hess(result.x)), result.estimations[-1]
+    assert np.allclose([last.minimum, last.maximum], [exact[0], exact[-1]], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +235,15 @@ def test_limits_end_the_run():
     assert settled.status == 0 and settled.nit < run().nit
 
 
+def test_limits_are_given_as_scipys_users_give_them():
+    def run(**options):
+        return minimize(rosen, START, jac=rosen_der, method=fosi.minimize, options=options)
+
+    assert run(maxiter=4.0).nit == run(maxiter=np.int32(4)).nit == 4
+    assert run(maxiter=np.inf, maxfun=np.inf, maxtime=np.inf).success
+    assert run(maxfun=None, maxiter=None, maxtime=None).success
+
+
 def test_tol_is_gtol():
     by_tol = minimize(rosen, START, jac=rosen_der, method=fosi.minimize, tol=1e-2)
     by_gtol = minimize(rosen, START, jac=rosen_der, method=fosi.minimize, options={"gtol": 1e-2})
@@ -334,9 +357,12 @@ def test_values_and_gradients_in_other_forms():
         ({"options": {"gtol": float("nan")}}, ValueError, "gtol is NaN"),
         ({"options": {"ftol": -1.0}}, ValueError, "ftol is -1"),
         ({"options": {"gtol_rel": -1.0}}, ValueError, "gtol_rel is -1"),
+        ({"options": {"gtol": "small"}}, TypeError, "gtol is 'small', but must be a number"),
         ({"options": {"maxcor": 100_000}}, ValueError, "maxcor is 100000"),
         ({"options": {"maxcor": -1}}, ValueError, "maxcor is -1"),
         ({"options": {"maxiter": 1.5}}, TypeError, "maxiter is 1.5"),
+        ({"options": {"maxiter": float("nan")}}, TypeError, "maxiter is nan"),
+        ({"options": {"maxtime": float("nan")}}, ValueError, "maxtime is NaN"),
         ({"options": {"maxtime": -1.0}}, ValueError, "maxtime is -1"),
         ({"options": {"lanczos_steps": 0}}, ValueError, "lanczos_steps is 0"),
         ({"options": {"lower_bound": float("inf")}}, ValueError, "lower_bound is inf"),
@@ -378,6 +404,13 @@ def test_unknown_options_are_warned_of():
 def test_what_functions_may_not_return(returned, error, words):
     with pytest.raises(error, match=words):
         fosi.minimize(returned, np.ones(3))
+
+
+@pytest.mark.parametrize("hess", [lambda x: np.eye(3), lambda x: None, lambda x: diags_array(np.ones(3))])
+def test_what_hess_may_not_return(hess):
+    options = {"first_estimation": 0}
+    with pytest.raises(ValueError, match=r"hess must return a matrix of the shape \(5, 5\)"):
+        minimize(rosen, START, jac=rosen_der, hess=hess, method=fosi.minimize, options=options)
 
 
 def test_wrong_functions_are_found_at_the_start():

@@ -28,6 +28,8 @@ MATRIX = symmetric(200)
         (aslinearoperator(MATRIX), None),
         (LinearOperator((200, 200), matvec=lambda v: MATRIX @ v), None),
         (scipy.sparse.csr_array(MATRIX), None),
+        (np.asmatrix(MATRIX), None),
+        (MATRIX.tolist(), None),
     ],
 )
 def test_eigenpairs_are_those_of_a_dense_eigensolver(product, n):
@@ -104,5 +106,26 @@ def test_operators_that_are_refused():
         fosi.spectrum(MATRIX, k=0)
     with pytest.raises(ValueError, match="lanczos_steps is 1"):
         fosi.spectrum(MATRIX, k=2, lanczos_steps=1)
+    with pytest.raises(TypeError, match="tolerance is 'low'"):
+        fosi.spectrum(MATRIX, tolerance="low")
+    with pytest.raises(TypeError, match="k is 1.5"):
+        fosi.spectrum(MATRIX, k=1.5)
     with pytest.raises(ValueError, match="tolerance is -1"):
         fosi.spectrum(MATRIX, tolerance=-1.0)
+
+
+@pytest.mark.parametrize("n", [10**15, 2**62])
+def test_no_dimension_ends_the_process(n):
+    with pytest.raises(MemoryError, match=f"vectors of {n} numbers"):
+        fosi.spectrum(lambda v: v, n, 1)
+    with pytest.raises(MemoryError, match=f"80 vectors of {n} numbers"):
+        fosi.density(lambda v: v, n)
+
+
+def test_no_setting_ends_the_process():
+    for setting in ({"k": 2**62}, {"k": 2**62, "smallest": 2**62}, {"lanczos_steps": 2**62}):
+        with pytest.raises(ValueError, match="10,000"):
+            fosi.spectrum(MATRIX, **setting)
+    for setting in ({"probes": 2**62}, {"lanczos_steps": 2**62}):
+        with pytest.raises(ValueError, match="10,000"):
+            fosi.density(MATRIX, **setting)

@@ -138,8 +138,8 @@ def density(
 
     Parameters
     ----------
-    product : callable, LinearOperator, array or sparse matrix
-        ``product(v) -> array``, or anything with a shape and ``@``.
+    product : callable, LinearOperator, array_like or sparse matrix
+        ``product(v) -> array``, or an operator with a shape and ``@``.
     n : int, optional
         The dimension; needed for a callable.
     probes : int, default 10
@@ -159,6 +159,8 @@ def density(
     ------
     ValueError
         For impossible settings.
+    MemoryError
+        Where there is no room for the vectors.
     LanczosError
         For an operator that isn't symmetric, or a product that isn't finite.
     Exception

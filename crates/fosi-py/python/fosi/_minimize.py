@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
 
 from fosi import _fosi
-from fosi._spectrum import Spectrum, count
+from fosi._spectrum import Spectrum, count, number
 
 # The statuses of scipy's own methods, and what goes beyond them.
 _STATUS = {
@@ -28,6 +30,7 @@ _STATUS = {
     "interrupted": 98,
     "stopped": 99,
 }
+_MOST = 2**63 - 1
 _INTERRUPTED = "Ctrl-C (KeyboardInterrupt)"
 _STOPPED = "`callback` raised `StopIteration`."
 
@@ -102,7 +105,7 @@ def minimize(
     gtol_rel: float = 0.0,
     ftol: float = 0.0,
     maxiter: int | None = None,
-    maxfun: int = 10_000,
+    maxfun: int | None = 10_000,
     maxtime: float | None = None,
     disp: bool = False,
     maxcor: int = 20,
@@ -161,9 +164,9 @@ def minimize(
         Stop where a step changes `fun` by at most this share of its absolute value; 0 for never.
     maxiter : int, optional
         Stop after this many steps.
-    maxfun : int, default 10000
+    maxfun : int or None, default 10000
         Stop after this many units of cost: gradients, those of difference quotients included, and products by `hess` or
-        `hessp`.
+        `hessp`. None for no limit.
     maxtime : float, optional
         Stop after this many seconds.
     disp : bool, default False
@@ -257,19 +260,19 @@ def minimize(
     if gtol is None:
         gtol = 1e-6 if tol is None else tol
     settings = {
-        "gtol": float(gtol),
-        "gtol_rel": float(gtol_rel),
-        "ftol": float(ftol),
-        "maxfun": count("maxfun", maxfun),
-        "maxiter": None if maxiter is None else count("maxiter", maxiter),
-        "maxtime": None if maxtime is None else float(maxtime),
+        "gtol": number("gtol", gtol),
+        "gtol_rel": number("gtol_rel", gtol_rel),
+        "ftol": number("ftol", ftol),
+        "maxfun": _MOST if _unlimited(maxfun) else count("maxfun", maxfun),
+        "maxiter": None if _unlimited(maxiter) else count("maxiter", maxiter),
+        "maxtime": None if _unlimited(maxtime) else number("maxtime", maxtime),
         "maxcor": count("maxcor", maxcor),
         "eigenpairs": None if eigenpairs is None else count("eigenpairs", eigenpairs),
         "max_eigenpairs": 50 if max_eigenpairs is None else count("max_eigenpairs", max_eigenpairs),
         "lanczos_steps": count("lanczos_steps", lanczos_steps),
         "estimate": bool(estimate),
         "first_estimation": None if first_estimation is None else count("first_estimation", first_estimation),
-        "lower_bound": None if lower_bound is None else float(lower_bound),
+        "lower_bound": None if lower_bound is None else number("lower_bound", lower_bound),
         "check_gradient": bool(check_gradient),
         "check_minimum": bool(check_minimum),
         "seed": count("seed", seed),
@@ -296,6 +299,11 @@ def minimize(
     if disp:
         _display(result)
     return result
+
+
+def _unlimited(limit: Any) -> bool:
+    """Return whether a limit is none."""
+    return limit is None or (isinstance(limit, float) and limit == np.inf)
 
 
 def _refuse(bounds: Any, constraints: Any) -> None:
@@ -354,10 +362,18 @@ class _Hessian:
 
     def __call__(self, x: np.ndarray, v: np.ndarray) -> Any:
         if self.point is None or not np.array_equal(x, self.point):
-            self.matrix = self.hess(x, *self.args)
+            self.matrix = _matrix(self.hess(x, *self.args), len(x))
             self.point = x.copy()
             self.evaluations += 1
         return self.matrix @ v
+
+
+def _matrix(given: Any, n: int) -> Any:
+    """Return what a function returned as the Hessian, in a form that multiplies vectors."""
+    matrix = given if issparse(given) or isinstance(given, LinearOperator) else np.asarray(given)
+    if matrix.shape != (n, n):
+        raise ValueError(f"hess must return a matrix of the shape {(n, n)}, but its shape is {matrix.shape}")
+    return matrix
 
 
 def _observer(callback: Callable[..., Any] | None) -> Callable[..., bool] | None:

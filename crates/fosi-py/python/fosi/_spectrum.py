@@ -73,8 +73,8 @@ def spectrum(
 
     Parameters
     ----------
-    product : callable, LinearOperator, array or sparse matrix
-        ``product(v) -> array``, or anything with a shape and ``@``. `v` has unit length to 0.2 %.
+    product : callable, LinearOperator, array_like or sparse matrix
+        ``product(v) -> array``, or an operator with a shape and ``@``. `v` has unit length to 0.2 %.
     n : int, optional
         The dimension; needed for a callable.
     k : int, default 10
@@ -103,6 +103,8 @@ def spectrum(
     ------
     ValueError
         For impossible settings.
+    MemoryError
+        Where there is no room for the vectors.
     LanczosError
         For an operator that isn't symmetric, or a product that isn't finite.
     Exception
@@ -129,7 +131,7 @@ def spectrum(
         "k": count("k", k),
         "smallest": count("smallest", smallest),
         "lanczos_steps": None if lanczos_steps is None else count("lanczos_steps", lanczos_steps),
-        "tolerance": None if tolerance is None else float(tolerance),
+        "tolerance": None if tolerance is None else number("tolerance", tolerance),
         "probe": bool(probe),
         "seed": count("seed", seed),
         "return_eigenvectors": bool(return_eigenvectors),
@@ -142,6 +144,9 @@ def spectrum(
 
 def operator_of(product: Any, n: Any, dtype: Any) -> tuple[Callable[[np.ndarray], Any], int, bool]:
     """Return v ↦ Av, the dimension, and whether vectors are in float32."""
+    if isinstance(product, (list, tuple, np.matrix)):
+        # A product with np.matrix would have two dimensions.
+        product = np.asarray(product)
     shape = getattr(product, "shape", None)
     if shape is not None:
         if len(shape) != 2 or shape[0] != shape[1]:
@@ -166,11 +171,19 @@ def operator_of(product: Any, n: Any, dtype: Any) -> tuple[Callable[[np.ndarray]
 
 
 def count(name: str, given: Any) -> int:
-    """Return a count that fits 64 bits."""
+    """Return a count that fits 64 bits: an integer, or a float that is one."""
     try:
-        found = operator.index(given)
+        found = int(given) if isinstance(given, float) and given.is_integer() else operator.index(given)
     except TypeError:
         raise TypeError(f"{name} is {given!r}, but must be an integer") from None
     if not 0 <= found < 2**63:
-        raise ValueError(f"{name} is {found}, but must be at least 0 and less than 2**63")
+        raise ValueError(f"{name} is {given}, but must be at least 0 and less than 2**63")
     return found
+
+
+def number(name: str, given: Any) -> float:
+    """Return a real number."""
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {given!r}, but must be a number") from None

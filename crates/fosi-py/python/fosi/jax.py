@@ -80,7 +80,7 @@ def minimize(
     -----
     The loss runs on JAX's default device, or on that of `args`. The minimiser's own vectors are on the host, so with each
     gradient one vector of parameters goes to the device and one comes back, and with each exact product two go and one
-    comes back: 16 and 24 bytes a parameter in float64. For a million parameters that is 16 MB, about a millisecond on
+    comes back: 16 and 24 bytes per parameter in float64. For a million parameters that is 16 MB, about a millisecond on
     a bus of 16 GB/s. The minimiser's arithmetic is on the host, too.
 
     Examples
