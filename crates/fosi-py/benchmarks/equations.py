@@ -4,8 +4,8 @@ A tanh network u is trained on a differential equation's residuals at fixed poin
 residuals, plus that of each boundary or initial condition.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import jax
 import jax.numpy as jnp

@@ -1,9 +1,9 @@
-"""The time of an iteration beside scipy's L-BFGS-B: python benchmarks/iteration.py [--powers 3 4 5 6 7] [--repeats 5]
+"""The time per iteration beside scipy's L-BFGS-B: python benchmarks/iteration.py [--powers 3 4 5 6 7] [--repeats 5]
 
 Both minimise ½ Σ dᵢ xᵢ² with 10 pairs, where d runs from 1 to 1e6, so that neither is done before its iterations are. fosi
 runs without estimations: what is compared is L-BFGS. Runs of the two alternate, and each row is the median of the repeats;
 the ratio is that of the medians. The function's own time is in both. The last column, up to a million variables, is fosi with
-its default settings, estimations and 20 pairs: seconds for each gradient, those of Lanczos' difference quotients included.
+its default settings, estimations and 20 pairs: seconds per gradient, those of Lanczos' difference quotients included.
 
 Numpy's and scipy's threads are those of their BLAS (OPENBLAS_NUM_THREADS), fosi's RAYON_NUM_THREADS: set both.
 """
@@ -35,7 +35,7 @@ def function(n):
 
 
 def seconds(method, evaluate, n, options):
-    """Run it once: (seconds of an iteration, result)."""
+    """Run it once: (seconds per iteration, result)."""
     start = np.ones(n)
     began = time.perf_counter()
     result = minimize(evaluate, start, jac=True, method=method, options=options)
@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--powers", type=int, nargs="+", choices=ITERATIONS, default=list(ITERATIONS), help="of ten: n")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    print("| n | L-BFGS-B, s | fosi, s | ratio | evaluations an iteration | fosi by default, s a gradient |")
+    print("| n | L-BFGS-B, s | fosi, s | ratio | evaluations per iteration | fosi by default, s per gradient |")
     print("|---:|---:|---:|---:|---:|---:|")
     for power in given.powers:
         n, iterations = 10**power, ITERATIONS[power]
