@@ -89,6 +89,7 @@ impl<S: Space + Clone> Minimizer<S> {
                     info: spectrum.info,
                     gradients: taken.gradients,
                     seconds: started.elapsed().as_secs_f64(),
+                    in_metric: counted,
                 });
                 Ok(Some((spectrum, taken.is_exact())))
             }

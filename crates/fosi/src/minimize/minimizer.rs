@@ -303,6 +303,12 @@ impl<S: Space + Clone> Minimizer<S> {
         self.metric.len()
     }
 
+    /// The eigenvectors in the metric: V̂ of the last estimation that is [in it](Estimation::in_metric), in the order of
+    /// its eigenvalues. `None` if the metric has no eigenvectors.
+    pub fn basis(&self) -> Option<&S::Basis> {
+        self.metric.basis()
+    }
+
     /// The result, with the given reason for stopping.
     pub fn finish(self, status: Status) -> Minimum<S> {
         let last = Evaluated {

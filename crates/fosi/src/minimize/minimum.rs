@@ -128,6 +128,14 @@ pub struct Estimation {
     pub gradients: u64,
     /// Wall time in seconds.
     pub seconds: f64,
+    /// Whether the eigenpairs entered the metric. Those of [`check_minimum`](super::Options::check_minimum) do not.
+    #[serde(default = "taken")]
+    pub in_metric: bool,
+}
+
+/// The default for saved runs without the field.
+fn taken() -> bool {
+    true
 }
 
 /// A failed estimation; the run continued with the previous metric.

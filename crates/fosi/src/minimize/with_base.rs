@@ -409,6 +409,7 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             info: refresh.info,
             gradients: taken.gradients,
             seconds: refresh.seconds,
+            in_metric: true,
         });
     }
 

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use fosi::error::BoxError;
-use fosi::minimize::{Count, Curvature, Minimizer, Objective, Options, Status, minimize};
+use fosi::minimize::{
+    Count, Curvature, Estimation, Minimizer, Objective, Options, Status, minimize,
+};
 use fosi::space::Storage;
-use fosi::{Error, Host};
+use fosi::{Error, Host, Space};
 
 /// The extended Rosenbrock function.
 fn rosenbrock(x: &[f64], g: &mut [f64]) -> Result<f64, BoxError> {
@@ -152,6 +154,45 @@ fn vectors_in_single_precision_serve_too() {
 fn double_well(x: &[f64], g: &mut [f64]) -> Result<f64, BoxError> {
     (g[0], g[1]) = (x[0], x[1].powi(3) - x[1]);
     Ok(0.5 * x[0] * x[0] + x[1].powi(4) / 4.0 - x[1] * x[1] / 2.0)
+}
+
+#[test]
+fn the_eigenvectors_in_the_metric_are_those_of_its_estimations() {
+    let curvature: Vec<f64> = (0..200)
+        .map(|i| if i < 3 { 1e4 / (i + 1) as f64 } else { 1.0 })
+        .collect();
+    let mut function = Objective::new(200, |x: &[f64], g: &mut [f64]| {
+        let terms = g.iter_mut().zip(x).zip(&curvature);
+        Ok(terms
+            .map(|((g, x), c)| {
+                *g = c * x;
+                0.5 * c * x * x
+            })
+            .sum())
+    });
+    let options = Options {
+        first_estimation: Some(0),
+        check_minimum: true,
+        ..Options::default()
+    };
+    let mut run = Minimizer::new(&mut function, &[1.0; 200], options).unwrap();
+    assert!(run.basis().is_none());
+    while run.step(&mut function).is_none() {}
+    let [first, last] = run.estimations() else {
+        panic!("{:?}", run.estimations());
+    };
+    assert!(first.in_metric && !last.in_metric);
+    // A saved run of before the field is taken to have had such estimations alone.
+    let mut saved = serde_json::to_value(last).unwrap();
+    saved.as_object_mut().unwrap().remove("in_metric");
+    let restored: Estimation = serde_json::from_value(saved).unwrap();
+    assert!(restored.in_metric);
+    let (space, basis) = (Host::<f64>::new(200), run.basis().unwrap());
+    assert_eq!(space.size(basis), first.eigenvalues.len());
+    for (i, (found, exact)) in first.eigenvalues.iter().zip(&curvature[..3]).enumerate() {
+        assert!((found / exact - 1.0).abs() < 1e-6);
+        assert!((space.column(basis, i)[i].abs() - 1.0).abs() < 1e-6);
+    }
 }
 
 #[test]
