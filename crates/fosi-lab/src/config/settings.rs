@@ -220,7 +220,12 @@ impl TrainConfig {
     #[must_use]
     pub fn all_optimizers(&self) -> Vec<OptimizerName> {
         let with_grid = |&optimizer: &OptimizerName| {
-            let factors = match optimizer.fosi || optimizer.family == Family::Lbfgs {
+            let finds_its_own = match optimizer.family {
+                Family::Lbfgs => true,
+                Family::Kfac => self.kfac_rate == KfacChoice::Adaptive,
+                _ => false,
+            };
+            let factors = match optimizer.fosi || finds_its_own {
                 true => &[][..],
                 false => &self.lr_grid,
             };

@@ -98,6 +98,10 @@ impl RivalRow {
         }
     }
 
+    fn measure_of(&self) -> Measure {
+        self.task.validation_measure()
+    }
+
     /// Names of the columns for people.
     const COLUMNS: [&str; 11] = [
         "optimizer",
@@ -177,14 +181,44 @@ pub(super) fn markdown(rows: &[RivalRow]) -> String {
             RivalRow::COLUMNS.join(" | "),
             "---:|".repeat(RivalRow::COLUMNS.len() - 1)
         );
+        let sentence = best_sentence(&own);
         for row in &own {
             let mut cells = row.cells();
             cells[0] = format!("`{}`", cells[0]);
             text += &format!("| {} |\n", cells.join(" | "));
         }
-        text.push('\n');
+        text += &format!("\n{sentence}\n\n");
     }
     text
+}
+
+/// Which optimizer has the best value, and which of those with FOSI.
+fn best_sentence(rows: &[&RivalRow]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let best = |rows: &[&RivalRow]| {
+        let finite = rows.iter().filter(|row| row.best.is_finite());
+        finite.copied().cloned().reduce(|best, row| {
+            match first.measure_of().reaches(best.best, row.best) {
+                true => best,
+                false => row,
+            }
+        })
+    };
+    let with_fosi: Vec<&RivalRow> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.optimizer.fosi)
+        .collect();
+    match (best(rows), best(&with_fosi)) {
+        (Some(all), Some(fosi)) if all.optimizer != fosi.optimizer => format!(
+            "`{}` has the best value, {:.4}; of the optimizers with FOSI `{}` has it, {:.4}.",
+            all.optimizer, all.best, fosi.optimizer, fosi.best
+        ),
+        (Some(all), _) => format!("`{}` has the best value, {:.4}.", all.optimizer, all.best),
+        (None, _) => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +267,10 @@ mod tests {
         assert!(text.contains(line), "{text}");
         assert!(
             text.contains("| `hb` | 0.8000 | 1 | 0.8000 | 0.6000 | ∞ | ∞ |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`kfac` has the best value, 0.9500."),
             "{text}"
         );
     }
