@@ -127,10 +127,12 @@ fn the_hessian_is_the_one_that_curvlinops_has() {
     let columns: Vec<Vec<f64>> = (0..n)
         .map(|i| hessian.space().column(&spectrum.basis, i))
         .collect();
-    let vectors: [(&str, fn(f64) -> f64); 2] =
-        [("cosine", f64::cos), ("harmonic", |i| 1.0 / (1.0 + i))];
-    for (name, entry) in vectors {
-        let vector: Vec<f64> = (0..n).map(|i| entry(i as f64)).collect();
+    for name in ["cosine", "harmonic"] {
+        let entry = |i: usize| match name {
+            "cosine" => (i as f64).cos(),
+            _ => 1.0 / (1.0 + i as f64),
+        };
+        let vector: Vec<f64> = (0..n).map(entry).collect();
         // Hx = Σ λᵢ⟨vᵢ, x⟩vᵢ
         let mut product = vec![0.0; n];
         for (eigenvalue, column) in eigenvalues.iter().zip(&columns) {

@@ -160,7 +160,7 @@ type Point = (f64, Spread);
 /// The losses over seeds; none where a run diverged or none is kept.
 fn finite(runs: &[Record]) -> Option<Spread> {
     let losses: Option<Vec<f64>> = runs.iter().map(|run| run.train_loss).collect();
-    let spread = Spread::of(losses?.into_iter());
+    let spread = Spread::of(losses?);
     (!spread.median.is_nan()).then_some(spread)
 }
 
