@@ -364,7 +364,7 @@ fn variant(text: &str) -> Result<Variant, String> {
     let allowed = |letter: char| letter.is_alphanumeric() || "-_.+".contains(letter);
     if name.is_empty() || !name.chars().all(allowed) {
         return Err(format!(
-            "`{name}` is no name of a variant: allowed are letters, digits, -, _, . and +, as in paper=\"--algorithm paper\""
+            "`{name}` is not a name: allowed are letters, digits, -, _, . and +, as in paper=\"--algorithm paper\""
         ));
     }
     let parsed = VariantOptions::try_parse_from(words.split_whitespace());
@@ -388,7 +388,7 @@ fn base(text: &str) -> Result<Family, String> {
     match family.is_base() {
         true => Ok(family),
         false => Err(format!(
-            "`{family}` is no base of FOSI's: train it with `fosi train --optimizers {family}`"
+            "FOSI cannot wrap `{family}`: train it with `fosi train --optimizers {family}`"
         )),
     }
 }
@@ -505,9 +505,9 @@ mod tests {
         assert!(variant("plain").unwrap().options.k.is_none());
         assert!(variant("plain=").unwrap().options.k.is_none());
         for (text, part) in [
-            ("=--k 3", "`` is no name"),
-            ("a b=--k 3", "`a b` is no name"),
-            ("../a=--k 3", "`../a` is no name"),
+            ("=--k 3", "`` is not a name"),
+            ("a b=--k 3", "`a b` is not a name"),
+            ("../a=--k 3", "`../a` is not a name"),
             ("a=--k", "a value is required for '--k <N>'"),
             ("a=--k x", "`x` is not a whole number"),
             ("a=--kay 3", "unexpected argument '--kay'"),

@@ -346,7 +346,7 @@ fn names_in_files_are_checked_with_the_nearest_known() {
         );
     }
     assert!(wrong("epochs = ").contains("line 1"));
-    assert!(wrong("lr-grid = [0]").contains("no factor"));
+    assert!(wrong("lr-grid = [0]").contains("not a factor"));
 }
 
 #[test]

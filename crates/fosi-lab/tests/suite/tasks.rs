@@ -440,7 +440,7 @@ fn kfac_knows_the_layers_of_every_task_but_the_recurrent_one() {
     refused(
         &folder,
         &["study", "pays", "lr", "--steps", "9", "--bases", "kfac"],
-        &["no base of FOSI's"],
+        &["FOSI cannot wrap"],
     );
 }
 
