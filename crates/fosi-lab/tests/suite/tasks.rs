@@ -721,7 +721,7 @@ fn bad_input_is_named() {
     );
     assert_eq!(
         run.record.notes[0],
-        "2 characters that aren't ASCII have become question marks"
+        "2 characters that are not ASCII were replaced by question marks"
     );
 
     let spoiled = data_of("ae");
