@@ -202,7 +202,7 @@ fn a_watched_page_follows_the_run_to_its_end() {
     let page = folder.path().join("report.html");
     let watch = watching(folder.path());
     let first = wait_for(&page, "http-equiv=\"refresh\"");
-    assert!(first.contains("shows what there is so far") && !first.contains("epoch 2"));
+    assert!(first.contains("shows its results so far") && !first.contains("epoch 2"));
     run.append(&row(2)).unwrap();
     wait_for(&page, "epoch 2");
     run.write_record(&record(RunStatus::Finished)).unwrap();
