@@ -616,7 +616,7 @@ fn bad_input_is_named() {
     refused(
         &empty,
         &["train", "ae", "--data-dir", "."],
-        &["holds no images", "data_batch_1.bin"],
+        &["contains no images", "data_batch_1.bin"],
     );
     refused(&empty, &["train", "lm", "--data-dir", "."], &["input.txt"]);
     refused(&empty, &["train", "ac", "--data-dir", "."], &["recordings"]);
