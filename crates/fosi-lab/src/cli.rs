@@ -11,9 +11,9 @@ use crate::pays::Variant;
 use crate::quadratic::Convention;
 use crate::solve::{Budget, Solver};
 
-/// Trains models with first-order optimizers, plain and inside FOSI, and says what FOSI saved.
+/// Trains models with first-order optimizers, plain and inside FOSI, and reports what FOSI saves.
 ///
-/// Without a command: `fosi train lr` on the embedded digits.
+/// Without a command, it runs `fosi train lr` on the embedded digits.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fosi", version)]
 pub struct Cli {
@@ -23,7 +23,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The command given, or the default one.
+    /// The given command or the default one.
     pub fn command_or_default(self) -> Command {
         self.command.unwrap_or_else(|| {
             Command::Train(Box::new(TrainCommand {
@@ -42,25 +42,26 @@ impl Cli {
 pub enum Command {
     /// Train a task with several optimizers and compare them
     Train(Box<TrainCommand>),
-    /// Print the table over several runs
+    /// Print the comparison table of several runs
     Compare(CompareCommand),
-    /// Print the paper's Tables 1 and 2 over runs of its tasks
+    /// Print the paper's Tables 1 and 2 from runs of its tasks
     Table(TableCommand),
-    /// Draw the paper's Figures 2, 5 and 6 over runs of its tasks
+    /// Draw the paper's Figures 2, 5 and 6 from runs of its tasks
     Figure(FigureCommand),
-    /// Say whether FOSI pays, from what runs of one task have measured, and why
+    /// Judge from runs of one task whether FOSI pays, and why
     Verdict(VerdictCommand),
-    /// Write one page of HTML about one or several runs: curves, tables, spectra, settings
+    /// Write one HTML page about one or several runs: curves, tables, spectra, settings
     Report(ReportCommand),
-    /// Say what a folder of data holds
+    /// Check data sets
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
-    /// Compare over many runs: whether FOSI pays against its base, each at its best learning rate
+    /// Compare FOSI with its base over many runs, each at its best learning rate; or study its curvature estimates
     Study(StudyCommand),
-    /// Measure the spectrum of the loss's Hessian: at a model's start, or at the checkpoints and the end of a run
+    /// Measure the spectrum of the loss's Hessian at a model's start, or at the checkpoints and the end of a run
     Spectrum(Box<SpectrumCommand>),
-    /// Minimise functions in full, without a learning rate, and compare solvers; without a problem: list the problems
+    /// Minimise functions to convergence without a learning rate and compare solvers; without a problem, list the
+    /// problems
     Solve(SolveCommand),
 }
 
@@ -71,13 +72,13 @@ pub struct TrainCommand {
     /// classification)
     #[arg(required_unless_present = "resume")]
     pub task: Option<TaskName>,
-    /// Resume the run in this folder from its newest checkpoint, with its own settings
+    /// Resume the run in this folder from its newest checkpoint, with the run's settings
     #[arg(long, value_name = "RUN", exclusive = true)]
     pub resume: Option<PathBuf>,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print model, parameter count and every setting; train and write nothing
+    /// Print the model, the parameter count and every setting, without training or writing files
     #[arg(long)]
     pub dry_run: bool,
     /// Settings.
@@ -88,7 +89,7 @@ pub struct TrainCommand {
 /// `fosi compare`.
 #[derive(Clone, Debug, Args)]
 pub struct CompareCommand {
-    /// Folders of runs, as `fosi train` makes them
+    /// Folders of runs, written by `fosi train`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
 }
@@ -96,18 +97,18 @@ pub struct CompareCommand {
 /// `fosi table`.
 #[derive(Clone, Debug, Args)]
 pub struct TableCommand {
-    /// Folders of runs, as `fosi train` makes them
+    /// Folders of runs, written by `fosi train`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "markdown")]
     pub format: TableFormat,
 }
 
-/// How a table is printed.
+/// The output format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {
-    /// For people.
+    /// For humans.
     Markdown,
     /// For programs.
     Csv,
@@ -116,11 +117,11 @@ pub enum TableFormat {
 /// `fosi figure`.
 #[derive(Clone, Debug, Args)]
 pub struct FigureCommand {
-    /// Folders of runs, as `fosi train` makes them
+    /// Folders of runs, written by `fosi train`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Folder for figure2 (ac), figure5 (the other tasks), figure6 (runs with rivals), training and validation (all), each as
-    /// SVG and PNG; files of the same names are replaced
+    /// Folder for figure2 (ac), figure5 (the other tasks), figure6 (runs with rivals), training and validation (all
+    /// tasks), each as SVG and PNG; existing files of these names are replaced
     #[arg(long, value_name = "DIR", default_value = "figures")]
     pub out: PathBuf,
 }
@@ -128,7 +129,7 @@ pub struct FigureCommand {
 /// `fosi verdict`.
 #[derive(Clone, Debug, Args)]
 pub struct VerdictCommand {
-    /// Folders of runs, as `fosi train` makes them
+    /// Folders of runs, written by `fosi train`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
 }
@@ -136,14 +137,14 @@ pub struct VerdictCommand {
 /// `fosi report`.
 #[derive(Clone, Debug, Args)]
 pub struct ReportCommand {
-    /// Folders of runs, as `fosi train` makes them; runs of different tasks or data get sections of their own
+    /// Folders of runs, written by `fosi train`; each combination of task and data gets its own section
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// The page, one file that needs no other and no network; a file of the same name is replaced
+    /// The page, a single self-contained file; an existing file of this name is replaced
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
-    /// Write the page again whenever a run has gone on, until all are over or Ctrl-C; a browser that shows it loads it
-    /// again by itself
+    /// Rewrite the page whenever a run progresses, until all runs are over or Ctrl-C is pressed; a browser that shows
+    /// the page reloads it by itself
     #[arg(long)]
     pub watch: bool,
 }
@@ -156,12 +157,12 @@ pub struct DataCommand {
     pub command: DataSubcommand,
 }
 
-/// What to do with data.
+/// What to do with the data.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DataSubcommand {
-    /// Read all that is there and say whether it is whole
+    /// Read the whole data set and report whether it is complete and undamaged
     Check {
-        /// The folder that `fosi train` would be given with --data-dir
+        /// The folder, as given to `fosi train --data-dir`
         directory: PathBuf,
     },
 }
@@ -169,13 +170,13 @@ pub enum DataSubcommand {
 /// `fosi quadratic`.
 #[derive(Clone, Debug, Args)]
 pub struct QuadraticCommand {
-    /// Which one
+    /// The experiment
     pub experiment: Experiment,
-    /// Folder for data and figures; files of the same names are replaced
+    /// Folder for data and figures; existing files of these names are replaced
     #[arg(long, value_name = "DIR", default_value = "quadratic")]
     pub out: PathBuf,
-    /// Random bases over which medians are taken where an optimizer sees eigenvectors (Adam): of spectrum, grid, rates
-    /// [default: 10]
+    /// Number of random bases for the medians of spectrum, grid and rates; only optimizers that depend on the basis
+    /// (Adam) need them [default: 10]
     #[arg(long, value_name = "N", value_parser = bases)]
     pub bases: Option<u64>,
     /// What to follow where the paper's text and its public implementation differ (α of FOSI-HB, μ, eigenvalues,
@@ -185,7 +186,7 @@ pub struct QuadraticCommand {
 }
 
 impl QuadraticCommand {
-    /// Default number of bases.
+    /// The default number of bases.
     pub const BASES: u64 = 10;
 }
 
@@ -197,9 +198,9 @@ fn bases(text: &str) -> Result<u64, String> {
 /// An experiment on quadratics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Experiment {
-    /// Figure 3: one large eigenvalue above a falling spectrum
+    /// Figure 3: one large eigenvalue above a decaying spectrum
     Spectrum,
-    /// Figure 4: a worse condition number of the whole, better ones of both subspaces
+    /// Figure 4: the whole problem is conditioned worse, both subspaces better
     Condition,
     /// Figures 7 and 8: condition number against rotation
     Grid,
@@ -207,12 +208,12 @@ pub enum Experiment {
     Rates,
     /// Figure 1: two dimensions, step by step
     Illustrate,
-    /// All of them
+    /// All experiments
     All,
 }
 
 impl Experiment {
-    /// Whether one of its optimizers sees eigenvectors, so that it runs in several bases.
+    /// Whether one of its optimizers depends on the basis, so that it runs in several bases.
     pub fn has_bases(self) -> bool {
         !matches!(self, Self::Condition | Self::Illustrate)
     }
@@ -221,33 +222,33 @@ impl Experiment {
 /// `fosi study`.
 #[derive(Clone, Debug, Args)]
 pub struct StudyCommand {
-    /// What is studied
+    /// The study
     #[command(subcommand)]
     pub command: StudySubcommand,
 }
 
 impl StudyCommand {
-    /// Whether another process of the program has started this one to make runs for it.
+    /// Whether another `fosi` process started this one as a worker.
     pub fn is_worker(&self) -> bool {
         matches!(&self.command, StudySubcommand::Pays(command) if command.worker)
     }
 
-    /// Whether several processes make its runs.
+    /// Whether several processes make the runs.
     pub fn makes_several(&self) -> bool {
         matches!(&self.command, StudySubcommand::Pays(command) if command.worker || command.jobs > 1)
     }
 }
 
-/// What is studied.
+/// The studies.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StudySubcommand {
-    /// Say what FOSI saves: the steps and seconds in which its base, with its own best learning rate and schedule, reaches
-    /// the training loss that FOSI reaches in --steps S
+    /// Measure what FOSI saves: the steps and seconds that its base, at its best learning rate and with the schedule,
+    /// needs to reach the training loss of FOSI after --steps S
     Pays(Box<PaysCommand>),
-    /// Say how much of the loss's curvature estimates on small batches hold, along one training run
+    /// Measure how much of the loss's curvature the estimates on small batches capture during one training run
     Curvature(Box<CurvatureCommand>),
-    /// Say what stale spectra do: the loss over steps T between estimations, and over steps D from the parameters at which
-    /// the Hessian is taken to the estimation
+    /// Measure the effect of stale spectra: the loss over the interval T between estimations, and over the delay D from
+    /// the parameters of the Hessian to the estimation
     Stale(Box<StaleCommand>),
 }
 
@@ -256,19 +257,19 @@ pub enum StudySubcommand {
 pub struct StaleCommand {
     /// Task: lr, ae, lm, tl, ac, as for `fosi train`
     pub task: TaskName,
-    /// Steps T between estimations
+    /// Intervals T between estimations, in steps
     #[arg(long, value_delimiter = ',', required = true, value_name = "LIST", value_parser = positive)]
     pub intervals: Vec<usize>,
-    /// Steps D; of each T those that are at most T
+    /// Delays D, in steps; each T is combined with the delays of at most T
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "LIST")]
     pub delays: Vec<usize>,
-    /// The optimizer with FOSI
+    /// An optimizer with FOSI
     #[arg(long, default_value = "fosi-hb", value_name = "NAME", value_parser = with_fosi)]
     pub optimizer: OptimizerName,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Settings; --out is stale.
+    /// Settings; --out defaults to stale.
     #[command(flatten)]
     pub options: TrainOptions,
 }
@@ -296,25 +297,25 @@ pub struct CurvatureCommand {
     /// Steps after which estimates are compared with the Hessian over many examples
     #[arg(long, value_delimiter = ',', required = true, value_name = "LIST")]
     pub at: Vec<u64>,
-    /// What is trained with; of an optimizer with FOSI the pairs that it steps with are an estimate, too
+    /// The optimizer to train with; with FOSI, the eigenpairs in use count as a further estimate
     #[arg(long, default_value = "fosi-hb", value_name = "NAME")]
     pub optimizer: OptimizerName,
-    /// Numbers of examples of more estimates, beside that on one batch
+    /// Numbers of examples for further estimates, besides the estimate on one batch
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     pub samples: Vec<usize>,
-    /// Examples whose Hessian counts as the loss's [default: 8192, or all where there are fewer]
+    /// Number of examples whose Hessian represents the loss's [default: 8192, or all if fewer]
     #[arg(long, value_name = "N")]
     pub large: Option<usize>,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Settings; --steps is the last of --at unless given, --out is curvature.
+    /// Settings; --steps defaults to the last of --at, --out to curvature.
     #[command(flatten)]
     pub options: TrainOptions,
 }
 
 impl CurvatureCommand {
-    /// Default number of examples whose Hessian counts as the loss's.
+    /// The default number of examples whose Hessian represents the loss's.
     pub const LARGE: usize = 8192;
 }
 
@@ -323,7 +324,7 @@ impl CurvatureCommand {
 pub struct PaysCommand {
     /// Task: lr, ae, lm, tl, ac, as for `fosi train`
     pub task: TaskName,
-    /// Base optimizers, plain for 0.8, 1, 1.25 and 1.5 S steps and inside FOSI for S
+    /// Base optimizers; each trains plain for 0.8, 1, 1.25 and 1.5 S steps and inside FOSI for S steps
     #[arg(
         long,
         value_delimiter = ',',
@@ -332,30 +333,30 @@ pub struct PaysCommand {
         value_parser = base
     )]
     pub bases: Vec<Family>,
-    /// A kind of FOSI with options of its own, such as paper="--algorithm paper --interval 100"; may be given several
-    /// times [default: one, fosi, with the study's own options]
+    /// A variant of FOSI with its own options, such as paper="--algorithm paper --interval 100"; may be repeated
+    /// [default: one variant, fosi, with the study's options]
     #[arg(long = "variant", value_name = "NAME=OPTIONS", value_parser = variant)]
     pub variants: Vec<Variant>,
-    /// From one learning rate of the grid to the next, above 1 and at most 10; the grid begins around --lr and is widened
-    /// until the best is not at its edge
+    /// Ratio of neighbouring learning rates in the grid, from 1.01 to 10; the grid starts at --lr and its two
+    /// neighbours and grows until the best rate is not at its edge
     #[arg(long, default_value = "2", value_name = "FACTOR", value_parser = grid_factor)]
     pub grid_factor: f64,
-    /// Runs at once, each in a process of its own; seconds are then those of a loaded machine. With --threads 1 as many
-    /// as there are cores
+    /// Number of concurrent runs, each in its own process; seconds are then measured on a loaded machine. With
+    /// --threads 1, use at most the number of cores
     #[arg(long, default_value = "1", value_name = "N", value_parser = jobs)]
     pub jobs: usize,
-    /// Makes runs until none is missing, and reports nothing: what --jobs starts
+    /// Makes runs until none is missing, without a report; --jobs starts such processes
     #[arg(long, hide = true)]
     pub worker: bool,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Settings; --schedule is cosine unless given, --out is pays.
+    /// Settings; --schedule defaults to cosine, --out to pays.
     #[command(flatten)]
     pub options: TrainOptions,
 }
 
-/// Options of one variant, as they stand on a command line.
+/// The options of one variant, written as on a command line.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct VariantOptions {
@@ -368,7 +369,7 @@ fn variant(text: &str) -> Result<Variant, String> {
     let allowed = |letter: char| letter.is_alphanumeric() || "-_.+".contains(letter);
     if name.is_empty() || !name.chars().all(allowed) {
         return Err(format!(
-            "`{name}` is no name of a variant: allowed are letters, digits, -, _, . and +, as in paper=\"--algorithm paper\""
+            "`{name}` is not a name: allowed are letters, digits, -, _, . and +, as in paper=\"--algorithm paper\""
         ));
     }
     let parsed = VariantOptions::try_parse_from(words.split_whitespace());
@@ -384,7 +385,7 @@ fn variant(text: &str) -> Result<Variant, String> {
     })
 }
 
-/// A family that FOSI can wrap.
+/// Parses a family that FOSI can wrap.
 fn base(text: &str) -> Result<Family, String> {
     let family: Family = text
         .parse()
@@ -392,7 +393,7 @@ fn base(text: &str) -> Result<Family, String> {
     match family.is_base() {
         true => Ok(family),
         false => Err(format!(
-            "`{family}` is no base of FOSI's: train it with `fosi train --optimizers {family}`"
+            "FOSI cannot wrap `{family}`: train it with `fosi train --optimizers {family}`"
         )),
     }
 }
@@ -410,40 +411,40 @@ fn jobs(text: &str) -> Result<usize, String> {
 /// `fosi spectrum`.
 #[derive(Clone, Debug, Args)]
 pub struct SpectrumCommand {
-    /// Task: lr, ae, lm, tl, ac, as for `fosi train`, whose model is measured at its start
+    /// Task whose model is measured at its start: lr, ae, lm, tl, ac, as for `fosi train`
     #[arg(required_unless_present = "run")]
     pub task: Option<TaskName>,
-    /// Folder of a run: measure its model at the start, at the checkpoints that were kept (--checkpoint-every,
-    /// --keep-checkpoints all) and at the end. Of the settings, --k, --l, --m, --threads and --out may then be given
+    /// Folder of a run whose model is measured at the start, at the kept checkpoints (--checkpoint-every,
+    /// --keep-checkpoints all) and at the end. Only --k, --l, --m, --seed, --threads and --out may be added
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// Whose training of the run; with several seeds the first of --seeds [default: the run's first]
+    /// The run's optimizer to measure, with its first seed or the first of --seeds [default: the run's first]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub optimizer: Option<OptimizerName>,
-    /// Examples over which the Hessian is taken [default: 1024, or all where there are fewer]
+    /// Number of examples for the Hessian [default: 1024, or all if fewer]
     #[arg(long, value_name = "N")]
     pub large: Option<usize>,
-    /// Lanczos runs of the spectral density, each from a random vector
+    /// Number of Lanczos runs for the spectral density, each from a random vector
     #[arg(long, default_value = "4", value_name = "N", value_parser = probes)]
     pub probes: usize,
-    /// Steps of each of them
+    /// Lanczos steps per run
     #[arg(long, default_value = "40", value_name = "N", value_parser = probes)]
     pub density_steps: usize,
-    /// Products with random vectors, for the trace and the Frobenius norm
+    /// Number of products with random vectors for the trace and the Frobenius norm
     #[arg(long, default_value = "20", value_name = "N", value_parser = probes)]
     pub trace_probes: usize,
     /// TOML file with options; its keys are the flags' names, and flags override it
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     pub config: Option<PathBuf>,
-    /// Settings; --l is 5 unless given, --out is spectrum, or the folder spectrum in the run's.
+    /// Settings; --l defaults to 5, --out to spectrum or, with --run, to the run's subfolder spectrum.
     #[command(flatten)]
     pub options: TrainOptions,
 }
 
 impl SpectrumCommand {
-    /// Default number of examples over which the Hessian is taken.
+    /// The default number of examples for the Hessian.
     pub const LARGE: usize = 1024;
-    /// Default number of smallest eigenpairs.
+    /// The default number of smallest eigenpairs.
     pub const SMALLEST: usize = 5;
 }
 
@@ -455,12 +456,12 @@ fn probes(text: &str) -> Result<usize, String> {
 /// `fosi solve`.
 #[derive(Clone, Debug, Args)]
 pub struct SolveCommand {
-    /// Problems, such as poisson1d, kernel-ridge or mgh:watson, or the groups mgh, pinn and all; without one all are
-    /// listed
+    /// Problems, such as poisson1d, kernel-ridge or mgh:watson, or the groups mgh, pinn and all; without any, all
+    /// problems are listed
     #[arg(value_name = "PROBLEM")]
     pub problems: Vec<String>,
-    /// Solvers: fosi (L-BFGS on the estimated spectrum), lbfgs (without it), lbfgs-argmin and newton-cg (of the crate
-    /// argmin), bfgs (dense, n up to 5,000), adam-lbfgs (Adam for a tenth of the budget, then lbfgs)
+    /// Solvers: fosi (L-BFGS with the estimated spectrum), lbfgs (without it), lbfgs-argmin and newton-cg (from the
+    /// crate argmin), bfgs (dense, n up to 5,000), adam-lbfgs (Adam for a tenth of the budget, then lbfgs)
     #[arg(
         long,
         value_delimiter = ',',
@@ -468,7 +469,7 @@ pub struct SolveCommand {
         value_name = "LIST"
     )]
     pub solvers: Vec<Solver>,
-    /// Seeds of the starts
+    /// Seeds of the start points
     #[arg(
         long = "seed",
         visible_alias = "seeds",
@@ -477,13 +478,13 @@ pub struct SolveCommand {
         value_name = "LIST"
     )]
     pub seeds: Vec<u64>,
-    /// What a run may cost: gradients and Hessian-vector products, or seconds, as in 60s
+    /// Budget per run: a number of gradients and Hessian-vector products, or seconds, as in 60s
     #[arg(long, default_value = "10000", value_name = "N")]
     pub budget: Budget,
-    /// Pairs of L-BFGS
+    /// Number of L-BFGS pairs
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub memory: usize,
-    /// Folder for runs and figures; runs that are there with the same settings aren't made again
+    /// Folder for runs and figures; existing runs with the same settings are kept
     #[arg(long, value_name = "DIR", default_value = "solve")]
     pub out: PathBuf,
 }
@@ -509,9 +510,9 @@ mod tests {
         assert!(variant("plain").unwrap().options.k.is_none());
         assert!(variant("plain=").unwrap().options.k.is_none());
         for (text, part) in [
-            ("=--k 3", "`` is no name"),
-            ("a b=--k 3", "`a b` is no name"),
-            ("../a=--k 3", "`../a` is no name"),
+            ("=--k 3", "`` is not a name"),
+            ("a b=--k 3", "`a b` is not a name"),
+            ("../a=--k 3", "`../a` is not a name"),
             ("a=--k", "a value is required for '--k <N>'"),
             ("a=--k x", "`x` is not a whole number"),
             ("a=--kay 3", "unexpected argument '--kay'"),

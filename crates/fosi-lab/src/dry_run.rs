@@ -1,4 +1,4 @@
-//! The report of `--dry-run`: every setting, and what FOSI takes of memory and time.
+//! The report of `--dry-run`: every setting, and FOSI's cost in memory and time.
 
 use strum::IntoEnumIterator;
 
@@ -9,8 +9,8 @@ use crate::optimizers::{Family, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
 use crate::train::GradientCost;
 
-/// The model, its number of parameters and every setting with its value, a line each; and what FOSI takes of memory
-/// and time, where it is among the optimizers.
+/// The model, its number of parameters and every setting, one per line, followed by the cost of FOSI in memory and time
+/// if an optimizer uses it.
 #[must_use]
 pub fn describe(
     config: &TrainConfig,
@@ -26,7 +26,7 @@ pub fn describe(
     lines.into_iter().map(line).collect()
 }
 
-/// The model, its number of parameters and every setting: names and values.
+/// The model, its number of parameters and every setting, as pairs of name and value.
 #[must_use]
 pub fn settings(
     config: &TrainConfig,
@@ -90,7 +90,7 @@ fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static
     .collect()
 }
 
-/// The settings that only rivals have.
+/// The settings that only apply to rivals.
 fn rival_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if config.runs(Family::Kfac) {
@@ -145,8 +145,8 @@ fn fosi_lines(
     ]
 }
 
-/// Vectors of n numbers in f32 (§3.7 of the paper), and the time of a refresh's gradients, beside which the rest of it
-/// is short.
+/// FOSI's memory in vectors of n f32 numbers (§3.7 of the paper), and the time of a refresh's gradients, which
+/// dominates the refresh.
 fn cost_lines(
     config: &TrainConfig,
     n: usize,
@@ -154,13 +154,13 @@ fn cost_lines(
 ) -> Vec<(&'static str, String)> {
     let m = config.products(n);
     let pairs = (config.k + config.l).min(n);
-    // The mean has twice as many pairs, and the last estimation's are kept beside them.
+    // The mean has twice as many pairs, and the last estimation's pairs are stored, too.
     let (formula, kept) = match config.averaging {
         Averaging::Off => ("(k+l)n", pairs),
         Averaging::Predicted | Averaging::Fixed(_) => ("3(k+l)n", 3 * pairs),
     };
     let bytes = |vectors: usize| size(vectors as f64 * n as f64 * size_of::<f32>() as f64);
-    // One at the parameters, and one per product for forward differences, two for central ones.
+    // One gradient at the parameters, and per product one for forward differences or two for central ones.
     let gradients = match gradient.precision {
         HvpPrecision::F64 => m + 1,
         HvpPrecision::F32 => 2 * m + 1,
@@ -212,7 +212,7 @@ fn other_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
         ("tensorboard", config.tensorboard.to_string()),
         (
             "threads",
-            threads.unwrap_or_else(|| "one a core".to_owned()),
+            threads.unwrap_or_else(|| "one per core".to_owned()),
         ),
         ("data-dir", or_none(data_dir)),
         ("out", config.out.display().to_string()),
@@ -226,7 +226,7 @@ fn other_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The settings that only this task has.
+/// The settings that only apply to this task.
 fn task_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
     let width = ("width", config.width.to_string());
     match config.task {
@@ -243,7 +243,7 @@ fn task_lines(config: &TrainConfig) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The values of the base optimizers that run.
+/// The values of the run's base optimizers.
 fn per_base(config: &TrainConfig, values: &PerFamily) -> String {
     let runs = |base: &Family| {
         config
@@ -259,7 +259,7 @@ fn per_base(config: &TrainConfig, values: &PerFamily) -> String {
     )
 }
 
-/// Bytes in the unit that leaves one to three digits before the point.
+/// A size with the unit that leaves one to three digits before the decimal point.
 fn size(bytes: f64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let power = (0..units.len() - 1).find(|&power| bytes < 1000_f64.powi(power as i32 + 1));

@@ -1,4 +1,4 @@
-//! Reading files that users name, which may be anything.
+//! Reads user-given paths, which may point to anything.
 
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Result};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-/// What some editors and spreadsheets put before a text in UTF-8.
+/// The mark that some editors and spreadsheets write before UTF-8 text.
 pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Opens a file; links are followed. A folder, a pipe and a device are refused before one of them blocks or never ends.
+/// Opens a file and follows links. Folders, pipes and devices are refused, because reading them may block or never end.
 ///
 /// # Errors
-/// The system's, and that of a path where no file lies.
+/// The system's error, or one for a path that is not a file.
 pub(crate) fn open(path: &Path) -> Result<File> {
     let kind = fs::metadata(path)?;
     if kind.is_file() {
@@ -29,30 +29,30 @@ pub(crate) fn open(path: &Path) -> Result<File> {
 
 /// The content of a file.
 ///
-/// # Errors
+/// Those of [`open`].
 /// As [`open`].
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
-    // A file may be sparse, and longer than memory.
+    // The file may be sparse and longer than the memory.
     bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The content of a text in UTF-8, without a byte-order mark.
+/// The content of a UTF-8 text without a byte-order mark.
 ///
 /// # Errors
-/// As [`open`]; [`ErrorKind::InvalidData`] names the first byte that is no UTF-8.
+/// Those of [`open`]; [`ErrorKind::InvalidData`] names the first invalid byte.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     text(read(path)?)
 }
 
-/// What a JSON text of the format `known` holds; its field `format` says which it has.
+/// Parses a JSON text of the format `known`, which its field `format` states.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// A description of the error.
 pub(crate) fn json_of_format<T: DeserializeOwned>(
     text: &str,
     known: u64,
@@ -60,17 +60,21 @@ pub(crate) fn json_of_format<T: DeserializeOwned>(
     let value: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
         Some(found) if found == known => {}
-        Some(other) => return Err(format!("it has format {other}, and {known} is known")),
+        Some(other) => {
+            return Err(format!(
+                "it has format {other}, but this program reads format {known}"
+            ));
+        }
         None => return Err("it has no format".to_owned()),
     }
-    // From the text again: its errors name line and column.
+    // Parses the text again, because the errors then include line and column.
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
-/// The text of what `source` gives, which may be a pipe, up to `limit` bytes.
+/// Reads a text of at most `limit` bytes from a path, which may be a pipe.
 ///
 /// # Errors
-/// As [`read_text`]; [`ErrorKind::InvalidData`] where there is more.
+/// Those of [`read_text`]; [`ErrorKind::InvalidData`] for longer texts.
 pub(crate) fn read_short_text(path: &Path, limit: u64) -> Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
@@ -88,7 +92,7 @@ fn text(bytes: Vec<u8>) -> Result<String> {
             .iter()
             .filter(|b| **b == b'\n')
             .count();
-        let reason = format!("it is no text in UTF-8: see byte {at}, on line {line}");
+        let reason = format!("it is not valid UTF-8: see byte {at}, on line {line}");
         Error::new(ErrorKind::InvalidData, reason)
     })?;
     Ok(match text.strip_prefix(BYTE_ORDER_MARK) {
@@ -97,13 +101,13 @@ fn text(bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// Paths for a message: `a and b`.
+/// Lists paths for a message: `a and b`.
 pub(crate) fn join_paths(paths: &[PathBuf]) -> String {
     let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
     names.join(" and ")
 }
 
-/// Has the system write a folder's entries to the disk; elsewhere than on Unix a folder can't be opened.
+/// Syncs a folder's entries to the disk; only Unix can open a folder.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     match cfg!(unix) {
         true => File::open(path)?.sync_all(),

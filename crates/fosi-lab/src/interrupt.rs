@@ -1,9 +1,9 @@
-//! Ctrl-C: once asks the run to end, twice ends the program at once.
+//! Ctrl-C: the first asks the run to end, the second ends the program immediately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Exit status of a program ended by Ctrl-C, as shells have it: 128 + SIGINT.
+/// The exit status of a program ended by Ctrl-C, by the convention of shells: 128 + SIGINT.
 pub const EXIT_STATUS: i32 = 130;
 
 /// Whether the user has asked the run to end.
@@ -17,16 +17,16 @@ struct State {
 }
 
 impl Interrupt {
-    /// Nobody has asked yet, and only [`request`](Self::request) can.
+    /// Without a request; only [`request`](Self::request) can set one.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Listens for Ctrl-C (and for the system's request to end). The first one calls `notice` and sets the flag; the
-    /// second one ends the program with [`EXIT_STATUS`], and so does the first one before [`heed`](Self::heed).
+    /// Listens for Ctrl-C and for the system's termination request. The first signal calls `notice` and sets the flag;
+    /// the second, or a first one before [`heed`](Self::heed), ends the program with [`EXIT_STATUS`].
     ///
     /// # Errors
-    /// When the system refuses, or when something in this process listens already.
+    /// If the system refuses, or if this process already listens.
     pub fn on_ctrl_c(notice: impl Fn() + Send + 'static) -> Result<Self, ctrlc::Error> {
         let interrupt = Self::new();
         let state = Arc::clone(&interrupt.0);
@@ -40,8 +40,8 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Promises to look at [`requested`](Self::requested) from now on. What comes before may wait for ever, as for
-    /// settings from a pipe, and has nothing to keep.
+    /// Declares that [`requested`](Self::requested) is checked from now on. Operations before this call may block for
+    /// ever, such as reading settings from a pipe, and have no results to save.
     pub fn heed(&self) {
         self.0.heeded.store(true, Ordering::Relaxed);
     }

@@ -1,18 +1,18 @@
-//! The parts of the program `fosi`: data sets, settings, training runs, and what is reported about them.
+//! The library of the program `fosi`: data sets, settings, training runs and reports.
 //!
-//! Modules import only those above them:
+//! Modules import only modules above them:
 //!
 //! | modules | subject |
 //! |---|---|
 //! | [`names`], `files`, [`interrupt`] | names and files that users give, Ctrl-C |
-//! | [`data`], [`models`], [`optimizers`] | what is trained, and by what |
-//! | [`problems`] | functions to minimise in full |
+//! | [`data`], [`models`], [`optimizers`] | data sets, models and optimizers |
+//! | [`problems`] | functions to minimise to convergence |
 //! | [`config`] | the settings of a run |
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
 //! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`html`], [`quadratic`], [`solve`], [`pays`], [`curvature`], [`spectrum`] | reports and figures |
-//! | [`progress`], [`cli`], [`commands`] | what the user sees and types |
+//! | [`progress`], [`cli`], [`commands`] | progress display and command line |
 
 #![warn(missing_debug_implementations)]
 
@@ -43,7 +43,7 @@ pub mod tasks;
 pub mod train;
 pub mod verdict;
 
-/// The README's example that stands for itself is compiled and run with the tests.
+/// The README's self-contained example is compiled and run with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;

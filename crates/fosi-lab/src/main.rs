@@ -90,7 +90,7 @@ fn main() {
     }));
 }
 
-/// Has a worker end where the process that has started it closes the pipe, or ends.
+/// Ends a worker when the process that started it closes the pipe or ends.
 fn end_with_standard_input(interrupt: &Interrupt) {
     let interrupt = interrupt.clone();
     std::thread::spawn(move || {
@@ -99,20 +99,20 @@ fn end_with_standard_input(interrupt: &Interrupt) {
     });
 }
 
-/// Exit status of a program whose output nobody reads, as shells have it: 128 + SIGPIPE.
+/// The exit status of a program whose output is not read, by the convention of shells: 128 + SIGPIPE.
 const BROKEN_PIPE: i32 = 141;
 
-/// A line on standard error. Where that is closed or full there is nobody to tell.
+/// Prints a line to standard error; failures are ignored.
 fn say(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// A system that doesn't let us listen to Ctrl-C lets it end the program, which keeps what was written.
+/// If the system does not permit a handler, Ctrl-C ends the program, which keeps what was written.
 fn listen(notice: &'static str) -> Interrupt {
     Interrupt::on_ctrl_c(move || say(&format!("\n{notice}"))).unwrap_or_default()
 }
 
-/// The task's model on the data, with as many threads as the run asks for.
+/// Opens the task's model and data, with the run's number of threads.
 fn workload(
     config: &TrainConfig,
     opening: Opening,
@@ -122,7 +122,7 @@ fn workload(
     open(config, opening, interrupt)
 }
 
-/// Once in a process.
+/// Sets the number of threads once per process.
 fn set_threads(config: &TrainConfig) -> Result<(), TaskError> {
     let Some(threads) = config.threads else {
         return Ok(());

@@ -1,16 +1,16 @@
-//! Names that a user types, and the nearest known one when a name is unknown.
+//! Names typed by users, with suggestions for unknown ones.
 
 use thiserror::Error;
 
-/// A name that isn't known, with the nearest one that is.
+/// An unknown name, with the most similar known name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("unknown {kind} `{given}`{}; known: {known}", nearest_hint(.nearest))]
 pub struct UnknownName {
-    /// What the name names, such as `optimizer`.
+    /// The kind of name, such as `optimizer`.
     pub kind: &'static str,
-    /// The name given.
+    /// The given name.
     pub given: String,
-    /// The known name most like it, if one is like it at all.
+    /// The most similar known name, if one is similar.
     pub nearest: Option<String>,
     /// All known names, separated by commas.
     pub known: String,
@@ -24,7 +24,7 @@ fn nearest_hint(nearest: &Option<String>) -> String {
 }
 
 impl UnknownName {
-    /// The error for `given`, which is none of the `known` names.
+    /// The error for `given`, which is not one of the `known` names.
     pub(crate) fn new(kind: &'static str, given: &str, known: &[impl AsRef<str>]) -> Self {
         let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
         Self {
@@ -36,7 +36,7 @@ impl UnknownName {
     }
 }
 
-/// The known name fewest edits away, where these are at most a third of the name given, or one.
+/// The known name with the smallest edit distance, if that is at most 1 or a third of the given name's length.
 fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let given = given.to_lowercase();
     let allowed = (given.chars().count() / 3).max(1);
@@ -48,8 +48,8 @@ fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// An enum whose variants are named in lower case, with hyphens, where they are typed, printed and stored. `$kind` is
-/// what [`UnknownName`] calls them.
+/// Defines an enum whose variants have lower-case, hyphenated names when typed, printed and stored. `$kind` is their
+/// kind in [`UnknownName`].
 macro_rules! named {
     ($kind:literal, $(#[$attribute:meta])* pub enum $name:ident { $($variants:tt)* }) => {
         #[derive(
@@ -79,7 +79,7 @@ macro_rules! named {
             }
         }
 
-        // As on the command line, with the nearest name.
+        // Unknown names are reported as on the command line, with the most similar name.
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;

@@ -1,4 +1,4 @@
-//! Names of the optimizers that the program trains: a family of them, plain or, where FOSI can wrap it, inside FOSI.
+//! Names of the program's optimizers: a family, plain or, if FOSI can wrap it, inside FOSI.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use strum::{Display, EnumIter, EnumString, IntoEnumIterator, VariantNames};
 
 use crate::names::UnknownName;
 
-/// A family of optimizers: the first-order ones, which FOSI can wrap, and the rivals. The variants are in the order of
+/// A family of optimizers: first-order optimizers, which FOSI can wrap, and rivals. The variants are in the order of
 /// reports.
 #[derive(
     Clone,
@@ -59,7 +59,7 @@ pub enum Family {
     /// Burn's Adafactor, `adafactor`.
     #[strum(serialize = "adafactor")]
     Adafactor,
-    /// Burn's Muon for the parameters that are matrices and AdamW for the others, `muon`.
+    /// Burn's Muon for parameters that are matrices, and AdamW for the others, `muon`.
     #[strum(serialize = "muon")]
     Muon,
     /// K-FAC, `kfac`.
@@ -81,7 +81,7 @@ fn unknown_family(name: &str) -> UnknownName {
 }
 
 impl Family {
-    /// Whether FOSI can wrap it: whether it takes a gradient and nothing else of the loss.
+    /// Whether FOSI can wrap it, that is, whether it only needs the gradient of the loss.
     pub const fn is_base(self) -> bool {
         !matches!(
             self,
@@ -96,7 +96,7 @@ impl Family {
 pub struct RateFactor(u32);
 
 impl RateFactor {
-    /// The rate as it is.
+    /// The factor 1.
     pub const ONE: Self = Self(1000);
 
     /// The factor as a number.
@@ -119,7 +119,7 @@ impl FromStr for RateFactor {
         let whole = (thousandths - thousandths.round()).abs() < 1e-6;
         if !(whole && (1.0..=1e6).contains(&thousandths.round())) {
             return Err(format!(
-                "`{text}` is no factor on a learning rate: allowed are 0.001 to 1000, to three decimals"
+                "`{text}` is not a factor from 0.001 to 1000 with at most three decimals"
             ));
         }
         Ok(Self(thousandths.round() as u32))
@@ -140,24 +140,24 @@ impl From<RateFactor> for f64 {
     }
 }
 
-/// What the name of an optimizer inside FOSI starts with.
+/// The prefix of an optimizer's name inside FOSI.
 const FOSI: &str = "fosi-";
 
-/// An optimizer, plain (`hb`) or inside FOSI (`fosi-hb`), perhaps with another learning rate than the run's
+/// An optimizer, plain (`hb`) or inside FOSI (`fosi-hb`), optionally with a factor on the run's learning rate
 /// (`hb*0.3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OptimizerName {
-    /// Its family.
+    /// The family.
     pub family: Family,
     /// Whether FOSI wraps it.
     pub fosi: bool,
-    /// Factor on the run's learning rate.
+    /// The factor on the run's learning rate.
     pub rate: RateFactor,
 }
 
 impl OptimizerName {
-    /// All names without a factor.
+    /// All names without factors.
     fn names() -> Vec<String> {
         let names = |family: Family| {
             let plain = Self::plain(family).to_string();
@@ -167,7 +167,7 @@ impl OptimizerName {
         Family::iter().flat_map(names).collect()
     }
 
-    /// The optimizer, inside FOSI or alone, at the run's learning rate.
+    /// The optimizer, plain or inside FOSI, at the run's learning rate.
     pub const fn new(family: Family, fosi: bool) -> Self {
         Self {
             family,
@@ -176,7 +176,7 @@ impl OptimizerName {
         }
     }
 
-    /// The optimizer alone.
+    /// The plain optimizer.
     pub const fn plain(family: Family) -> Self {
         Self::new(family, false)
     }
@@ -208,7 +208,7 @@ impl FromStr for OptimizerName {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         let (name, rate) = match name.split_once('*') {
-            // With a factor that is none the whole is an unknown name.
+            // With an invalid factor, the whole text is an unknown name.
             Some((short, factor)) => factor
                 .parse()
                 .map_or((name, RateFactor::ONE), |f| (short, f)),

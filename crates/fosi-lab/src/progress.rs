@@ -1,4 +1,4 @@
-//! What the user sees during a run: a bar for each optimizer, or plain lines where there is no terminal.
+//! The progress display of a run: one bar per optimizer, or plain lines without a terminal.
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
@@ -14,7 +14,7 @@ use crate::solve::{Standing, Watch};
 use crate::tasks::Advance;
 use crate::train::{Observer, Start};
 
-/// Watches a run on standard error, with bars where that is a terminal.
+/// Observes a run on standard error, with bars if it is a terminal.
 pub fn on_stderr() -> Box<dyn Observer> {
     if std::io::stderr().is_terminal() {
         Box::new(Bars::default())
@@ -23,9 +23,10 @@ pub fn on_stderr() -> Box<dyn Observer> {
     }
 }
 
-/// A bar on standard error for `ticks` pieces of work; nothing where that is no terminal. Gone when it is dropped.
+/// A bar on standard error for `ticks` pieces of work, until it is dropped; nothing if standard error is not a
+/// terminal.
 pub fn ticks_on_stderr(name: &'static str, ticks: u64) -> Box<Tick<'static>> {
-    // The drawing library itself keeps silent where there is no terminal.
+    // The drawing library prints nothing without a terminal.
     let bar = ProgressBar::new(ticks)
         .with_style(style(TEMPLATE_TICKS))
         .with_prefix(name)
@@ -33,7 +34,7 @@ pub fn ticks_on_stderr(name: &'static str, ticks: u64) -> Box<Tick<'static>> {
     Box::new(move || bar.inc(1))
 }
 
-/// A bar on standard error for `total` pieces of a task's preparation; a line now and then where that is no terminal.
+/// A bar on standard error for `total` pieces of a task's preparation; occasional lines if it is not a terminal.
 pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
     if std::io::stderr().is_terminal() {
         let bar = ProgressBar::new(total)
@@ -47,7 +48,7 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
     Box::new(move |pieces| {
         let done = pieces + done.fetch_add(pieces, Ordering::Relaxed);
         let elapsed = started.elapsed();
-        // The first line after a second, then one every few.
+        // The first line appears after a second, later ones every few seconds.
         let line = (elapsed + PAUSE).as_secs().saturating_sub(1) / PAUSE.as_secs();
         if told.fetch_max(line, Ordering::Relaxed) < line && done < total {
             let _ = writeln!(std::io::stderr(), "{name}: {done} of {total}");
@@ -55,8 +56,8 @@ pub fn preparation_on_stderr(name: &'static str, total: u64) -> Advance {
     })
 }
 
-/// Watches one of many runs on standard error: a bar that is gone when the run is over; a line now and then where that is
-/// no terminal.
+/// Observes one of many runs on standard error: a bar until the run is over, or occasional lines if it is not a
+/// terminal.
 pub fn run_on_stderr(name: String) -> Box<dyn Observer> {
     Box::new(OneOfMany {
         name,
@@ -67,13 +68,13 @@ pub fn run_on_stderr(name: String) -> Box<dyn Observer> {
     })
 }
 
-/// Watches nothing.
+/// Displays nothing.
 pub fn nowhere(_: String) -> Box<dyn Observer> {
     Box::new(Nowhere)
 }
 
-/// A bar on standard error for the run `name` of a solver, with the lowest value so far; a line now and then where that
-/// is no terminal. Gone when it is dropped.
+/// A bar on standard error for the solver run `name`, with the lowest value so far, until it is dropped; occasional
+/// lines if standard error is not a terminal.
 pub fn solver_on_stderr(name: String) -> Box<Watch<'static>> {
     let bar = std::io::stderr().is_terminal().then(|| {
         ProgressBar::new(PERCENT)
@@ -84,7 +85,7 @@ pub fn solver_on_stderr(name: String) -> Box<Watch<'static>> {
     let pause = if bar.is_some() { FRAME } else { PAUSE };
     let told = Cell::new(Instant::now());
     Box::new(move |standing| {
-        // Evaluations may take less time than a text about them.
+        // An evaluation may take less time than formatting the text.
         if told.get().elapsed() < pause {
             return;
         }
@@ -106,27 +107,27 @@ fn solver_standing(standing: &Standing) -> String {
     format!("f = {value:.3e} after {cost} units, {percent:.0} % of the budget")
 }
 
-/// Progress that can't be shown is no reason to end a run.
+/// Failures of the progress display do not end a run.
 fn write_line(out: &mut impl Write, text: &str) {
     let _ = writeln!(out, "{text}");
 }
 
-/// The name under which an optimizer's progress appears.
+/// The name of an optimizer in the progress display.
 fn label(optimizer: OptimizerName, seed: u64) -> String {
     format!("{optimizer} (seed {seed})")
 }
 
-/// A bar with loss, accuracy, step rate and time left; it stays when its optimizer is over.
+/// A bar with loss, accuracy, step rate and remaining time; it stays visible after its optimizer ends.
 #[derive(Debug, Default)]
 struct Bars {
     bar: Option<ProgressBar>,
-    /// Steps of before a resume.
+    /// The number of steps before a resume.
     taken: u64,
-    /// What the last epoch came to.
+    /// The results of the last epoch.
     standing: String,
 }
 
-/// At 80 columns nine are left for the bar itself.
+/// At 80 columns, nine remain for the bar itself.
 const TEMPLATE: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {eta:>4} left {msg:24}";
 const TEMPLATE_TICKS: &str = "{prefix:12} {wide_bar} {pos}/{len} {eta:>4} left";
 const TEMPLATE_SOLVER: &str = "{prefix} {wide_bar} {msg}";
@@ -134,13 +135,13 @@ const TEMPLATE_ONE: &str = "{prefix} {wide_bar} {percent:>3}% {eta:>4} left {msg
 const TEMPLATE_OVER: &str = "{prefix:18} {wide_bar} {percent:>3}% {rate:>11} {elapsed:>4} {msg:24}";
 
 fn style(template: &str) -> ProgressStyle {
-    // A template that can't be parsed falls back to the library's own: no reason to end a run.
+    // A template that cannot be parsed falls back to the library's default and does not end the run.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸ ")
 }
 
-/// As [`style`], with a rate without the library's ten decimals and without the steps of before a resume.
+/// Like [`style`], with a rate that omits the library's ten decimals and the steps before a resume.
 fn training_style(template: &str, taken: u64) -> ProgressStyle {
     let write_rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
         let rate = match state.is_finished() {
@@ -162,7 +163,7 @@ fn training_bar(start: &Start, target: ProgressDrawTarget) -> ProgressBar {
         .with_style(training_style(TEMPLATE, start.taken))
         .with_prefix(label(start.optimizer, start.seed))
         .with_position(start.taken);
-    // The rate is taken from here on.
+    // Resets the rate's starting point.
     bar.tick();
     bar.reset_eta();
     bar.set_draw_target(target);
@@ -219,24 +220,24 @@ impl Observer for Bars {
     }
 }
 
-/// A line at the first epoch, the last, and every few seconds between.
+/// Prints a line at the first epoch, the last epoch, and every few seconds in between.
 #[derive(Debug)]
 struct Lines<W> {
     out: W,
     start: Option<Start>,
     started: Instant,
     last: Option<Instant>,
-    /// Steps since the start.
+    /// The number of steps since the start.
     steps: u64,
 }
 
-/// Steps of a bar that shows a share.
+/// The length of a bar that shows a percentage.
 const PERCENT: u64 = 100;
-/// Between two states of a solver's bar.
+/// The time between two updates of a solver's bar.
 const FRAME: Duration = Duration::from_millis(100);
-/// Between two lines of the same optimizer or solver.
+/// The time between two lines of the same optimizer or solver.
 const PAUSE: Duration = Duration::from_secs(5);
-/// After it a step gets a line too.
+/// The time after which a step gets a line, too.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 impl<W: Write> Lines<W> {
@@ -316,15 +317,15 @@ impl<W: Write> Observer for Lines<W> {
     }
 }
 
-/// One run of many, of which a line is said when it is over.
+/// One of many runs; prints a line when the run is over.
 #[derive(Debug)]
 struct OneOfMany {
     name: String,
-    /// None where standard error is no terminal.
+    /// `None` if standard error is not a terminal.
     bar: Option<ProgressBar>,
     start: Option<Start>,
     told: Instant,
-    /// Steps taken.
+    /// The number of steps taken.
     steps: u64,
 }
 
@@ -377,7 +378,7 @@ impl Observer for OneOfMany {
     }
 }
 
-/// Nobody.
+/// An observer that does nothing.
 #[derive(Debug)]
 struct Nowhere;
 
@@ -392,7 +393,7 @@ impl Observer for Nowhere {
     fn notice(&mut self, _: &str) {}
 }
 
-/// `elapsed`: seconds since the start, or since the run was resumed.
+/// A line for an epoch; `elapsed` is the time in seconds since the start or the resume.
 fn epoch_line(start: &Start, row: &MetricsRow, elapsed: f64) -> String {
     let steps = row.step.saturating_sub(start.taken).max(1) as f64;
     let rate = steps / elapsed.max(f64::MIN_POSITIVE);
@@ -417,7 +418,7 @@ fn standing(row: &MetricsRow) -> String {
     }
 }
 
-/// As [`standing`], for the end of a bar.
+/// Like [`standing`], for the end of a bar.
 fn short_standing(row: &MetricsRow) -> String {
     match row.valid_accuracy {
         Some(accuracy) => format!("loss {:.4} acc {accuracy:.4}", row.train_loss),
@@ -449,7 +450,7 @@ fn failure_line(failure: &Failure, others: usize) -> String {
         line += "; its finished epochs are kept";
     }
     if others > 0 {
-        line += "; the others go on";
+        line += "; the others continue";
     }
     line
 }
@@ -505,7 +506,7 @@ mod tests {
 
     #[test]
     fn steps_of_before_a_resume_are_no_part_of_the_rate() {
-        // Epoch 3 ends at step 21; 7 steps in 2 s since the resume, 7 to go.
+        // Epoch 3 ends at step 21: 7 steps in 2 s since the resume, 7 steps remain.
         let line = epoch_line(&start(14), &row(3), 2.0);
         assert!(line.ends_with("3.5 steps/s  2 s left"), "{line}");
         let bar = training_bar(
@@ -524,7 +525,7 @@ mod tests {
         assert!(bar.per_sec() < 1000.0, "{}", bar.per_sec());
     }
 
-    /// A terminal of 80 columns that keeps what is written.
+    /// A terminal with 80 columns that records the output.
     #[derive(Clone, Debug, Default)]
     struct Narrow(std::sync::Arc<std::sync::Mutex<String>>);
 
@@ -565,7 +566,7 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let bar = training_bar(&start(0), target);
         bar.set_message(short_standing(&row(2)));
-        // A rate of no more digits than a real one.
+        // Produces a rate with few digits, like a real one.
         std::thread::sleep(Duration::from_millis(20));
         bar.inc(28);
         bar.set_style(training_style(TEMPLATE_OVER, 0));
@@ -593,7 +594,7 @@ mod tests {
         let line = failure_line(&failure(1), 0);
         assert_eq!(line, "fosi-hb (seed 3) stopped in epoch 1 at step 9: why");
         let line = failure_line(&failure(2), 1);
-        assert!(line.ends_with("why; its finished epochs are kept; the others go on"));
+        assert!(line.ends_with("why; its finished epochs are kept; the others continue"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-// Adds to a page that works without it: the values under the pointer or the arrow keys, and choices that the address keeps.
+// Extends a page that works without scripts: values at the pointer or the arrow keys, and choices kept in the address.
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
@@ -23,7 +23,7 @@
     return svg;
   };
 
-  // The points of a line, from its picture: they are its values' places, in their order.
+  // The points of a line, read from its path; they are the positions of its values, in order.
   const places = new Map();
   const pointsOf = (path) => {
     if (!places.has(path)) {
@@ -49,7 +49,7 @@
     chart.closest("figure").querySelector(".reading").hidden = true;
   };
 
-  // Shows the values of all visible lines nearest to a place, in units of the plot.
+  // Shows the values of all visible lines nearest to a position, in units of the plot.
   const show = (chart, x) => {
     hide(chart);
     const found = visibleLines(chart).map((path) => {
@@ -90,7 +90,7 @@
     place(figure, reading, first);
   };
 
-  // Beside the place that is read, on the side that has room; below the chart where none has.
+  // Next to the position, on the side with enough room, otherwise below the chart.
   const place = (figure, reading, { path, at }) => {
     const frame = figure.getBoundingClientRect();
     const { x } = new DOMPoint(...at).matrixTransform(path.getScreenCTM());
@@ -112,7 +112,7 @@
     show(chart, new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse()).x);
   };
 
-  // The arrow keys go along the line with the most points.
+  // The arrow keys step through the points of the longest line.
   const underKey = (chart, state, key) => {
     const all = visibleLines(chart).map(pointsOf);
     if (all.length === 0) return;
@@ -137,7 +137,7 @@
     chart.setAttribute("aria-roledescription", "chart; the arrow keys read its values");
     chart.addEventListener("pointermove", (event) => underPointer(chart, event));
     chart.addEventListener("pointerdown", (event) => underPointer(chart, event));
-    // A finger leaves when it is lifted, and what it has shown stays until another place is touched.
+    // Lifting a finger also leaves the chart; the values stay until another position is touched.
     chart.addEventListener("pointerleave", (event) => {
       if (event.pointerType === "mouse") hide(chart);
     });
@@ -153,7 +153,7 @@
     });
   }
 
-  // A page of a run that goes on is loaded again and again: the part of its address after # keeps what was chosen.
+  // The page of an unfinished run is reloaded repeatedly; the part of the address after # keeps the choices.
   const inputs = [...document.querySelectorAll(".curves input")];
   const kept = location.hash.match(/^#show=(.*)$/)?.[1].split(",") ?? [];
   for (const input of inputs.filter((input) => kept.includes(input.id))) {

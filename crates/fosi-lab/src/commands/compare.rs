@@ -11,20 +11,20 @@ use crate::runs::{Run, read_runs};
 use crate::summary::{PaperTables, render, summarize};
 use crate::verdict::verdicts;
 
-/// `fosi compare`: prints the table over several runs.
+/// `fosi compare`: prints the comparison table of several runs.
 ///
 /// # Errors
-/// [`CommandError`] when a run can't be read, or when they were trained on different data.
+/// [`CommandError`] if a run cannot be read, or if the runs were trained on different data.
 pub fn compare(command: &CompareCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let runs = read_comparable(&command.runs)?;
     writeln!(out, "{}", render(&summarize(&runs)))?;
     Ok(0)
 }
 
-/// `fosi verdict`: says of each optimizer with FOSI whether it pays, and why.
+/// `fosi verdict`: judges for each optimizer with FOSI whether it pays, and why.
 ///
 /// # Errors
-/// [`CommandError`] when a run can't be read, when they were trained on different data, or when none has FOSI.
+/// [`CommandError`] if a run cannot be read, if the runs were trained on different data, or if none uses FOSI.
 pub fn verdict(command: &VerdictCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let verdicts = verdicts(&read_comparable(&command.runs)?);
     if verdicts.is_empty() {
@@ -39,7 +39,7 @@ pub fn verdict(command: &VerdictCommand, out: &mut dyn Write) -> Result<i32, Com
     Ok(0)
 }
 
-/// Runs on the same data.
+/// Reads runs and checks that they were trained on the same data.
 fn read_comparable(folders: &[PathBuf]) -> Result<Vec<Run>, CommandError> {
     let runs = read_runs(folders)?;
     let different = runs
@@ -59,7 +59,7 @@ fn read_comparable(folders: &[PathBuf]) -> Result<Vec<Run>, CommandError> {
 /// `fosi table`: prints the paper's Tables 1 and 2.
 ///
 /// # Errors
-/// [`CommandError`] when a run can't be read.
+/// [`CommandError`] if a run cannot be read.
 pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let tables = PaperTables::of(&read_runs(&command.runs)?);
     match command.format {
@@ -72,7 +72,7 @@ pub fn table(command: &TableCommand, out: &mut dyn Write) -> Result<i32, Command
 /// `fosi figure`: draws the paper's Figures 2, 5 and 6.
 ///
 /// # Errors
-/// [`CommandError`] when a run can't be read or holds no epoch, or a file can't be written.
+/// [`CommandError`] if a run cannot be read or has no finished epoch, or if a file cannot be written.
 pub fn figure(command: &FigureCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let runs = read_runs(&command.runs)?;
     let figures = paper_figures(&runs);

@@ -11,7 +11,7 @@ use crate::curvature::{Path, Row, csv, picture, table};
 use crate::runs::replace_file;
 use crate::tasks::Opening;
 
-/// Trains, compares estimates on its way, and writes `curvature.csv` and the picture.
+/// Trains, compares the estimates during training, and writes `curvature.csv` and the figure.
 pub(super) fn curvature(
     command: &CurvatureCommand,
     surroundings: &Surroundings<'_>,
@@ -45,7 +45,7 @@ pub(super) fn curvature(
         rows.push(row);
     };
     let followed = path.follow(workload.as_ref(), interrupt, &mut on_row);
-    // What was found until then is worth keeping.
+    // Writes partial results, too.
     if !rows.is_empty() {
         replace_file(&folder.join("curvature.csv"), csv(&rows).as_bytes())?;
         write_figure(&folder, "curvature", &picture(&path, &rows))?;
@@ -61,7 +61,7 @@ fn path(command: &CurvatureCommand) -> Result<Path, CommandError> {
     let last = command.at.iter().copied().max().unwrap_or_default();
     let lowest = TrainOptions {
         out: Some("curvature".into()),
-        // A step 0 is refused by its own name.
+        // With --at 0, the check of --at reports the error, not that of --steps.
         steps: Some(last.max(1) as usize),
         ..TrainOptions::default()
     };

@@ -6,10 +6,11 @@ use super::CommandError;
 use crate::cli::{DataCommand, DataSubcommand};
 use crate::data::{Finding, State, check};
 
-/// `fosi data check`: says what a folder holds. The exit status: 0; 2 where there is no data set, or a damaged one.
+/// `fosi data check`: reports the data sets in a folder. The exit status is 0, or 2 if there is no data set or a
+/// damaged one.
 ///
 /// # Errors
-/// [`CommandError`] when nothing can be printed.
+/// [`CommandError`] if the output cannot be printed.
 pub fn data(command: &DataCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
     let DataSubcommand::Check { directory } = &command.command;
     let mut status = 2;

@@ -1,4 +1,4 @@
-//! Why a command ends without doing its work.
+//! Errors of the commands.
 
 use std::path::PathBuf;
 
@@ -17,91 +17,95 @@ use crate::spectrum::SpectrumError;
 use crate::tasks::TaskError;
 use crate::train::StepError;
 
-/// Why a command ended without doing its work.
+/// An error that ends a command.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// Settings.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A task's data or model.
+    /// An error in a task's data or model.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// A run's folder.
+    /// An error in a run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// What a dry run measures.
+    /// An error in a dry run's measurements.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// A figure.
+    /// An error in a figure.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// A page.
+    /// An error in an HTML page.
     #[error(transparent)]
     Html(#[from] HtmlError),
-    /// A folder where a page is to be written.
-    #[error("{} is a folder, and the page is a file: name it, as in --out {}", path.display(), path.join("report.html").display())]
+    /// The page's path is a folder.
+    #[error(
+        "{} is a folder, but the page needs a file name: give --out {}",
+        path.display(),
+        path.join("report.html").display()
+    )]
     PageIsFolder {
         /// The folder.
         path: PathBuf,
     },
-    /// A problem to minimise.
+    /// An error in a minimisation problem.
     #[error(transparent)]
     Problem(#[from] ProblemError),
-    /// A study of what FOSI saves.
+    /// An error in the study of what FOSI saves.
     #[error(transparent)]
     Pays(Box<PaysError>),
-    /// A study of curvature.
+    /// An error in the study of curvature.
     #[error(transparent)]
     Curvature(Box<CurvatureError>),
-    /// Spectra along a run.
+    /// An error in the measurement of spectra.
     #[error(transparent)]
     Spectrum(Box<SpectrumError>),
-    /// Runs of solvers.
+    /// An error in the runs of solvers.
     #[error(transparent)]
     Solve(#[from] SolveError),
-    /// An optimizer on a quadratic, or a spectral density.
+    /// An error of an optimizer on a quadratic, or of a spectral density.
     #[error(transparent)]
     Optimizer(#[from] fosi::Error),
-    /// Runs that say nothing about each other.
+    /// The runs were trained on different data and cannot be compared.
     #[error(
         "`{first}` was trained on {first_data}, `{other}` on {other_data}: compare runs on the same data"
     )]
     DifferentData {
-        /// Name of a run.
+        /// The name of a run.
         first: String,
         /// Its data set.
         first_data: String,
-        /// Name of another run.
+        /// The name of another run.
         other: String,
         /// Its data set.
         other_data: String,
     },
-    /// The data or the model isn't what the run began with.
+    /// The data or the model changed since the run started.
     #[error(
-        "the data or the model of {} has changed since it began: give it back its data, or begin another run",
+        "the data or the model of {} has changed since it started: restore its data, or start another run",
         run.display()
     )]
     ChangedData {
         /// The run's folder.
         run: PathBuf,
     },
-    /// The user ended an experiment on quadratics.
+    /// The user interrupted an experiment on quadratics.
     #[error(
-        "interrupted in {name}: {done} of {ticks} pieces are kept in {}, and the same command goes on there",
+        "interrupted in {name}: {done} of {ticks} pieces are kept in {}, and the same command resumes from there",
         part.display()
     )]
     Interrupted {
         /// The experiment.
         name: &'static str,
-        /// Pieces done.
+        /// The number of finished pieces.
         done: usize,
-        /// Pieces in all.
+        /// The number of all pieces.
         ticks: u64,
-        /// Where they are kept.
+        /// The file that stores them.
         part: PathBuf,
     },
-    /// An option for an experiment that depends neither on the eigenvectors nor on the convention.
+    /// An option was given for an experiment that depends neither on the basis nor on the convention.
     #[error(
         "--{option} has no effect on this experiment: it is for spectrum, grid, rates and all; leave it out"
     )]
@@ -109,20 +113,20 @@ pub enum CommandError {
         /// The option.
         option: &'static str,
     },
-    /// No optimizer to judge.
+    /// No run has an optimizer with FOSI to judge.
     #[error(
         "no run has finished an epoch with FOSI: there is nothing to judge. Train with an optimizer fosi-… and its base"
     )]
     NoFosi,
-    /// Nothing to draw.
+    /// No run has results to draw.
     #[error("no run has finished an epoch: there is nothing to draw")]
     NoEpoch,
-    /// Standard output is closed.
+    /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
-// Boxed, since they are larger than all others.
+// Boxed, because they are much larger than the other variants.
 impl From<PaysError> for CommandError {
     fn from(error: PaysError) -> Self {
         Self::Pays(Box::new(error))
@@ -142,7 +146,7 @@ impl From<SpectrumError> for CommandError {
 }
 
 impl CommandError {
-    /// 2 where what the user gave is at fault, 1 where the machine is.
+    /// The exit status: 2 for invalid user input, 1 for failures of the machine.
     pub fn exit_status(&self) -> i32 {
         match self {
             Self::Task(TaskError::Interrupted { .. }) | Self::Interrupted { .. } => {

@@ -1,4 +1,4 @@
-//! `fosi report`: the page about one or several runs.
+//! `fosi report`: an HTML page about one or several runs.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,20 +11,20 @@ use crate::html::{PageOptions, page};
 use crate::interrupt::{EXIT_STATUS, Interrupt};
 use crate::runs::{Run, RunStatus, read_runs, replace_file};
 
-/// Time between two looks at the runs' files.
+/// Time between two checks of the runs' files.
 const LOOK: Duration = Duration::from_secs(1);
-/// Time between two looks at the interrupt.
+/// Time between two checks for an interrupt.
 const PULSE: Duration = Duration::from_millis(50);
-/// After this time a browser loads a page again whose run goes on.
+/// Time after which a browser reloads the page of an unfinished run.
 const RELOAD: Duration = Duration::from_secs(3);
-/// Looks at files that can't be read, one after the other, before it is an error: a row may be half written.
+/// Consecutive failures to read the files before an error is reported: a row may be half written.
 const PATIENCE: usize = 5;
 
-/// `fosi report`: writes the page about runs. With `--watch` it writes it again whenever a run's files have changed,
-/// until no run goes on; the exit status after Ctrl-C is then [`EXIT_STATUS`].
+/// `fosi report`: writes the page about runs. With `--watch` it rewrites the page whenever the runs' files change,
+/// until all runs are over; after Ctrl-C the exit status is [`EXIT_STATUS`].
 ///
 /// # Errors
-/// [`CommandError`] when a run can't be read, or the page can't be written; before anything is written.
+/// [`CommandError`] if a run cannot be read or the page cannot be written, before anything is written.
 pub fn report(
     command: &ReportCommand,
     interrupt: &Interrupt,
@@ -55,7 +55,7 @@ fn watch(
     let mut seen = None;
     let mut unreadable = 0;
     while !interrupt.requested() {
-        // Before the files are read: what changes meanwhile is seen the next time.
+        // The stamps are taken before the files are read, so that the next check detects changes in between.
         let stamps: Vec<_> = command.runs.iter().map(|run| Run::stamp(run)).collect();
         if seen.as_ref() != Some(&stamps) {
             match read_runs(&command.runs) {
@@ -65,14 +65,18 @@ fn watch(
                         .iter()
                         .all(|run| run.record.status != RunStatus::Running)
                     {
-                        writeln!(out, "The page is {}; no run goes on", command.out.display())?;
+                        writeln!(
+                            out,
+                            "The page is {}; no run is in progress",
+                            command.out.display()
+                        )?;
                         return Ok(0);
                     }
                     if seen.is_none() {
                         let page = command.out.display();
                         writeln!(
                             out,
-                            "The page is {page}; it follows the runs until they end, or Ctrl-C"
+                            "The page is {page}; it is updated until the runs end or Ctrl-C is pressed"
                         )?;
                     }
                     (seen, unreadable) = (Some(stamps), 0);
@@ -86,7 +90,7 @@ fn watch(
     Ok(EXIT_STATUS)
 }
 
-/// Until the next look, or an interrupt.
+/// Waits until the next check or an interrupt.
 fn pause(interrupt: &Interrupt) {
     let mut left = LOOK;
     while !left.is_zero() && !interrupt.requested() {
@@ -95,7 +99,7 @@ fn pause(interrupt: &Interrupt) {
     }
 }
 
-/// Writes the page about runs; a file that is there is replaced at once.
+/// Writes the page about runs and atomically replaces an existing file.
 pub(super) fn write_page(
     path: &Path,
     runs: &[Run],

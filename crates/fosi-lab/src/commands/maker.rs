@@ -1,4 +1,4 @@
-//! Making the runs of a study: one after the other, beside other processes that make them, too.
+//! Makes the runs of a study one after the other, possibly in parallel with other processes.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::stale::Sweep;
 use crate::tasks::Opening;
 use crate::train::{self, Workload};
 
-/// Between two looks for a run that another process has left or finished.
+/// Time between two searches for a run that another process has abandoned or finished.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The runs that a study is made of.
+/// The runs of a study.
 pub(super) trait Runs {
-    /// The settings of the runs that are to be made next, in any order; none where all are kept.
+    /// The settings of the next runs, in any order; empty if all runs exist.
     fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError>;
 
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     fn check_against(&self, examples: usize) -> Result<(), PaysError>;
 }
 
@@ -48,13 +48,13 @@ impl Runs for Sweep {
 pub(super) struct Maker<'a> {
     pub(super) runs: &'a dyn Runs,
     pub(super) kept: KeptRuns,
-    /// Runs that other processes make at the same time, and this one's.
+    /// The number of processes that make runs, including this one.
     pub(super) jobs: usize,
     pub(super) surroundings: &'a Surroundings<'a>,
 }
 
 impl Maker<'_> {
-    /// Makes runs until none is missing, or an interrupt.
+    /// Makes runs until none is missing or an interrupt occurs.
     pub(super) fn make_all(&self) -> Result<(), CommandError> {
         let mut opened: Vec<(TrainConfig, Box<dyn Workload>)> = Vec::new();
         while !self.surroundings.interrupt.requested() {
@@ -79,7 +79,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// The first run that no other process makes.
+    /// The first run that no other process is making.
     fn claim(
         &self,
         missing: Vec<TrainConfig>,
@@ -92,7 +92,7 @@ impl Maker<'_> {
         Ok(None)
     }
 
-    /// Opens a task, and checks that kept runs were made on its data.
+    /// Opens a task and checks that existing runs were made on its data.
     fn open(&self, settings: &TrainConfig) -> Result<Box<dyn Workload>, CommandError> {
         let workload = (self.surroundings.make_workload)(settings, Opening::Whole)?;
         let data = workload.data();
@@ -103,7 +103,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Makes one run and keeps it; one that is interrupted leaves nothing.
+    /// Makes and stores one run; an interrupted run leaves no files.
     fn make(
         &self,
         workload: &dyn Workload,

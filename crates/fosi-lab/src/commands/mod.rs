@@ -1,4 +1,4 @@
-//! What each command does, from the command line to the exit status.
+//! The commands, from the parsed command line to the exit status.
 
 mod compare;
 mod curvature;

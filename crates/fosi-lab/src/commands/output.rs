@@ -1,4 +1,4 @@
-//! Files of reports.
+//! Output files of reports.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use super::CommandError;
 use crate::plot::{Figure, to_png, to_svg};
 use crate::runs::{RunError, check_writable, replace_file};
 
-/// Real pixels of a PNG to a nominal one.
+/// Physical pixels per nominal pixel of a PNG.
 const PNG_RESOLUTION: u32 = 2;
 
-/// Makes a folder for files of a report.
+/// Creates a folder for the files of a report.
 pub(super) fn make_folder(folder: &Path) -> Result<(), RunError> {
     check_writable(folder)?;
     std::fs::create_dir_all(folder).map_err(|source| RunError::Write {

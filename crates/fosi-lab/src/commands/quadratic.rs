@@ -14,13 +14,13 @@ use crate::interrupt::Interrupt;
 use crate::quadratic::{Pieces, Report, Setup, Tick, condition, grid, illustrate, rates, spectrum};
 use crate::runs::replace_file;
 
-/// Answers an experiment's name and its number of ticks with what to call at each.
+/// Creates the progress callback for an experiment, given its name and its number of pieces.
 pub type MakeTick<'a> = dyn Fn(&'static str, u64) -> Box<Tick<'static>> + 'a;
 
-/// `fosi quadratic`: runs the experiment, writes its data and figures, prints its table.
+/// `fosi quadratic`: runs the experiment, writes its data and figures, and prints its table.
 ///
 /// # Errors
-/// [`CommandError`] when a file can't be written.
+/// [`CommandError`] if a file cannot be written.
 pub fn quadratic(
     command: &QuadraticCommand,
     progress: &MakeTick,
@@ -62,9 +62,9 @@ pub fn quadratic(
 /// An experiment.
 struct Study {
     name: &'static str,
-    /// Its number of pieces.
+    /// The number of pieces.
     ticks: fn() -> u64,
-    /// Runs it; only some depend on the setup.
+    /// Runs the experiment with this setup, if it depends on it.
     run: fn(Setup, &Pieces) -> Result<Report, fosi::Error>,
 }
 
@@ -105,12 +105,12 @@ fn studies(experiment: Experiment) -> &'static [Study] {
     }
 }
 
-/// Between two writes of pieces, and how often the interrupt is looked at.
+/// The time between two writes of finished pieces; below, the time between two checks for an interrupt.
 const PIECES_PAUSE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Runs an experiment on a thread of its own, so that an interrupt has effect at once: what is done of it then lies in
-/// the folder, for the next start, and the thread is left behind, for the program to end with.
+/// Runs an experiment on its own thread, so that an interrupt takes effect immediately: the finished pieces are saved
+/// in the folder for the next start, and the thread ends with the program.
 fn run_on_thread(
     study: &Study,
     setup: Setup,
@@ -144,7 +144,7 @@ fn run_on_thread(
         std::thread::sleep(PATIENCE);
     }
     let report = thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-    // One too many does no harm.
+    // A leftover file is harmless.
     let _ = std::fs::remove_file(&part);
     Ok(report)
 }

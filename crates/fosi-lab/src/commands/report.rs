@@ -1,4 +1,4 @@
-//! What a run ends with: its curves, its page, its table, and what went wrong.
+//! The output at the end of a run: curves, page, table and failures.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::interrupt::{self, Interrupt};
 use crate::runs::{Checkpoint, Failure, Run, RunError};
 use crate::summary::{render, summarize};
 
-/// The page of a run, in its folder.
+/// The name of a run's page in its folder.
 const PAGE: &str = "report.html";
 
-/// Draws and prints a run, and writes its page; the exit status.
+/// Draws and prints a run and writes its page; returns the exit status.
 pub(super) fn report(
     run: &Run,
     folder: &Path,
     interrupt: &Interrupt,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
-    // The table is worth printing even where a figure or the page can't be written.
+    // Prints the table even if a figure or the page cannot be written.
     let drawn = write_curves(run, folder);
     let runs = std::slice::from_ref(run);
     let written = write_page(&folder.join(PAGE), runs, PageOptions::default());
@@ -46,7 +46,7 @@ pub(super) fn report(
     })
 }
 
-/// Whether there was anything to draw.
+/// Draws the curves; `false` if there is nothing to draw.
 fn write_curves(run: &Run, folder: &Path) -> Result<bool, CommandError> {
     let curves = Curves::of(run);
     if let Some(curves) = &curves {

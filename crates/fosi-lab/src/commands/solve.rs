@@ -14,15 +14,15 @@ use crate::solve::{
     picture, tally,
 };
 
-/// Makes what is told how far the run of this name is.
+/// Creates the progress callback for the run of this name.
 pub type MakeWatch<'a> = dyn Fn(String) -> Box<Watch<'static>> + 'a;
 
-/// `fosi solve`: minimises each problem with each solver from each start unless that run is kept already, draws curves,
-/// and prints the table; of several problems the comparison.
+/// `fosi solve`: minimises each problem with each solver from each start point, unless the run exists. Draws the curves
+/// and prints the table, or the comparison for several problems.
 ///
 /// # Errors
-/// [`CommandError`] for an unknown problem, repeated solvers or seeds, a solver that can't take the only problem, a damaged
-/// run, or where a file can't be written.
+/// [`CommandError`] for an unknown problem, repeated solvers or seeds, a solver that does not support the only problem,
+/// a damaged run, or a file that cannot be written.
 pub fn solve(
     command: &SolveCommand,
     notice: &dyn Fn(&str),
@@ -50,7 +50,7 @@ pub fn solve(
     }
 }
 
-/// The table of one problem's runs.
+/// Prints the table of one problem's runs.
 fn one(
     command: &SolveCommand,
     name: &str,
@@ -79,7 +79,7 @@ fn one(
     Ok(())
 }
 
-/// The comparison over several problems.
+/// Prints the comparison over several problems.
 fn several(
     command: &SolveCommand,
     names: &[&str],
@@ -105,7 +105,7 @@ fn several(
     Ok(())
 }
 
-/// Makes the runs that aren't kept, draws the curves of all that are there then, and returns these.
+/// Makes the missing runs, draws the curves of all runs, and returns these.
 fn run(
     command: &SolveCommand,
     problem: &Problem,
@@ -129,7 +129,7 @@ fn run(
             notice(&format!("not run: {refused}"));
         } else if study.kept(solver, seed)?.is_some() {
             notice(&format!(
-                "{}: {solver}, seed {seed}, is kept from before",
+                "{}: {solver}, seed {seed}, is kept from an earlier start",
                 problem.name
             ));
         } else {
@@ -154,7 +154,7 @@ fn run(
     Ok(runs)
 }
 
-/// Keeps a run, and of the first seed's the solution's picture.
+/// Stores a run and, for the first seed, the picture of its solution.
 fn keep(study: &Study<'_>, made: &Made) -> Result<(), CommandError> {
     let record = &made.run.record;
     study.folder.keep(&made.run)?;

@@ -17,10 +17,10 @@ use crate::spectrum::{
 };
 use crate::tasks::Opening;
 
-/// The options that may be given beside `--run`.
+/// The options that are allowed together with `--run`.
 const BESIDE_RUN: [&str; 6] = ["k", "l", "m", "seed", "threads", "out"];
 
-/// What is measured, and where it is written.
+/// What is measured, and the output folder.
 struct Measurement {
     config: TrainConfig,
     places: Places,
@@ -29,10 +29,11 @@ struct Measurement {
 }
 
 /// `fosi spectrum`: measures the Hessian at a model's start or along a run; writes `spectrum.csv`, `eigenvalues.csv`,
-/// `density.csv` and pictures, and prints the table.
+/// `density.csv` and figures, and prints the table.
 ///
 /// # Errors
-/// [`CommandError`]; bad input is found before the data is read. What was measured before an interruption is written.
+/// [`CommandError`]; invalid input is detected before the data is read. An interrupt still writes the finished
+/// measurements.
 pub fn spectrum(
     command: &SpectrumCommand,
     make_workload: &MakeWorkload,
@@ -77,7 +78,7 @@ pub fn spectrum(
         all.push(measured);
     };
     let outcome = survey.measure(workload.as_ref(), places, interrupt, &mut on_measured);
-    // What was measured until then is worth keeping.
+    // Writes partial results, too.
     if !all.is_empty() {
         write(&folder, &title, &all, out)?;
     }
@@ -109,7 +110,7 @@ fn write(
     Ok(())
 }
 
-/// The start of a task's model.
+/// The measurement at the start of a task's model.
 fn at_start(command: &SpectrumCommand) -> Result<Measurement, CommandError> {
     let lowest = TrainOptions {
         out: Some("spectrum".into()),
@@ -131,7 +132,7 @@ fn at_start(command: &SpectrumCommand) -> Result<Measurement, CommandError> {
     })
 }
 
-/// The places of a run's training with one optimizer and one seed.
+/// The measurement along a run with one optimizer and one seed.
 fn along(
     command: &SpectrumCommand,
     folder: &Path,
@@ -166,7 +167,7 @@ fn along(
     })
 }
 
-/// Refuses what the run's own settings decide.
+/// Refuses options that the run determines.
 fn check_options(
     command: &SpectrumCommand,
     folder: &Path,

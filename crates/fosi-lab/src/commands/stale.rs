@@ -13,7 +13,7 @@ use crate::pays::{KeptRuns, Record};
 use crate::runs::replace_file;
 use crate::stale::{Place, Sweep, SweepPlan, csv, picture, table};
 
-/// Makes the runs that aren't kept yet, and writes `stale.csv`, `stale.md` and the picture.
+/// Makes the missing runs and writes `stale.csv`, `stale.md` and the figure.
 pub(super) fn stale(
     command: &StaleCommand,
     surroundings: &Surroundings<'_>,

@@ -16,11 +16,11 @@ use crate::interrupt;
 use crate::pays::{KeptRuns, Report, Study, Variant, picture};
 use crate::runs::replace_file;
 
-/// `fosi study`: makes the runs that aren't kept yet, and prints and draws what they say.
+/// `fosi study`: makes the missing runs, and prints and draws the results.
 ///
 /// # Errors
-/// [`CommandError`] for options that are wrong, data that can't be read or has changed, a damaged run, or where a file
-/// can't be written.
+/// [`CommandError`] for invalid options, data that cannot be read or has changed, a damaged run, or a file that cannot
+/// be written.
 pub fn study(
     command: &StudyCommand,
     surroundings: &Surroundings<'_>,
@@ -76,7 +76,7 @@ fn pays(
     }
 }
 
-/// Writes the table and the picture, and prints the table.
+/// Writes the table and the figure, and prints the table.
 fn report(
     study: &Study,
     kept: &KeptRuns,

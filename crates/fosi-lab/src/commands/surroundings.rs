@@ -1,4 +1,4 @@
-//! What studies need of the program around them.
+//! The callbacks and handles that a study needs from the program.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use super::train::MakeWorkload;
 use crate::interrupt::Interrupt;
 use crate::train::Observer;
 
-/// Makes what watches the run of this name.
+/// Creates the observer of the run of this name.
 pub type MakeObserver<'a> = dyn Fn(String) -> Box<dyn Observer> + 'a;
 
-/// What a study needs of the program around it.
+/// The callbacks and handles that a study needs from the program.
 pub struct Surroundings<'a> {
     /// Opens a task.
     pub make_workload: &'a MakeWorkload<'a>,
-    /// Watches a run.
+    /// Creates a run's observer.
     pub make_observer: &'a MakeObserver<'a>,
-    /// Says a line.
+    /// Prints a line.
     pub notice: &'a dyn Fn(&str),
-    /// Ctrl-C.
+    /// The interrupt by Ctrl-C.
     pub interrupt: &'a Interrupt,
 }
 

@@ -13,15 +13,15 @@ use crate::runs::{Run, RunFolder, RunLock, RunStatus, check_writable};
 use crate::tasks::{Opening, TaskError};
 use crate::train::{self, Observer, Workload};
 
-/// Reads the data and sets up the model that a configuration asks for.
+/// Reads the data and sets up the model of a configuration.
 pub type MakeWorkload<'a> =
     dyn Fn(&TrainConfig, Opening) -> Result<Box<dyn Workload>, TaskError> + 'a;
 
-/// `fosi train`: checks everything, trains, writes the run's folder, prints the table. The exit status: 0; 1 when no
-/// optimizer came to the end; [`EXIT_STATUS`](crate::interrupt::EXIT_STATUS) after Ctrl-C.
+/// `fosi train`: checks everything, trains, writes the run's folder and prints the table. The exit status is 0; 1 if no
+/// optimizer finished; [`EXIT_STATUS`](crate::interrupt::EXIT_STATUS) after Ctrl-C.
 ///
 /// # Errors
-/// [`CommandError`]; bad input is found before anything is written.
+/// [`CommandError`]; invalid input is detected before anything is written.
 pub fn train(
     command: &TrainCommand,
     make_workload: &MakeWorkload,
@@ -60,7 +60,7 @@ pub fn train(
     report(&run, folder.path(), interrupt, out)
 }
 
-/// `fosi train --dry-run`: prints the settings, and what FOSI takes of memory and time.
+/// `fosi train --dry-run`: prints the settings and FOSI's cost in memory and time.
 fn dry_run(
     settings: &Resolved,
     make_workload: &MakeWorkload,
@@ -83,7 +83,7 @@ fn dry_run(
     Ok(0)
 }
 
-/// `fosi train --resume`: resumes a run that was cut off or interrupted. A finished one is only reported.
+/// `fosi train --resume`: resumes a run that was cut off or interrupted. A finished run is only reported.
 fn resume(
     folder: &Path,
     make_workload: &MakeWorkload,
@@ -98,7 +98,7 @@ fn resume(
         return report(&Run::read(folder)?, folder, interrupt, out);
     }
     let lock = RunLock::take(folder)?;
-    // Until the lock was taken, its owner may have finished the run.
+    // Its owner may have finished the run before the lock was taken.
     let old = Run::read_record(folder)?;
     if old.status == RunStatus::Finished {
         return resume(folder, make_workload, observer, interrupt, out);

@@ -1,11 +1,11 @@
-//! Processes that make a study's runs beside this one.
+//! Worker processes that make a study's runs in parallel with this process.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::CommandError;
 
-/// Processes with this one's command line. They end when none of the study's runs is missing, or when their standard
-/// input is closed, as it is where this process ends in any way.
+/// Processes with this one's command line. They end when no run of the study is missing, or when their standard input
+/// is closed, which happens whenever this process ends.
 #[derive(Debug)]
 pub(super) struct Workers(Vec<(Child, Option<ChildStdin>)>);
 
@@ -14,7 +14,7 @@ impl Workers {
         Self(Vec::new())
     }
 
-    /// Starts `count` of them.
+    /// Starts `count` workers.
     pub(super) fn start(count: usize) -> Result<Self, CommandError> {
         let mut workers = Self::none();
         for _ in 0..count {
@@ -31,13 +31,13 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Has them end after the step that they are in, and waits for that.
+    /// Asks the workers to end after their current step, and waits for them.
     pub(super) fn finish(self) {
         let (mut children, inputs): (Vec<Child>, Vec<Option<ChildStdin>>) =
             self.0.into_iter().unzip();
         drop(inputs);
         for child in &mut children {
-            // What a worker has not made is missing in the report.
+            // The report shows any runs that a worker did not finish as missing.
             let _ = child.wait();
         }
     }

@@ -1,4 +1,4 @@
-//! Whether FOSI averages the spectrum over refreshes.
+//! Averaging of the spectrum over refreshes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Whether the spectrum in use is that of the last refresh or of the mean over refreshes: see [`fosi::Averaging`].
+/// Whether FOSI uses the spectrum of the last refresh or the mean over refreshes; see [`fosi::Averaging`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Averaging {
-    /// That of the last refresh.
+    /// The spectrum of the last refresh.
     #[default]
     Off,
-    /// The mean, with a weight by prediction.
+    /// The mean, with weights by prediction.
     Predicted,
-    /// The mean, with this weight of a refresh.
+    /// The mean, with this weight per refresh.
     Fixed(f64),
 }
 
@@ -57,7 +57,7 @@ impl FromStr for Averaging {
     }
 }
 
-/// A word, or a number.
+/// Serialised as a word or a number.
 impl Serialize for Averaging {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -1,4 +1,4 @@
-//! Which settings are allowed.
+//! Checks of a run's settings.
 
 use std::path::{Component, Path};
 
@@ -13,7 +13,7 @@ use crate::data::DataName;
 use crate::optimizers::Family;
 
 impl TrainConfig {
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
     /// [`ConfigError::BatchTooLarge`], [`ConfigError::WarmupRateTooLong`].
@@ -33,7 +33,7 @@ impl TrainConfig {
         self.check_warmup_rate(self.steps_per_epoch(examples))
     }
 
-    /// Refuses a warm-up that doesn't end within the run, or leaves a falling learning rate no step.
+    /// Refuses a warm-up that is longer than the run, or that leaves no step for a decreasing learning rate.
     fn check_warmup_rate(&self, steps_per_epoch: usize) -> Result<(), ConfigError> {
         let steps = self.length.steps(steps_per_epoch);
         let most = match self.schedule {
@@ -51,7 +51,7 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Checks all that needs no data.
+    /// Checks the settings that do not depend on the data.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let built = match self.device {
             DeviceName::Cpu => true,
@@ -97,7 +97,7 @@ impl TrainConfig {
         }
     }
 
-    /// A delay is counted within an interval, and a checkpoint doesn't hold the parameters that it waits with.
+    /// The delay must not exceed the interval, and checkpoints do not store the delayed parameters.
     fn check_delay(&self) -> Result<(), ConfigError> {
         let delay = self.refresh_delay;
         match self.refreshes {
@@ -108,7 +108,7 @@ impl TrainConfig {
         }
     }
 
-    /// The algorithm's own limits, under the options' names.
+    /// Checks the algorithm's limits and reports violations under the options' names.
     fn check_pairs(&self) -> Result<(), ConfigError> {
         let (k, l) = (self.k, self.l);
         let pairs = k.saturating_add(l);
@@ -230,19 +230,19 @@ impl TrainConfig {
     }
 }
 
-/// Far beyond any machine; starting a million of them takes minutes and all memory.
+/// Far beyond any machine's cores; starting a million threads takes minutes and exhausts the memory.
 const MOST_THREADS: usize = 1024;
 
 const AT_LEAST_ZERO: &str = "a finite number of at least 0";
 const ABOVE_ZERO: &str = "a finite number above 0";
 const AT_LEAST_ONE: &str = "a finite number of at least 1";
 
-/// Whether the precision in which models are trained has the number, positive and with all its digits.
+/// Whether the value is a positive normal f32, the precision in which models are trained.
 fn in_f32(value: f64) -> bool {
     (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&value)
 }
 
-/// Refuses a number that isn't finite or isn't `within` its range.
+/// Refuses a number that is not finite or not `within` its range.
 fn rate(
     option: &'static str,
     value: f64,
@@ -260,7 +260,7 @@ fn rate(
     }
 }
 
-/// The same for a number of each base optimizer; the one at fault is named where the others have another number.
+/// Does the same for one number per base optimizer, and names the base at fault if the numbers differ.
 fn per_base(
     option: &'static str,
     values: &PerFamily,
@@ -284,7 +284,7 @@ fn per_base(
     })
 }
 
-/// Refuses an empty list, and one that names something twice.
+/// Refuses an empty list and a list with a repeated value.
 pub(crate) fn no_repeats<T: PartialEq + ToString>(
     option: &'static str,
     values: &[T],
@@ -305,10 +305,10 @@ pub(crate) fn no_repeats<T: PartialEq + ToString>(
     }
 }
 
-/// Bytes of a name that every common file system takes.
+/// The maximum length of a file name in bytes on common file systems.
 const LONGEST_NAME: usize = 255;
 
-/// One plain component, so that a run can't land outside its folder.
+/// Whether the name is one plain path component, so that a run stays inside its parent folder.
 fn is_folder_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     let plain = matches!(components.next(), Some(Component::Normal(_)));

@@ -1,4 +1,4 @@
-//! Default settings: the paper's, and small ones with which a comparison takes minutes.
+//! Default settings: the paper's, and small ones for comparisons within minutes.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use super::{
 use crate::data::DataName;
 use crate::optimizers::{Family, OptimizerName};
 
-/// Cost of a run with FOSI over one without, in the small presets.
+/// The cost of a run with FOSI relative to one without, in the small presets.
 const OVERHEAD: f64 = 1.1;
 
 impl TrainConfig {
-    /// The settings of a run of which only task, data and preset are given.
+    /// The settings of a run if only task, data and preset are given.
     ///
-    /// [`Preset::Paper`] has the paper's (§4 and appendix C): k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam), T = 800,
-    /// constant learning rates, momentum 0.9, and each task's batch, rates and W. The numbers of epochs are our own but
-    /// for LR.
+    /// [`Preset::Paper`] uses the paper's settings (§4 and appendix C): k = 10, ℓ = 0, α = 0.01, c = 3 (1 for Adam), T
+    /// = 800, constant learning rates, momentum 0.9, and each task's batch, rates and W. Except for LR, the paper does
+    /// not state the numbers of epochs; these are our choice.
     ///
-    /// [`Preset::Small`] has narrower models and less data, for minutes on two cores, and T from ρ = 1.1. For LR it is
-    /// the data that decides: the embedded digits, which the small preset takes, are 42 times smaller than MNIST and
-    /// get smaller batches and a shorter interval, so that an epoch has enough steps and a run enough refreshes. The deep
-    /// autoencoder, which AE is on grey images, is not the paper's; its model is the same in both presets.
+    /// [`Preset::Small`] uses narrower models and less data, to finish in minutes on two cores, and T from ρ = 1.1. For
+    /// LR the data set decides: the small preset uses the embedded digits, which are 42 times smaller than MNIST and
+    /// get smaller batches and a shorter interval, for enough steps per epoch and enough refreshes per run. On grey
+    /// images, AE is a deep dense autoencoder, which is not the paper's; its model is the same in both presets.
     #[must_use]
     pub fn defaults(task: TaskName, data: Option<DataName>, preset: Preset) -> Self {
         let usual = match (task, preset) {
@@ -43,8 +43,8 @@ impl TrainConfig {
         config
     }
 
-    /// Sets how the spectrum is estimated, and the Newton rate that goes with it, to an algorithm's defaults for this size
-    /// of a batch.
+    /// Sets the estimation of the spectrum and the rule for the Newton rate to the algorithm's defaults for this batch
+    /// size.
     pub(super) fn estimate_as(&mut self, algorithm: Algorithm, batch: usize) {
         match algorithm {
             Algorithm::Paper => {
@@ -58,7 +58,7 @@ impl TrainConfig {
                 self.averaging = Averaging::Predicted;
                 self.newton_rate = NewtonRateRule::Following;
                 self.curvature_batch = match self.task {
-                    // Batch norm by another batch is another function.
+                    // With batch norm, another batch defines another function.
                     TaskName::Ac => None,
                     _ => Some((batch / 4).max(1)),
                 };
@@ -66,7 +66,7 @@ impl TrainConfig {
         }
     }
 
-    /// What the paper's tasks share; batch and epochs are those of LR.
+    /// The common settings of the paper's tasks; batch and epochs are LR's.
     fn common(task: TaskName, data: DataName, preset: Preset) -> Self {
         let plain_and_fosi = |base| [OptimizerName::plain(base), OptimizerName::fosi(base)];
         Self {
@@ -194,7 +194,7 @@ impl TrainConfig {
         }
     }
 
-    /// Narrower models and less data; batches shrink with the data, so that an epoch keeps some dozens of steps.
+    /// Narrower models and less data. Batches shrink with the data, so that each epoch keeps a few dozen steps.
     fn small(self) -> Self {
         let small = self.by_overhead();
         match small.task {
@@ -235,8 +235,9 @@ impl TrainConfig {
     }
 }
 
-/// The rates of gradient descent and momentum, and those of adaptive methods, which follow Adam's. Lion's steps are signs, for
-/// which its authors advise a tenth of it; AdaGrad's fall as squares add up, and begin at ten times it.
+/// The rates of gradient descent and momentum methods, and those of adaptive methods, derived from Adam's. Lion steps
+/// by signs, for which its authors advise a tenth of Adam's rate; AdaGrad's steps shrink as squares accumulate, so it
+/// starts at ten times Adam's rate.
 fn rates(momentum: f64, adam: f64) -> PerFamily {
     PerFamily {
         gd: momentum,
@@ -245,7 +246,7 @@ fn rates(momentum: f64, adam: f64) -> PerFamily {
         lion: adam / 10.0,
         adagrad: 10.0 * adam,
         adafactor: 10.0 * adam,
-        // The line search finds the step's length.
+        // The line search determines the step length.
         lbfgs: 1.0,
         adahessian: 10.0 * adam,
         ..PerFamily::all(adam)

@@ -1,4 +1,4 @@
-//! What can be wrong with a run's settings.
+//! Errors in a run's settings.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::data::DataName;
 use crate::names::UnknownName;
 use crate::optimizers::Family;
 
-/// Settings that cannot be used; the message says what was given, what is allowed and what to do.
+/// Settings that cannot be used. The message states the given value, the allowed values and the remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -18,7 +18,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The configuration file isn't TOML, or a value in it is of the wrong kind.
@@ -26,34 +26,34 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         reason: String,
     },
-    /// A key in the configuration file that is no option.
+    /// A key in the configuration file is not an option.
     #[error("in the configuration file {}: {name}", path.display())]
     UnknownKey {
         /// The file.
         path: PathBuf,
-        /// The key, and the one that was perhaps meant.
+        /// The key and perhaps a suggestion.
         name: UnknownName,
     },
-    /// A value in the configuration file that is well-formed and not allowed.
+    /// A value in the configuration file is well-formed but not allowed.
     #[error("in the configuration file {}: {source}", path.display())]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         source: Box<ConfigError>,
     },
-    /// The layers don't make a whole.
-    #[error("the settings can't be merged: {reason}")]
+    /// The layers cannot be merged.
+    #[error("cannot merge the settings: {reason}")]
     Merge {
-        /// What the merging library says.
+        /// The message of the merging library.
         reason: String,
     },
-    /// A data set of another task.
+    /// The task cannot be trained on this data set.
     #[error(
-        "task {task} isn't trained on {data}: allowed is {}",
+        "task {task} cannot be trained on {data}: give {}",
         allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
     )]
     OtherData {
@@ -64,7 +64,7 @@ pub enum ConfigError {
         /// The task's data sets.
         allowed: &'static [DataName],
     },
-    /// A device that the program was built without.
+    /// The program was built without this device.
     #[error(
         "this program was built without {device}: build it with --features {device}, or leave --device out"
     )]
@@ -72,51 +72,51 @@ pub enum ConfigError {
         /// The device given.
         device: DeviceName,
     },
-    /// K-FAC for a recurrent network.
+    /// K-FAC was requested for a recurrent network.
     #[error(
-        "kfac has no blocks for the recurrent layers of lm, as in the paper: leave it out of --optimizers"
+        "kfac does not support the recurrent layers of lm, as in the paper: leave it out of --optimizers"
     )]
     NoKfac,
-    /// All checkpoints are to be kept of a run that writes none.
+    /// All checkpoints are to be kept, but the run writes none.
     #[error(
         "--keep-checkpoints all keeps nothing: the run writes no checkpoints. Add --checkpoint-every STEPS"
     )]
     NothingKept,
-    /// A delay of refreshes that is longer than their interval, or in a run whose interval follows from measured times.
+    /// The delay of refreshes exceeds their interval, or the interval depends on measured times.
     #[error("--refresh-delay {delay} needs --interval STEPS with at least {delay} steps")]
     LongDelay {
         /// The delay given.
         delay: usize,
     },
-    /// A delay of refreshes in a run that writes checkpoints.
+    /// Refreshes are delayed in a run that writes checkpoints.
     #[error(
-        "--refresh-delay keeps parameters that a checkpoint doesn't hold: leave --checkpoint-every out"
+        "--refresh-delay needs parameters that a checkpoint does not store: leave --checkpoint-every out"
     )]
     DelayWithCheckpoints,
-    /// An option that another task has.
+    /// The option belongs to other tasks.
     #[error("--{option} is for {}, not for {task}: leave it out", allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
     OtherTask {
         /// The option.
         option: &'static str,
         /// The task.
         task: TaskName,
-        /// The tasks that have it.
+        /// The tasks that use the option.
         allowed: &'static [TaskName],
     },
-    /// An option that none of the run's optimizers has.
+    /// No optimizer of the run uses the option.
     #[error(
         "{given} has no effect: it is for {optimizers}, and --optimizers is {}; leave it out, or add such an optimizer",
         running.join(",")
     )]
     NoEffect {
-        /// The option, and for a value of one base optimizer that one.
+        /// The option, with the base optimizer if the value is for one base.
         given: String,
-        /// The optimizers that have it.
+        /// The optimizers that use the option.
         optimizers: String,
-        /// The optimizers that run.
+        /// The run's optimizers.
         running: Vec<String>,
     },
-    /// A folder of data for the embedded digits, which need none.
+    /// A data folder is given, but the run uses the embedded digits.
     #[error(
         "--data-dir {} is given, but the run trains on the embedded digits: add --data mnist, or leave --data-dir out",
         folder.display()
@@ -125,7 +125,7 @@ pub enum ConfigError {
         /// The folder given.
         folder: PathBuf,
     },
-    /// Damaged examples are to be left out of data that is read whole.
+    /// Damaged examples are to be omitted from a data set that cannot be read in part.
     #[error(
         "--skip-damaged has no effect on {data}, which is read whole or not at all: leave it out"
     )]
@@ -133,160 +133,160 @@ pub enum ConfigError {
         /// The data set.
         data: DataName,
     },
-    /// k = ℓ = 0.
+    /// k = ℓ = 0: no eigenpairs are requested.
     #[error("--k 0 with --l 0 leaves FOSI no direction: k + l must be at least 1")]
     NoPairs,
-    /// Fewer Lanczos steps than eigenpairs asked for.
+    /// There are fewer Lanczos steps than requested eigenpairs.
     #[error(
         "--m {m} is too few Lanczos steps for --k {k} and --l {l}: at least {} are needed; \
          leave --m out for 4(k+l)",
         k.saturating_add(*l)
     )]
     TooFewLanczosSteps {
-        /// Lanczos steps given.
+        /// The given number of Lanczos steps.
         m: usize,
-        /// Largest eigenpairs asked for.
+        /// The requested number of largest eigenpairs.
         k: usize,
-        /// Smallest eigenpairs asked for.
+        /// The requested number of smallest eigenpairs.
         l: usize,
     },
-    /// More eigenpairs than the algorithm takes.
+    /// More eigenpairs are requested than the algorithm supports.
     #[error("--k {k} with --l {l} asks for too many eigenpairs: k + l must be {allowed}")]
     TooManyPairs {
-        /// Largest eigenpairs asked for.
+        /// The requested number of largest eigenpairs.
         k: usize,
-        /// Smallest eigenpairs asked for.
+        /// The requested number of smallest eigenpairs.
         l: usize,
-        /// How many may be.
+        /// The allowed number.
         allowed: &'static str,
     },
-    /// More Lanczos steps than the algorithm takes.
+    /// More Lanczos steps are requested than the algorithm supports.
     #[error("--m {m} is too many Lanczos steps: allowed is {allowed}; leave --m out for 4(k+l)")]
     TooManyLanczosSteps {
-        /// Lanczos steps given.
+        /// The given number of Lanczos steps.
         m: usize,
-        /// How many may be.
+        /// The allowed number.
         allowed: &'static str,
     },
-    /// A count that must not be zero.
+    /// A count is zero.
     #[error("--{option} is 0: at least 1 is needed")]
     Zero {
         /// The option.
         option: &'static str,
     },
-    /// A count that the machine can't serve.
+    /// A count exceeds the program's limit.
     #[error("--{option} is {value}: at most {most} are allowed")]
     TooMany {
         /// The option.
         option: &'static str,
-        /// The count given.
+        /// The given count.
         value: usize,
-        /// How many may be.
+        /// The largest allowed count.
         most: usize,
     },
-    /// A number outside its range, infinite or not a number.
-    #[error("--{option} is {}{}: allowed is {allowed}", short(*.value), of_base(.base))]
+    /// A number is outside its range, infinite or NaN.
+    #[error("--{option} is {}{}: it must be {allowed}", short(*.value), of_base(.base))]
     Rate {
         /// The option.
         option: &'static str,
-        /// The base optimizer for which it was given, where others have another.
+        /// The base optimizer at fault, if the numbers of the bases differ.
         base: Option<Family>,
-        /// The number given.
+        /// The given number.
         value: f64,
-        /// What is allowed.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// `--interval` together with `--overhead`.
+    /// `--interval` and `--overhead` are both given.
     #[error(
         "--interval {interval} and --overhead {overhead} contradict each other: both set how often the \
          spectrum is estimated; give one of them"
     )]
     TwoSchedules {
-        /// The interval given.
+        /// The given interval.
         interval: usize,
-        /// The overhead given.
+        /// The given overhead.
         overhead: f64,
     },
-    /// `--epochs` together with `--steps`.
+    /// `--epochs` and `--steps` are both given.
     #[error(
         "--epochs {epochs} and --steps {steps} contradict each other: both set how long the run is; give one of them"
     )]
     TwoLengths {
-        /// The epochs given.
+        /// The given number of epochs.
         epochs: usize,
-        /// The steps given.
+        /// The given number of steps.
         steps: usize,
     },
-    /// A warm-up of the learning rate that is longer than the run, or that leaves a falling rate no step.
+    /// The learning rate's warm-up is longer than the run, or it leaves no step for a decreasing rate.
     #[error(
         "--warmup-rate {warmup} is too long for --schedule {schedule} in a run of {steps} steps: at most {most} are \
          allowed"
     )]
     WarmupRateTooLong {
-        /// Steps of warm-up given.
+        /// The given number of warm-up steps.
         warmup: usize,
-        /// The schedule after it.
+        /// The schedule after the warm-up.
         schedule: LearningRateSchedule,
-        /// Steps of the run.
+        /// The steps of the run.
         steps: u64,
-        /// Steps that warm-up may have.
+        /// The largest allowed number of warm-up steps.
         most: u64,
     },
-    /// A batch larger than the data.
+    /// The batch is larger than the data set.
     #[error("--{option} {batch} is larger than the training data: at most {examples} examples")]
     BatchTooLarge {
         /// `batch` or `curvature-batch`.
         option: &'static str,
-        /// The batch size given.
+        /// The given batch size.
         batch: usize,
-        /// Training examples there are.
+        /// The number of training examples.
         examples: usize,
     },
-    /// A list with nothing in it.
+    /// A list is empty.
     #[error("--{option} is an empty list: name at least one")]
     EmptyList {
         /// The option.
         option: &'static str,
     },
-    /// A list that names something twice.
+    /// A list contains a value twice.
     #[error("--{option} names {value} twice: name each once")]
     Repeated {
         /// The option.
         option: &'static str,
-        /// What is named twice.
+        /// The repeated value.
         value: String,
     },
-    /// A path that `run.json` can't hold.
+    /// A path is not UTF-8, which `run.json` requires.
     #[error(
-        "--{option} {} is no text in UTF-8, as run.json needs it: give a link with another name, or rename it",
+        "--{option} {} is not valid UTF-8, which run.json requires: rename it, or give a link with another name",
         path.display()
     )]
     NotUtf8 {
         /// The option.
         option: &'static str,
-        /// The path given.
+        /// The given path.
         path: PathBuf,
     },
-    /// A path with a character that ends every path.
-    #[error("--{option} holds a NUL character, which no path can: leave it out")]
+    /// A path contains a NUL character, which would end it.
+    #[error("--{option} contains a NUL character, which no path may contain: remove it")]
     NulInPath {
         /// The option.
         option: &'static str,
     },
-    /// A run name that isn't the name of one folder.
+    /// A run's name is not a valid folder name.
     #[error(
-        "--name `{}` is no folder's name: allowed is one name of at most 255 bytes, other than . and .., without /, \\ \
+        "--name `{}` is not a folder name: it must be a name of at most 255 bytes, other than . and .., without /, \\ \
          and control characters",
         name.escape_debug()
     )]
     Name {
-        /// The name given.
+        /// The given name.
         name: String,
     },
 }
 
 impl ConfigError {
-    /// The settings at fault, by their places in a [`TrainConfig`](super::TrainConfig).
+    /// The settings at fault, as field names of a [`TrainConfig`](super::TrainConfig).
     pub(super) fn options(&self) -> Vec<String> {
         let options: &[&str] = match self {
             Self::OtherData { .. } => &["data"],
@@ -325,7 +325,7 @@ impl ConfigError {
         options.iter().map(ToString::to_string).collect()
     }
 
-    /// The error, with the file in which the value stands.
+    /// The error, with the file that contains the value.
     pub fn in_file(self, path: &Path) -> Self {
         Self::InFile {
             path: path.to_owned(),
@@ -334,7 +334,7 @@ impl ConfigError {
     }
 }
 
-/// A number as people write it: 1e39 and not forty digits.
+/// A number in short form: 1e39 instead of forty digits.
 fn short(value: f64) -> String {
     match value == 0.0 || (1e-5..1e16).contains(&value.abs()) {
         true => value.to_string(),

@@ -1,5 +1,5 @@
-//! Settings in layers: defaults below a file below the command line. Each value remembers its layer, so that an error
-//! can name the file that it comes from.
+//! Settings in layers: a file overrides the defaults, and the command line overrides the file. Each value stores its
+//! layer, so that an error can name the file.
 
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
@@ -7,7 +7,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::{Algorithm, ConfigError, Preset, RefreshSchedule, TaskName, TrainConfig, TrainOptions};
 
-/// A run's settings, merged and checked, and the layer that each comes from.
+/// A run's merged and checked settings, with the layer of each value.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// The settings.
@@ -19,7 +19,7 @@ impl Resolved {
     /// The defaults for `task`, overridden by each of `layers` in turn.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the option, the value given, what is allowed, and the file where it comes from one.
+    /// [`ConfigError`] with the option, the given value, the allowed values and, if applicable, the file.
     pub fn new(task: TaskName, layers: &[TrainOptions]) -> Result<Self, ConfigError> {
         for layer in layers {
             layer.check().map_err(|error| in_file_of(layer, error))?;
@@ -39,7 +39,7 @@ impl Resolved {
             checked.map_err(|error| in_file_of(layer, error))?;
         }
         config.check().map_err(|error| resolved.with_file(error))?;
-        // The uppermost layer first: what it overrides is not the lower one's fault.
+        // Checks the uppermost layer first, because a lower layer is not at fault for what it overrides.
         for layer in layers.iter().rev() {
             let checked = layer.check_optimizers(config);
             checked.map_err(|error| in_file_of(layer, error))?;
@@ -47,7 +47,7 @@ impl Resolved {
         Ok(resolved)
     }
 
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
     /// [`ConfigError::BatchTooLarge`], [`ConfigError::WarmupRateTooLong`].
@@ -56,7 +56,7 @@ impl Resolved {
         checked.map_err(|error| self.with_file(error))
     }
 
-    /// The error with the file's name, where all settings at fault that aren't defaults stand in a file.
+    /// Adds a file's name to the error if all settings at fault, except defaults, come from that file.
     fn with_file(&self, error: ConfigError) -> ConfigError {
         let mut file = None;
         for option in error.options() {
@@ -76,20 +76,20 @@ impl Resolved {
     }
 }
 
-/// The name of the layer of flags.
+/// The name of the command line's layer.
 const COMMAND_LINE: &str = "command line";
 
 impl TrainConfig {
     /// The settings of [`Resolved::new`].
     ///
     /// # Errors
-    /// As [`Resolved::new`].
+    /// Those of [`Resolved::new`].
     pub fn resolve(task: TaskName, layers: &[TrainOptions]) -> Result<Self, ConfigError> {
         Resolved::new(task, layers).map(|resolved| resolved.config)
     }
 }
 
-/// The lowest layer, which depends on what the others choose.
+/// The lowest layer, which depends on some choices of the other layers.
 fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     fn uppermost<T>(layers: &[TrainOptions], of: impl Fn(&TrainOptions) -> Option<T>) -> Option<T> {
         layers.iter().rev().find_map(of)
@@ -101,7 +101,7 @@ fn defaults(task: TaskName, layers: &[TrainOptions]) -> TrainConfig {
     let batch = uppermost(layers, |layer| layer.batch).unwrap_or(config.batch);
     config.estimate_as(asked.unwrap_or(config.algorithm), batch);
     if asked == Some(Algorithm::Paper) && preset == Preset::Small {
-        // The paper's preset has these, and the W of each of its tasks.
+        // The paper's preset already has these values, with a W for each task.
         config.curvature_floor = 0.0;
         config.refreshes = RefreshSchedule::Interval(800);
         config.warmup = None;
@@ -130,7 +130,7 @@ impl Provider for TrainOptions {
         }
     }
 
-    /// What the layer gives, under the names of [`TrainConfig`]'s fields.
+    /// The layer's values, under the names of [`TrainConfig`]'s fields.
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let mut given = match Value::serialize(self)? {
             Value::Dict(_, dict) => dict,
@@ -140,7 +140,8 @@ impl Provider for TrainOptions {
         if let Some(limit) = given.remove("clip") {
             given.entry("scale-limit".to_owned()).or_insert(limit);
         }
-        // A layer that sets one of two options that exclude each other replaces either of the layer below.
+        // Two options that exclude each other set the same field, so a layer with one replaces either in the layer
+        // below.
         for (option, field) in [
             ("interval", "refreshes"),
             ("overhead", "refreshes"),

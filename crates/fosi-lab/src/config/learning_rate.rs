@@ -5,9 +5,9 @@ use std::f64::consts::FRAC_PI_2;
 use super::{LearningRateSchedule, TrainConfig};
 use crate::optimizers::OptimizerName;
 
-/// The learning rate η of each step of a run of N steps, W of them warm-up.
+/// The learning rate η of each step of a run of N steps with W steps of warm-up.
 ///
-/// Step j = 1, …, W of warm-up has ηj/W. The S = N − W steps after it, counted t = 0, …, S − 1, have
+/// Warm-up step j = 1, …, W has the rate ηj/W. The following S = N − W steps t = 0, …, S − 1 have the rate
 ///
 /// - constant: η,
 /// - cosine: η·½(1 + cos(πt/S)),
@@ -25,7 +25,7 @@ pub struct LearningRate {
 }
 
 impl LearningRate {
-    /// The rate of the step before which `taken` steps were taken since the start.
+    /// The rate of the next step after `taken` steps.
     #[must_use]
     pub fn at(&self, taken: u64) -> f64 {
         if taken < self.warmup {
@@ -50,7 +50,7 @@ impl LearningRate {
 }
 
 impl TrainConfig {
-    /// The learning rate of an optimizer, its factor included.
+    /// The learning rate of an optimizer, including its factor.
     #[must_use]
     pub fn learning_rate(&self, optimizer: OptimizerName, steps_per_epoch: usize) -> LearningRate {
         LearningRate {
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    /// The learning rate of Heavy-Ball is 0.1, the factor 3.
+    /// Heavy-Ball's learning rate 0.1 times the factor 3.
     const LARGEST: f64 = 0.1 * 3.0;
 
     #[test]

@@ -1,7 +1,7 @@
-//! The settings of a training run: their names and values, their defaults, and which are allowed.
+//! The settings of a training run: names, values, defaults and checks.
 //!
-//! Defaults are overridden by a file (`--config`), the file by flags; [`Resolved`] merges, checks, and knows which of
-//! them a value comes from.
+//! A file (`--config`) overrides the defaults, and flags override the file. [`Resolved`] merges and checks them, and
+//! stores the layer of each value.
 
 mod averaging;
 mod check;

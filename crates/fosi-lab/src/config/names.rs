@@ -1,4 +1,4 @@
-//! The names of a run's choices.
+//! The names of the settings' choices.
 
 use strum::EnumIter;
 
@@ -7,12 +7,12 @@ use crate::names::named;
 
 named! {
     "task",
-    /// What is trained. The variants are in the order of reports.
+    /// The task. The variants are in the order of reports.
     #[derive(PartialOrd, Ord, EnumIter)]
     pub enum TaskName {
         /// Audio classification with a MobileNet.
         Ac,
-        /// A language model over characters.
+        /// A character-level language model.
         Lm,
         /// An autoencoder: convolutional on colour images, dense on grey ones.
         Ae,
@@ -24,7 +24,7 @@ named! {
 }
 
 impl TaskName {
-    /// The data sets that the task can be trained on, its usual one first.
+    /// The data sets for the task, with the default first.
     pub fn data_sets(self) -> &'static [DataName] {
         match self {
             Self::Lr => &[DataName::Digits, DataName::Mnist],
@@ -51,26 +51,27 @@ named! {
 
 named! {
     "algorithm",
-    /// Which algorithm FOSI is.
+    /// FOSI's algorithm.
     #[derive(Default)]
     pub enum Algorithm {
-        /// The paper's with the safeguards of [`fosi::FosiConfig::safeguards`].
+        /// The paper's algorithm with the safeguards of [`fosi::FosiConfig::safeguards`].
         #[default]
         Guarded,
-        /// The paper's Algorithms 1 and 2; the run's notes say where a safeguard would have acted.
+        /// The paper's Algorithms 1 and 2. The run's notes count the steps at which a safeguard would have acted.
         Paper,
     }
 }
 
 named! {
     "newton-rate",
-    /// What α does over a run: see [`fosi::NewtonRate`].
+    /// How α changes over a run; see [`fosi::NewtonRate`].
     pub enum NewtonRateRule {
         /// It follows the learning rate's schedule.
         Following,
-        /// It stays the same, as in the paper.
+        /// It is constant, as in the paper.
         Constant,
-        /// It follows the schedule, and along directions of signal it grows up to the base optimizer's learning rate.
+        /// It follows the schedule and, along directions in which the gradient is signal, grows up to the base
+        /// optimizer's rate.
         Adaptive,
     }
 }
@@ -91,12 +92,12 @@ named! {
     /// How the learning rate changes over a run.
     #[derive(Default)]
     pub enum LearningRateSchedule {
-        /// Not at all.
+        /// It is constant.
         #[default]
         Constant,
-        /// Falls to zero along half a cosine.
+        /// It decreases to zero along half a cosine.
         Cosine,
-        /// Falls to zero along a line.
+        /// It decreases to zero linearly.
         Linear,
     }
 }
@@ -106,42 +107,42 @@ named! {
     /// How Hessian-vector products are computed.
     #[derive(Default)]
     pub enum HvpPrecision {
-        /// Difference quotients of gradients in f64: exact to about six digits.
+        /// Difference quotients of gradients in f64, accurate to about six digits.
         #[default]
         F64,
-        /// In f32: for devices without f64; unreliable with ReLU.
+        /// Difference quotients in f32, for devices without f64; unreliable with ReLU.
         F32,
     }
 }
 
 named! {
     "mode",
-    /// Whose batch norm the Hessian is taken with.
+    /// The statistics of batch norm in the Hessian.
     #[derive(Default)]
     pub enum HvpMode {
-        /// Normalising by the batch, as in training and in the paper.
+        /// Batch statistics, as in training and in the paper.
         #[default]
         Train,
-        /// Normalising by the running statistics.
+        /// Running statistics.
         Eval,
     }
 }
 
 named! {
     "choice",
-    /// Which checkpoints of a run are kept.
+    /// The checkpoints of a run that are kept.
     #[derive(Default)]
     pub enum KeptCheckpoints {
-        /// The newest two: one in case the other is damaged.
+        /// The newest two, in case one is damaged.
         #[default]
         Newest,
-        /// All of them.
+        /// All checkpoints.
         All,
     }
 }
 
 impl KeptCheckpoints {
-    /// Whether nothing is asked for: such a setting isn't written, so that records from before there was one are alike.
+    /// Whether it is the default. The default is not written, so that older records stay equal.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -149,15 +150,16 @@ impl KeptCheckpoints {
 
 named! {
     "source",
-    /// Whose examples an estimation takes the Hessian over, where it takes at most a batch.
+    /// The batch over which an estimation takes the Hessian, if it uses at most one batch.
     #[derive(Default)]
     pub enum CurvatureSource {
-        /// The batch of the step that follows.
+        /// The batch of the following step.
         #[default]
         Current,
-        /// The batch of the step before, which is independent of the step that follows, as Lemma 2 of the paper assumes.
+        /// The batch of the preceding step, which is independent of the following step, as Lemma 2 of the paper
+        /// assumes.
         Previous,
-        /// Always the first batch of the first epoch, as in the public implementation.
+        /// Always the first batch of the first epoch, as in the paper's public implementation.
         Fixed,
     }
 }
@@ -171,28 +173,28 @@ impl CurvatureSource {
 
 named! {
     "choice",
-    /// Whether K-FAC finds a number itself at each step, from its quadratic model.
+    /// Whether K-FAC determines a number from its quadratic model at each step.
     #[derive(Default)]
     pub enum KfacChoice {
-        /// It does.
+        /// K-FAC determines the number.
         #[default]
         Adaptive,
-        /// It takes the one given: the learning rate of its schedule, or the momentum.
+        /// K-FAC uses the given learning rate and its schedule, or the given momentum.
         Fixed,
     }
 }
 
 named! {
     "device",
-    /// Where models are trained.
+    /// The device for training.
     #[derive(Default)]
     pub enum DeviceName {
         /// The CPU.
         #[default]
         Cpu,
-        /// An NVIDIA GPU; needs the program's feature `cuda`.
+        /// An NVIDIA GPU; requires the program's feature `cuda`.
         Cuda,
-        /// Any GPU, through WebGPU; needs the program's feature `wgpu`.
+        /// Any GPU, through WebGPU; requires the program's feature `wgpu`.
         Wgpu,
     }
 }

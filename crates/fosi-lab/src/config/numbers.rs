@@ -1,4 +1,4 @@
-//! Numbers as a user gives them; what is none is refused with what would be one.
+//! Parses numbers from users. An error shows an example of an allowed number.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use serde::{Deserialize, Deserializer};
 const WHOLE: &str = "a whole number of at least 0, such as 10";
 const NUMBER: &str = "a number, such as 0.1";
 
-/// A whole number on the command line.
+/// Parses a whole number from the command line.
 pub(super) fn whole(text: &str) -> Result<usize, String> {
     let refused = |_| format!("`{text}` is not {WHOLE}");
     text.parse().map_err(refused)
 }
 
-/// A number on the command line.
+/// Parses a number from the command line.
 pub(super) fn number(text: &str) -> Result<f64, String> {
     let refused = |_| format!("`{text}` is not {NUMBER}");
     text.parse().map_err(refused)
 }
 
-/// A whole number in a file, for an option.
+/// Deserialises an optional whole number from a file.
 pub(super) fn whole_in_file<'de, D>(deserializer: D) -> Result<Option<usize>, D::Error>
 where
     D: Deserializer<'de>,
@@ -28,7 +28,7 @@ where
     Whole::deserialize(deserializer).map(|Whole(value)| Some(value))
 }
 
-/// A number in a file, for an option.
+/// Deserialises an optional number from a file.
 pub(super) fn number_in_file<'de, D>(deserializer: D) -> Result<Option<f64>, D::Error>
 where
     D: Deserializer<'de>,

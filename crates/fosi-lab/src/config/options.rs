@@ -1,4 +1,4 @@
-//! What a user may set, by flag or in a file: the same names in both.
+//! The settings of a user, with the same names as flags and in a file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use crate::files::read_short_text;
 use crate::names::UnknownName;
 use crate::optimizers::{OptimizerName, RateFactor};
 
-/// Bytes of a configuration file, at most: a wrong path may lead to data, or to a device that never ends.
+/// The maximum size of a configuration file in bytes: a wrong path may lead to data or to an endless device.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// One layer of settings: what is `None` keeps the value of the layer below.
+/// One layer of settings: `None` keeps the value of the layer below.
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrainOptions {
-    /// The file that the options stand in; `None` for the command line's.
+    /// The file that contains the options; `None` for the command line.
     #[arg(skip)]
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -37,107 +37,106 @@ pub struct TrainOptions {
     /// mnist, audioset]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
-    /// Folder that holds the data set's files, or holds them in a folder of the data set's name
+    /// Folder with the data set's files, directly or in a subfolder with the data set's name
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Leave damaged images and sounds out, and replace characters of a text that aren't ASCII (ae, lm, tl, ac)
+    /// Omit damaged images and sounds, and replace characters of a text that are not ASCII (ae, lm, tl, ac)
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skip_damaged: bool,
-    /// Width of the model as a share of the paper's (ae, lm, ac) [default: 1; small: 0.25, ac 0.125]
+    /// Width of the model relative to the paper's (ae, lm, ac) [default: 1; small: 0.25, ac 0.125]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub width: Option<f64>,
-    /// Characters of a sequence (lm) [default: 128; small: 64]
+    /// Characters per sequence (lm) [default: 128; small: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub sequence: Option<usize>,
-    /// Training examples, at most [default: all; small: ae 8192, lm 4096, tl 4096]
+    /// Maximum number of training examples [default: all; small: ae 8192, lm 4096, tl 4096]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub examples: Option<usize>,
-    /// Examples of the training and of the validation data that are evaluated after an epoch, at most
-    /// [default: by task; see --dry-run]
+    /// Maximum number of training and of validation examples that are evaluated after each epoch [default: by task; see
+    /// --dry-run]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub eval_examples: Option<usize>,
-    /// Weights of the frozen ResNet-18 (tl): torchvision's .pth, the same as .safetensors, or random
+    /// Weights of the frozen ResNet-18 (tl): torchvision's .pth file, the same as .safetensors, or random
     #[arg(long, value_name = "FILE")]
     pub weights: Option<WeightsSource>,
-    /// Folder in which the frozen network's features are kept (tl) [default: fosi-cache]
+    /// Folder for the cached features of the frozen network (tl) [default: fosi-cache]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Optimizers, separated by commas: hb, adam, gd, nesterov, adamw and Burn's lion, adagrad, rmsprop, adan, lamb,
-    /// adafactor and muon (matrices by Muon, the rest by AdamW), each also as fosi-hb, …; and kfac (not for lm), lbfgs, soap
-    /// and adahessian
-    /// [default: hb,fosi-hb,adam,fosi-adam]
+    /// adafactor and muon (Muon for matrices, AdamW for the rest), each also with FOSI as fosi-hb, …; and kfac (not for
+    /// lm), lbfgs, soap and adahessian [default: hb,fosi-hb,adam,fosi-adam]
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
-    /// FOSI as in the paper (paper), or with safeguards where the spectrum misleads (guarded): pairs that aren't
-    /// resolved and directions that overshoot stay with the base, a few more products look for repeated eigenvalues,
-    /// and a scaling that makes the gradient grow is taken back. The paper's has T = 800 and W = one epoch unless
-    /// they are given [default: guarded; with --preset paper: paper]
+    /// FOSI as in the paper (paper) or with safeguards against misleading spectra (guarded): unresolved eigenpairs and
+    /// directions that overshoot stay with the base, a few more products search for repeated eigenvalues, and a scaling
+    /// that makes the gradient grow is withdrawn. With paper, T = 800 and W = one epoch unless given [default: guarded;
+    /// with --preset paper: paper]
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<Algorithm>,
-    /// Largest eigenpairs that FOSI uses [default: 10]
+    /// Number of largest eigenpairs that FOSI uses [default: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub k: Option<usize>,
-    /// Smallest eigenpairs that FOSI uses [default: 0]
+    /// Number of smallest eigenpairs that FOSI uses [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub l: Option<usize>,
-    /// Lanczos steps of an estimation [default: max(4(k+l), 2 ln n)]
+    /// Lanczos steps per estimation [default: max(4(k+l), 2 ln n)]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub m: Option<usize>,
-    /// Residual of the eigenpairs, relative to |λ|, below which an estimation ends before its m steps; 0 for none
+    /// Residual of the eigenpairs relative to |λ| below which an estimation stops before m steps; 0 never stops early
     /// [default: 0.1; with --algorithm paper: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub lanczos_tolerance: Option<f64>,
-    /// Spectrum that FOSI uses: off for the last estimation's, predicted for the mean over estimations with a weight
-    /// that follows from prediction, or the weight of an estimation in the mean, above 0 and at most 1
-    /// [default: predicted; with --algorithm paper: off]
+    /// Spectrum that FOSI uses: that of the last estimation (off); the mean over estimations, weighted by how well it
+    /// predicts (predicted); or the mean with this weight per estimation, above 0 and at most 1 [default: predicted;
+    /// with --algorithm paper: off]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
     pub averaging: Option<Averaging>,
     /// Newton rate in the subspace [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
-    /// What the Newton rate does over a run: following the learning rate's schedule, constant, or adaptive, between
-    /// that and the base optimizer's rate by how much of the gradient is signal
+    /// Newton rate over a run: proportional to the learning rate's schedule (following), constant, or between the
+    /// following rate and the base optimizer's rate, depending on how much of the gradient is signal (adaptive)
     /// [default: following; with --algorithm paper: constant]
     #[arg(long, value_name = "RULE")]
     pub newton_rate: Option<NewtonRateRule>,
-    /// In the Newton step |λ| counts as at least this share of the largest |λ|, at most 1
-    /// [default: 0.000001; with --algorithm paper: 0]
+    /// Lower limit of |λ| in the Newton step, relative to the largest |λ|, at most 1 [default: 0.000001; with
+    /// --algorithm paper: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub curvature_floor: Option<f64>,
-    /// Examples over which an estimation takes the Hessian: at most --batch, the first of the step's batch; more, drawn
-    /// anew for each estimation and taken in slices of at most --batch
-    /// [default: a quarter of the batch, all of it for ac; with --algorithm paper: all of it]
+    /// Number of examples over which an estimation takes the Hessian: up to --batch, the first ones of the step's
+    /// batch; above, examples drawn anew for each estimation and processed in slices of at most --batch [default: a
+    /// quarter of the batch, all of it for ac; with --algorithm paper: all of it]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub curvature_batch: Option<usize>,
-    /// Batch over which an estimation takes the Hessian: current (of the step that follows), previous (of the step before,
-    /// which is independent of the next one) or fixed (always the first one); without effect on a --curvature-batch above
-    /// --batch, which is drawn anew [default: current]
+    /// Batch over which an estimation takes the Hessian: that of the following step (current), that of the preceding
+    /// step, which is independent of the following one (previous), or always the first one (fixed); no effect if
+    /// --curvature-batch exceeds --batch [default: current]
     #[arg(long, value_name = "BATCH")]
     pub curvature_from: Option<CurvatureSource>,
-    /// For the study of stale spectra: each estimation takes the Hessian at the parameters of this many steps before; at
-    /// most --interval [default: 0]
+    /// For the study of stale spectra: each estimation takes the Hessian at the parameters from this many steps before,
+    /// at most --interval [default: 0]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub refresh_delay: Option<usize>,
-    /// Steps between estimations of the spectrum
-    /// [default: 800; digits: 200; small presets but that of lr: by --overhead]
+    /// Steps between estimations of the spectrum [default: 800; digits: 200; small presets except lr's: from
+    /// --overhead]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub interval: Option<usize>,
-    /// Instead of --interval: cost of a step with FOSI over one without
-    /// [default: 1.1 in the small presets but that of lr]
+    /// Instead of --interval: average cost of a step with FOSI relative to one without [default: 1.1 in the small
+    /// presets except lr's]
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub overhead: Option<f64>,
@@ -145,7 +144,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup: Option<usize>,
-    /// Upper limit of FOSI's factor on the learning rate; one number, or hb=3,adam=1 [default: by task; see --dry-run]
+    /// Upper limit of FOSI's scaling of the learning rate; one number, or hb=3,adam=1 [default: by task; see --dry-run]
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true)]
     pub scale_limit: Option<FamilyValues>,
     /// The old spelling of --scale-limit
@@ -160,18 +159,17 @@ pub struct TrainOptions {
     /// Learning rate; one number, or hb=0.1,adam=0.001 [default: by task; see --dry-run]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<FamilyValues>,
-    /// Learning rate over the run: constant; cosine, lr·½(1 + cos(πt/S)); or linear, lr(1 − t/S), at step t of the S
-    /// steps after --warmup-rate, counted from 0 to S − 1, so that the rate would be 0 after the last one
-    /// [default: constant]
+    /// Learning rate over the run: constant; lr·½(1 + cos(πt/S)) (cosine); or lr(1 − t/S) (linear), at step t = 0, …, S
+    /// − 1 of the S steps after --warmup-rate, so that the rate would be 0 after the last step [default: constant]
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<LearningRateSchedule>,
-    /// Steps over which the learning rate rises linearly at the start: the first has lr/STEPS, step STEPS has lr
-    /// [default: 0]
+    /// Number of steps over which the learning rate rises linearly at the start, from lr/STEPS at the first to lr at
+    /// the last [default: 0]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup_rate: Option<usize>,
-    /// Also run each plain optimizer with these factors on its learning rate, and compare FOSI with the best of them
-    /// [without a value: 0.1,0.3,3,10]
+    /// Also run each plain optimizer with its learning rate multiplied by these factors, and compare FOSI with the best
+    /// of them [without a value: 0.1,0.3,3,10]
     #[arg(
         long,
         value_name = "LIST",
@@ -179,7 +177,7 @@ pub struct TrainOptions {
         default_missing_value = "0.1,0.3,3,10"
     )]
     pub lr_grid: Option<List<RateFactor>>,
-    /// Gradient clipping: limit of each entry of the gradient [default: none; ae: 1]
+    /// Gradient clipping: limit on each entry of the gradient [default: none; ae: 1]
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub clip_gradient: Option<f64>,
@@ -187,26 +185,26 @@ pub struct TrainOptions {
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub momentum: Option<f64>,
-    /// Decoupled weight decay of adamw and muon [default: 0.01]
+    /// Decoupled weight decay of adamw, muon and soap [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub weight_decay: Option<f64>,
-    /// Learning rate of kfac: the one that minimises its quadratic model at each step (adaptive), or --lr with its schedule
+    /// Learning rate of kfac: the minimiser of its quadratic model at each step (adaptive), or --lr with its schedule
     /// (fixed) [default: adaptive]
     #[arg(long, value_name = "NAME")]
     pub kfac_rate: Option<KfacChoice>,
-    /// Momentum of kfac: adaptive likewise, or --momentum (fixed) [default: adaptive]
+    /// Momentum of kfac: the minimiser of its quadratic model (adaptive), or --momentum (fixed) [default: adaptive]
     #[arg(long, value_name = "NAME")]
     pub kfac_momentum: Option<KfacChoice>,
-    /// Damping of kfac at the start, which the Levenberg–Marquardt rule then adapts [default: 1]
+    /// Initial damping of kfac, which the Levenberg–Marquardt rule adapts [default: 1]
     #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub damping: Option<f64>,
-    /// Pairs of lbfgs [default: 10]
+    /// Number of pairs of lbfgs [default: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub history: Option<usize>,
-    /// Examples in a batch [default: by task; see --dry-run]
+    /// Examples per batch [default: by task; see --dry-run]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub batch: Option<usize>,
@@ -214,11 +212,11 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub epochs: Option<usize>,
-    /// Instead of --epochs: optimizer steps, after which training ends; the last epoch may be cut short
+    /// Instead of --epochs: the number of optimizer steps; the last epoch may be incomplete
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub steps: Option<usize>,
-    /// Seed, or several separated by commas: every optimizer runs with each [default: 0]
+    /// Seed, or several separated by commas; every optimizer runs with each [default: 0]
     #[arg(
         long,
         visible_alias = "seeds",
@@ -231,37 +229,38 @@ pub struct TrainOptions {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub checkpoint_every: Option<usize>,
-    /// Which checkpoints stay: newest (the last two) or all, which `fosi spectrum --run RUN` measures [default: newest]
+    /// Which checkpoints are kept: the last two (newest) or all, which `fosi spectrum --run RUN` measures [default:
+    /// newest]
     #[arg(long, value_name = "NAME")]
     pub keep_checkpoints: Option<KeptCheckpoints>,
-    /// Also write event files for TensorBoard, into the folder tensorboard of the run's
+    /// Also write TensorBoard event files to the subfolder tensorboard of the run's folder
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tensorboard: bool,
-    /// Where models are trained: cpu, or cuda or wgpu where the program was built with that feature [default: cpu]
+    /// Device for training: cpu, or cuda or wgpu if the program was built with that feature [default: cpu]
     #[arg(long, value_name = "NAME")]
     pub device: Option<DeviceName>,
-    /// Threads, at most 1024 [default: one a core]
+    /// Threads, at most 1024 [default: one per core]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub threads: Option<usize>,
-    /// Precision of Hessian-vector products: f64 or f32 [default: f64, or f32 where the device has no f64]
+    /// Precision of Hessian-vector products: f64 or f32 [default: f64, or f32 if the device lacks f64]
     #[arg(long, value_name = "TYPE")]
     pub hvp: Option<HvpPrecision>,
-    /// Batch norm in Hessian-vector products (ac): train (by the batch) or eval (by running statistics) [default:
+    /// Batch norm in Hessian-vector products (ac): batch statistics (train) or running statistics (eval) [default:
     /// train]
     #[arg(long, value_name = "MODE")]
     pub hvp_mode: Option<HvpMode>,
-    /// Folder in which the run's folder is made [default: runs]
+    /// Folder that contains the run's folder [default: runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Name of the run's folder [default: task, data set and time]
+    /// Name of the run's folder [default: from the task, the data set and the time]
     #[arg(long)]
     pub name: Option<String>,
 }
 
 impl TrainOptions {
-    /// Reads a TOML file, of at most a mebibyte, whose keys are the flags' names.
+    /// Reads a TOML file of at most 1 MiB whose keys are the flags' names.
     ///
     /// # Errors
     /// [`ConfigError`] with the file's name: unreadable, not TOML, an unknown key, a value of the wrong kind.
@@ -274,7 +273,7 @@ impl TrainOptions {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        // Values of any kind: what is wrong with a known key's value is said below, by what the option allows.
+        // Reads values of any kind here; an invalid value of a known key is refused below with what the option allows.
         let keys: BTreeMap<String, IgnoredAny> = toml::from_str(&text).map_err(syntax)?;
         let names = Self::names();
         if let Some(key) = keys.keys().find(|key| !names.contains(key)) {
@@ -290,7 +289,7 @@ impl TrainOptions {
         })
     }
 
-    /// A notice, where an option is given under its old name.
+    /// A notice if an option is given by its old name.
     #[must_use]
     pub fn old_spellings(&self) -> Option<String> {
         self.clip.as_ref()?;

@@ -1,9 +1,9 @@
-//! Options that only some tasks or optimizers have, and options that contradict each other.
+//! Options that apply only to some tasks or optimizers, and options that contradict each other.
 
 use super::{ConfigError, FamilyValues, KfacChoice, TaskName, TrainConfig, TrainOptions};
 use crate::optimizers::{Family, OptimizerName};
 
-/// The optimizers for which an option means something.
+/// The optimizers to which an option applies.
 #[derive(Clone, Copy)]
 enum For {
     /// FOSI around any base.
@@ -18,11 +18,11 @@ enum For {
     Base(Family),
     /// Every base, plain or inside FOSI.
     AnyBase,
-    /// Optimizers that take a momentum as it is given.
+    /// Optimizers that use the given momentum.
     Momentum,
-    /// K-FAC where it doesn't find its own learning rate.
+    /// K-FAC with a given learning rate.
     KfacRate,
-    /// None: L-BFGS finds its steps by a line search.
+    /// None: L-BFGS determines its steps by a line search.
     LineSearch,
 }
 
@@ -74,7 +74,7 @@ impl For {
 }
 
 impl TrainOptions {
-    /// An error where a layer can't be merged with any other.
+    /// An error if the layer contradicts itself or contains an invalid path.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if let (Some(interval), Some(overhead)) = (self.interval, self.overhead) {
             return Err(ConfigError::TwoSchedules { interval, overhead });
@@ -82,7 +82,7 @@ impl TrainOptions {
         if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
             return Err(ConfigError::TwoLengths { epochs, steps });
         }
-        // A run's record is JSON, which holds no other text than Unicode.
+        // A run's record is JSON, whose text must be Unicode.
         let paths = [
             ("data-dir", &self.data_dir),
             ("cache", &self.cache),
@@ -103,7 +103,7 @@ impl TrainOptions {
         Ok(())
     }
 
-    /// An error where an option is given that the task doesn't have.
+    /// An error if an option is given that does not apply to the task.
     pub(super) fn check_task(&self, task: TaskName) -> Result<(), ConfigError> {
         use TaskName::{Ac, Ae, Lm, Tl};
         let options: [(_, _, &[TaskName]); 6] = [
@@ -127,7 +127,7 @@ impl TrainOptions {
         }
     }
 
-    /// An error where an option is given that none of the run's optimizers has.
+    /// An error if an option is given that applies to none of the run's optimizers.
     pub(super) fn check_optimizers(&self, config: &TrainConfig) -> Result<(), ConfigError> {
         let running = &config.optimizers;
         let runs = |which: For| running.iter().any(|o| which.includes(o, config));
@@ -142,8 +142,7 @@ impl TrainOptions {
         }
     }
 
-    /// The options given that only some optimizers have, as they would stand on the command line without their values,
-    /// and those optimizers.
+    /// The given options that apply only to some optimizers, as flags without values, and those optimizers.
     fn bound_options(&self) -> Vec<(String, For)> {
         let given = self.bound_names().into_iter();
         let mut bound: Vec<(String, For)> = given
@@ -159,7 +158,7 @@ impl TrainOptions {
         bound
     }
 
-    /// The names of the options given that only some optimizers have, and those optimizers.
+    /// The names of the given options that apply only to some optimizers, and those optimizers.
     fn bound_names(&self) -> Vec<(&'static str, For)> {
         const DECAY: For = For::Bases(&[Family::AdamW, Family::Muon, Family::Soap]);
         const KFAC: For = For::Bases(&[Family::Kfac]);
@@ -201,7 +200,7 @@ impl TrainOptions {
         given.map(|(option, _, which)| (option, which)).collect()
     }
 
-    /// The names of the options given that FOSI alone has.
+    /// The names of the given options that apply only to FOSI.
     fn fosi_names(&self) -> Vec<&'static str> {
         let bound = self.bound_names().into_iter();
         let fosi = bound.filter(|(_, which)| matches!(which, For::Fosi));
@@ -212,7 +211,7 @@ impl TrainOptions {
         names
     }
 
-    /// What is given, by the options' names.
+    /// The given options by name.
     fn given(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut given = match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(given)) => given,
@@ -222,7 +221,7 @@ impl TrainOptions {
         given
     }
 
-    /// The names of the options given that other optimizers have, too, or that are no optimizer's.
+    /// The names of the given options that do not apply only to FOSI.
     pub fn given_beside_fosi(&self) -> Vec<String> {
         let fosi = self.fosi_names();
         let names = self.given().into_iter().map(|(name, _)| name);
@@ -231,12 +230,12 @@ impl TrainOptions {
             .collect()
     }
 
-    /// The names of all options given.
+    /// The names of all given options.
     pub fn given_names(&self) -> Vec<String> {
         self.given().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// The options without those that FOSI alone has.
+    /// The options without those that apply only to FOSI.
     #[must_use]
     pub fn without_fosi(&self) -> Self {
         let mut given = self.given();
@@ -246,14 +245,14 @@ impl TrainOptions {
         let others: Self = serde_json::from_value(given.into()).unwrap_or_default();
         Self {
             file: self.file.clone(),
-            // Its serialised form is that of a configuration, which doesn't tell one number for all from many.
+            // The serialised form does not distinguish one number for all bases from one number per base.
             lr: self.lr.clone(),
             ..others
         }
     }
 }
 
-/// Each base that has a value of its own.
+/// The options of one base each, such as `--lr hb=…`.
 fn per_base(
     option: &'static str,
     values: Option<&FamilyValues>,

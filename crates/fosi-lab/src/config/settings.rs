@@ -1,4 +1,4 @@
-//! The settings of a training run, and what follows from them.
+//! The settings of a training run, and values derived from them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,118 +13,118 @@ use super::{
 use crate::data::{Batches, Damaged, DataError, DataName};
 use crate::optimizers::{Family, OptimizerName, RateFactor};
 
-/// A training run's settings, complete and checked.
+/// The complete and checked settings of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TrainConfig {
-    /// What is trained.
+    /// The task.
     pub task: TaskName,
-    /// What it is trained on.
+    /// The data set.
     pub data: DataName,
-    /// Where the files of a data set that isn't embedded lie.
+    /// The folder of the data set's files, if it is not embedded.
     pub data_dir: Option<PathBuf>,
-    /// Whether damaged files are left out, and characters of a text that aren't ASCII replaced.
+    /// Whether damaged files are omitted and non-ASCII characters of a text replaced.
     pub skip_damaged: bool,
-    /// The defaults that were taken.
+    /// The preset of the defaults.
     pub preset: Preset,
-    /// Width of the model, as a share of the paper's.
+    /// The width of the model relative to the paper's.
     pub width: f64,
-    /// Characters of a sequence (LM).
+    /// Characters per sequence (LM).
     pub sequence: usize,
-    /// Training examples, at most.
+    /// The maximum number of training examples.
     pub examples: Option<usize>,
-    /// Examples of each part that are evaluated after an epoch, at most.
+    /// The maximum number of training and of validation examples that are evaluated after each epoch.
     pub eval_examples: Option<usize>,
-    /// Weights of the frozen network (TL).
+    /// The weights of the frozen network (TL).
     pub weights: Option<WeightsSource>,
-    /// Folder in which features of the frozen network are kept (TL).
+    /// The folder for cached features of the frozen network (TL).
     pub cache: PathBuf,
-    /// The optimizers, in the order in which they run.
+    /// The optimizers, in the order of their runs.
     pub optimizers: Vec<OptimizerName>,
-    /// Which algorithm FOSI is.
+    /// FOSI's algorithm.
     pub algorithm: Algorithm,
-    /// Number k of largest eigenpairs.
+    /// The number k of largest eigenpairs.
     pub k: usize,
-    /// Number ℓ of smallest eigenpairs.
+    /// The number ℓ of smallest eigenpairs.
     pub l: usize,
-    /// Lanczos steps m; `None`: max{4(k+ℓ), ⌈2 ln n⌉} for n parameters.
+    /// The number m of Lanczos steps; `None`: max{4(k+ℓ), ⌈2 ln n⌉} for n parameters.
     pub m: Option<usize>,
-    /// Relative residual below which an estimation ends before its m steps; 0 for none.
+    /// The relative residual below which an estimation stops before m steps; 0 never stops early.
     pub lanczos_tolerance: f64,
     /// Whether FOSI averages the spectrum over estimations.
     pub averaging: Averaging,
     /// Newton rate α in the subspace.
     pub alpha: f64,
-    /// What α does over a run.
+    /// How α changes over a run.
     pub newton_rate: NewtonRateRule,
-    /// ε: in the Newton step |λ| counts as at least this much of the largest |λ|.
+    /// ε: the lower limit of |λ| in the Newton step, relative to the largest |λ|.
     pub curvature_floor: f64,
-    /// Examples over which an estimation takes the Hessian; `None`: all of the step's batch.
+    /// The number of examples over which an estimation takes the Hessian; `None`: the step's whole batch.
     pub curvature_batch: Option<usize>,
-    /// Whose examples they are, where they are at most a batch.
+    /// The batch of these examples, if they are at most one batch.
     #[serde(default, skip_serializing_if = "CurvatureSource::is_default")]
     pub curvature_from: CurvatureSource,
-    /// D: an estimation takes the Hessian at the parameters of D steps before.
+    /// D: an estimation takes the Hessian at the parameters from D steps before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refresh_delay: usize,
-    /// When the spectrum is estimated again.
+    /// When the spectrum is estimated.
     pub refreshes: RefreshSchedule,
-    /// Steps W before the first estimation; `None`: one epoch.
+    /// The number W of steps before the first estimation; `None`: one epoch.
     pub warmup: Option<usize>,
-    /// Upper limit c of the learning rate's scaling.
+    /// The upper limit c of the learning rate's scaling.
     pub scale_limit: PerFamily,
-    /// Learning rate η; under a schedule the largest.
+    /// The learning rate η, or its largest value under a schedule.
     pub lr: PerFamily,
     /// How η changes over the run.
     pub schedule: LearningRateSchedule,
-    /// Steps over which η rises to `lr` before the schedule begins.
+    /// The number of steps over which η rises to `lr` before the schedule starts.
     pub warmup_rate: usize,
-    /// Factors on η with which each plain optimizer runs too.
+    /// Factors on η for further runs of each plain optimizer.
     pub lr_grid: Vec<RateFactor>,
-    /// Limit of each entry of the gradient.
+    /// The limit on each entry of the gradient.
     pub clip_gradient: Option<f64>,
-    /// Momentum β of Heavy-Ball and Nesterov.
+    /// The momentum β of Heavy-Ball and Nesterov, and of K-FAC if it is fixed.
     pub momentum: f64,
-    /// Decoupled weight decay of AdamW and Muon.
+    /// The decoupled weight decay of AdamW, Muon and SOAP.
     pub weight_decay: f64,
-    /// Whether K-FAC finds its learning rate itself.
+    /// Whether K-FAC determines its learning rate.
     #[serde(default)]
     pub kfac_rate: KfacChoice,
-    /// Whether K-FAC finds its momentum itself.
+    /// Whether K-FAC determines its momentum.
     #[serde(default)]
     pub kfac_momentum: KfacChoice,
-    /// λ of K-FAC at the start.
+    /// K-FAC's initial damping λ.
     #[serde(default)]
     pub damping: f64,
-    /// Pairs of L-BFGS.
+    /// The number of L-BFGS pairs.
     #[serde(default)]
     pub history: usize,
-    /// Examples in a batch.
+    /// Examples per batch.
     pub batch: usize,
-    /// How long each optimizer trains.
+    /// The length of each optimizer's training.
     pub length: TrainingLength,
-    /// One run of every optimizer for each.
+    /// The seeds; every optimizer runs with each.
     #[serde(rename = "seed")]
     pub seeds: Vec<u64>,
-    /// Whether event files for TensorBoard are written.
+    /// Whether TensorBoard event files are written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tensorboard: bool,
-    /// Where models are trained.
+    /// The device for training.
     pub device: DeviceName,
-    /// Threads; `None`: one a core.
+    /// Threads; `None`: one per core.
     pub threads: Option<usize>,
     /// How Hessian-vector products are computed.
     pub hvp: HvpPrecision,
-    /// Whose batch norm they are taken with.
+    /// The statistics of batch norm in Hessian-vector products.
     pub hvp_mode: HvpMode,
     /// Steps between checkpoints; `None`: none are written.
     pub checkpoint_every: Option<usize>,
-    /// Which of them are kept.
+    /// The checkpoints that are kept.
     #[serde(default, skip_serializing_if = "KeptCheckpoints::is_default")]
     pub keep_checkpoints: KeptCheckpoints,
-    /// Folder of run folders.
+    /// The folder that contains the run's folder.
     pub out: PathBuf,
-    /// Name of the run folder; `None`: task, data set and time.
+    /// The name of the run's folder; `None`: from the task, the data set and the time.
     pub name: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl TrainConfig {
     /// The folder of the data set's files.
     ///
     /// # Errors
-    /// [`DataError::NoDirectory`] where none is named.
+    /// [`DataError::NoDirectory`] if none is given.
     pub fn data_directory(&self) -> Result<&Path, DataError> {
         let data = self.data;
         let directory = self.data_dir.as_deref();
@@ -151,19 +151,19 @@ impl TrainConfig {
         }
     }
 
-    /// Whether FOSI is around any of the optimizers.
+    /// Whether any optimizer uses FOSI.
     pub fn has_fosi(&self) -> bool {
         self.optimizers.iter().any(|optimizer| optimizer.fosi)
     }
 
-    /// Whether an optimizer of a family is among those that run.
+    /// Whether the run has an optimizer of this family.
     pub fn runs(&self, family: Family) -> bool {
         self.optimizers
             .iter()
             .any(|optimizer| optimizer.family == family)
     }
 
-    /// Whether both settings ask for the same data and model, in the same place.
+    /// Whether both settings use the same data and model, from the same folders and on the same device.
     #[must_use]
     pub fn has_task_of(&self, other: &Self) -> bool {
         let data = |config: &Self| {
@@ -192,13 +192,13 @@ impl TrainConfig {
         data(self) == data(other) && model(self) == model(other)
     }
 
-    /// Lanczos steps for n parameters: m as given, or max{4(k+ℓ), ⌈2 ln n⌉}; never above n.
+    /// The number of Lanczos steps for n parameters: m as given, or max{4(k+ℓ), ⌈2 ln n⌉}; at most n.
     #[must_use]
     pub fn lanczos_steps(&self, parameters: usize) -> usize {
         self.spectrum_params().steps(parameters)
     }
 
-    /// Products of an estimation for n parameters: m, and the probe's with safeguards.
+    /// The products of an estimation for n parameters: m and, with safeguards, the probe's.
     #[must_use]
     pub fn products(&self, parameters: usize) -> usize {
         let params = self.spectrum_params();
@@ -215,8 +215,7 @@ impl TrainConfig {
         }
     }
 
-    /// The optimizers in the order in which they run: each plain one is followed by itself at the factors of
-    /// `lr_grid`.
+    /// The optimizers in the order of their runs; each plain one is followed by its runs with the factors of `lr_grid`.
     #[must_use]
     pub fn all_optimizers(&self) -> Vec<OptimizerName> {
         let with_grid = |&optimizer: &OptimizerName| {
@@ -235,12 +234,12 @@ impl TrainConfig {
         self.optimizers.iter().flat_map(with_grid).collect()
     }
 
-    /// A number of the paper's model at this model's width, at least 1.
+    /// A size of the paper's model, scaled to this model's width; at least 1.
     pub fn scaled(&self, paper: usize) -> usize {
         ((paper as f64 * self.width).round() as usize).max(1)
     }
 
-    /// Steps of an epoch over as many training examples.
+    /// Steps per epoch for this number of training examples.
     pub fn steps_per_epoch(&self, examples: usize) -> usize {
         Batches::new(examples, self.batch, 0).per_epoch()
     }
@@ -250,7 +249,7 @@ impl TrainConfig {
         self.warmup.unwrap_or(steps_per_epoch)
     }
 
-    /// A note on a run that ends before W: FOSI never estimates a spectrum, so its steps are the base's.
+    /// A note if the run ends before W, so that FOSI never estimates a spectrum and its steps are the base's.
     #[must_use]
     pub fn idle_note(&self, steps_per_epoch: usize) -> Option<String> {
         let warmup = self.warmup_steps(steps_per_epoch);

@@ -168,25 +168,25 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("k = 3\nl = 2\nm = 4", "at least 5 are needed"),
         (
             "alpha = -0.1",
-            "--alpha is -0.1: allowed is 0, or from 1.2e-38 to 3.4e38",
+            "--alpha is -0.1: it must be 0, or from 1.2e-38 to 3.4e38",
         ),
         ("alpha = nan", "--alpha is NaN"),
         ("lr = -0.1", "--lr is -0.1"),
         ("lr = { adam = inf }", "--lr is inf"),
         (
             "clip = 0.5",
-            "--scale-limit is 0.5: allowed is a finite number of at least 1",
+            "--scale-limit is 0.5: it must be a finite number of at least 1",
         ),
         (
             "momentum = 1",
-            "--momentum is 1: allowed is a number of at least 0 and below 1",
+            "--momentum is 1: it must be a number of at least 0 and below 1",
         ),
         ("momentum = -0.1", "--momentum is -0.1"),
         ("momentum = nan", "--momentum is NaN"),
         ("weight-decay = -1", "--weight-decay is -1"),
         (
             "overhead = 1",
-            "--overhead is 1: allowed is a finite number above 1",
+            "--overhead is 1: it must be a finite number above 1",
         ),
         ("overhead = inf", "--overhead is inf"),
         ("overhead = 1.1\ninterval = 5", "contradict each other"),
@@ -204,21 +204,21 @@ fn what_is_not_allowed_is_refused_with_what_is() {
         ("lr = { adam = -1 }", "--lr is -1 for adam"),
         (
             "lr = 1e39",
-            "--lr is 1e39: allowed is from 1.2e-38 to 3.4e38",
+            "--lr is 1e39: it must be from 1.2e-38 to 3.4e38",
         ),
         ("lr = { hb = 1e-50 }", "--lr is 1e-50 for hb"),
         ("alpha = 1e39", "--alpha is 1e39"),
         ("optimizers = []", "--optimizers is an empty list"),
         ("optimizers = 'hb,hb'", "--optimizers names hb twice"),
         ("seeds = [1, 1]", "--seed names 1 twice"),
-        ("name = '../x'", "is no folder's name"),
-        ("name = '..'", "is no folder's name"),
-        ("name = ''", "is no folder's name"),
-        ("name = \"a\\nb\"", "--name `a\\nb` is no folder's name"),
-        ("out = \"a\\u0000b\"", "--out holds a NUL character"),
+        ("name = '../x'", "is not a folder name"),
+        ("name = '..'", "is not a folder name"),
+        ("name = ''", "is not a folder name"),
+        ("name = \"a\\nb\"", "--name `a\\nb` is not a folder name"),
+        ("out = \"a\\u0000b\"", "--out contains a NUL character"),
         (
             "data = 'mnist'\ndata-dir = \"\\u0000\"",
-            "--data-dir holds a NUL",
+            "--data-dir contains a NUL",
         ),
     ];
     for (toml, part) in cases {
@@ -278,7 +278,7 @@ fn a_schedule_is_constant_unless_one_is_given() {
 
 #[test]
 fn a_warmup_of_the_learning_rate_ends_within_the_run() {
-    // 100 examples by 64: two steps an epoch.
+    // By 64, 100 examples make two steps per epoch.
     let check = |toml: &str| resolve(toml).unwrap().check_against(100);
     assert!(check("epochs = 3\nwarmup-rate = 6").is_ok());
     assert!(check("epochs = 3\nwarmup-rate = 5\nschedule = 'cosine'").is_ok());
@@ -308,7 +308,7 @@ fn a_run_that_ends_before_its_first_estimation_is_told() {
             .unwrap()
             .contains("46 steps")
     );
-    // By default the first epoch is W.
+    // By default, W is one epoch.
     assert!(note("epochs = 1").is_some());
     assert_eq!(note("epochs = 1\noptimizers = 'hb'"), None);
 }
@@ -346,7 +346,7 @@ fn names_in_files_are_checked_with_the_nearest_known() {
         );
     }
     assert!(wrong("epochs = ").contains("line 1"));
-    assert!(wrong("lr-grid = [0]").contains("no factor"));
+    assert!(wrong("lr-grid = [0]").contains("not a factor"));
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn numbers_beyond_64_bits_with_a_sign_are_numbers() {
 #[test]
 fn every_flag_is_a_key() {
     for name in TrainOptions::names() {
-        // A value of no option's type: the key must be refused for its value, not for its name.
+        // A value of a type that no option takes must be refused for its value, not for its name.
         let message = toml::from_str::<TrainOptions>(&format!("{name} = 1979-05-27"))
             .unwrap_err()
             .to_string();
@@ -407,7 +407,7 @@ fn settings_that_ask_for_another_task_are_told() {
     }
 }
 
-/// The help names the default of each task, or points to `--dry-run`.
+/// The help states the default for each task, or refers to `--dry-run`.
 #[test]
 fn help_has_the_defaults_of_every_task() {
     let command = TrainOptions::augment_args(clap::Command::new("options"));

@@ -1,4 +1,4 @@
-//! Values of options that are more than a number or a name.
+//! Option values other than plain numbers and names.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,13 +12,13 @@ use super::numbers::{Number, whole};
 use crate::names::UnknownName;
 use crate::optimizers::{Family, OptimizerName, RateFactor};
 
-/// Where the weights of a frozen network come from.
+/// The source of a frozen network's weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum WeightsSource {
-    /// Random ones, the same every time.
+    /// Random weights, which are reproducible.
     Random,
-    /// Those in a file.
+    /// Weights from a file.
     File(PathBuf),
 }
 
@@ -46,29 +46,29 @@ impl fmt::Display for WeightsSource {
     }
 }
 
-/// When FOSI estimates the spectrum again.
+/// When FOSI estimates the spectrum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "by", content = "value", rename_all = "kebab-case")]
 pub enum RefreshSchedule {
     /// Every T steps.
     Interval(usize),
-    /// So often that a step costs ρ of the base optimizer's on average: T = ⌈τ₃/(ρτ₁ − τ₂)⌉, with the measured times
-    /// τ₁ of the base's steps, τ₂ of FOSI's and τ₃ of estimations.
+    /// As often as keeps the average cost of a step at ρ times the base optimizer's: T = ⌈τ₃/(ρτ₁ − τ₂)⌉, with the
+    /// measured times τ₁ of the base's steps, τ₂ of FOSI's steps and τ₃ of estimations.
     Overhead(f64),
 }
 
-/// How long each optimizer trains.
+/// The length of each optimizer's training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", content = "value", rename_all = "kebab-case")]
 pub enum TrainingLength {
     /// Passes over the training data.
     Epochs(usize),
-    /// Optimizer steps; the last epoch may be cut short.
+    /// Optimizer steps; the last epoch may be incomplete.
     Steps(usize),
 }
 
 impl TrainingLength {
-    /// Steps from the start to the end.
+    /// The number of steps in the run.
     #[must_use]
     pub fn steps(self, steps_per_epoch: usize) -> u64 {
         match self {
@@ -77,7 +77,7 @@ impl TrainingLength {
         }
     }
 
-    /// Epochs, one that is cut short among them.
+    /// The number of epochs, including an incomplete one.
     #[must_use]
     pub fn epochs(self, steps_per_epoch: usize) -> u64 {
         match self {
@@ -87,7 +87,7 @@ impl TrainingLength {
     }
 }
 
-/// A number for each base optimizer. (Records of runs from before there was an optimizer have 0 for it.)
+/// A number for each base optimizer. (It is 0 for optimizers that did not exist when an older record was written.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the base optimizers' names")]
 pub struct PerFamily {
@@ -121,7 +121,7 @@ pub struct PerFamily {
 }
 
 impl PerFamily {
-    /// The same number for all.
+    /// The same number for all base optimizers.
     pub fn all(value: f64) -> Self {
         Self {
             gd: value,
@@ -166,17 +166,17 @@ impl PerFamily {
     }
 }
 
-/// What a user gives for a [`PerFamily`]: one number for all (`0.1`), or some by name (`hb=0.1,adam=0.001`; in TOML a
+/// A user's value for a [`PerFamily`]: one number for all (`0.1`) or numbers by name (`hb=0.1,adam=0.001`; in TOML a
 /// table).
 #[derive(Clone, Debug, PartialEq)]
 pub enum FamilyValues {
     /// One number for all.
     All(f64),
-    /// Numbers for the base optimizers named; the others keep theirs.
+    /// Numbers for the named base optimizers; the others keep their values.
     Some(Vec<(Family, f64)>),
 }
 
-/// Serialised as the entries of a [`PerFamily`] that it sets.
+/// Serialised as the entries of [`PerFamily`] that it sets.
 impl Serialize for FamilyValues {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -194,7 +194,7 @@ impl FromStr for FamilyValues {
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| {
             text.trim().parse::<f64>().map_err(|_| {
-                format!("`{text}` is not a number; allowed is 0.1 or hb=0.1,adam=0.001")
+                format!("`{text}` is not a number; allowed are 0.1 and hb=0.1,adam=0.001")
             })
         };
         if !text.contains('=') {
@@ -202,7 +202,7 @@ impl FromStr for FamilyValues {
         }
         let named = |part: &str| {
             let (name, value) = part.split_once('=').ok_or_else(|| {
-                format!("`{part}` names no optimizer; allowed is hb=0.1,adam=0.001")
+                format!("`{part}` names no optimizer; write it like hb=0.1,adam=0.001")
             })?;
             let base = name.trim().parse::<Family>().map_err(|e| e.to_string())?;
             Ok((base, number(value)?))
@@ -252,12 +252,12 @@ impl<'de> Deserialize<'de> for FamilyValues {
     }
 }
 
-/// What a list on the command line or in a file is of.
+/// An element type of lists on the command line or in a file.
 pub trait Element: Sized {
-    /// Reads one element; the error says what was given and what is allowed.
+    /// Parses one element; the error states the given text and the allowed values.
     ///
     /// # Errors
-    /// Where the text is no such element.
+    /// If the text is not such an element.
     fn read(text: &str) -> Result<Self, String>;
 }
 
@@ -279,7 +279,7 @@ impl Element for RateFactor {
     }
 }
 
-/// A list: separated by commas (`1,2,3`); in TOML an array, or one element.
+/// A list, separated by commas (`1,2,3`); in TOML, an array or one element.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
@@ -332,7 +332,7 @@ impl<'de, T: Element> Deserialize<'de> for List<T> {
     }
 }
 
-/// An element of a list in a file, as it would stand on the command line.
+/// An element of a list in a file, as text for the command line's parser.
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

@@ -1,41 +1,41 @@
-//! Why a path can't be followed.
+//! Errors of a curvature study.
 
 use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::train::StepError;
 
-/// What goes wrong with a study of curvature.
+/// An error in a study of curvature.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CurvatureError {
-    /// Settings.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The training or an estimation.
+    /// An error in the training or an estimation.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// Steps that aren't along the run.
+    /// The steps are not along the run.
     #[error(
         "--at names step {step}, and the run has {steps} steps: name steps from 1 on in ascending order, or give more --steps"
     )]
     At {
         /// The step.
         step: u64,
-        /// The run's.
+        /// The number of the run's steps.
         steps: u64,
     },
-    /// More examples than there are.
+    /// More examples are requested than exist.
     #[error("--{option} is {given}: allowed are 1 to {most}, the training examples")]
     Examples {
         /// The option.
         option: &'static str,
-        /// What it was given.
+        /// The given number.
         given: usize,
-        /// The training examples.
+        /// The number of training examples.
         most: usize,
     },
-    /// A task whose model has no such measure.
-    #[error("this model doesn't tell its curvature")]
+    /// The model does not support this measurement.
+    #[error("this model does not support measuring the curvature")]
     Untold,
 }

@@ -1,4 +1,4 @@
-//! How much of the loss's curvature estimates hold along one training run.
+//! How much of the loss's curvature the estimates capture along one training run.
 
 mod error;
 mod path;

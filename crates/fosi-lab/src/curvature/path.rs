@@ -1,4 +1,4 @@
-//! One training run, stopped at some steps to compare estimates.
+//! One training run that is paused at some steps to compare estimates.
 
 use std::ops::ControlFlow;
 
@@ -14,22 +14,22 @@ use crate::train::{CurvaturePlan, StepError, Workload};
 pub struct Path {
     /// The settings of the run, whose length is in steps.
     pub config: TrainConfig,
-    /// What is trained with.
+    /// The optimizer.
     pub optimizer: OptimizerName,
-    /// Steps after which estimates are compared, ascending.
+    /// The steps after which estimates are compared, in ascending order.
     pub at: Vec<u64>,
-    /// Examples of estimates beside that of one batch.
+    /// The numbers of examples for further estimates, besides that of one batch.
     pub samples: Vec<usize>,
-    /// Examples whose Hessian counts as the loss's.
+    /// The number of examples whose Hessian represents the loss's.
     pub large: usize,
 }
 
-/// How much of the loss's curvature an estimate holds after a step.
+/// How much of the loss's curvature an estimate captures after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
-    /// `raw`, `raw-N`, and `kept` or, of the mean over refreshes, `averaged`.
+    /// `raw`, `raw-N`, and `kept` or, for the mean over refreshes, `averaged`.
     pub estimate: String,
     /// See [`HeldCurvature`](crate::train::HeldCurvature).
     pub captured: f64,
@@ -38,7 +38,7 @@ pub struct Row {
 }
 
 impl Path {
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
     /// [`CurvatureError`].
@@ -66,10 +66,10 @@ impl Path {
         }
     }
 
-    /// Trains, and calls `on_row` with what is found at each of the steps.
+    /// Trains and calls `on_row` with the results at each of the steps.
     ///
     /// # Errors
-    /// [`CurvatureError`]: where the training diverges or an estimation fails; [`StepError::Interrupted`].
+    /// [`CurvatureError`]: training that diverges or an estimation that fails; [`StepError::Interrupted`].
     pub fn follow(
         &self,
         workload: &dyn Workload,
@@ -113,7 +113,7 @@ impl Path {
         Ok(())
     }
 
-    /// Examples drawn anew at each step, in an order that no training of this seed takes.
+    /// Examples drawn anew at each step, in an order that no training run with this seed uses.
     fn samples(&self, examples: usize, step: u64) -> Vec<Vec<u32>> {
         let seed = self.config.seeds.first().copied().unwrap_or_default();
         let order = Batches::new(examples, self.config.batch, seed ^ u64::MAX).order(step);
@@ -122,7 +122,7 @@ impl Path {
     }
 }
 
-/// The batches of a training, step by step.
+/// The batches of a training run, step by step.
 struct Order {
     batches: Batches,
     size: usize,

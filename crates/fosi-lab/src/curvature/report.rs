@@ -1,4 +1,4 @@
-//! What was found along a path, as CSV, table and picture.
+//! The results of a curvature study as CSV, table and figure.
 
 use super::path::{Path, Row};
 use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
@@ -20,7 +20,8 @@ pub fn csv(rows: &[Row]) -> String {
     text
 }
 
-/// A Markdown table with a row for each estimate and a column for each step: captured, and the eigenvalues' ratio.
+/// A Markdown table with one row per estimate and one column per step: the captured share and the ratio of the
+/// eigenvalues.
 pub fn table(rows: &[Row]) -> String {
     let steps = distinct(rows.iter().map(|row| row.step));
     let header: Vec<String> = steps.iter().map(|step| format!("step {step}")).collect();
@@ -41,7 +42,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// What is captured, and the ratio of eigenvalues, against steps.
+/// The captured share and the ratio of the eigenvalues against steps.
 pub fn picture(path: &Path, rows: &[Row]) -> Sheet {
     let names = distinct(rows.iter().map(|row| row.estimate.clone()));
     let styles = COLORS.into_iter().cycle().map(|color| LineStyle {
@@ -84,7 +85,7 @@ pub fn picture(path: &Path, rows: &[Row]) -> Sheet {
     }
 }
 
-/// Each once, in the order in which they come.
+/// The distinct items, in the order of their first occurrence.
 fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
     for item in items {

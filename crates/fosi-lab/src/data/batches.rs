@@ -1,10 +1,10 @@
-//! The order in which training sees the examples.
+//! The order of the examples in training.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// `limit` of the indices 0 to n − 1 in ascending order, always the same ones; all where there are no more.
+/// `limit` of the indices 0 to n − 1 in ascending order, always the same ones; all if `limit` is not smaller.
 #[must_use]
 pub fn draw(n: usize, limit: usize) -> Vec<u32> {
     let mut indices: Vec<u32> = (0..n as u32).collect();
@@ -16,10 +16,10 @@ pub fn draw(n: usize, limit: usize) -> Vec<u32> {
     indices
 }
 
-/// Cuts each epoch into batches after a shuffle that depends on the seed and the epoch alone, so that every optimizer
-/// with the same seed sees the same batches.
+/// Divides each epoch into batches after a shuffle that depends only on the seed and the epoch, so that all optimizers
+/// with the same seed use the same batches.
 ///
-/// The last batch of an epoch is kept when it is smaller than the others (MNIST by 1,024: 58 of 1,024 and one of 608).
+/// The last batch of an epoch may be smaller (MNIST by 1,024: 58 of 1,024 and one of 608).
 #[derive(Clone, Debug)]
 pub struct Batches {
     examples: usize,
@@ -28,7 +28,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Batches of `size` (at least 1) out of `examples`.
+    /// Batches of `size` (at least 1) from `examples`.
     pub fn new(examples: usize, size: usize, seed: u64) -> Self {
         let size = size.max(1);
         Self {
@@ -38,12 +38,12 @@ impl Batches {
         }
     }
 
-    /// Batches, hence steps, in an epoch: ⌈examples/size⌉.
+    /// The number of batches, and thus of steps, per epoch: ⌈examples/size⌉.
     pub fn per_epoch(&self) -> usize {
         self.examples.div_ceil(self.size)
     }
 
-    /// The batch of the step after `taken` steps.
+    /// The batch of the next step after `taken` steps.
     #[must_use]
     pub fn of_step(&self, taken: u64) -> Vec<u32> {
         let per_epoch = self.per_epoch().max(1) as u64;
@@ -56,7 +56,7 @@ impl Batches {
             .collect()
     }
 
-    /// The indices of the examples in the order of epoch `epoch`.
+    /// The indices of the examples in the order of the given epoch.
     #[must_use]
     pub fn order(&self, epoch: u64) -> Vec<u32> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);

@@ -1,4 +1,4 @@
-//! What lies in a folder of data, and whether it is whole.
+//! Finds the data sets in a folder and checks whether they are complete and undamaged.
 
 use std::path::Path;
 
@@ -7,33 +7,33 @@ use super::{
     TextError, colour_images, find_text, fsdd, mnist, read_text,
 };
 
-/// What there is of a data set.
+/// The result of checking a data set.
 #[derive(Debug)]
 pub struct Finding {
     /// The data set.
     pub data: DataName,
-    /// What came of looking.
+    /// The state of the data set.
     pub state: State,
 }
 
-/// What came of looking for a data set.
+/// The state of a data set.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum State {
-    /// Not there; the loader's message says where it was looked for.
+    /// The data set is absent; the loader's message lists the searched places.
     Absent(DataError),
-    /// All of it can be read.
+    /// The data set can be read completely.
     Whole {
-        /// What there is, in words.
+        /// A description of the content.
         contents: String,
-        /// How it differs from what its publishers give, if it does.
+        /// How it differs from the published data set, if it does.
         differs: Option<String>,
     },
-    /// Something can't be used.
+    /// The data set cannot be used.
     Damaged(DataError),
 }
 
-/// Reads every data set that lies in `directory`, each as its loader finds it, decoding every file.
+/// Reads every data set in `directory` as its loader does, and decodes every file.
 #[must_use]
 pub fn check(directory: &Path) -> Vec<Finding> {
     let checks: [(DataName, Check); 5] = [
@@ -54,13 +54,13 @@ pub fn check(directory: &Path) -> Vec<Finding> {
     checks.into_iter().map(finding).collect()
 }
 
-/// What there is in words, and how it differs from what the publishers give.
+/// Returns a description of the content, and how it differs from the published data set.
 type Check = fn(&Path) -> Result<(String, Option<String>), DataError>;
 
-/// Nothing of the data set is there. One that lacks a file only is damaged.
+/// Whether no file of the data set exists. A data set that lacks only some files is damaged.
 fn is_absent(error: &DataError) -> bool {
     match error {
-        // The first file that is looked for.
+        // The first file that the loader searches.
         DataError::Missing { name, .. } => name.starts_with("train-images"),
         DataError::Images(ImagesError::NoImages { .. })
         | DataError::Text(TextError::Missing { .. })
@@ -115,7 +115,7 @@ fn check_audio_set(directory: &Path) -> Result<(String, Option<String>), DataErr
 fn check_clips(split: &AudioSplit) -> Result<(String, usize), DataError> {
     let mut patches = 0;
     for part in [&split.train, &split.validation] {
-        // A few at a time: decoded, a large set fills the memory.
+        // In parts, because a large decoded set would fill the memory.
         let indices: Vec<u32> = (0..part.len() as u32).collect();
         for indices in indices.chunks(512) {
             patches += part.decode(indices, Damaged::Refuse)?.len();

@@ -3,33 +3,33 @@
 /// n feature vectors of the same length, each with a class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// Name for reports, such as `digits`.
+    /// The name in reports, such as `digits`.
     pub name: String,
     /// n×dim, row by row, scaled to \[0, 1\].
     pub features: Vec<f32>,
     /// n classes, each below `classes`.
     pub labels: Vec<u8>,
-    /// Length of one feature vector.
+    /// The length of a feature vector.
     pub dim: usize,
-    /// Number of classes.
+    /// The number of classes.
     pub classes: usize,
 }
 
 impl Dataset {
-    /// Number of examples, n.
+    /// The number n of examples.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no example.
+    /// Whether there are no examples.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The examples `indices`, in that order.
+    /// The examples `indices`, in this order.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn gather(&self, indices: &[u32]) -> Batch {
         let mut features = Vec::with_capacity(indices.len() * self.dim);
         let mut labels = Vec::with_capacity(indices.len());
@@ -44,7 +44,7 @@ impl Dataset {
     /// The examples `indices` as a data set.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn subset(&self, indices: &[u32]) -> Self {
         let Batch { features, labels } = self.gather(indices);
         Self {
@@ -65,29 +65,29 @@ impl Dataset {
     }
 }
 
-/// A few examples, copied out of a data set so that a framework can take them over.
+/// A few examples, copied so that a framework can take ownership.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// size×dim, row by row.
     pub features: Vec<f32>,
-    /// One class an example.
+    /// One class per example.
     pub labels: Vec<u8>,
 }
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What the optimizers see.
+    /// For training.
     Train,
-    /// What they never see.
+    /// For validation.
     Validation,
 }
 
-/// Feature vectors in two parts, of the same length and classes.
+/// Training and validation data with the same vector length and classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetSplit {
-    /// What the optimizers see.
+    /// The training data.
     pub train: Dataset,
-    /// What they never see.
+    /// The validation data.
     pub validation: Dataset,
 }

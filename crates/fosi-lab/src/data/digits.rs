@@ -14,13 +14,13 @@ const DIM: usize = 64;
 const CLASSES: usize = 10;
 const LARGEST_PIXEL: u8 = 16;
 const TRAIN: usize = 1437;
-/// The split belongs to the data set: it is the same for every run's seed.
+/// The split is part of the data set: it is the same for all seeds of runs.
 const SPLIT_SEED: u64 = 1797;
 
-/// The digits, shuffled once and split into 1,437 images to train and 360 to validate. Pixels are divided by 16.
+/// The digits, shuffled once and split into 1,437 training and 360 validation images. Pixels are divided by 16.
 ///
 /// # Errors
-/// [`DataError::Embedded`] when the copy inside the program is damaged.
+/// [`DataError::Embedded`] if the embedded copy is damaged.
 pub fn digits() -> Result<DatasetSplit, DataError> {
     let all = parse(&decompress()?)?;
     let mut order: Vec<u32> = (0..all.len() as u32).collect();
@@ -48,7 +48,7 @@ fn parse(text: &str) -> Result<Dataset, DataError> {
         for field in line.split(',') {
             let value: u8 = field
                 .parse()
-                .map_err(|_| embedded(number + 1, format!("`{field}` is no number")))?;
+                .map_err(|_| embedded(number + 1, format!("`{field}` is not a number")))?;
             values.push(value);
         }
         match values.split_last() {
@@ -84,7 +84,7 @@ fn embedded(line: usize, reason: String) -> DataError {
 mod tests {
     use super::*;
 
-    /// Counts of the whole set as its authors' description gives them.
+    /// The counts of the whole set in its authors' description.
     #[test]
     fn the_split_holds_each_image_once() {
         let split = digits().unwrap();

@@ -1,4 +1,4 @@
-//! What can be wrong with a data set.
+//! Errors in a data set.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use thiserror::Error;
 use super::{AudioError, DataName, ImagesError, TextError};
 use crate::files::join_paths;
 
-/// A data set that cannot be used; the message names the file, what was found and what to do.
+/// A data set that cannot be used; the message names the file, the defect and a remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The data set lies in files, and no folder was named.
+    /// The data set needs files, but no folder was given.
     #[error(
         "the data set `{data}` is read from files: name their folder with --data-dir DIR \
          (or use the embedded `digits`)"
@@ -20,7 +20,7 @@ pub enum DataError {
         /// The data set.
         data: DataName,
     },
-    /// None of the places in which the file may lie holds it.
+    /// The file is in none of the possible places.
     #[error(
         "missing file {name} (plain or with .gz): looked in {}; \
          give the folder that holds it with --data-dir",
@@ -29,15 +29,15 @@ pub enum DataError {
     Missing {
         /// The file's name.
         name: String,
-        /// The folders searched.
+        /// The searched folders.
         looked_in: Vec<PathBuf>,
     },
-    /// The operating system refused.
+    /// The operating system refused to read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The gzip stream is damaged or ends early.
@@ -45,10 +45,10 @@ pub enum DataError {
     Gzip {
         /// The file.
         path: PathBuf,
-        /// The decoder's reason.
+        /// The decoder's error.
         source: std::io::Error,
     },
-    /// The file does not start as an IDX file of unsigned bytes.
+    /// The file does not start like an IDX file of unsigned bytes.
     #[error(
         "{} is not an IDX file of unsigned bytes: it starts with {found:02x?}, allowed is \
          [00, 00, 08, 03] (images) or [00, 00, 08, 01] (labels)",
@@ -60,80 +60,80 @@ pub enum DataError {
         /// Its first bytes, at most four.
         found: Vec<u8>,
     },
-    /// An IDX file of the other kind: images where labels belong, or labels where images belong.
+    /// The IDX file contains images instead of labels, or labels instead of images.
     #[error(
-        "{} holds {found}, {expected} are expected there: are the two files swapped?",
+        "{} contains {found} instead of {expected}: are the two files swapped?",
         path.display()
     )]
     WrongKind {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// The kind found.
         found: &'static str,
-        /// What belongs there.
+        /// The expected kind.
         expected: &'static str,
     },
-    /// The file ends before what its header promises.
+    /// The file is shorter than its header states.
     #[error(
-        "{} is truncated: its header promises {expected} bytes, it has {found}; fetch the file again",
+        "{} is truncated: its header states {expected} bytes, but it has {found}; fetch the file again",
         path.display()
     )]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header promises, the header included.
+        /// The number of bytes stated by the header, including the header.
         expected: u128,
-        /// Bytes there are.
+        /// The number of bytes in the file.
         found: u64,
     },
-    /// The file goes on after what its header promises.
+    /// The file is longer than its header states.
     #[error(
-        "{} goes on after the {expected} bytes that its header promises; fetch the file again",
+        "{} continues after the {expected} bytes that its header states; fetch the file again",
         path.display()
     )]
     TrailingBytes {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header promises, the header included.
+        /// The number of bytes stated by the header, including the header.
         expected: u128,
     },
-    /// Nothing to train on.
-    #[error("{} is empty: it holds no {what}; at least one is needed", path.display())]
+    /// There are no examples.
+    #[error("{} is empty: it contains no {what}; at least one is needed", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
         /// `images`, `labels` or `pixels`.
         what: &'static str,
     },
-    /// A file of images and its file of labels have different lengths.
+    /// The numbers of images and labels differ.
     #[error(
-        "{} holds {image_count} images, but {} holds {label_count} labels: they must be as many",
+        "{} contains {image_count} images, but {} contains {label_count} labels: the numbers must be equal",
         images.display(), labels.display()
     )]
     CountMismatch {
         /// The file of images.
         images: PathBuf,
-        /// How many it holds.
+        /// The number of images.
         image_count: usize,
         /// The file of labels.
         labels: PathBuf,
-        /// How many it holds.
+        /// The number of labels.
         label_count: usize,
     },
     /// Training and validation images differ in size.
     #[error(
-        "{} holds images of {}×{}, training has {}×{}: they must be of one size",
+        "{} contains images of {}×{}, but training has {}×{}: the sizes must be equal",
         path.display(), found.0, found.1, expected.0, expected.1
     )]
     SizeMismatch {
         /// The file of validation images.
         path: PathBuf,
-        /// Its rows and columns.
+        /// The rows and columns of its images.
         found: (usize, usize),
-        /// Rows and columns of the training images.
+        /// The rows and columns of the training images.
         expected: (usize, usize),
     },
-    /// A label that is no class.
+    /// A label is not a class.
     #[error(
         "{}: label {index} is {label}, allowed are 0 to {}",
         path.display(), classes.saturating_sub(1)
@@ -141,28 +141,28 @@ pub enum DataError {
     LabelOutOfRange {
         /// The file of labels.
         path: PathBuf,
-        /// Position of the label, from 0.
+        /// The position of the label, from 0.
         index: usize,
         /// The label.
         label: u8,
-        /// Number of classes.
+        /// The number of classes.
         classes: usize,
     },
-    /// Colour images.
+    /// An error in colour images.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// Text.
+    /// An error in a text.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// Sound.
+    /// An error in sound.
     #[error(transparent)]
     Audio(#[from] AudioError),
-    /// A line of the embedded digits that isn't 64 pixels and a class.
+    /// A line of the embedded digits is not 64 pixels and a class.
     #[error("the embedded digits are damaged at line {line}: {reason}; build the program again")]
     Embedded {
-        /// Line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A data set's files, with the path in every error.
+//! The files of a data set; every error includes the path.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -10,43 +10,43 @@ use crate::files;
 /// What to do with a damaged file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Damaged {
-    /// It is an error.
+    /// Return an error.
     #[default]
     Refuse,
-    /// Leave it out and count it.
+    /// Skip and count it.
     Skip,
 }
 
-/// The whole content of a file.
+/// The content of a file.
 ///
 /// # Errors
-/// [`DataError::Read`], also for a folder, a device and a pipe.
+/// [`DataError::Read`], also for folders, devices and pipes.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     files::read(path).map_err(|source| read_error(path, source))
 }
 
-/// A text in UTF-8, without a byte-order mark.
+/// The content of a UTF-8 text without a byte-order mark.
 ///
 /// # Errors
-/// As [`read_file`].
+/// Those of [`read_file`].
 pub(super) fn read_text_file(path: &Path) -> Result<String, DataError> {
     files::read_text(path).map_err(|source| read_error(path, source))
 }
 
-/// A file to read from.
+/// Opens a file for reading.
 ///
 /// # Errors
-/// As [`read_file`].
+/// Those of [`read_file`].
 pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
     files::open(path).map_err(|source| read_error(path, source))
 }
 
-/// The first of `paths` where something other than a folder lies, be it a link to nothing: reading it then says what is
-/// wrong.
+/// The first of `paths` that exists and is not a folder, even if it is a broken link; reading it then reports the
+/// error.
 ///
 /// # Errors
-/// [`DataError::Read`] where the system doesn't tell whether something is there: in a folder that may not be searched,
-/// or behind a link that leads to itself.
+/// [`DataError::Read`] if the system does not report whether something exists: in a folder without search permission,
+/// or behind a circular link.
 pub(super) fn first_file(
     paths: impl IntoIterator<Item = PathBuf>,
 ) -> Result<Option<PathBuf>, DataError> {
@@ -65,7 +65,7 @@ pub(super) fn first_file(
     Ok(None)
 }
 
-/// What lies in a folder and isn't hidden, in the order of the names.
+/// The entries of a folder that are not hidden, sorted by name.
 ///
 /// # Errors
 /// [`DataError::Read`].
@@ -82,7 +82,7 @@ pub(super) fn visible_entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> 
     Ok(paths)
 }
 
-/// Whether nothing is there, or nothing can be by that name.
+/// Whether nothing exists, or can exist, under the name.
 fn is_absent(kind: ErrorKind) -> bool {
     matches!(
         kind,

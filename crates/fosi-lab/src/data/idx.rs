@@ -1,5 +1,5 @@
-//! IDX, the format of MNIST: two zero bytes, the element type (8: unsigned byte), the number of axes, each axis's
-//! length as a big-endian u32, then the elements. Read plain or gzip-compressed, by content and not by name.
+//! IDX, MNIST's format: two zero bytes, the element type (8: unsigned byte), the number of axes, the length of each
+//! axis as a big-endian u32, then the elements. Gzip compression is detected by content, not by name.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -9,14 +9,14 @@ use flate2::bufread::MultiGzDecoder;
 use super::DataError;
 use super::file::open_file;
 
-/// Images as an IDX file holds them.
+/// The images in an IDX file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdxImages {
     /// Pixel rows of an image.
     pub rows: usize,
     /// Pixel columns of an image.
     pub columns: usize,
-    /// Number of images.
+    /// The number of images.
     pub count: usize,
     /// count×rows×columns bytes, image by image, row by row.
     pub pixels: Vec<u8>,
@@ -24,10 +24,10 @@ pub struct IdxImages {
 
 /// Reads an IDX file of images (three axes: image, row, column).
 ///
-/// Memory use is bounded by what the file holds, whatever its header claims.
+/// Memory use is bounded by the file's size, whatever its header states.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is unreadable, damaged, empty or holds labels.
+/// [`DataError`] with the file's name if it is unreadable, damaged, empty or contains labels.
 pub fn read_images(path: &Path) -> Result<IdxImages, DataError> {
     let (axes, pixels) = read_idx::<3>(path)?;
     let [count, rows, columns] = axes;
@@ -44,10 +44,10 @@ pub fn read_images(path: &Path) -> Result<IdxImages, DataError> {
     })
 }
 
-/// Reads an IDX file of labels (one axis) that must lie below `classes`.
+/// Reads an IDX file of labels (one axis), which must be below `classes`.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is unreadable, damaged, empty, holds images or a label out of range.
+/// [`DataError`] with the file's name if it is unreadable, damaged, empty, or contains images or a label out of range.
 pub fn read_labels(path: &Path, classes: usize) -> Result<Vec<u8>, DataError> {
     let (_, labels) = read_idx::<1>(path)?;
     if labels.is_empty() {
@@ -86,7 +86,7 @@ fn read_idx<const AXES: usize>(path: &Path) -> Result<([usize; AXES], Vec<u8>), 
         *axis = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
     }
 
-    // Three u32 axes fit u128. `read_up_to` grows with what is there, so a false claim costs no memory.
+    // Three u32 axes fit into u128. `read_up_to` allocates only for existing data, so a false length costs no memory.
     let length: u128 = axes.iter().map(|&axis| axis as u128).product();
     let expected = u128::from(header_length) + length;
     let elements = source.read_up_to(u64::try_from(length).unwrap_or(u64::MAX))?;
@@ -120,7 +120,7 @@ fn check_magic<const AXES: usize>(path: &Path, magic: &[u8]) -> Result<(), DataE
     }
 }
 
-/// A file's content, decompressed where it starts as gzip does.
+/// The content of a file, decompressed if it starts like gzip.
 struct Source<'a> {
     path: &'a Path,
     compressed: bool,
@@ -148,7 +148,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The next `limit` bytes, or all that are left.
+    /// The next `limit` bytes, or all remaining bytes.
     fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         match (&mut self.reader).take(limit).read_to_end(&mut bytes) {

@@ -1,4 +1,4 @@
-//! MNIST (LeCun, Cortes, Burges) from the four files in which it is distributed.
+//! MNIST (LeCun, Cortes, Burges) from its four published files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,14 @@ use super::{DataError, Dataset, DatasetSplit, read_images, read_labels};
 
 const CLASSES: usize = 10;
 
-/// Reads MNIST from `directory` or `directory/mnist`: the training images train, the test images validate.
+/// Reads MNIST from `directory` or `directory/mnist`: the training images for training, the test images for validation.
 ///
 /// The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`. Pixels are divided by 255. Any number of images of any one
-/// size is accepted, so other data in this format (Fashion-MNIST) can take MNIST's place.
+/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`. Pixels are divided by 255. The number and the size of the images
+/// are arbitrary, so that other data in this format (Fashion-MNIST) can replace MNIST.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when one is missing, damaged or doesn't fit the others.
+/// [`DataError`] with the file's name if one is missing, damaged or inconsistent with the others.
 pub fn mnist(directory: &Path) -> Result<DatasetSplit, DataError> {
     let folders = [directory.to_owned(), directory.join("mnist")];
     let (train_images, train_labels) = (
@@ -47,7 +47,7 @@ fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf, DataError> {
     })
 }
 
-/// One part, with the rows and columns of its images.
+/// Reads one part, and returns the rows and columns of its images.
 fn read_part(images: &Path, labels: &Path) -> Result<(Dataset, (usize, usize)), DataError> {
     let pixels = read_images(images)?;
     let classes_of = read_labels(labels, CLASSES)?;

@@ -1,4 +1,4 @@
-//! Data sets: what they are, where they come from, and the order in which training sees them.
+//! The data sets, their files, and the order of the examples in training.
 
 mod audio;
 mod batches;

@@ -1,14 +1,14 @@
-//! Batches made on another thread, ahead of the one that uses them.
+//! Batches prepared in advance on another thread.
 
 use std::iter::FusedIterator;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-/// Items `make(0)`, `make(1)`, … made by another thread, in this order.
+/// The items `make(0)`, `make(1)`, …, computed by another thread, in this order.
 ///
-/// The thread keeps at most `ahead` finished items waiting, and one that it works on. Dropping the iterator ends it. A
-/// panic in `make` comes out of [`next`](Iterator::next), at the item that it would have made.
+/// The thread keeps at most `ahead` finished items waiting, besides the one in progress. Dropping the iterator ends the
+/// thread. A panic in `make` resurfaces in [`next`](Iterator::next) at the item concerned.
 ///
 /// ```
 /// use fosi_lab::data::Prefetch;
@@ -20,18 +20,18 @@ use std::thread::{Builder, JoinHandle};
 #[derive(Debug)]
 #[must_use = "the items are made for the one who iterates"]
 pub struct Prefetch<T> {
-    /// None once the items are no longer wanted.
+    /// `None` once the items are no longer needed.
     items: Option<Receiver<T>>,
     thread: Option<JoinHandle<()>>,
-    /// Items still to come.
+    /// The number of remaining items.
     left: usize,
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    /// Starts the thread, which makes `count` items and keeps `ahead` of them waiting.
+    /// Starts the thread, which computes `count` items and keeps at most `ahead` of them waiting.
     ///
     /// # Errors
-    /// The system's reason for giving no thread.
+    /// The system's error if no thread can be started.
     pub fn new(
         count: usize,
         ahead: usize,
@@ -40,7 +40,7 @@ impl<T: Send + 'static> Prefetch<T> {
         let (sender, items) = sync_channel(ahead);
         let work = move || {
             for index in 0..count {
-                // An error says that the iterator was dropped.
+                // An error means that the iterator was dropped.
                 if sender.send(make(index)).is_err() {
                     break;
                 }
@@ -66,7 +66,7 @@ impl<T> Iterator for Prefetch<T> {
             self.left -= 1;
             return Some(item);
         }
-        // Only a panic ends the thread before all items are made.
+        // Only a panic ends the thread early.
         self.left = 0;
         match self.thread.take()?.join() {
             Err(panic) => resume_unwind(panic),
@@ -84,10 +84,10 @@ impl<T> FusedIterator for Prefetch<T> {}
 
 impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
-        // First the end of the channel, so that the thread doesn't wait while it is joined.
+        // Closes the channel first, so that the thread does not wait while it is joined.
         self.items = None;
         if let Some(thread) = self.thread.take() {
-            // A panic that nobody saw belongs to an item that nobody wanted.
+            // A panic for an item that was never requested is ignored.
             let _ = thread.join();
         }
     }

@@ -1,18 +1,18 @@
-//! A chart as inline SVG: panels above each other over one horizontal axis.
+//! A chart as inline SVG: panels stacked over one horizontal axis.
 
 use askama::Template;
 
 use super::signed_axis::SignedAxis;
 use crate::plot::{Axis, tick_label};
 
-/// Width of the picture.
+/// The width of the picture.
 pub(super) const WIDTH: f64 = 560.0;
-/// Room on the left for the labels of ticks, large enough for those of a phone.
+/// The space on the left for tick labels, also in a phone's font size.
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 16.0;
-/// Room below for the horizontal axis.
+/// The space below for the horizontal axis.
 const BELOW: f64 = 46.0;
-/// Room above a panel.
+/// The space above a panel.
 const ABOVE: f64 = 12.0;
 
 /// An axis of any kind.
@@ -22,7 +22,7 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    /// Where a value lies from 0 to 1; far outside is as good as just outside.
+    /// The position of a value, from 0 to 1; values far outside are clamped to −2 or 3.
     fn position(&self, value: f64) -> f64 {
         let position = match self {
             Self::Plain(axis) => axis.position(value),
@@ -39,42 +39,42 @@ impl Scale {
     }
 }
 
-/// A line with its band, before it has a place.
+/// A line with its band, before the layout.
 pub(super) struct Stroke {
-    /// Classes of line and band.
+    /// The classes of line and band.
     pub(super) classes: String,
-    /// Points from left to right.
+    /// The points from left to right.
     pub(super) points: Vec<(f64, f64)>,
-    /// Least and greatest at the same places; empty for none.
+    /// The least and the greatest values at the same places; empty without a band.
     pub(super) band: Vec<(f64, f64, f64)>,
     /// Whether each point has a dot.
     pub(super) dots: bool,
-    /// Number of its values among the page's readings, and which of them they are.
+    /// The number of its line among the page's readings, and which of its values they are.
     pub(super) reading: Option<(usize, usize)>,
 }
 
-/// A panel before it is laid out.
+/// A panel before the layout.
 pub(super) struct Panel {
     pub(super) y: Scale,
     pub(super) height: f64,
-    /// Ticks on the vertical axis, at most.
+    /// The maximum number of ticks on the vertical axis.
     pub(super) ticks: usize,
-    /// Above the panel; empty for none.
+    /// The title above the panel; may be empty.
     pub(super) title: &'static str,
     pub(super) strokes: Vec<Stroke>,
-    /// Places on the horizontal axis that are crossed out, and why.
+    /// Places on the horizontal axis with a cross, and the reasons.
     pub(super) crosses: Vec<(f64, String)>,
 }
 
-/// A chart, laid out.
+/// A chart after the layout.
 #[derive(Template)]
 #[template(path = "chart.html")]
 pub(super) struct Chart {
-    /// Classes: which choices of axes show it.
+    /// The classes, which determine the choices of axes that show it.
     classes: String,
-    /// What it shows, for who can't see it.
+    /// A description for screen readers.
     label: String,
-    /// Which horizontal axis of the readings it has.
+    /// The index of the readings' horizontal axis that it uses.
     x_index: usize,
     x_label: &'static str,
     x_ticks: Vec<Tick>,
@@ -85,7 +85,7 @@ pub(super) struct Chart {
 struct Tick {
     at: f64,
     label: String,
-    /// Left out where there is little room.
+    /// Whether the tick is hidden on narrow screens.
     spare: bool,
 }
 
@@ -111,7 +111,7 @@ struct Cross {
 }
 
 impl Chart {
-    /// Width of a panel.
+    /// The width of a panel.
     const INNER: f64 = WIDTH - LEFT - RIGHT;
     const WIDTH: f64 = WIDTH;
     const LEFT: f64 = LEFT;
@@ -143,7 +143,7 @@ impl Chart {
         }
     }
 
-    /// Lower edge of the lowest panel.
+    /// The lower edge of the lowest panel.
     fn bottom(&self) -> f64 {
         self.height - BELOW
     }
@@ -179,7 +179,7 @@ impl Laid {
                     reading: None,
                 });
             }
-            // A line of no length has a round end at both of its ends: a dot.
+            // A line of zero length has round caps at both ends: a dot.
             if let [only] = points.as_slice() {
                 points.push(*only);
             }
@@ -216,7 +216,7 @@ fn ticks(scale: &Scale, most: usize, place: impl Fn(f64) -> f64) -> Vec<Tick> {
     values.into_iter().enumerate().map(tick).collect()
 }
 
-/// A polyline as the data of a path, to a tenth of a unit.
+/// A polyline as path data, to a tenth of a unit.
 fn path(points: &[(f64, f64)]) -> String {
     let mut data = String::new();
     for (index, (x, y)) in points.iter().enumerate() {

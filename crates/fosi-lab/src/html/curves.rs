@@ -1,4 +1,4 @@
-//! Curves of losses and accuracy, for each choice of axes.
+//! The curves of losses and accuracy, for each choice of axes.
 
 use super::chart::{Chart, Panel, Scale, Stroke};
 use super::line::{CurveLine, CurveLines, number, spread};
@@ -8,10 +8,10 @@ use crate::plot::Axis;
 use crate::runs::Run;
 use crate::summary::{Measure, Spread};
 
-/// Height of a chart's panel.
+/// The height of a chart's panel.
 const HEIGHT: f64 = 280.0;
 
-/// What curves are drawn against: class, label of the axis, what stands before and after a value of it.
+/// The horizontal axes of the curves: class, label, and the text before and after a value.
 pub(super) const ACROSS: [(&str, &str); 3] = [
     ("epochs", "epochs"),
     ("steps", "steps"),
@@ -20,44 +20,44 @@ pub(super) const ACROSS: [(&str, &str); 3] = [
 
 /// The section of a group's curves.
 pub(super) struct CurvesSection {
-    /// Start of the ids of its inputs.
+    /// The prefix of its inputs' ids.
     pub(super) id: String,
-    /// A figure for each measure.
+    /// One figure per measure.
     pub(super) figures: Vec<Figure>,
-    /// The optimizers, which may be left out, and their last values.
+    /// The optimizers, which can be hidden, and their last values.
     pub(super) legend: Vec<LegendEntry>,
-    /// Names of the measures, in the order of the figures.
+    /// The names of the measures, in the order of the figures.
     pub(super) measures: Vec<&'static str>,
     /// Whether lines are medians over seeds.
     pub(super) several: bool,
-    /// The curves' values, for who can't see them.
+    /// The curves' values, as an alternative to the figures.
     pub(super) tables: Vec<ValueTable>,
-    /// What was left out.
+    /// Notes on what is not drawn.
     pub(super) notes: Vec<String>,
 }
 
-/// One measure.
+/// The figure of one measure.
 pub(super) struct Figure {
     pub(super) title: String,
-    /// One for each choice of axes.
+    /// One chart per choice of axes.
     pub(super) charts: Vec<Chart>,
 }
 
-/// An optimizer.
+/// The legend entry of an optimizer.
 pub(super) struct LegendEntry {
     pub(super) label: String,
     pub(super) style: String,
     pub(super) last: Vec<String>,
 }
 
-/// Values of one measure: a row an epoch, a column an optimizer.
+/// The values of one measure, with one row per epoch and one column per optimizer.
 pub(super) struct ValueTable {
     pub(super) title: String,
     pub(super) header: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
 }
 
-/// The curves of a group's runs; none where no epoch was finished.
+/// The curves of a group's runs; `None` without a finished epoch.
 pub(super) fn curves(id: &str, runs: &[Run], readings: &mut Readings) -> Option<CurvesSection> {
     let all = CurveLines::of(runs);
     let CurveLines { lines, every, .. } = &all;
@@ -78,7 +78,7 @@ pub(super) fn curves(id: &str, runs: &[Run], readings: &mut Readings) -> Option<
     let mut notes = Vec::new();
     if *every > 1 {
         notes.push(format!(
-            "One epoch in {every} and the last are drawn and listed here; metrics.csv has them all."
+            "One epoch in {every} and the last are drawn and listed here; metrics.csv contains all epochs."
         ));
     }
     if all.varied {
@@ -108,7 +108,7 @@ pub(super) fn curves(id: &str, runs: &[Run], readings: &mut Readings) -> Option<
     })
 }
 
-/// The charts of one measure: three horizontal axes, of losses each with two vertical ones.
+/// The charts of one measure: one per horizontal axis and, for losses, per vertical axis.
 fn charts(lines: &[CurveLine], measure: Measure, first_reading: usize) -> Vec<Chart> {
     let scales: &[&str] = match measure {
         Measure::ValidationAccuracy => &["logarithmic linear"],
@@ -170,7 +170,7 @@ fn across(epoch: &Epoch, x_index: usize) -> f64 {
     [epoch.epoch, epoch.steps, epoch.seconds][x_index]
 }
 
-/// The vertical axis, over medians and bands.
+/// The vertical axis, which covers medians and bands.
 fn vertical(lines: &[CurveLine], measure: Measure, scale: &str) -> Axis {
     let spreads = lines.iter().flat_map(|line| &line.epochs);
     let spreads = spreads.map(|epoch| epoch.measures[measure as usize]);
@@ -183,7 +183,7 @@ fn vertical(lines: &[CurveLine], measure: Measure, scale: &str) -> Axis {
     }
 }
 
-/// A sentence for who can't see the chart.
+/// A description of the chart for screen readers.
 fn label(lines: &[CurveLine], measure: Measure, x_label: &str, logarithmic: bool) -> String {
     let change = |line: &CurveLine| {
         let value = |epoch: Option<&Epoch>| {
@@ -239,7 +239,7 @@ fn value_table(title: String, lines: &[CurveLine], value: impl Fn(&Epoch) -> Str
     }
 }
 
-/// With a capital letter at the start.
+/// The text with a capital first letter.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());

@@ -1,4 +1,4 @@
-//! What was run, on what, where.
+//! The facts of a run: model, data, settings, machine.
 
 use super::curves::capital;
 use crate::config::{TaskName, TrainingLength};
@@ -8,13 +8,13 @@ use crate::runs::{Run, RunRecord, RunStatus};
 pub(super) struct Facts {
     pub(super) name: String,
     pub(super) status: &'static str,
-    /// Class of the status.
+    /// The status's class.
     pub(super) class: &'static str,
-    /// What the status means for the page, where it is not over.
+    /// A sentence about the status of an unfinished run.
     pub(super) unfinished: Option<&'static str>,
     /// The command line.
     pub(super) command: String,
-    /// Names and values.
+    /// The names and values.
     pub(super) rows: Vec<(&'static str, String)>,
 }
 
@@ -38,17 +38,19 @@ impl Facts {
             RunStatus::Interrupted => (
                 "interrupted",
                 "stopped",
-                Some("The run was interrupted: this page shows what it had reached."),
+                Some("The run was interrupted: this page shows its results until then."),
             ),
             RunStatus::Running => (
                 "running",
                 "running",
-                Some("The run is going on: this page shows what there is so far."),
+                Some("The run is in progress: this page shows its results so far."),
             ),
             RunStatus::CutOff => (
                 "cut off",
                 "stopped",
-                Some("The run was cut off, as by a kill: this page shows what it had reached."),
+                Some(
+                    "The run was cut off, for example by a kill: this page shows its results until then.",
+                ),
             ),
         };
         Self {
@@ -97,7 +99,7 @@ fn rows(record: &RunRecord) -> Vec<(&'static str, String)> {
     }
     let cores = if machine.cores == 1 { "core" } else { "cores" };
     let debug = match versions.profile.as_str() {
-        "debug" => "; a debug build, whose times mean little",
+        "debug" => "; a debug build, whose times are not representative",
         _ => "",
     };
     let commit = match versions.commit.as_str() {
@@ -106,7 +108,7 @@ fn rows(record: &RunRecord) -> Vec<(&'static str, String)> {
     };
     let time = match &record.finished {
         Some(finished) => format!("{} to {}", spaced(&record.started), spaced(finished)),
-        None => format!("began {}", spaced(&record.started)),
+        None => format!("started {}", spaced(&record.started)),
     };
     rows.extend([
         (
@@ -129,12 +131,12 @@ fn rows(record: &RunRecord) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// A time of RFC 3339 for people.
+/// An RFC 3339 time in readable form.
 fn spaced(time: &str) -> String {
     time.replace('T', " ").replace('Z', " UTC")
 }
 
-/// Digits in groups of three.
+/// The digits in groups of three.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -147,7 +149,7 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// A command line as a shell would take it; of the program's path, its name.
+/// A command line with shell quoting; the program's path is reduced to its name.
 fn command(words: &[String]) -> String {
     let mut words = words.iter();
     let program = words.next().map(|program| {

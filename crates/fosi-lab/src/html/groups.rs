@@ -1,8 +1,8 @@
-//! Runs that may stand beside each other: of the same task on the same data.
+//! Groups of comparable runs: those with the same task and data.
 
 use crate::runs::Run;
 
-/// The runs of each task and data set, in the order in which they are given.
+/// The runs of each task and data set, in the given order.
 pub(super) fn groups(runs: &[Run]) -> Vec<Vec<Run>> {
     let mut groups: Vec<Vec<Run>> = Vec::new();
     for run in runs {

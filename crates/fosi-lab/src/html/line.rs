@@ -1,4 +1,4 @@
-//! The lines of the curves: one for each run and optimizer.
+//! The lines of the curves, one per run and optimizer.
 
 use super::style::Style;
 use crate::curves::{Epoch, epochs_of};
@@ -6,19 +6,19 @@ use crate::optimizers::{Family, RateFactor};
 use crate::runs::Run;
 use crate::summary::{Measure, Spread};
 
-/// Points of all lines of a section, at most, so that a page stays small.
+/// The maximum number of points of all lines in a section, which keeps the page small.
 const POINTS: usize = 2400;
 
-/// An optimizer of a run, over its epochs.
+/// An optimizer of a run over its epochs.
 pub(super) struct CurveLine {
-    /// The optimizer, after its run's name where there are several runs.
+    /// The optimizer, after its run's name if there are several runs.
     pub(super) label: String,
     pub(super) style: Style,
     pub(super) epochs: Vec<Epoch>,
 }
 
 impl CurveLine {
-    /// The last epoch's value as text; a dash where there is none.
+    /// The last epoch's value as text; a dash if missing.
     pub(super) fn last(&self, measure: Measure) -> String {
         let last = self
             .epochs
@@ -28,12 +28,12 @@ impl CurveLine {
     }
 }
 
-/// The lines of runs of one group.
+/// The lines of one group's runs.
 pub(super) struct CurveLines {
     pub(super) lines: Vec<CurveLine>,
-    /// Every so many-th epoch is among the lines' points, and the last.
+    /// The lines contain every `every`-th epoch and the last.
     pub(super) every: usize,
-    /// Whether optimizers at other learning rates were left out.
+    /// Whether optimizers at other learning rates are omitted.
     pub(super) varied: bool,
 }
 
@@ -76,7 +76,7 @@ impl CurveLines {
         }
     }
 
-    /// The measures that any line has, losses first.
+    /// The measures with a value on any line, losses first.
     pub(super) fn measures(&self) -> Vec<Measure> {
         let has = |measure: &Measure| {
             let mut epochs = self.lines.iter().flat_map(|line| &line.epochs);
@@ -91,7 +91,7 @@ impl CurveLines {
     }
 }
 
-/// Keeps every `every`-th, counted from the last.
+/// Keeps every `every`-th item, counted from the last.
 pub(super) fn thin<T>(items: &mut Vec<T>, every: usize) {
     let mut left = items.len();
     items.retain(|_| {
@@ -105,7 +105,7 @@ fn median(spread: &Spread) -> String {
     number(spread.median)
 }
 
-/// A median as text, with the least and the greatest where they differ.
+/// A median as text, with the least and the greatest value if they differ.
 pub(super) fn spread(spread: &Spread) -> String {
     match spread.low == spread.high {
         true => median(spread),
@@ -118,7 +118,7 @@ pub(super) fn spread(spread: &Spread) -> String {
     }
 }
 
-/// Four decimals, or four significant digits where these would be lost.
+/// The number with four decimals or, if these would lose precision, four significant digits.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         size if size.is_nan() => "–".to_owned(),

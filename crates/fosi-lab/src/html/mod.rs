@@ -1,8 +1,8 @@
-//! One page of HTML about one or several runs: heading, curves, results, spectra, refreshes, failures, settings.
+//! An HTML page about one or several runs: heading, curves, results, spectra, refreshes, failures, settings.
 //!
-//! The page stands alone: styles, pictures and its one script are inside, and it asks no network for anything. Pictures
-//! are SVG made here, one for each choice of axes; choices are radio buttons and checkboxes that style sheets alone
-//! heed. The script adds the values under the pointer or the arrow keys, and keeps the choices in the address.
+//! The page is self-contained: it includes its styles, pictures and script, and needs no network. The pictures are SVG,
+//! one per choice of axes; the choices are radio buttons and checkboxes that work through style sheets alone. The
+//! script shows the values at the pointer or the arrow keys, and keeps the choices in the address.
 
 mod chart;
 mod curves;

@@ -1,4 +1,4 @@
-//! The page.
+//! The HTML page.
 
 use std::time::Duration;
 
@@ -19,29 +19,29 @@ use crate::verdict::{Verdict, verdicts};
 const STYLES: &str = include_str!("../../templates/page.css");
 const SCRIPT: &str = include_str!("../../templates/page.js");
 
-/// How a page is made.
+/// The options of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageOptions {
-    /// A browser loads the page again after this time, while any of its runs goes on; never where it is none.
+    /// The time after which a browser reloads the page while any of its runs is in progress; `None` never reloads.
     pub reload: Option<Duration>,
 }
 
-/// A page that could not be made.
+/// An error in creating a page.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HtmlError {
-    /// A template refused.
+    /// An error in a template.
     #[error("cannot make the page: {0}")]
     Template(#[from] askama::Error),
-    /// The values for the script can't be JSON.
+    /// The values for the script cannot be serialised to JSON.
     #[error("cannot make the page's values: {0}")]
     Values(#[from] serde_json::Error),
 }
 
-/// The page about runs. Runs of the same task on the same data share a section; whether FOSI pays in them stands first.
+/// The page about runs. Runs of the same task on the same data share a section, and the verdicts come first.
 ///
 /// # Errors
-/// [`HtmlError`]: none in practice, since a text takes whatever is written.
+/// [`HtmlError`]: none in practice, because the writer is a string.
 pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
     let mut readings = Readings::default();
     let together = groups(runs);
@@ -80,21 +80,21 @@ pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
 #[template(path = "page.html")]
 struct Page {
     title: String,
-    /// Seconds.
+    /// The time before a reload in seconds.
     reload: Option<u64>,
     styles: &'static str,
     script: &'static str,
-    /// Optimizers that can be left out of the curves, at most.
+    /// The maximum number of optimizers that can be hidden from the curves.
     toggles: usize,
     verdicts: Vec<Verdict>,
-    /// Level of the sections' headings.
+    /// The level of the sections' headings.
     heading: usize,
     groups: Vec<Group>,
     readings: String,
     version: &'static str,
 }
 
-/// Runs of the same task on the same data.
+/// The runs of one task on the same data.
 struct Group {
     id: String,
     title: String,
@@ -110,7 +110,7 @@ struct Group {
 
 /// A sentence about a run.
 struct Remark {
-    /// Empty where there is only one.
+    /// Empty for a single run.
     run: String,
     sentences: Vec<String>,
 }

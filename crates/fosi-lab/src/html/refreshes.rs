@@ -1,19 +1,19 @@
-//! Refreshes: what each cost and what came of it.
+//! The cost and the outcome of each refresh.
 
 use super::line::{number, thin};
 use crate::optimizers::OptimizerName;
 use crate::runs::{RefreshOutcome, RefreshRecord, Run};
 
-/// Accepted refreshes that are listed one by one, at most; the refused ones are listed all.
+/// The maximum number of individually listed accepted refreshes; refused ones are all listed.
 const LISTED: usize = 400;
 
 /// The section of a group's refreshes.
 pub(super) struct Refreshes {
-    /// For each optimizer and seed.
+    /// One sum per optimizer and seed.
     pub(super) sums: Vec<RefreshSum>,
-    /// One by one.
+    /// The listed refreshes.
     pub(super) listed: Vec<ListedRefresh>,
-    /// One accepted refresh in so many is listed.
+    /// One in this many accepted refreshes is listed.
     pub(super) every: usize,
 }
 
@@ -37,14 +37,14 @@ pub(super) struct ListedRefresh {
     pub(super) products: u64,
     pub(super) seconds: String,
     pub(super) interval: String,
-    /// Largest and smallest eigenvalue, largest residual, s; empty where the refresh was refused.
+    /// The largest and the smallest eigenvalue, the largest residual and s; empty for a refused refresh.
     pub(super) numbers: Vec<String>,
     pub(super) retries: usize,
-    /// Why it was refused.
+    /// The reason of a refusal.
     pub(super) refusal: Option<String>,
 }
 
-/// None where there was no refresh.
+/// The section; `None` without any refresh.
 pub(super) fn refreshes(runs: &[Run]) -> Option<Refreshes> {
     let mut sums = Vec::new();
     let mut listed = Vec::new();
@@ -152,7 +152,7 @@ fn listing(optimizer: String, refresh: &RefreshRecord) -> ListedRefresh {
     }
 }
 
-/// Three decimals below a second, two above.
+/// Three decimals below one second, two above.
 fn seconds(value: f64) -> String {
     match value < 1.0 {
         true => format!("{value:.3}"),

@@ -1,4 +1,4 @@
-//! The results: the tables that a run ends with, and the paper's ratios beside ours.
+//! The results: the tables at the end of a run, and the paper's ratios next to ours.
 
 use super::line::CurveLines;
 use crate::runs::Run;
@@ -8,7 +8,7 @@ use crate::summary::{PAPER_NOTE, PaperTables, SummaryTable, TableRow, notes, sum
 pub(super) struct Results {
     pub(super) tables: Vec<ResultTable>,
     pub(super) notes: Vec<String>,
-    /// The paper's Tables 1 and 2; empty where no base ran with and without FOSI.
+    /// The paper's Tables 1 and 2; empty if no base ran with and without FOSI.
     pub(super) paper: Vec<PaperTable>,
     pub(super) paper_note: &'static str,
 }
@@ -20,10 +20,10 @@ pub(super) struct ResultTable {
     pub(super) rows: Vec<ResultRow>,
 }
 
-/// An optimizer.
+/// The results of an optimizer.
 pub(super) struct ResultRow {
     pub(super) label: String,
-    /// Classes of its line's sample; none where it isn't drawn.
+    /// The classes of its line's sample; `None` if it is not drawn.
     pub(super) style: Option<String>,
     pub(super) cells: Vec<Cell>,
 }
@@ -31,7 +31,7 @@ pub(super) struct ResultRow {
 /// A number with its range.
 pub(super) struct Cell {
     pub(super) median: String,
-    /// The least and the greatest; empty where they are the median.
+    /// The least and the greatest value; empty if both equal the median.
     pub(super) range: String,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct PaperTable {
     pub(super) rows: Vec<[String; 11]>,
 }
 
-/// None where no epoch was finished.
+/// The section; `None` without a finished epoch.
 pub(super) fn results(runs: &[Run]) -> Option<Results> {
     if runs.iter().all(|run| run.rows.is_empty()) {
         return None;

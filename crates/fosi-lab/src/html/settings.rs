@@ -1,4 +1,4 @@
-//! All settings, a column a run.
+//! All settings, with one column per run.
 
 use crate::dry_run;
 use crate::runs::Run;
@@ -12,9 +12,9 @@ pub(super) struct Settings {
 /// One setting.
 pub(super) struct SettingRow {
     pub(super) name: &'static str,
-    /// A value for each run; a dash where it has no such setting.
+    /// One value per run; a dash if the setting does not apply.
     pub(super) values: Vec<String>,
-    /// Whether the runs differ in it.
+    /// Whether the runs differ in this setting.
     pub(super) differs: bool,
 }
 

@@ -1,6 +1,7 @@
 //! A logarithmic axis for numbers of both signs.
 
-/// sign(λ)·log₁₀(|λ|/floor) where |λ| is above the floor, 0 elsewhere: decades above and below zero.
+/// The axis maps λ to sign(λ)·log₁₀(|λ|/floor) for |λ| above the floor and to 0 otherwise: decades above and below
+/// zero.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SignedAxis {
     floor: f64,
@@ -9,10 +10,10 @@ pub(super) struct SignedAxis {
 }
 
 impl SignedAxis {
-    /// Decades below the greatest magnitude that are shown, at most.
+    /// The maximum number of decades shown below the greatest magnitude.
     const DECADES: i32 = 8;
 
-    /// Over `values`; magnitudes below 10⁻⁸ of the greatest count as zero.
+    /// The axis for `values`; magnitudes below 10⁻⁸ of the greatest count as zero.
     pub(super) fn over(values: &[f64]) -> Self {
         let sizes = || {
             values
@@ -23,7 +24,7 @@ impl SignedAxis {
         let greatest = sizes().fold(f64::MIN_POSITIVE, f64::max);
         let least = sizes().fold(greatest, f64::min);
         let least = least.max(greatest * 10f64.powi(-Self::DECADES));
-        // A power of ten below all that is shown, so that the ticks are whole decades away from zero.
+        // A power of ten below all values, so that the ticks are whole decades away from zero.
         let floor = 10f64.powi((least.log10().floor() as i32).max(-300) - 1);
         let mut axis = Self {
             floor,
@@ -40,18 +41,18 @@ impl SignedAxis {
         axis
     }
 
-    /// Signed decades above the floor.
+    /// The signed number of decades above the floor.
     fn decades(&self, value: f64) -> f64 {
         let decades = (value.abs() / self.floor).log10().max(0.0);
         if value < 0.0 { -decades } else { decades }
     }
 
-    /// Where a value lies: 0 at the lower end, 1 at the upper one.
+    /// The position of a value: 0 at the lower end, 1 at the upper end.
     pub(super) fn position(&self, value: f64) -> f64 {
         (self.decades(value) - self.low) / (self.high - self.low)
     }
 
-    /// At most about `most` ticks: zero, and powers of ten on both sides of it.
+    /// About `most` ticks at most: zero, and powers of ten on both sides.
     pub(super) fn ticks(&self, most: usize) -> Vec<f64> {
         let (below, above) = ((-self.low) as i32, self.high as i32);
         let stride = ((below + above) as usize).div_ceil(most.max(1)).max(1);
@@ -74,7 +75,7 @@ mod tests {
     fn decades_stand_on_both_sides_of_zero() {
         let axis = SignedAxis::over(&[100.0, 1.0, 0.0, -10.0]);
         let at = |value| axis.position(value);
-        // The floor is 0.1: 100 is three decades above zero, −10 two below.
+        // The floor is 0.1: 100 is three decades above zero, −10 is two below.
         let decade = at(1.0) - at(0.0);
         assert!(decade > 0.0);
         for (value, decades) in [

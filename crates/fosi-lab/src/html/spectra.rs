@@ -1,4 +1,4 @@
-//! Eigenvalues and the scale s over a run's refreshes.
+//! The eigenvalues and the scale s over a run's refreshes.
 
 use super::chart::{Chart, Panel, Scale, Stroke};
 use super::curves::ACROSS;
@@ -10,25 +10,25 @@ use crate::optimizers::OptimizerName;
 use crate::plot::Axis;
 use crate::runs::{RefreshOutcome, RefreshRecord, Run};
 
-/// Refreshes of all seeds that are drawn, at most.
+/// The maximum number of drawn refreshes over all seeds.
 const REFRESHES: usize = 240;
-/// Points have dots where there are at most so many refreshes.
+/// The maximum number of refreshes for which points have dots.
 const DOTTED: usize = 60;
-/// Heights of the panels.
+/// The heights of the panels.
 const EIGENVALUES: f64 = 240.0;
 const SCALE: f64 = 64.0;
-/// Steps among [`ACROSS`].
+/// The index of steps in [`ACROSS`].
 const STEPS: usize = 1;
 
 /// The spectra of one optimizer.
 pub(super) struct SpectrumFigure {
     pub(super) title: String,
     pub(super) chart: Chart,
-    /// What there is to know about the picture.
+    /// A note on the picture.
     pub(super) note: String,
 }
 
-/// A figure for each run and optimizer that has estimated a spectrum.
+/// One figure per run and optimizer with an estimated spectrum.
 pub(super) fn spectra(runs: &[Run], readings: &mut Readings) -> Vec<SpectrumFigure> {
     let mut figures = Vec::new();
     for run in runs {
@@ -56,7 +56,7 @@ struct Estimate<'a> {
     scale: f64,
 }
 
-/// None where no estimation was accepted.
+/// The figure; `None` without an accepted estimation.
 fn figure(
     title: String,
     run: &Run,
@@ -137,7 +137,7 @@ fn figure(
     })
 }
 
-/// A line for each rank, of which the first and the last have readings.
+/// One line per rank; the first and the last have readings.
 fn eigenvalue_lines(
     estimates: &[Estimate],
     style: Style,
@@ -182,7 +182,7 @@ fn eigenvalue_lines(
     (0..ranks).map(line).collect()
 }
 
-/// Stairs: an estimation's scale holds to the next one.
+/// A step function: an estimation's scale holds until the next estimation.
 fn scale_line(estimates: &[Estimate], last: u64, style: Style) -> Stroke {
     let ends = estimates.iter().skip(1).map(|estimate| estimate.step);
     let ends = ends.chain(std::iter::once(last));
@@ -198,7 +198,7 @@ fn scale_line(estimates: &[Estimate], last: u64, style: Style) -> Stroke {
     }
 }
 
-/// Logarithmic, on both sides of zero where there are numbers on both.
+/// The logarithmic vertical axis, signed if the values have both signs.
 fn vertical(values: &[f64]) -> Scale {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -237,7 +237,7 @@ fn label(title: &str, by_seed: &[(u64, Vec<Estimate>)], values: &[f64]) -> Strin
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     format!(
-        "Eigenvalues that {title} has estimated, logarithmic, against steps: from {} to {} in {count} estimations. The \
+        "Eigenvalues estimated by {title}, logarithmic, against steps: from {} to {} in {count} estimations. The \
          table of refreshes has them.",
         number(least),
         number(greatest)
@@ -247,8 +247,8 @@ fn label(title: &str, by_seed: &[(u64, Vec<Estimate>)], values: &[f64]) -> Strin
 fn note(several: bool, every: usize, greatest: f64) -> String {
     let mut notes = vec![
         match several {
-            true => "A line for each eigenvalue and seed",
-            false => "A line for each eigenvalue",
+            true => "One line per eigenvalue and seed",
+            false => "One line per eigenvalue",
         }
         .to_owned(),
     ];

@@ -1,20 +1,21 @@
-//! How lines are told apart: a colour and a pattern of dashes, both classes of the page's style sheet.
+//! The styles of the lines: a colour and a dash pattern, both classes of the page's style sheet.
 
 use std::fmt;
 
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{COLORS, color};
 
-/// Colour and dashes.
+/// A colour and a dash pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
-    /// 0 is the colour of texts; the others are [`COLORS`], in their order.
+    /// 0 is the text colour; the others are [`COLORS`], in order.
     hue: usize,
     dashes: &'static str,
 }
 
 impl Style {
-    /// Of an optimizer where there is one run: the base's colour as in figures, dashed for the base and solid for FOSI.
+    /// The style of an optimizer in a single run: the base's colour as in figures, dashed for the base and solid for
+    /// FOSI.
     pub(super) fn of(optimizer: OptimizerName) -> Self {
         Self {
             hue: hue(optimizer.family),
@@ -22,7 +23,7 @@ impl Style {
         }
     }
 
-    /// Of the `index`-th base of several runs: colours in turn, and other dashes in the next turn.
+    /// The style for the `index`-th base of several runs: the colours cycle, and each cycle has other dashes.
     pub(super) fn numbered(index: usize, fosi: bool) -> Self {
         Self {
             hue: 1 + index % COLORS.len(),

@@ -1,4 +1,4 @@
-//! Pages of made-up runs, whose values are computed by hand.
+//! Tests of pages about constructed runs, with values computed by hand.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
     };
     let data = DataDescription {
         name: "digits".to_owned(),
-        // Ten steps of 64 an epoch.
+        // Ten steps of 64 per epoch.
         train: 640,
         validation: 360,
         shape: vec![64],
@@ -90,7 +90,7 @@ fn html(runs: &[Run]) -> String {
     text
 }
 
-/// Fails where an element isn't closed where it should be.
+/// Fails if an element is not closed correctly.
 fn assert_balanced(text: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = text;
@@ -107,7 +107,7 @@ fn assert_balanced(text: &str) {
             assert_eq!(open.pop(), Some(name), "at {}", &rest[..rest.len().min(80)]);
         } else if !(tag.ends_with('/') || ["!DOCTYPE", "meta", "link", "input"].contains(&name)) {
             open.push(name);
-            // What is inside these isn't markup.
+            // The content of these elements is not markup.
             if ["script", "style"].contains(&name) {
                 rest = &rest[rest.find(&format!("</{name}>")).unwrap()..];
             }
@@ -120,7 +120,7 @@ fn assert_balanced(text: &str) {
 fn a_page_needs_nothing_from_elsewhere() {
     let text = html(&[run("r", both(1))]);
     assert!(text.starts_with("<!DOCTYPE html>"));
-    // The name of SVG's elements, which nobody fetches.
+    // The namespace of SVG is never fetched.
     let text = text.replace("http://www.w3.org/2000/svg", "");
     for outside in [
         "http:", "https:", "src=", "url(", "@import", "href=\"/", "//www",
@@ -167,7 +167,7 @@ fn what_users_write_is_text() {
     assert!(!text.contains("<script>alert"), "{text}");
     assert_eq!(text.matches("<script").count(), 2);
     assert_eq!(text.matches("</script").count(), 2);
-    // Once each at least: title, heading, name, command, facts, notes, failures, refreshes, settings.
+    // At least once each: title, heading, name, command, facts, notes, failures, refreshes, settings.
     assert!(text.matches("alert(").count() > 20);
     assert!(!text.contains("\"&\"'"), "a quote ends an attribute");
 }
@@ -175,7 +175,7 @@ fn what_users_write_is_text() {
 #[test]
 fn lines_go_through_the_values() {
     let text = html(&[run("r", both(1))]);
-    // The horizontal axis has 478 units to 2 epochs; the vertical one ends 5 % of its length beyond 0.25 and 1.
+    // The horizontal axis has 478 units for 2 epochs; the vertical axis extends 5 % of its length beyond 0.25 and 1.
     let line = |class: &str| {
         let chart = text
             .split("<svg class=\"chart ")
@@ -197,7 +197,7 @@ fn lines_go_through_the_values() {
     assert_eq!(line("epochs logarithmic"), expected);
     let expected = format!("M239,{}L478,{}", place(0.5 / 0.75), place(0.0));
     assert_eq!(line("steps linear"), expected);
-    // For all three axes: two charts of each loss, one of the accuracy.
+    // Three axes with two charts per loss and one for the accuracy.
     assert_eq!(text.matches("<svg class=\"chart ").count(), 3 * 5);
     let label =
         "Training loss against seconds of training, logarithmic: hb from 1.0000 to 0.5000; fosi-hb";
@@ -236,7 +236,7 @@ fn a_run_that_goes_on_is_loaded_again() {
     };
     let text = |run: &Run, options| page(std::slice::from_ref(run), options).unwrap();
     let again = "<meta http-equiv=\"refresh\" content=\"3\">";
-    let unfinished = "shows what there is so far";
+    let unfinished = "shows its results so far";
     assert!(text(&going, watched).contains(again));
     assert!(text(&going, watched).contains(unfinished));
     assert!(!text(&going, PageOptions::default()).contains("http-equiv=\"refresh\""));
@@ -279,7 +279,7 @@ fn refreshes_are_told_with_costs_and_reasons() {
     assert!(text.contains("<title>Refused at step 10, seed 1: a kink</title>"));
     let numbers = "<td>100.0000</td><td>-10.0000</td><td>1.0e-4</td><td>3.000</td>";
     assert!(text.contains(numbers), "{text}");
-    // Numbers of both signs have ticks on both sides of zero.
+    // Values of both signs have ticks on both sides of zero.
     assert!(text.contains(">−10</text>") && text.contains(">100</text>"));
     with.record.refreshes.truncate(2);
     with.record.refreshes.remove(0);
@@ -304,7 +304,7 @@ fn failures_and_verdicts_are_told() {
     let told = "hb (seed 1) was stopped in epoch 3 after step 21: the training loss is NaN. Its newest spectrum had \
                 eigenvalues up to 2.0000e0; s was 3.000.";
     assert!(text.contains(told), "{text}");
-    // One seed, and one learning rate of the base.
+    // One seed and one learning rate of the base.
     assert!(
         text.contains("<p>fosi-hb: not enough runs to say."),
         "{text}"
@@ -323,7 +323,7 @@ fn failures_and_verdicts_are_told() {
 #[test]
 fn the_papers_ratio_stands_beside_ours() {
     let text = html(&[run("r", both(1))]);
-    // fosi-hb is below hb's 0.5 after 2 of 2 epochs; the paper has 0.50 for Heavy-Ball on this task.
+    // fosi-hb falls below hb's 0.5 after 2 of 2 epochs; the paper's ratio for Heavy-Ball on this task is 0.50.
     let row = "<td>lr (r)</td><td>hb</td><td>validation accuracy</td><td>0.8750</td><td>0.25</td><td>0.25</td>\
                <td>1.00</td><td>1.00</td><td>0.50</td>";
     assert!(text.contains(row), "{text}");

@@ -1,4 +1,4 @@
-//! Why a study can't be made.
+//! Errors of a study.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,22 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::runs::RunError;
 
-/// What goes wrong with a study of what FOSI saves.
+/// An error in a study of what FOSI saves.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PaysError {
-    /// Settings.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Settings of a variant.
+    /// Invalid settings of a variant.
     #[error("in --variant {name}: {source}")]
     Variant {
         /// The variant.
         name: String,
-        /// What is wrong.
+        /// The error.
         source: Box<ConfigError>,
     },
-    /// The length isn't given.
+    /// The length is not given.
     #[error(
         "--steps is missing: the study compares FOSI after S steps with its base; give --steps S"
     )]
@@ -32,22 +32,22 @@ pub enum PaysError {
         "--steps {steps} is too few: the base runs for 0.8, 1, 1.25 and 1.5 times as many; at least {least} are needed"
     )]
     TooFewSteps {
-        /// Steps given.
+        /// The given number of steps.
         steps: usize,
-        /// The fewest.
+        /// The minimum.
         least: usize,
     },
-    /// An option of `fosi train` that a study has no use for.
+    /// The option has no effect in a study.
     #[error("--{option} has no effect in a study: {instead}")]
     NoEffect {
         /// The option.
         option: &'static str,
-        /// What to give in its place.
+        /// What to do instead.
         instead: &'static str,
     },
-    /// A variant with an option that would change its base, too.
+    /// A variant sets an option that would also change its base.
     #[error(
-        "--variant {name} sets --{option}, which is not FOSI's alone: base and variants share it; give it to the study"
+        "--variant {name} sets --{option}, which base and variants share: set it for the whole study"
     )]
     NotFosi {
         /// The variant.
@@ -55,13 +55,13 @@ pub enum PaysError {
         /// The option.
         option: String,
     },
-    /// Runs on other data.
+    /// The runs were made on other data.
     #[error(
-        "the data has changed since {} was made: give the study another --out, or give it back its data",
+        "the data has changed since {} was made: give the study another --out, or restore its data",
         path.display()
     )]
     ChangedData {
-        /// A kept run.
+        /// The file of an existing run.
         path: PathBuf,
     },
     /// The operating system refused to read.
@@ -69,18 +69,18 @@ pub enum PaysError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A file of a kept run isn't as this program writes it.
+    /// The file of a run is damaged.
     #[error("{} is damaged: {reason}; move it away, and the run is made again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
-    /// A file can't be written.
+    /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] RunError),
 }

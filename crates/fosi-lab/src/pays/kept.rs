@@ -1,5 +1,5 @@
-//! The folder in which a study keeps its runs: `OUT/runs/<task>-<optimizer>-<steps>-<seed>-<hash of the settings>.json`.
-//! Several processes may share it: each run is claimed by one of them.
+//! The folder of a study's runs: `OUT/runs/<task>-<optimizer>-<steps>-<seed>-<hash of the settings>.json`. Several
+//! processes may share it; each run is claimed by one process.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,19 +15,19 @@ use crate::config::TrainConfig;
 use crate::files;
 use crate::runs::{DataDescription, RunError, replace_file};
 
-/// Digits of the hash in a file's name.
+/// The number of hash digits in a file's name.
 const DIGITS: usize = 12;
 
-/// Kept runs.
+/// The stored runs of a study.
 #[derive(Debug)]
 pub struct KeptRuns {
     folder: PathBuf,
-    /// Those that were read, by name.
+    /// The runs read so far, by name.
     read: RefCell<HashMap<String, Record>>,
 }
 
 impl KeptRuns {
-    /// In `out`; nothing is made or read yet.
+    /// The runs in `out`; nothing is created or read yet.
     pub fn new(out: &Path) -> Self {
         Self {
             folder: out.join("runs"),
@@ -35,7 +35,7 @@ impl KeptRuns {
         }
     }
 
-    /// The run with these settings, if it is kept.
+    /// The run with these settings, if it exists.
     ///
     /// # Errors
     /// [`PaysError::Damaged`], [`PaysError::Read`].
@@ -57,18 +57,18 @@ impl KeptRuns {
         Ok(Some(record))
     }
 
-    /// The file of a run among those found so far that was made on other data.
+    /// The file of a run that was made on other data, among those read so far.
     pub fn made_on_other(&self, data: &DataDescription) -> Option<PathBuf> {
         let read = self.read.borrow();
         let mut others = read.iter().filter(|(_, run)| !run.data.is_same_as(data));
         others.next().map(|(name, _)| self.path(name))
     }
 
-    /// The right to make the run with these settings; none while another process has it, or where the run is kept by
+    /// The right to make the run with these settings; `None` while another process holds it, or if the run exists by
     /// now.
     ///
     /// # Errors
-    /// [`PaysError::Write`] where the folder can't be written.
+    /// [`PaysError::Write`] if the folder cannot be written.
     pub fn claim(&self, settings: &TrainConfig) -> Result<Option<Claim>, PaysError> {
         let name = name(settings);
         let folder = self.folder.join("making").join(&name);
@@ -83,12 +83,12 @@ impl KeptRuns {
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
         let lock = match options.open(&path) {
-            // Another process has just kept the run, and removed the folder.
+            // Another process has just stored the run and removed the folder.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|source| failed(&path, source))?,
         };
         match lock.try_lock() {
-            // Until then its owner may have removed it.
+            // Its owner may have removed it in the meantime.
             Ok(()) if !path.exists() => return Ok(None),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -99,7 +99,7 @@ impl KeptRuns {
             target: self.path(&name),
             _lock: lock,
         };
-        // Its owner may have kept the run before this claim.
+        // Its owner may have stored the run before this claim.
         if claim.target.exists() {
             return Ok(None);
         }
@@ -114,22 +114,22 @@ impl KeptRuns {
     }
 }
 
-/// The right to make a run, until it is dropped.
+/// The exclusive right to make a run, until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
     folder: PathBuf,
     target: PathBuf,
-    /// Unlocked when it is closed.
+    /// Closing the file releases the lock.
     _lock: File,
 }
 
 impl Claim {
-    /// A folder for what the run writes on its way, removed with the claim.
+    /// A folder for the run's temporary files, removed with the claim.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Keeps the run.
+    /// Stores the run.
     ///
     /// # Errors
     /// [`PaysError::Write`].
@@ -142,7 +142,7 @@ impl Claim {
         Ok(replace_file(&self.target, &text)?)
     }
 
-    /// Removes what an owner that was killed has left.
+    /// Removes the files of a killed owner.
     fn clear(&self) -> std::io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
@@ -156,7 +156,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // What can't be removed does no harm: the next claim clears it.
+        // Leftover files are harmless: the next claim removes them.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -164,7 +164,7 @@ impl Drop for Claim {
 fn name(settings: &TrainConfig) -> String {
     let optimizer = settings.optimizers.first().map(ToString::to_string);
     let seed = settings.seeds.first().copied().unwrap_or_default();
-    // Settings are written without a map of any order, so that equal ones have equal texts.
+    // The settings contain no maps, so that equal settings have equal texts.
     let text = serde_json::to_string(settings).unwrap_or_default();
     let hash = format!("{:x}", Sha256::digest(text));
     format!(
@@ -179,7 +179,7 @@ fn name(settings: &TrainConfig) -> String {
 fn record_of(text: &str, settings: &TrainConfig) -> Result<Record, String> {
     let record: Record = files::json_of_format(text, Record::FORMAT)?;
     if record.settings != *settings {
-        return Err("its settings aren't those of its name".to_owned());
+        return Err("its settings do not match its name".to_owned());
     }
     Ok(record)
 }

@@ -1,4 +1,4 @@
-//! One side of a comparison: an optimizer for so many steps, at the best of its learning rates.
+//! One side of a comparison: an optimizer for a number of steps, at its best learning rate.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,45 +13,45 @@ use crate::optimizers::OptimizerName;
 /// An optimizer, plain or inside FOSI, for a number of steps.
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// What tables and pictures call it.
+    /// Its name in tables and figures.
     pub name: String,
     /// The optimizer.
     pub optimizer: OptimizerName,
-    /// Steps, with the schedule's end at the last.
+    /// The number of steps, at which the schedule ends.
     pub steps: u64,
-    /// Its settings, but for learning rate, seed and length.
+    /// Its settings, except for learning rate, seed and length.
     pub config: TrainConfig,
-    /// Its learning rates.
+    /// The grid of its learning rates.
     pub grid: Grid,
 }
 
-/// How far a method's runs are.
+/// The state of a method's runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
-    /// Runs with these settings are to be made next, in any order.
+    /// The settings of the next runs, in any order.
     Missing(Vec<TrainConfig>),
-    /// None is missing.
+    /// All runs exist.
     Complete(Box<Outcome>),
 }
 
-/// What a method came to.
+/// The result of a method.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The best learning rate; none where the training diverged at each.
+    /// The best learning rate; `None` if training diverged at every rate.
     pub rate: Option<f64>,
-    /// Whether the grid ended there, so that the best may lie beyond.
+    /// Whether the best rate is at the grid's edge, so that a better one may lie beyond.
     pub at_edge: bool,
-    /// Its runs, one a seed; where there is no best rate, the one at the grid's centre.
+    /// Its runs, one per seed, at the best rate or, without one, at the grid's centre.
     pub runs: Vec<Record>,
-    /// Every learning rate of the search in ascending order, with its loss, ∞ where the training diverged.
+    /// All learning rates of the search in ascending order, each with its loss; ∞ if training diverged.
     pub tried: Vec<(f64, f64)>,
 }
 
 impl Method {
-    /// What of the method is kept: the search is repeated on what it finds.
+    /// The state of the method's runs, determined by repeating the search on the existing runs.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn standing(&self, seeds: &[u64], kept: &KeptRuns) -> Result<Standing, PaysError> {
         let first = seeds.first().copied().unwrap_or_default();
         let mut losses = BTreeMap::new();
@@ -98,15 +98,15 @@ impl Method {
         })))
     }
 
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
-    /// As [`TrainConfig::check_against`].
+    /// Those of [`TrainConfig::check_against`].
     pub fn check_against(&self, examples: usize) -> Result<(), ConfigError> {
         self.settings(0, 0).check_against(examples)
     }
 
-    /// The settings of one run: those that have no part in its result are the same for all.
+    /// The settings of one run; settings without influence on the result are the same for all runs.
     fn settings(&self, place: i32, seed: u64) -> TrainConfig {
         TrainConfig {
             optimizers: vec![self.optimizer],

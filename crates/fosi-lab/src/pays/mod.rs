@@ -1,5 +1,5 @@
-//! Whether FOSI pays: the steps and seconds that a base optimizer needs, with its own best learning rate and schedule,
-//! for the training loss that FOSI reaches with its.
+//! Whether FOSI pays: the steps and seconds that a base optimizer needs, at its best learning rate and with the
+//! schedule, to reach the training loss of FOSI at its best rate.
 
 mod error;
 mod kept;

@@ -1,14 +1,14 @@
-//! The picture of a study.
+//! The figure of a study.
 
 use super::result::{Comparison, Entry};
 use super::study::Study;
 use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 
-/// Losses up to so many times the least are shown: one that has exploded would press the others into a line.
+/// Losses above this multiple of the least are not shown, because an exploded loss would flatten the others.
 const SHOWN: f64 = 100.0;
 
-/// For each base a column: above its loss against steps, with FOSI's loss as a level line that meets it at S′; below
-/// the losses of the learning rates that were tried. None where nothing is complete.
+/// One column per base: above, its loss against steps, with FOSI's loss as a horizontal line that meets it at S′;
+/// below, the losses of all learning rates. `None` if no method is complete.
 pub fn picture(study: &Study, comparisons: &[Comparison]) -> Option<Sheet> {
     let drawn: Vec<&Comparison> = comparisons
         .iter()
@@ -51,7 +51,7 @@ fn entries(comparison: &Comparison) -> impl Iterator<Item = &Entry> {
     comparison.lengths.iter().chain(&comparison.variants)
 }
 
-/// Least, median and greatest loss over seeds, where the median and the greatest are numbers.
+/// The least, median and greatest loss over seeds, if the median and the greatest are finite.
 fn finite(entry: &Entry) -> Option<(f64, f64, f64)> {
     let spread = entry.spread(|run| Some(run.loss()))?;
     let (low, median, high) = (spread.low, spread.median, spread.high);
@@ -93,7 +93,7 @@ fn against_steps(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Pan
 }
 
 fn against_rates(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Panel {
-    // The base for as many steps as FOSI.
+    // The base with as many steps as FOSI.
     let fosi = comparison.variants.first().map(|entry| entry.steps);
     let base = comparison
         .lengths
@@ -122,7 +122,7 @@ fn panel(comparison: &Comparison, x_label: &str, x: Axis, lines: Vec<Line>) -> P
         let band = line.band.iter().flat_map(|&(_, low, high)| [low, high]);
         points.chain(band)
     });
-    // A loss of 0 has no place on a logarithmic axis.
+    // A logarithmic axis cannot show a loss of 0.
     let (low, high) = range(ends.filter(|loss| *loss > 0.0));
     Panel {
         title: comparison.base.to_string(),
@@ -134,7 +134,7 @@ fn panel(comparison: &Comparison, x_label: &str, x: Axis, lines: Vec<Line>) -> P
     }
 }
 
-/// The least and the greatest; 0.1 and 1 of none.
+/// The least and the greatest value; 0.1 and 1 without any.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
         let (low, high) = ends.unwrap_or((value, value));

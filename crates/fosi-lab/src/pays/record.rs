@@ -1,60 +1,60 @@
-//! A run as a study keeps it.
+//! A run in a study's folder.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 use crate::runs::{DataDescription, Machine, MetricsRow, ModelDescription, RefreshOutcome, Run};
 
-/// One run of one optimizer with one learning rate and one seed: its settings and what it came to.
+/// One run of one optimizer with one learning rate and one seed: its settings and results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Version of this format.
+    /// The version of this format.
     pub format: u64,
     /// Every setting.
     pub settings: TrainConfig,
-    /// The program.
+    /// The program's version.
     pub version: String,
-    /// Where the seconds were measured.
+    /// The machine that measured the seconds.
     pub machine: Machine,
-    /// Runs that the study made at the same time.
+    /// The number of runs that the study made concurrently.
     pub jobs: usize,
-    /// What was trained.
+    /// The model.
     pub model: ModelDescription,
-    /// On what.
+    /// The data set.
     pub data: DataDescription,
     /// Steps taken.
     pub steps: u64,
-    /// Mean loss over the training data, or as many examples of it as the run evaluates, after the last step; none where
-    /// the training diverged.
+    /// Mean loss over the training data, or over the evaluated examples of it, after the last step; `None` if training
+    /// diverged.
     pub train_loss: Option<f64>,
-    /// The same over the validation data.
+    /// The mean loss over the validation data.
     pub valid_loss: Option<f64>,
-    /// The lowest at the end of any epoch.
+    /// The lowest validation loss at the end of an epoch.
     pub best_valid_loss: Option<f64>,
-    /// Share of the validation data that is classified rightly after the last step, where the task is to classify.
+    /// The fraction of correctly classified validation examples after the last step, if the task is classification.
     pub valid_accuracy: Option<f64>,
-    /// The highest at the end of any epoch.
+    /// The highest validation accuracy at the end of an epoch.
     pub best_valid_accuracy: Option<f64>,
-    /// Seconds of training, refreshes included, evaluation left out.
+    /// Seconds of training, including refreshes but not evaluation.
     pub seconds: f64,
-    /// Of these, seconds in refreshes.
+    /// Seconds in refreshes, which `seconds` includes.
     pub refresh_seconds: f64,
     /// Hessian-vector products.
     pub products: u64,
-    /// Refreshes, those that were refused left out.
+    /// Accepted refreshes.
     pub refreshes: usize,
-    /// Refreshes that were refused.
+    /// Refused refreshes.
     pub refused: usize,
-    /// Why the training ended before its end; none where it didn't.
+    /// The reason why training ended early; `None` if it did not.
     pub diverged: Option<String>,
 }
 
 impl Record {
-    /// Version of the format.
+    /// The version of the format.
     pub const FORMAT: u64 = 1;
 
-    /// Of a run of one optimizer with one seed that wasn't interrupted.
+    /// The record of an uninterrupted run of one optimizer with one seed.
     pub fn of(run: &Run, settings: &TrainConfig, jobs: usize) -> Self {
         let Run { record, rows } = run;
         let failure = record.failures.first();
@@ -90,7 +90,7 @@ impl Record {
         }
     }
 
-    /// The training loss at the end; ∞ where the training diverged.
+    /// The final training loss; ∞ if training diverged.
     pub fn loss(&self) -> f64 {
         self.train_loss.unwrap_or(f64::INFINITY)
     }

@@ -14,7 +14,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of what a study's runs came to.
+    /// The report on a study's results.
     pub fn new(study: &Study, comparisons: &[Comparison]) -> Self {
         let mut text = title(study, comparisons);
         for comparison in comparisons {
@@ -124,7 +124,7 @@ fn rate(entry: &Entry) -> String {
     rate.unwrap_or_else(|| "diverges at each".to_owned())
 }
 
-/// The median, and the range where it is one.
+/// The median, with the range if it is not a single number.
 fn number(spread: Option<Spread>) -> String {
     let Some(Spread { median, low, high }) = spread else {
         return none();
@@ -135,7 +135,7 @@ fn number(spread: Option<Spread>) -> String {
     }
 }
 
-/// Four digits of a number.
+/// A number with four significant digits.
 pub(super) fn digits(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
@@ -165,10 +165,10 @@ fn percent(spread: &BoundedSpread) -> String {
     }
 }
 
-/// A share in whole percents, with < or > where it is a bound.
+/// A share in whole percent, with < or > for a bound.
 fn share(share: Bounded) -> String {
     let percent = (100.0 * share.value()).round();
-    // No minus before a zero.
+    // Avoids a minus sign before zero.
     let number = format!("{:.0}", percent + 0.0).replace('-', "−");
     match share {
         Bounded::Below(_) => format!("< {number}"),
@@ -216,7 +216,10 @@ fn notes(comparisons: &[Comparison]) -> Vec<String> {
         }
     }
     if entries_at_edge(comparisons) {
-        notes.push("† The loss still fell where the grid of learning rates was ended: the best may lie beyond.".to_owned());
+        notes.push(
+            "† The best learning rate is at the edge of the grid: a better one may lie beyond it."
+                .to_owned(),
+        );
     }
     notes.extend(machine_notes(comparisons));
     notes
@@ -228,7 +231,7 @@ fn entries_at_edge(comparisons: &[Comparison]) -> bool {
     outcomes.any(|outcome| outcome.at_edge)
 }
 
-/// What is told of a method: runs that diverged, spectra that were refused or never estimated.
+/// Notes on a method: runs that diverged, spectra that were refused or never estimated.
 fn entry_notes(base: &str, entry: &Entry) -> Vec<String> {
     let name = match entry.name == base {
         true => format!("{base}, {} steps", entry.steps),
@@ -240,7 +243,7 @@ fn entry_notes(base: &str, entry: &Entry) -> Vec<String> {
         let count = runs.iter().filter(|run| run.diverged.is_some()).count();
         let reason = run.diverged.as_deref().unwrap_or_default();
         notes.push(format!(
-            "{name}: {count} of {} runs diverged and count as infinitely bad, at first: {reason}.",
+            "{name}: {count} of {} runs diverged and count as an infinite loss; the first: {reason}.",
             runs.len()
         ));
     }
@@ -261,13 +264,13 @@ fn entry_notes(base: &str, entry: &Entry) -> Vec<String> {
     notes
 }
 
-/// What makes seconds or results less comparable: several runs at once, several machines, several versions.
+/// Notes on what makes seconds or results less comparable: concurrent runs, several machines, several versions.
 fn machine_notes(comparisons: &[Comparison]) -> Vec<String> {
     let mut notes = Vec::new();
     let jobs = records(comparisons).map(|run| run.jobs).max().unwrap_or(1);
     if jobs > 1 {
         notes.push(format!(
-            "Seconds are of a loaded machine: up to {jobs} runs were made at once."
+            "Seconds come from a loaded machine: up to {jobs} runs were made at once."
         ));
     }
     let distinct = |of: fn(&Record) -> String| {
@@ -279,14 +282,14 @@ fn machine_notes(comparisons: &[Comparison]) -> Vec<String> {
     let machines = distinct(|run| format!("{} ({} cores)", run.machine.cpu, run.machine.cores));
     if machines.len() > 1 {
         notes.push(format!(
-            "Seconds are of several machines and don't compare: {}.",
+            "Seconds come from several machines and are not comparable: {}.",
             machines.join(", ")
         ));
     }
     let versions = distinct(|run| run.version.clone());
     if versions.len() > 1 {
         notes.push(format!(
-            "Runs are of several versions of the program: {}.",
+            "The runs come from several versions of the program: {}.",
             versions.join(", ")
         ));
     }

@@ -1,4 +1,4 @@
-//! A base optimizer beside FOSI around it.
+//! The comparison of a base optimizer with FOSI around it.
 
 use super::method::Outcome;
 use super::record::Record;
@@ -6,30 +6,30 @@ use super::saving::{Bounded, BoundedSpread, End, falls, steps_to};
 use crate::optimizers::Family;
 use crate::summary::Spread;
 
-/// A base at four lengths, and kinds of FOSI around it.
+/// A base at four lengths, and variants of FOSI around it.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// The base.
     pub base: Family,
-    /// The base at [`LENGTHS`](super::LENGTHS) times S, in this order.
+    /// The base with [`LENGTHS`](super::LENGTHS) times S steps, in this order.
     pub lengths: Vec<Entry>,
-    /// FOSI at S.
+    /// FOSI with S steps.
     pub variants: Vec<Entry>,
 }
 
-/// A method and what it came to.
+/// A method and its result.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What tables and pictures call it.
+    /// Its name in tables and figures.
     pub name: String,
-    /// Steps of its runs.
+    /// The number of steps in its runs.
     pub steps: u64,
-    /// None where runs are missing.
+    /// `None` if runs are missing.
     pub outcome: Option<Outcome>,
 }
 
 impl Entry {
-    /// Its runs, one a seed.
+    /// Its runs, one per seed.
     pub fn runs(&self) -> &[Record] {
         match &self.outcome {
             Some(outcome) => &outcome.runs,
@@ -37,25 +37,24 @@ impl Entry {
         }
     }
 
-    /// A number over its runs; none where there is none.
+    /// The spread of a number over its runs; `None` without values.
     pub fn spread(&self, of: impl Fn(&Record) -> Option<f64>) -> Option<Spread> {
         let spread = Spread::of(self.runs().iter().filter_map(of));
         (!spread.median.is_nan()).then_some(spread)
     }
 }
 
-/// What FOSI saves against its base.
+/// FOSI's saving relative to its base.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Saving {
     /// S′/S − 1.
     pub steps: Option<BoundedSpread>,
-    /// The base's seconds for S′ steps over FOSI's for S, minus 1.
+    /// The base's seconds for S′ steps divided by FOSI's for S, minus 1.
     pub seconds: Option<BoundedSpread>,
 }
 
 impl Comparison {
-    /// The saving of a variant: of each seed by its own runs, which begin at the same parameters and see the same
-    /// batches.
+    /// The saving of a variant, computed per seed from runs with the same initial parameters and batches.
     pub fn saving(&self, variant: &Entry) -> Saving {
         let (mut steps, mut seconds) = (Vec::new(), Vec::new());
         for run in variant.runs() {
@@ -72,7 +71,7 @@ impl Comparison {
         }
     }
 
-    /// Whether the base's median loss falls from each length to the next.
+    /// Whether the base's median loss decreases from each length to the next.
     pub fn falls(&self) -> bool {
         let loss = |entry: &Entry| entry.spread(|run| Some(run.loss()));
         let end = |entry: &Entry| {
@@ -84,7 +83,7 @@ impl Comparison {
         falls(&self.lengths.iter().filter_map(end).collect::<Vec<_>>())
     }
 
-    /// The base's runs with the seed of `run`, in ascending order of steps; none where one of them is missing.
+    /// The base's runs with the seed of `run`, in ascending order of steps; empty if one is missing.
     fn base_runs(&self, run: &Record) -> Vec<&Record> {
         let of_seed = |entry: &'_ Entry| {
             let runs = entry.runs().iter();
@@ -110,7 +109,7 @@ fn ends(base: &[&Record]) -> Vec<End> {
     base.iter().map(end).collect()
 }
 
-/// The base's time for a step is that of all of its runs together.
+/// The base's time per step is the mean over all its runs.
 fn seconds_saved(reached: Bounded, base: &[&Record], fosi: &Record) -> Option<Bounded> {
     let (steps, seconds) = base.iter().fold((0, 0.0), |(steps, seconds), run| {
         (steps + run.steps, seconds + run.seconds)

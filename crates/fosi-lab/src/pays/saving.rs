@@ -1,28 +1,28 @@
-//! What FOSI saves: the steps and seconds that the base needs for FOSI's loss.
+//! What FOSI saves: the steps and seconds that the base needs to reach FOSI's loss.
 
-/// The lengths of the base's runs as shares of S, the length of FOSI's.
+/// The lengths of the base's runs relative to S, the length of FOSI's.
 pub const LENGTHS: [f64; 4] = [0.8, 1.0, 1.25, 1.5];
 
-/// A number, or the end of the range beyond which it lies.
+/// A number, or a bound if it lies outside a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bounded {
-    /// Below this.
+    /// Below this bound.
     Below(f64),
-    /// This.
+    /// Exactly this number.
     Exactly(f64),
-    /// Above this.
+    /// Above this bound.
     Above(f64),
 }
 
 impl Bounded {
-    /// The number, or the bound.
+    /// The number or the bound.
     pub fn value(self) -> f64 {
         match self {
             Self::Below(value) | Self::Exactly(value) | Self::Above(value) => value,
         }
     }
 
-    /// `f` of it, where `f` is increasing.
+    /// `f` applied to it, for an increasing `f`.
     #[must_use]
     pub fn map(self, f: impl FnOnce(f64) -> f64) -> Self {
         match self {
@@ -41,11 +41,11 @@ impl Bounded {
     }
 }
 
-/// Median, least and greatest over seeds.
+/// Median, least and greatest value over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoundedSpread {
-    /// The median; of an even count the mean of the two in the middle, a bound where one of them is. None where one is
-    /// an upper and the other a lower bound.
+    /// The median; for an even count, the mean of the middle two, or a bound if one of them is a bound. `None` if one
+    /// is an upper and the other a lower bound.
     pub median: Option<Bounded>,
     /// The least.
     pub low: Bounded,
@@ -54,7 +54,7 @@ pub struct BoundedSpread {
 }
 
 impl BoundedSpread {
-    /// Of `values`: those below the range, then those within, then those above; none where there are none.
+    /// The spread of `values`, with lower bounds of the range first and upper bounds last; `None` without values.
     pub fn of(values: impl IntoIterator<Item = Bounded>) -> Option<Self> {
         let mut sorted: Vec<Bounded> = values.into_iter().collect();
         sorted.sort_by(|a, b| {
@@ -82,19 +82,19 @@ fn mean([a, b]: [Bounded; 2]) -> Option<Bounded> {
     }
 }
 
-/// The loss at the end of a run of so many steps, ∞ where it diverged.
+/// The final loss of a run with this number of steps; ∞ if it diverged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct End {
-    /// Steps of the run, with its own schedule.
+    /// The run's steps, over which its own schedule extends.
     pub steps: u64,
     /// The loss.
     pub loss: f64,
 }
 
-/// S′: the number of steps in which the base first reaches `target`. Between two of its `ends`, in ascending order of
-/// steps, the logarithm of the loss is linear in the steps; from a run that diverged it falls to the next at the next.
-/// Where a longer run ends at a higher loss, the first crossing counts. None where both sides diverged, or there are
-/// no ends.
+/// S′: the number of steps in which the base first reaches `target`. Between two `ends`, which are in ascending order
+/// of steps, the logarithm of the loss is interpolated linearly in the steps; after a diverged run, the loss drops to
+/// the next value at the next end. If a longer run ends at a higher loss, the first crossing counts. `None` if both
+/// ends of a crossing diverged, or without ends.
 pub fn steps_to(target: f64, ends: &[End]) -> Option<Bounded> {
     let (first, last) = (ends.first()?, ends.last()?);
     if target.is_infinite() && first.loss.is_infinite() {
@@ -113,7 +113,7 @@ pub fn steps_to(target: f64, ends: &[End]) -> Option<Bounded> {
     })
 }
 
-/// Where the line from one end to the next, in the logarithm of the loss, is at `target`.
+/// The steps at which the line between two ends, in the logarithm of the loss, reaches `target`.
 fn between(from: End, to: End, target: f64) -> f64 {
     let (low, high) = (from.steps as f64, to.steps as f64);
     if from.loss.is_infinite() {
@@ -154,7 +154,7 @@ mod tests {
         let base = ends([2f64.powf(-3.2), 0.0625, 0.03125, 0.015625]);
         for (target, steps) in [
             (0.0625, 1000.0),
-            // Half way in the logarithm.
+            // Halfway in the logarithm.
             (0.0625 / 2f64.sqrt(), 1125.0),
             (0.03125 / 2f64.powf(0.2), 1300.0),
             (2f64.powf(-3.6), 900.0),
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Published figures: the base at S and 1.25 S, FOSI's loss, and the share saved to a percent.
+    /// Published figures: the base's loss at S and 1.25 S, FOSI's loss, and the saving to a percent.
     #[test]
     fn published_savings_follow_from_published_losses() {
         for (at, longer, fosi, percent) in [
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_first_crossing_counts() {
-        // From .4 at 800 down to .1 at 1000, up again, and down.
+        // The loss falls from 0.4 at 800 to 0.1 at 1000, then rises, then falls.
         let base = ends([0.4, 0.1, 0.3, 0.05]);
         assert_eq!(exact(steps_to(0.2, &base)), 900.0);
         let last = exact(steps_to(0.07, &base));
@@ -205,7 +205,7 @@ mod tests {
         let infinite = f64::INFINITY;
         let base = ends([0.4, 0.3, 0.2, 0.1]);
         assert_eq!(steps_to(infinite, &base), Some(Bounded::Below(800.0)));
-        // Nothing lies between a run that diverged and the next.
+        // There is no interpolation between a diverged run and the next.
         let base = ends([infinite, infinite, 0.2, 0.1]);
         assert_eq!(exact(steps_to(0.3, &base)), 1250.0);
         assert_eq!(steps_to(infinite, &base), None);
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(median(&[above, below]), None);
         let spread = BoundedSpread::of([above, a, below]).unwrap();
         assert_eq!((spread.low, spread.high), (below, above));
-        // A bound of seconds may lie among the exact values; it is still beyond them.
+        // A bound on seconds may be smaller than exact values, but it still sorts after them.
         let spread = BoundedSpread::of([Above(-0.1), Exactly(0.0)]).unwrap();
         assert_eq!((spread.low, spread.high), (Exactly(0.0), Above(-0.1)));
         assert_eq!(BoundedSpread::of([]), None);

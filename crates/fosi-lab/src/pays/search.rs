@@ -1,8 +1,8 @@
-//! The search for the best learning rate: a geometric grid that is widened until the best is not at its edge.
+//! The search for the best learning rate: a geometric grid that grows until the best rate is not at its edge.
 
 use std::collections::BTreeMap;
 
-/// Rates of a search, at most: the best may lie at no edge for any grid.
+/// The maximum number of rates per search: the best rate may be at the edge of every grid.
 const MOST: usize = 14;
 
 /// A grid of learning rates centre·factorⁱ; i is a rate's place.
@@ -10,27 +10,27 @@ const MOST: usize = 14;
 pub struct Grid {
     /// The rate at place 0.
     pub centre: f64,
-    /// From one rate to the next, above 1.
+    /// The ratio of neighbouring rates, above 1.
     pub factor: f64,
 }
 
-/// What a search does next.
+/// The next action of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Try the rates at these places.
     Try(Vec<i32>),
-    /// Nothing: it is over.
+    /// The search is over.
     Over(Best),
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Best {
-    /// The loss is lowest at this place, and higher or equal at both neighbours.
+    /// The loss is lowest at this place and higher or equal at both neighbours.
     Inside(i32),
-    /// It is lowest at this place, where the grid ends that is widened no further.
+    /// The loss is lowest at this place, at the edge of the largest grid.
     AtEdge(i32),
-    /// The training diverges at every rate.
+    /// Training diverges at every rate.
     None,
 }
 
@@ -40,8 +40,8 @@ impl Grid {
         self.centre * self.factor.powi(place)
     }
 
-    /// What to do where the rates in `losses`, by place, have led to these losses, ∞ where the training diverged. The
-    /// grid begins with places −1, 0 and 1. Of equal losses that at the lowest rate is the best.
+    /// The next action, given the `losses` by place, which are ∞ if training diverged. The grid starts with the places
+    /// −1, 0 and 1. Of equal losses, the one at the lowest rate is best.
     pub fn next(&self, losses: &BTreeMap<i32, f64>) -> Next {
         let first: Vec<i32> = (-1..=1).filter(|i| !losses.contains_key(i)).collect();
         if !first.is_empty() {
@@ -64,7 +64,7 @@ impl Grid {
         }
     }
 
-    /// The ends of the places without a gap around 0.
+    /// The ends of the contiguous places around 0.
     fn tried(&self, losses: &BTreeMap<i32, f64>) -> (i32, i32) {
         let end = |step: i32| {
             let places = (0..).map(|i| i * step);
@@ -74,7 +74,7 @@ impl Grid {
         (end(-1), end(1))
     }
 
-    /// Whether the precision in which models are trained has the rate.
+    /// Whether the rate is a positive normal f32, the precision in which models are trained.
     fn is_allowed(&self, place: i32) -> bool {
         let rate = self.rate(place);
         (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&rate)
@@ -90,7 +90,7 @@ mod tests {
         factor: 2.0,
     };
 
-    /// The places in the order in which they are tried, and what comes of them.
+    /// The places in the order of the search, and its result.
     fn search(grid: Grid, loss: impl Fn(f64) -> f64) -> (Vec<Vec<i32>>, Best) {
         let mut losses = BTreeMap::new();
         let mut tried = Vec::new();
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn rates_that_diverge_are_never_the_best() {
-        // The best is the last before the cliff.
+        // The best rate is the last before divergence.
         let cliff = |rate: f64| match rate > 0.3 {
             true => f64::INFINITY,
             false => 1.0 / rate,
         };
         let (tried, best) = search(GRID, cliff);
         assert_eq!((tried.len(), best), (2, Best::Inside(1)));
-        // All of the first three diverge.
+        // The first three rates diverge.
         let (_, best) = search(GRID, |rate| match rate > 0.02 {
             true => f64::INFINITY,
             false => 1.0 / rate,
@@ -168,7 +168,7 @@ mod tests {
     fn what_is_missing_of_the_first_rates_is_tried() {
         let losses = BTreeMap::from([(0, 1.0)]);
         assert_eq!(GRID.next(&losses), Next::Try(vec![-1, 1]));
-        // A rate beyond a gap, from another search, waits for its neighbours.
+        // A rate beyond a gap, from another search, is ignored until its neighbours exist.
         let losses = BTreeMap::from([(-1, 3.0), (0, 2.0), (1, 1.0), (3, 0.1)]);
         assert_eq!(GRID.next(&losses), Next::Try(vec![2]));
     }

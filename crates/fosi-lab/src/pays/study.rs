@@ -1,4 +1,4 @@
-//! The methods that a study compares, from its options.
+//! The methods that a study compares, derived from its options.
 
 use super::error::PaysError;
 use super::kept::KeptRuns;
@@ -13,23 +13,23 @@ use crate::config::{
 };
 use crate::optimizers::{Family, OptimizerName};
 
-/// Base optimizers at four lengths, and kinds of FOSI around each at one.
+/// Base optimizers at four lengths, and variants of FOSI around each at one length.
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// The settings that all share.
+    /// The common settings.
     pub config: TrainConfig,
-    /// S.
+    /// S, the number of FOSI's steps.
     pub steps: u64,
-    /// The first is that of the searches.
+    /// The seeds; the searches use the first.
     pub seeds: Vec<u64>,
-    /// From one learning rate to the next.
+    /// The ratio of neighbouring learning rates.
     pub factor: f64,
-    /// The names of the variants, and what is given for each in words.
+    /// The names and options of the variants.
     pub variants: Vec<(String, String)>,
     groups: Vec<Group>,
 }
 
-/// A base optimizer with all that is compared with it.
+/// A base optimizer and the methods compared with it.
 #[derive(Clone, Debug)]
 struct Group {
     base: Family,
@@ -38,15 +38,14 @@ struct Group {
     variants: Vec<Method>,
 }
 
-/// With fewer the lengths would be too close.
+/// With fewer steps, the lengths would be too close.
 const LEAST_STEPS: usize = 20;
 
 impl Study {
-    /// From the options of `fosi train` in layers, the lowest first. The learning rate's schedule is a cosine unless
-    /// they say otherwise.
+    /// A study from layers of `fosi train` options, the lowest first. The default learning-rate schedule is a cosine.
     ///
     /// # Errors
-    /// [`PaysError`]: options that are wrong, missing or without effect.
+    /// [`PaysError`]: invalid, missing or ineffective options.
     pub fn new(
         task: TaskName,
         layers: &[TrainOptions],
@@ -127,17 +126,17 @@ impl Study {
         }
     }
 
-    /// Every method.
+    /// All methods.
     pub fn methods(&self) -> impl Iterator<Item = &Method> {
         self.groups
             .iter()
             .flat_map(|group| group.lengths.iter().chain(&group.variants))
     }
 
-    /// The settings of the runs that are to be made next, in any order; none where all are kept.
+    /// The settings of the next runs, in any order; empty if all runs exist.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
         let mut missing = Vec::new();
         for method in self.methods() {
@@ -148,10 +147,10 @@ impl Study {
         Ok(missing)
     }
 
-    /// What the kept runs say of each base.
+    /// The comparisons for each base, from the existing runs.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn comparisons(&self, kept: &KeptRuns) -> Result<Vec<Comparison>, PaysError> {
         let entries = |methods: &[Method]| -> Result<Vec<Entry>, PaysError> {
             let entries = methods.iter().map(|method| self.entry(method, kept));
@@ -179,7 +178,7 @@ impl Study {
         })
     }
 
-    /// The name of the study's table and picture.
+    /// The name of the study's table and figure files.
     pub fn name(&self) -> String {
         let TrainConfig {
             task,
@@ -191,7 +190,7 @@ impl Study {
     }
 }
 
-/// The settings with the bases alone (`false`), inside FOSI (`true`), or both.
+/// The settings with only the bases (`false`), inside FOSI (`true`), or both.
 fn resolve(
     task: TaskName,
     layers: &[TrainOptions],
@@ -215,17 +214,17 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
         (
             "lr-grid",
             layer.lr_grid.is_some(),
-            "it searches for the best rate of every method; --grid-factor says how finely",
+            "it searches for the best rate of every method; --grid-factor sets the resolution",
         ),
         (
             "checkpoint-every",
             layer.checkpoint_every.is_some(),
-            "it goes on where it was stopped, run by run; leave it out",
+            "it resumes run by run; leave it out",
         ),
         (
             "tensorboard",
             layer.tensorboard,
-            "its runs are kept as numbers, without their folders; leave it out",
+            "it stores the runs' numbers without their folders; leave it out",
         ),
         ("name", layer.name.is_some(), "give its folder with --out"),
     ];

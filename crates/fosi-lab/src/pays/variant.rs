@@ -1,20 +1,20 @@
-//! Kinds of FOSI that one study compares with the same base.
+//! The variants of FOSI that one study compares with the same base.
 
 use crate::config::TrainOptions;
 
-/// FOSI with some options.
+/// FOSI with its own options.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// What tables and pictures call it.
+    /// Its name in tables and figures.
     pub name: String,
-    /// What is given for it alone, in words.
+    /// Its options, as given.
     pub words: String,
-    /// The same, read.
+    /// Its options, parsed.
     pub options: TrainOptions,
 }
 
 impl Variant {
-    /// FOSI with the study's own options.
+    /// FOSI with the study's options.
     pub fn plain() -> Self {
         Self {
             name: "fosi".to_owned(),

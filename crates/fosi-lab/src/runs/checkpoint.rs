@@ -1,4 +1,4 @@
-//! A run's checkpoints: all that a resumed run needs to give the same bits as one that never stopped.
+//! A run's checkpoints: the complete state, from which a resumed run is bit-identical to an uninterrupted one.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,9 +14,9 @@ use crate::config::KeptCheckpoints;
 use crate::files;
 use crate::optimizers::OptimizerName;
 
-/// Raise it when older files can no longer be read.
+/// The version of the format; increment it if older files can no longer be read.
 const FORMAT: u64 = 1;
-/// Good files kept: the newest, and one in case it is damaged.
+/// The number of kept checkpoints: the newest, and one more in case that is damaged.
 const KEPT: usize = 2;
 const PREFIX: &str = "checkpoint-";
 const SUFFIX: &str = ".safetensors";
@@ -28,13 +28,13 @@ const OPTIMIZER: &str = "optimizer";
 /// The state of a run after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// How far the run is.
+    /// The position in the run.
     pub header: CheckpointHeader,
-    /// Model and optimizer.
+    /// The state of model and optimizer.
     pub state: TrainerState,
 }
 
-/// A model and its optimizer in the middle of training.
+/// The state of a model and its optimizer during training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerState {
     /// The model's parameters and buffers.
@@ -43,50 +43,49 @@ pub struct TrainerState {
     pub optimizer: Vec<u8>,
 }
 
-/// How far a run is.
+/// The position in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointHeader {
-    /// Version of the file.
+    /// The version of the file format.
     pub format: u64,
-    /// Checkpoints of the run before this one.
+    /// The number of earlier checkpoints of the run.
     pub number: u64,
-    /// The optimizer in training, and its seed.
+    /// The optimizer in training.
     pub optimizer: OptimizerName,
     /// Its seed.
     pub seed: u64,
-    /// Its epoch, from 1.
+    /// Its current epoch, from 1.
     pub epoch: u64,
-    /// Steps that it has taken in this epoch.
+    /// The steps taken in this epoch.
     pub epoch_step: usize,
-    /// Steps that it has taken.
+    /// The steps taken since the start.
     pub step: u64,
-    /// Seconds that it has trained.
+    /// Seconds of training.
     pub seconds: f64,
-    /// Gradients that it has computed.
+    /// Gradients computed.
     pub gradients: u64,
-    /// Products that it has computed.
+    /// Hessian-vector products computed.
     pub products: u64,
-    /// Seconds that it has spent in refreshes.
+    /// Seconds spent in refreshes.
     pub refresh_seconds: f64,
-    /// Rows of `metrics.csv`.
+    /// The number of rows in `metrics.csv`.
     pub rows: usize,
-    /// Refreshes of the run.
+    /// The run's refreshes.
     pub refreshes: Vec<RefreshRecord>,
-    /// Failures of the run.
+    /// The run's failures.
     pub failures: Vec<Failure>,
 }
 
 impl CheckpointHeader {
-    /// The version that this program writes and reads.
+    /// The version of the format that this program reads and writes.
     pub const FORMAT: u64 = FORMAT;
 }
 
 impl Checkpoint {
-    /// Writes the checkpoint into a run's folder: beside the older ones, synced, renamed; then removes all but the
-    /// newest two, unless all are kept.
+    /// Writes the checkpoint atomically into a run's folder, then removes all but the newest two unless all are kept.
     ///
     /// # Errors
-    /// [`RunError::Write`]; the older ones then stay.
+    /// [`RunError::Write`]; the older checkpoints remain.
     pub fn write(&self, folder: &Path, kept: KeptCheckpoints) -> Result<(), RunError> {
         self.write_to(&folder.join(format!("{PREFIX}{:08}{SUFFIX}", self.header.number)))?;
         if kept == KeptCheckpoints::All {
@@ -95,16 +94,16 @@ impl Checkpoint {
         let mut files = files(folder);
         files.truncate(files.len().saturating_sub(KEPT));
         for old in files {
-            // One too many does no harm.
+            // A leftover file is harmless.
             let _ = fs::remove_file(old);
         }
         Ok(())
     }
 
-    /// Replaces the file at `path`.
+    /// Atomically replaces the file at `path`.
     ///
     /// # Errors
-    /// [`RunError::Write`]; the old one then stays.
+    /// [`RunError::Write`]; the old file remains.
     pub fn write_to(&self, path: &Path) -> Result<(), RunError> {
         let bytes = self.to_bytes().map_err(|reason| RunError::Write {
             path: path.to_owned(),
@@ -116,7 +115,7 @@ impl Checkpoint {
     /// Reads one file.
     ///
     /// # Errors
-    /// [`RunError::Checkpoint`] where it is missing, damaged or of another version.
+    /// [`RunError::Checkpoint`] if the file is missing, damaged or of another version.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let bytes = files::read(path).map_err(|error| error.to_string());
         let checkpoint = bytes.and_then(|bytes| Self::from_bytes(&bytes));
@@ -126,10 +125,10 @@ impl Checkpoint {
         })
     }
 
-    /// The newest good checkpoint of a run's folder, and what is wrong with newer ones; `None` where there is no file.
+    /// The newest valid checkpoint in a run's folder, and the errors of newer ones; `None` if there is no file.
     ///
     /// # Errors
-    /// [`RunError::Checkpoint`] where there are files, and none is good.
+    /// [`RunError::Checkpoint`] if there are files but none is valid.
     pub fn read_newest(folder: &Path) -> Result<Option<(Self, Vec<RunError>)>, RunError> {
         let mut damaged = Vec::new();
         for path in files(folder).into_iter().rev() {
@@ -144,7 +143,7 @@ impl Checkpoint {
         }
     }
 
-    /// The good checkpoints of a run's folder, the oldest first, and what is wrong with the others.
+    /// The valid checkpoints in a run's folder, the oldest first, and the errors of the others.
     pub fn read_all(folder: &Path) -> (Vec<Self>, Vec<RunError>) {
         let (mut good, mut damaged) = (Vec::new(), Vec::new());
         for path in files(folder) {
@@ -193,13 +192,13 @@ impl Checkpoint {
             optimizer: part(OPTIMIZER)?,
         };
         if *field(HASH)? != hash(text, &state.parts()) {
-            return Err("its checksum doesn't fit its content".to_owned());
+            return Err("its checksum does not match its content".to_owned());
         }
         let version: Version = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if version.format != FORMAT {
             let found = version.format;
             return Err(format!(
-                "it is of version {found}, this program reads version {FORMAT}"
+                "it has version {found}, but this program reads version {FORMAT}"
             ));
         }
         let header = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -218,7 +217,7 @@ impl TrainerState {
     }
 }
 
-/// Over the header and each part with its name and length.
+/// The hash of the header and of each part's name, length and bytes.
 fn hash(header: &str, parts: &[(&str, &[u8])]) -> String {
     let mut hash = Sha256::new();
     for (name, bytes) in std::iter::once(&(HEADER, header.as_bytes())).chain(parts) {
@@ -229,7 +228,7 @@ fn hash(header: &str, parts: &[(&str, &[u8])]) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// Checkpoints in a folder, the oldest first.
+/// The checkpoint files in a folder, the oldest first.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
@@ -315,7 +314,7 @@ mod tests {
         for position in 0..good.len() {
             let mut flipped = good.clone();
             flipped[position] ^= 1 << (position % 8);
-            // Spaces that pad the header mean nothing, nor do letters of hexadecimal digits… all else is noticed.
+            // Only spaces that pad the header may change without effect; every other change is detected.
             if Checkpoint::from_bytes(&flipped) == Ok(checkpoint(1)) {
                 assert_eq!(good[position], b' ', "at {position}");
                 continue;

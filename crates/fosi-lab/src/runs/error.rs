@@ -1,14 +1,14 @@
-//! What can go wrong with a run's folder.
+//! Errors in a run's folder.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A run folder that cannot be made, written or read; the message names the path and says what to do.
+/// A run folder cannot be created, written or read. The message names the path and a remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The folder is already there.
+    /// The folder already exists.
     #[error(
         "the run folder {} exists: give another --name, or move it away (runs are never overwritten)",
         path.display()
@@ -17,14 +17,17 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file where a folder belongs.
-    #[error("{} is a file, and a folder is needed there: give another folder (--out, --cache), or move the file away", path.display())]
+    /// There is a file in place of a folder.
+    #[error("{} is a file, not a folder: give another folder (--out, --cache), or move the file away", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
-    /// A link to nothing, or to itself, where a folder belongs.
-    #[error("{} is a link that leads nowhere, and a folder is needed there: give another folder (--out, --cache), or mend the link", path.display())]
+    /// There is a broken or circular link in place of a folder.
+    #[error(
+        "{} is a link that leads nowhere, not a folder: give another folder (--out, --cache), or repair the link",
+        path.display()
+    )]
     BrokenLink {
         /// The link.
         path: PathBuf,
@@ -34,29 +37,29 @@ pub enum RunError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A run that is given twice where several are read.
-    #[error("the run {} is given twice: it would count twice; give it once", path.display())]
+    /// A run is given twice.
+    #[error("the run {} is given twice: give it once", path.display())]
     Repeated {
         /// The run's folder.
         path: PathBuf,
     },
-    /// Another process trains the run.
+    /// Another process is training the run.
     #[error("the run {} is being trained by {}: wait until it ends, or end it", path.display(), process(owner))]
     InUse {
         /// The run's folder.
         path: PathBuf,
-        /// The process that has the lock, where it has said so.
+        /// The process that holds the lock, if known.
         owner: Option<u32>,
     },
-    /// The lock's file can't be opened or locked.
-    #[error("cannot lock {}: {source}; runs are kept where files can be locked", path.display())]
+    /// The lock file cannot be opened or locked.
+    #[error("cannot lock {}: {source}; runs need a file system with file locks", path.display())]
     Lock {
-        /// The lock's file.
+        /// The lock file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The operating system refused to read.
@@ -64,68 +67,68 @@ pub enum RunError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// `metrics.csv` isn't as this program writes it.
+    /// `metrics.csv` is damaged.
     #[error(
-        "{} is damaged at line {line}: {reason}; put back a copy of the file, or do without the run",
+        "{} is damaged at line {line}: {reason}; put back a copy of the file, or leave the run out",
         path.display()
     )]
     Metrics {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
-    /// `run.json` isn't as this program writes it.
-    #[error("{} is damaged: {reason}; put back a copy of the file, or do without the run", path.display())]
+    /// `run.json` is damaged.
+    #[error("{} is damaged: {reason}; put back a copy of the file, or leave the run out", path.display())]
     Record {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
+        /// The error, with line and column.
         reason: String,
     },
-    /// A checkpoint that can't be used.
-    #[error("the checkpoint {} can't be used: {reason}", path.display())]
+    /// A checkpoint cannot be used.
+    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
-    /// A checkpoint of another run.
-    #[error("the checkpoint in {} is of {found}, which this run doesn't train", path.display())]
+    /// The checkpoint belongs to another run.
+    #[error("the checkpoint in {} belongs to {found}, which this run does not train", path.display())]
     OtherRun {
         /// The run's folder.
         path: PathBuf,
-        /// Optimizer and seed of the checkpoint.
+        /// The checkpoint's optimizer and seed.
         found: String,
     },
-    /// `run.json` comes from another version of the program.
+    /// `run.json` was written by another version of the program.
     #[error(
-        "{} has format {found}, this program reads format {known}: use the program's version that wrote it",
+        "{} has format {found}, but this program reads format {known}: use the version that wrote it",
         path.display()
     )]
     Format {
         /// The file.
         path: PathBuf,
-        /// The format found.
+        /// The format of the file.
         found: u64,
-        /// The format known.
+        /// The format that this program reads.
         known: u64,
     },
 }
 
-/// What to do about a disk without room; other reasons speak for themselves.
+/// The remedy for a full disk; other errors are self-explanatory.
 fn remedy(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match source.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => {
-            "; what was written before is whole: make room, and resume with `fosi train --resume RUN` where the run has \
-             checkpoints"
+            "; everything written before is intact: free some space, and resume with `fosi train --resume RUN` \
+             if the run has checkpoints"
         }
         _ => "",
     }

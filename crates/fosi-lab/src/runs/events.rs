@@ -1,4 +1,4 @@
-//! Event files for TensorBoard: the scalars of a training, as protocol buffers in records with checksums.
+//! TensorBoard event files: the scalars of a training run, as protocol buffers in records with checksums.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -10,14 +10,14 @@ use prost::{Message, Oneof};
 use super::{MetricsRow, RefreshOutcome, RefreshRecord, RunError};
 use crate::optimizers::OptimizerName;
 
-/// What TensorBoard looks for in a file's name.
+/// The file name prefix that TensorBoard requires.
 const PREFIX: &str = "events.out.tfevents";
-/// The version that a file begins with.
+/// The version in a file's first record.
 const VERSION: &str = "brain.Event:2";
 
-/// The event file of one optimizer with one seed, in the run's folder `tensorboard/OPTIMIZER-SEED`.
+/// The event file of one optimizer with one seed, in the run's subfolder `tensorboard/OPTIMIZER-SEED`.
 ///
-/// A training that is resumed begins another file in the same folder, as TensorBoard expects.
+/// A resumed training run starts another file in the same folder, as TensorBoard expects.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Begins a file in the folder of a run.
+    /// Creates a file in a run's folder.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -38,7 +38,7 @@ impl EventFile {
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         let mut number = 1;
         loop {
-            // Files are read in the order of their names.
+            // TensorBoard reads the files in the order of their names.
             let path = folder.join(format!("{PREFIX}.{number:04}.fosi"));
             match File::create_new(&path) {
                 Ok(file) => {
@@ -52,7 +52,7 @@ impl EventFile {
         }
     }
 
-    /// An epoch's losses, accuracy, learning rate and cost, under the names of the columns of `metrics.csv`.
+    /// Writes an epoch's losses, accuracy, learning rate and cost, named like the columns of `metrics.csv`.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -73,7 +73,7 @@ impl EventFile {
         self.write(row.step, Content::Summary(Summary { values }))
     }
 
-    /// The eigenvalues of a refresh, `eigenvalue/1` the largest, and the scale s; nothing of one that was refused.
+    /// Writes a refresh's eigenvalues, with the largest as `eigenvalue/1`, and the scale s; nothing if it was refused.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -106,7 +106,7 @@ impl EventFile {
     }
 }
 
-/// A record: the length and its checksum, the bytes and theirs, little end first.
+/// A record: the length and its checksum, then the bytes and theirs, in little-endian order.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
     [
@@ -118,14 +118,14 @@ fn record(bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// CRC-32C, rotated and shifted, since a checksum of data that holds checksums would be weak.
+/// CRC-32C, rotated and offset, because a CRC of data that contains CRCs would be weak.
 fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
         .rotate_right(15)
         .wrapping_add(0xA282_EAD8)
 }
 
-/// The message `tensorflow.Event`, as far as it is needed.
+/// The message `tensorflow.Event`, reduced to the used fields.
 #[derive(Clone, PartialEq, Message)]
 struct Event {
     #[prost(double, tag = "1")]
@@ -151,12 +151,12 @@ struct Summary {
     values: Vec<Value>,
 }
 
-/// The message `tensorflow.Summary.Value`, of one number.
+/// The message `tensorflow.Summary.Value` with one number.
 #[derive(Clone, PartialEq, Message)]
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    // A zero is written, too.
+    // Zeros are written, too.
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
 }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn checksums_are_those_of_the_format() {
-        // CRC-32C of "123456789" is E3069283 (RFC 3720), here rotated by 15 bits and shifted.
+        // The CRC-32C of "123456789" is E3069283 (RFC 3720), here rotated by 15 bits and offset.
         let expected = 0xE306_9283_u32.rotate_right(15).wrapping_add(0xA282_EAD8);
         assert_eq!(checksum(b"123456789"), expected);
         let framed = record(b"abc");

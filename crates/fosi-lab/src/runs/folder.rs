@@ -1,4 +1,4 @@
-//! Making, filling and reading a run's folder.
+//! Creates, writes and reads a run's folder.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -22,7 +22,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Refuses a name that is taken and a folder that can't be one or can't be written, before the work that leads to
+    /// Refuses a name that exists and a folder that is invalid or not writable, before the work that precedes
     /// [`create`](Self::create).
     ///
     /// # Errors
@@ -37,10 +37,10 @@ impl RunFolder {
         }
     }
 
-    /// Makes `out/name`, locked, with an empty `metrics.csv`; `out` is made where it is missing.
+    /// Creates the locked folder `out/name` with an empty `metrics.csv`; creates `out` if it is missing.
     ///
     /// # Errors
-    /// [`RunError::Exists`] when the folder is there, [`RunError::Write`] when the system refuses; [`RunError::Lock`].
+    /// [`RunError::Exists`] if the folder exists, [`RunError::Write`] if it cannot be written; [`RunError::Lock`].
     pub fn create(out: &Path, name: &str) -> Result<Self, RunError> {
         make_folder(out)?;
         let path = out.join(name);
@@ -66,11 +66,11 @@ impl RunFolder {
         })
     }
 
-    /// As [`create`](Self::create), under the first of `name`, `name-2`, `name-3`, … that is free: runs that start in
+    /// Like [`create`](Self::create), under the first unused name of `name`, `name-2`, `name-3`, …: runs that start in
     /// the same second have the same default name.
     ///
     /// # Errors
-    /// As [`create`](Self::create), [`RunError::Exists`] left out.
+    /// Those of [`create`](Self::create) except [`RunError::Exists`].
     pub fn create_numbered(out: &Path, name: &str) -> Result<Self, RunError> {
         let mut number = 1;
         loop {
@@ -85,16 +85,16 @@ impl RunFolder {
         }
     }
 
-    /// Opens the locked folder of a run that was cut off, keeping the first `rows` rows of its `metrics.csv`.
+    /// Reopens the locked folder of a run that was cut off, and keeps the first `rows` rows of its `metrics.csv`.
     ///
     /// # Errors
-    /// [`RunError`] with the file's name: missing, damaged, with fewer rows, or not to be written.
+    /// [`RunError`] with the file's name if a file is missing, damaged or not writable, or has fewer rows.
     pub fn reopen(lock: RunLock, rows: usize) -> Result<(Self, Run), RunError> {
         let path = lock.folder();
         let record = read_record(&path.join(RECORD))?;
         let file = path.join(METRICS);
         let text = files::read_text(&file).map_err(|source| read_error(&file, source))?;
-        // A row that was being written when the run was cut off is left out before anything is read.
+        // Drops incomplete rows before parsing: the run may have been cut off while writing one.
         let lines = text.split_inclusive('\n');
         let rows_only = lines.filter(|line| !line.trim().is_empty());
         let kept: String = rows_only.take(rows + 1).collect();
@@ -104,7 +104,7 @@ impl RunFolder {
                 path: file,
                 line: found.len() as u64 + 1,
                 reason: format!(
-                    "it has {} rows, the checkpoint was made after {rows}",
+                    "it has {} rows, but the checkpoint was made after {rows}",
                     found.len()
                 ),
             });
@@ -127,12 +127,12 @@ impl RunFolder {
         ))
     }
 
-    /// Where it lies.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         self.lock.folder()
     }
 
-    /// Appends a row to `metrics.csv` and hands it to the system, so that a run cut off keeps it.
+    /// Appends a row to `metrics.csv` and flushes it to the operating system, so that it survives a killed process.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -143,8 +143,7 @@ impl RunFolder {
             .map_err(|error| write_error(&self.path().join(METRICS), error.into()))
     }
 
-    /// Has the system write all rows of `metrics.csv` to the disk, as a checkpoint made after them must find them
-    /// there.
+    /// Syncs `metrics.csv` to the disk; a checkpoint requires that the rows before it are on disk.
     ///
     /// # Errors
     /// [`RunError::Write`].
@@ -153,10 +152,10 @@ impl RunFolder {
         synced.map_err(|source| write_error(&self.path().join(METRICS), source))
     }
 
-    /// Replaces `run.json`, after the rows of which it speaks.
+    /// Syncs the rows of `metrics.csv`, then replaces `run.json`.
     ///
     /// # Errors
-    /// [`RunError::Write`]; the old file then stays as it was.
+    /// [`RunError::Write`]; the old file remains unchanged.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), RunError> {
         self.sync()?;
         let mut json = serde_json::to_vec_pretty(record)
@@ -165,16 +164,16 @@ impl RunFolder {
         self.write_file(RECORD, &json)
     }
 
-    /// Replaces the file `name`: written beside it, synced, renamed.
+    /// Atomically replaces the file `name`: writes a temporary file, syncs and renames it.
     ///
     /// # Errors
-    /// [`RunError::Write`]; the old file then stays as it was.
+    /// [`RunError::Write`]; the old file remains unchanged.
     pub fn write_file(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
         replace_file(&self.path().join(name), content)
     }
 }
 
-/// Makes a folder and what is missing above it, so that a crash leaves it there.
+/// Creates a folder and its missing parents durably, so that they survive a crash.
 ///
 /// # Errors
 /// [`RunError::Write`].
@@ -198,7 +197,7 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
     files::sync_folder(folder).map_err(|source| write_error(folder, source))
 }
 
-/// Refuses a path that is a file, or leads through one or through a link to nothing.
+/// Refuses a path that is a file or a broken link, or that contains one.
 ///
 /// # Errors
 /// [`RunError::NotAFolder`], [`RunError::BrokenLink`].
@@ -216,15 +215,15 @@ fn check_folder(path: &Path) -> Result<(), RunError> {
     }
 }
 
-/// Refuses a folder that can't be written: that is no folder, that the system protects, on a disk that is full. What is
-/// missing of the path isn't made.
+/// Refuses a folder that cannot be written: a file, a protected folder, or a folder on a full disk. Creates no missing
+/// folders.
 ///
 /// # Errors
 /// [`RunError::NotAFolder`], [`RunError::BrokenLink`], [`RunError::Write`].
 pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
     check_folder(path)?;
     let existing = path.ancestors().find(|part| part.is_dir());
-    // The last ancestor of a relative path is empty, and stands for the working directory.
+    // The last ancestor of a relative path is empty and denotes the working directory.
     let existing = existing.unwrap_or(Path::new("."));
     let probe = || {
         let mut file = tempfile::NamedTempFile::new_in(existing)?;
@@ -234,13 +233,13 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), RunError> {
     probe().map_err(|source| write_error(path, source))
 }
 
-/// Bytes that a disk must have room for before anything is computed: an epoch's files of the smallest run.
+/// Bytes that the disk must have free before a run starts: an epoch's files of the smallest run.
 const PROBE: usize = 1 << 12;
 
-/// Replaces a file at once: see [`fosi::checkpoint::replace`].
+/// Atomically replaces a file; see [`fosi::checkpoint::replace`].
 ///
 /// # Errors
-/// [`RunError::Write`]; the old file then stays as it was.
+/// [`RunError::Write`]; the old file remains unchanged.
 pub(crate) fn replace_file(target: &Path, content: &[u8]) -> Result<(), RunError> {
     fosi::checkpoint::replace(target, content).map_err(|source| write_error(target, source))
 }
@@ -252,21 +251,21 @@ fn write_error(path: &Path, source: std::io::Error) -> RunError {
     }
 }
 
-/// The file of a run's folder that has an optimizer's final parameters and buffers, as safetensors.
+/// The safetensors file in a run's folder with an optimizer's final parameters and buffers.
 pub fn weights_file(optimizer: OptimizerName, seed: u64) -> String {
     format!("weights-{optimizer}-{seed}.safetensors")
 }
 
-/// A run as its folder holds it.
+/// A run, as stored in its folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// `run.json`.
+    /// The content of `run.json`.
     pub record: RunRecord,
-    /// `metrics.csv`.
+    /// The content of `metrics.csv`.
     pub rows: Vec<MetricsRow>,
 }
 
-/// What tells whether a run has changed: see [`Run::stamp`].
+/// Identifies the state of a run's files; see [`Run::stamp`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunStamp {
     files: [Option<(SystemTime, u64)>; 2],
@@ -274,13 +273,12 @@ pub struct RunStamp {
 }
 
 impl Run {
-    /// Reads a run's folder. A run that no process trains and that didn't say its end is
-    /// [`CutOff`](RunStatus::CutOff).
+    /// Reads a run's folder. A run without a recorded end that no process is training is [`CutOff`](RunStatus::CutOff).
     ///
     /// # Errors
-    /// [`RunError`] with the file's name: missing, damaged, or of another version.
+    /// [`RunError`] with the file's name if a file is missing, damaged or of another version.
     pub fn read(folder: &Path) -> Result<Self, RunError> {
-        // Before the record: a run that ends meanwhile is over by then.
+        // The lock is checked before the record is read, so that a run that ends in between is read as finished.
         let held = RunLock::is_held(folder);
         let mut record = read_record(&folder.join(RECORD))?;
         if record.status == RunStatus::Running && !held {
@@ -292,16 +290,16 @@ impl Run {
         Ok(Self { record, rows })
     }
 
-    /// Reads a run's `run.json` alone.
+    /// Reads only a run's `run.json`.
     ///
     /// # Errors
-    /// [`RunError`] with the file's name: missing, damaged, or of another version.
+    /// [`RunError`] with the file's name if it is missing, damaged or of another version.
     pub fn read_record(folder: &Path) -> Result<RunRecord, RunError> {
         read_record(&folder.join(RECORD))
     }
 
-    /// Times and lengths of a run's two files, none of one that isn't there, and whether a process trains it: where they
-    /// are as before, so is the run.
+    /// The modification times and lengths of a run's two files (`None` for a missing file), and whether a process is
+    /// training it. Equal stamps mean an unchanged run.
     pub fn stamp(folder: &Path) -> RunStamp {
         let files = [RECORD, METRICS].map(|name| {
             let metadata = folder.join(name).metadata().ok()?;
@@ -313,7 +311,7 @@ impl Run {
         }
     }
 
-    /// The name of a run that was given none: task, data set and UTC time.
+    /// A run's default name: task, data set and UTC time.
     pub fn default_name(config: &TrainConfig) -> String {
         let time = now().replace(['-', ':', 'Z'], "").replace('T', "-");
         format!("{}-{}-{time}", config.task, config.data)

@@ -7,28 +7,29 @@ use std::time::Duration;
 
 use super::RunError;
 
-/// The file that is locked; it holds the process number of the last owner.
+/// The locked file; it contains the process number of the last owner.
 const LOCK: &str = "run.lock";
 
-/// The right to write into a run's folder.
+/// The exclusive right to write to a run's folder.
 ///
-/// An advisory lock of the operating system on a file in the folder. The system drops it when the process ends, however
-/// it ends, so that a killed run can be resumed at once. The file itself stays: a file that comes and goes could be
-/// locked by two processes under one name.
+/// An advisory lock of the operating system on a file in the folder. The system releases it when the process ends,
+/// however it ends, so that a killed run can be resumed immediately. The file is never deleted: otherwise two processes
+/// could hold locks on different files with the same name.
 #[derive(Debug)]
 #[must_use = "the folder is unlocked when the lock is dropped"]
 pub struct RunLock {
     folder: PathBuf,
-    /// Unlocked when it is closed.
+    /// Closing the file releases the lock.
     _file: File,
 }
 
 impl RunLock {
-    /// Locks the folder of a run, and says in the lock's file who owns it.
+    /// Locks a run's folder and writes the owner's process number to the lock file.
     ///
     /// # Errors
-    /// [`RunError::InUse`] with the owner's process number where another process has the lock; [`RunError::Read`] where
-    /// there is no such folder; [`RunError::Lock`] where the file can't be opened or the file system has no locks.
+    /// [`RunError::InUse`] with the owner's process number if another process holds the lock; [`RunError::Read`] if the
+    /// folder does not exist; [`RunError::Lock`] if the file cannot be opened or the file system does not support
+    /// locks.
     pub fn take(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join(LOCK);
         let refused = |source: std::io::Error| RunError::Lock {
@@ -61,7 +62,7 @@ impl RunLock {
             }
             Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
-        // The lock holds whether or not its file can say whose it is, as on a full disk.
+        // The lock holds even if its file cannot be written, as on a full disk.
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -77,7 +78,7 @@ impl RunLock {
         &self.folder
     }
 
-    /// Whether a process trains the run; true where the system can't tell.
+    /// Whether a process is training the run; true if the system cannot tell.
     pub fn is_held(folder: &Path) -> bool {
         match File::open(folder.join(LOCK)) {
             Ok(file) => file.try_lock_shared().is_err(),
@@ -86,10 +87,10 @@ impl RunLock {
     }
 }
 
-/// How long a lock is waited for: an owner needs it to write its number, and [`RunLock::is_held`] locks for a moment.
+/// The time to wait for a lock: an owner needs it to write its number, and [`RunLock::is_held`] takes the lock briefly.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// The process that wrote its number into the file; `None` where that is unreadable.
+/// The process whose number is in the file; `None` if it is unreadable.
 fn owner(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 /// Processor, cores and operating system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's name, or its architecture where the system doesn't tell.
+    /// The processor's name, or its architecture if the system does not report the name.
     pub cpu: String,
-    /// Cores that this process may use.
+    /// The cores available to this process.
     pub cores: usize,
     /// The operating system.
     pub os: String,
 }
 
 impl Machine {
-    /// The machine that this process runs on.
+    /// The machine that runs this process.
     pub fn here() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -25,7 +25,7 @@ impl Machine {
     }
 }
 
-/// The largest amount of memory, in bytes, that this process has had resident so far; `None` where the system doesn't say.
+/// The peak resident memory of this process in bytes; `None` if the system does not report it.
 pub fn peak_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -33,7 +33,7 @@ pub fn peak_memory() -> Option<u64> {
     Some(1024 * kibibytes)
 }
 
-/// Linux names the processor in `/proc/cpuinfo`; elsewhere there is no way without calling the system.
+/// Linux reports the name in `/proc/cpuinfo`; other systems would need a system call.
 fn cpu_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;

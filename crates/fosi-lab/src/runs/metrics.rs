@@ -1,4 +1,4 @@
-//! `metrics.csv`: a row an epoch, optimizer and seed.
+//! `metrics.csv`: one row per epoch, optimizer and seed.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RunError;
 use crate::optimizers::OptimizerName;
 
-/// What one optimizer has reached at the end of one epoch. The fields are the columns, in their order.
+/// The results of one optimizer at the end of one epoch. The fields are the columns, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
     /// The optimizer.
@@ -19,26 +19,26 @@ pub struct MetricsRow {
     pub epoch: u64,
     /// Steps taken since the start.
     pub step: u64,
-    /// Learning rate of the last of them.
+    /// The learning rate of the last step.
     pub learning_rate: f64,
-    /// Mean loss over the training data, or over as many examples of it as the run evaluates.
+    /// Mean loss over the training data, or over the evaluated examples of it.
     pub train_loss: f64,
     /// Mean loss over the validation data.
     pub valid_loss: f64,
-    /// Share of the validation data that is classified rightly; empty where the task isn't to classify.
+    /// The fraction of correctly classified validation examples; empty if the task is not classification.
     pub valid_accuracy: Option<f64>,
-    /// Seconds of training since the start, refreshes included, evaluation left out.
+    /// Seconds of training since the start, including refreshes but not evaluation.
     pub train_seconds: f64,
-    /// Of these, seconds in refreshes of the spectrum.
+    /// Seconds in refreshes of the spectrum, which `train_seconds` includes.
     pub refresh_seconds: f64,
-    /// Gradients computed since the start, those inside Hessian-vector products left out.
+    /// Gradients computed since the start, without those inside Hessian-vector products.
     pub gradients: u64,
     /// Hessian-vector products computed since the start.
     pub products: u64,
 }
 
 impl MetricsRow {
-    /// The columns' names, in their order.
+    /// The names of the columns, in order.
     pub const COLUMNS: [&str; 12] = [
         "optimizer",
         "seed",
@@ -54,10 +54,11 @@ impl MetricsRow {
         "products",
     ];
 
-    /// Reads rows as [`RunFolder`](super::RunFolder) writes them; `path` is for messages.
+    /// Reads rows written by [`RunFolder`](super::RunFolder); `path` is used in messages.
     ///
     /// # Errors
-    /// [`RunError::Metrics`] with the line: other columns, a value of the wrong kind, a number that isn't finite.
+    /// [`RunError::Metrics`] with the line for other columns, a value of the wrong type, or a number that is not
+    /// finite.
     pub fn read_all(mut input: impl Read, path: &Path) -> Result<Vec<Self>, RunError> {
         let mut bytes = Vec::new();
         input
@@ -85,7 +86,7 @@ impl MetricsRow {
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(csv_error)?;
-            // Of a blank line that has spaces, a field is left.
+            // The reader parses a blank line with spaces as an empty field.
             if record.iter().all(str::is_empty) {
                 continue;
             }
@@ -120,7 +121,7 @@ impl MetricsRow {
     }
 }
 
-/// The line of a record, whose position is that of the end of line before it, of `\r\n` its second half.
+/// The line of a record. The record's position is that of the preceding line end or, for `\r\n`, of its second byte.
 fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
     let before = position.map_or(0, |position| position.byte() as usize);
     let ends = bytes.iter().skip(before);

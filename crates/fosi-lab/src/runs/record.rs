@@ -1,4 +1,4 @@
-//! `run.json`: what was run, where, and what happened.
+//! `run.json`: the settings, environment and events of a run.
 
 use fosi::timing::Timing;
 use serde::{Deserialize, Serialize};
@@ -8,44 +8,44 @@ use crate::config::TrainConfig;
 use crate::data::Part;
 use crate::optimizers::OptimizerName;
 
-/// A whole run, as `run.json` holds it.
+/// A complete run, as stored in `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Version of this format.
+    /// The version of this format.
     pub format: u64,
-    /// The run's name, which is its folder's.
+    /// The run's name and that of its folder.
     pub name: String,
-    /// How far the run came.
+    /// The run's status.
     pub status: RunStatus,
-    /// Start, RFC 3339, UTC.
+    /// The start time in UTC (RFC 3339).
     pub started: String,
-    /// End, RFC 3339, UTC.
+    /// The end time in UTC (RFC 3339).
     pub finished: Option<String>,
     /// Every setting.
     pub config: TrainConfig,
-    /// What was trained.
+    /// The model.
     pub model: ModelDescription,
-    /// What it was trained on.
+    /// The data set.
     pub data: DataDescription,
-    /// How data and model came about: times, files left out.
+    /// Notes about the preparation of data and model: times, omitted files.
     pub notes: Vec<String>,
     /// The command line, word by word.
     pub command: Vec<String>,
-    /// The program's parts.
+    /// The versions of the program and its parts.
     pub versions: Versions,
-    /// Where the times were measured.
+    /// The machine that measured the times.
     pub machine: Machine,
-    /// Every estimation of a spectrum.
+    /// All estimations of the spectrum.
     pub refreshes: Vec<RefreshRecord>,
-    /// Every optimizer that was stopped.
+    /// All optimizers that were stopped.
     pub failures: Vec<Failure>,
-    /// Memory of each optimizer with each seed that came to its end.
+    /// The memory use of each optimizer and seed that finished.
     #[serde(default)]
     pub memory: Vec<MemoryRecord>,
 }
 
 impl RunRecord {
-    /// The format that this program writes and reads.
+    /// The version of the format that this program reads and writes.
     pub const FORMAT: u64 = 4;
 
     /// The record of a run that starts now on this machine.
@@ -76,14 +76,14 @@ impl RunRecord {
         }
     }
 
-    /// Notes an optimizer's memory, in place of what a resumed run had noted of it.
+    /// Stores an optimizer's memory use and replaces an earlier entry of a resumed run.
     pub fn note_memory(&mut self, memory: MemoryRecord) {
         let of = |other: &MemoryRecord| (other.optimizer, other.seed);
         self.memory.retain(|other| of(other) != of(&memory));
         self.memory.push(memory);
     }
 
-    /// The newest spectrum that an optimizer adopted before `step`: its eigenvalues and the scale.
+    /// The newest spectrum that an optimizer adopted before `step`: eigenvalues and scale.
     pub fn spectrum_before(
         &self,
         (optimizer, seed): (OptimizerName, u64),
@@ -101,7 +101,7 @@ impl RunRecord {
         })
     }
 
-    /// Passes over the training data that so many steps are, with the part of one that was cut short.
+    /// The number of epochs in this number of steps, including the fraction of an incomplete one.
     pub fn epochs_after(&self, steps: u64) -> f64 {
         let per_epoch = self.config.steps_per_epoch(self.data.train).max(1);
         steps as f64 / per_epoch as f64
@@ -120,35 +120,36 @@ impl RunRecord {
     }
 }
 
-/// The time, RFC 3339 to the second, UTC.
+/// The current time in UTC (RFC 3339), to the second.
 pub(super) fn now() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
 
-/// How far a run came.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
-    /// Not over.
+    /// In progress.
     Running,
-    /// Over, with every optimizer tried.
+    /// Over; every optimizer was tried.
     Finished,
-    /// Ended by Ctrl-C.
+    /// Interrupted by Ctrl-C.
     Interrupted,
-    /// Ended without a word, as by a kill or a power cut: the file says that it is running, and no process trains it.
+    /// Ended without a record, for example by a kill or a power failure: the file's status is running, but no process
+    /// trains the run.
     CutOff,
 }
 
-/// What is trained.
+/// A model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelDescription {
-    /// For people, such as `logistic regression, 784 inputs, 10 classes`.
+    /// A description, such as `logistic regression, 784 inputs, 10 classes`.
     pub name: String,
-    /// Number n of parameters.
+    /// The number n of parameters.
     pub parameters: usize,
 }
 
-/// What a model is trained on.
+/// A data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataDescription {
     /// The data set's name.
@@ -157,16 +158,16 @@ pub struct DataDescription {
     pub train: usize,
     /// Validation examples.
     pub validation: usize,
-    /// Lengths of an example's axes, such as 3, 32, 32 for a colour image.
+    /// The dimensions of an example, such as 3, 32, 32 for a colour image.
     pub shape: Vec<usize>,
-    /// Number of classes; 0 where there are none.
+    /// The number of classes; 0 for data without classes.
     pub classes: usize,
-    /// SHA-256 of all examples, in hexadecimal digits.
+    /// The SHA-256 of all examples, in hexadecimal digits.
     pub checksum: String,
 }
 
 impl DataDescription {
-    /// Whether both are the same data, as far as their descriptions tell: a checksum that is missing fits any.
+    /// Whether both describe the same data; a missing checksum matches any.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
         let with_own = Self {
@@ -188,7 +189,7 @@ impl DataDescription {
         )
     }
 
-    /// Examples of a part.
+    /// The number of examples in a part.
     pub fn examples(&self, part: Part) -> usize {
         match part {
             Part::Train => self.train,
@@ -197,21 +198,20 @@ impl DataDescription {
     }
 }
 
-/// Versions of the program and of what it was built with.
+/// The versions of the program and its build environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Versions {
     /// This program.
     pub fosi: String,
-    /// The commit that it was built from, with `-modified` where files differed from it; empty where it was built
-    /// outside its repository.
+    /// The commit of the build, with `-modified` if files differed from it; empty for builds outside the repository.
     pub commit: String,
-    /// `release`, or `debug` where assertions are on and times mean little.
+    /// `release`, or `debug`, which enables assertions and makes times meaningless.
     pub profile: String,
-    /// Burn.
+    /// Burn's version.
     pub burn: String,
-    /// The compiler.
+    /// The compiler's version.
     pub rustc: String,
-    /// Instruction sets that the compiler could take for granted.
+    /// The instruction sets that the compiler was allowed to use.
     pub target_features: String,
 }
 
@@ -219,7 +219,7 @@ impl Versions {
     /// The version of Burn in `Cargo.lock`.
     const BURN: &str = "0.22.1";
 
-    /// Of this program.
+    /// The versions of this program.
     pub fn here() -> Self {
         let debug = cfg!(debug_assertions);
         Self {
@@ -247,17 +247,17 @@ impl std::fmt::Display for Versions {
     }
 }
 
-/// What an optimizer kept in memory.
+/// The memory use of an optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemoryRecord {
     /// The optimizer.
     pub optimizer: OptimizerName,
     /// The run's seed.
     pub seed: u64,
-    /// Bytes of the state that it keeps from step to step, as a checkpoint holds it: momenta, eigenvectors, factors.
+    /// The size in bytes of the state kept between steps, as in a checkpoint: momenta, eigenvectors, factors.
     pub state: u64,
-    /// The most bytes that the process had resident by then, model, data and earlier optimizers included: the optimizer's own
-    /// where it ran alone. `None` where the system doesn't say.
+    /// The process's peak resident memory in bytes at the end, including model, data and earlier optimizers; it is the
+    /// optimizer's own if that ran alone. `None` if the system does not report it.
     pub peak: Option<u64>,
 }
 
@@ -268,25 +268,24 @@ pub struct RefreshRecord {
     pub optimizer: OptimizerName,
     /// The run's seed.
     pub seed: u64,
-    /// Steps taken before it.
+    /// The number of steps before it.
     pub step: u64,
-    /// Hessian-vector products that it computed.
+    /// The number of Hessian-vector products.
     pub products: u64,
-    /// Seconds that it took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// Steps to the next one, T; none where it isn't known yet. With `--overhead` it follows from measured times, and
-    /// changes with them until the next one is due.
+    /// The number T of steps to the next estimation; `None` if unknown. With `--overhead`, T follows from measured
+    /// times and changes with them until the next estimation is due.
     pub interval: Option<u64>,
-    /// r: what a product cost in steps; none where the schedule doesn't ask for it, or it isn't known yet.
+    /// r: the cost of a product, in steps; `None` if the schedule does not need it or it is unknown.
     pub product_cost: Option<f64>,
-    /// The measured times from which T follows, and whether it keeps the overhead; none where the schedule measures
-    /// none.
+    /// The measured times that determine T, and whether T keeps the overhead; `None` if the schedule measures no times.
     pub timing: Option<Timing>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: RefreshOutcome,
 }
 
-/// What came of an estimation.
+/// The outcome of an estimation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefreshOutcome {
@@ -294,20 +293,21 @@ pub enum RefreshOutcome {
     Accepted {
         /// Eigenvalues, the largest first.
         eigenvalues: Vec<f64>,
-        /// ‖Hv − λv‖ of each pair, as Lanczos bounds it.
+        /// Lanczos's bounds on ‖Hv − λv‖ for each pair.
         residuals: Vec<f64>,
-        /// Products computed again with another step, because those before weren't symmetric.
+        /// The number of products repeated with another difference step because the first were not symmetric.
         retries: usize,
         /// The largest asymmetry of an accepted product, relative to the largest α and β.
         asymmetry: Option<f64>,
-        /// Whether the operator had to be moved off an exact tie.
+        /// Whether the parameters were shifted to avoid an exact tie.
         shifted: bool,
-        /// Factor s on the base optimizer's direction from here on.
+        /// The new scale s of the base optimizer's direction.
         scale: f64,
-        /// The largest eigenvalue after the k largest, where there is one: see [`fosi::Refresh::next_eigenvalue`].
+        /// The largest eigenvalue below the k largest, if known; see [`fosi::Refresh::next_eigenvalue`].
         #[serde(default)]
         next_eigenvalue: Option<f64>,
-        /// Share of this batch's curvature that the refresh before holds: see [`fosi::Refresh::captured_by_last`].
+        /// The share of this batch's curvature that the previous refresh captures; see
+        /// [`fosi::Refresh::captured_by_last`].
         #[serde(default)]
         captured_by_last: Option<f64>,
         /// The interval that Lemma 4 gives for α at the learning rate of the step that follows, and whether α lies in it: see
@@ -315,34 +315,33 @@ pub enum RefreshOutcome {
         #[serde(default)]
         lemma_4: Option<(f64, f64, bool)>,
     },
-    /// Refused; the old spectrum stayed.
+    /// Refused; the old spectrum stays in use.
     Refused {
-        /// Why, and what to do.
+        /// The reason and a remedy.
         reason: String,
     },
 }
 
-/// An optimizer that was stopped before the end.
+/// An optimizer that was stopped before its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The optimizer.
     pub optimizer: OptimizerName,
     /// The run's seed.
     pub seed: u64,
-    /// Epoch in which it was stopped, from 1.
+    /// The epoch in which it was stopped, from 1.
     pub epoch: u64,
-    /// Steps that it had taken.
+    /// The number of steps taken.
     pub step: u64,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Eigenvalues of the newest spectrum, the largest first; empty where there was none.
+    /// The eigenvalues of the newest spectrum, the largest first; empty without a spectrum.
     pub eigenvalues: Vec<f64>,
-    /// Factor s on the base optimizer's direction at the time; 1 where there was no spectrum.
+    /// The scale s of the base optimizer's direction at that time; 1 without a spectrum.
     pub scale: f64,
-    /// File in the run's folder that holds the last good state of model and optimizer; none where there is no such
-    /// state.
+    /// The file in the run's folder with the last good state of model and optimizer; `None` without such a state.
     pub state: Option<String>,
-    /// Why there is no such state, where it was looked for.
+    /// The reason why such a state could not be saved.
     pub state_error: Option<String>,
 }
 
@@ -364,7 +363,7 @@ impl std::fmt::Display for Failure {
 }
 
 impl Failure {
-    /// A sentence about the newest spectrum; none where there was none.
+    /// A sentence about the newest spectrum; `None` without a spectrum.
     pub fn spectrum(&self) -> Option<String> {
         let largest = self.eigenvalues.iter().copied().reduce(f64::max)?;
         let scale = self.scale;

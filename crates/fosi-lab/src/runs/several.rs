@@ -4,10 +4,10 @@ use std::path::{Component, PathBuf};
 
 use super::{Run, RunError};
 
-/// Reads several runs' folders; runs that share a name get one by their folders.
+/// Reads the folders of several runs; runs with the same name are named by their folders.
 ///
 /// # Errors
-/// As [`Run::read`], for the first that can't be read; [`RunError::Repeated`].
+/// Those of [`Run::read`], for the first run that cannot be read; [`RunError::Repeated`].
 pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
     let places: Vec<_> = folders
         .iter()
@@ -28,7 +28,7 @@ pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
     Ok(runs)
 }
 
-/// The runs' names; of those that share one, as much of the end of their folders' paths as tells them apart.
+/// The runs' names; for a shared name, the shortest ends of the folders' paths that distinguish the runs.
 fn distinct_names(folders: &[PathBuf], names: &[String]) -> Vec<String> {
     let parts: Vec<Vec<String>> = folders
         .iter()

@@ -1,4 +1,4 @@
-//! Adam and then L-BFGS, as physics-informed networks are usually trained.
+//! Adam followed by L-BFGS, the usual training of physics-informed networks.
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ const LEARNING_RATE: f64 = 1e-3;
 /// Adam's share of the budget.
 const SHARE: f64 = 0.1;
 
-/// Adam for a tenth of the budget, and L-BFGS from where it ends.
+/// Adam for a tenth of the budget, then L-BFGS from its last point.
 pub(super) fn adam_lbfgs(
     meter: &RefCell<Meter<'_>>,
     start: &[f64],

@@ -1,4 +1,4 @@
-//! A metered function as argmin asks for it: value, gradient and Hessian one by one.
+//! A metered function in argmin's interface: value, gradient and Hessian separately.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,15 +11,16 @@ use thiserror::Error;
 use super::meter::{Meter, Stop};
 use super::solver::Ending;
 
-/// Times in a row that a solver may ask for the same point. Beyond that it goes in circles, at no cost and for ever.
+/// The maximum number of consecutive requests for the same point; a solver with more is in an endless loop without
+/// cost.
 const MOST_REPEATS: u32 = 1_000;
 
-/// That a solver goes in circles.
+/// The solver is in an endless loop.
 #[derive(Debug, Error)]
 #[error("it asks for the same point again and again")]
 struct Circles;
 
-/// A metered function. Value and gradient at one point are one evaluation, whichever is asked for first.
+/// A metered function. Value and gradient at one point are one evaluation, whichever is requested first.
 #[derive(Clone)]
 pub(super) struct ArgminProblem<'m, 'p> {
     meter: &'m RefCell<Meter<'p>>,
@@ -32,7 +33,7 @@ struct Evaluated {
     parameters: Vec<f64>,
     gradient: Vec<f64>,
     value: f64,
-    /// How often it was asked for since.
+    /// The number of requests since then.
     repeats: u32,
 }
 
@@ -44,7 +45,7 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
         }
     }
 
-    /// f(x), and ∇f(x) where `read` takes it.
+    /// f(x), and ∇f(x) if `read` uses it.
     fn at<T>(&self, x: &[f64], read: impl FnOnce(&Evaluated) -> T) -> Result<T, Error> {
         let last = &mut *self.last.borrow_mut();
         if last.parameters == x {
@@ -52,7 +53,7 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
             if last.repeats > MOST_REPEATS {
                 return Err(Circles.into());
             }
-            // A product that failed since then couldn't say so.
+            // A product that failed in the meantime could not report it.
             match self.meter.borrow().stop() {
                 Some(stop) => return Err(stop.into()),
                 None => return Ok(read(last)),
@@ -66,7 +67,7 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
         Ok(read(last))
     }
 
-    /// Runs `solver` from `start` until it ends or the meter stops it.
+    /// Runs `solver` from `start` until it ends or the meter stops the run.
     pub fn minimize<S, H>(self, solver: S, start: &[f64]) -> Ending
     where
         S: Solver<Self, IterState<Vec<f64>, Vec<f64>, (), H, (), f64>>,
@@ -85,8 +86,8 @@ impl<'m, 'p> ArgminProblem<'m, 'p> {
     }
 }
 
-/// How a solver ends that gives its reason. An error of the meter is the meter's. A panic is a failure of this run
-/// alone: argmin's trust region takes the first of a list that not-a-numbers leave empty.
+/// The ending of a solver that states its reason. Errors of the meter are passed on. A panic fails only this run:
+/// argmin's trust region takes the first element of a list that is empty if all values are NaN.
 pub(super) fn guarded(solve: impl FnOnce() -> Result<String, Error>) -> Ending {
     match catch_unwind(AssertUnwindSafe(solve)) {
         Ok(Ok(reason)) => Ending::converged(&reason),
@@ -129,8 +130,8 @@ impl<'m, 'p> Hessian for ArgminProblem<'m, 'p> {
     }
 }
 
-/// The Hessian at a point, known by its products. A product with the vector of the one before is computed once: argmin
-/// asks for both Hp and pᵀHp.
+/// The Hessian at a point, given by its products. A product with the previous vector is computed only once, because
+/// argmin requests both Hp and pᵀHp.
 #[derive(Clone)]
 pub(super) struct HessianAt<'m, 'p> {
     meter: &'m RefCell<Meter<'p>>,
@@ -144,7 +145,7 @@ impl ArgminDot<Vec<f64>, Vec<f64>> for HessianAt<'_, '_> {
         if last != v {
             last.clone_from(v);
             product.resize(v.len(), 0.0);
-            // There is no way to fail here: the solver sees a Hessian of zeros, and its next evaluation fails.
+            // This interface cannot report errors: the solver sees a zero Hessian, and its next evaluation fails.
             if self
                 .meter
                 .borrow_mut()

@@ -1,7 +1,7 @@
 //! BFGS with a dense inverse Hessian.
 //!
-//! The crate argmin has one, whose update multiplies matrices: n³ operations a step, minutes where n is a thousand.
-//! Here the update is the same matrix of rank two, in n² operations. The line search is argmin's.
+//! argmin's BFGS updates the matrix by matrix products with n³ operations per step, which takes minutes for n = 1000.
+//! This one applies the same rank-two update in n² operations. The line search is argmin's.
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ use super::argmin_problem::{ArgminProblem, guarded};
 use super::meter::Meter;
 use super::solver::Ending;
 
-/// From H₀ = I, which the first pair scales to sᵀy/yᵀy. A pair with sᵀy ≤ 0 is left out.
+/// Starts from H₀ = I, scaled to sᵀy/yᵀy by the first pair. Pairs with sᵀy ≤ 0 are skipped.
 pub(super) fn bfgs(meter: &RefCell<Meter<'_>>, start: &[f64]) -> Ending {
     let problem = ArgminProblem::new(meter);
     guarded(|| {
@@ -38,7 +38,7 @@ fn steps(problem: &ArgminProblem<'_, '_>, mut x: Vec<f64>) -> Result<(), Error> 
     }
 }
 
-/// The point that the line search accepts.
+/// The point accepted by the line search.
 fn search(
     problem: &ArgminProblem<'_, '_>,
     x: &[f64],
@@ -56,7 +56,7 @@ fn search(
     Ok(state.take_param().unwrap_or_else(|| x.to_vec()))
 }
 
-/// The inverse of the Hessian as far as the pairs tell it, row by row.
+/// The inverse Hessian approximated from the pairs, row by row.
 struct InverseHessian {
     rows: Vec<f64>,
     n: usize,
@@ -106,7 +106,7 @@ impl InverseHessian {
     }
 }
 
-/// With several running sums, so that an addition needn't wait for the one before.
+/// Uses several running sums, so that an addition need not wait for the previous one.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];

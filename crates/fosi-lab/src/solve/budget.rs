@@ -1,4 +1,4 @@
-//! What a run may cost.
+//! The budget of a run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What a run may cost: evaluations or time. `10000` and `60s` on the command line and in files.
+/// The budget of a run: a number of evaluations or a time. `10000` and `60s` on the command line and in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Written", try_from = "Written")]
 pub enum Budget {
@@ -17,7 +17,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// The share that is used up by a run of this cost that began then. The clock is read under a limit of time alone.
+    /// The used share of the budget for a run with this cost and start time. Only a limit on time reads the clock.
     pub fn share(self, cost: u64, begun: Instant) -> f64 {
         match self {
             Self::Cost(most) => cost as f64 / most as f64,
@@ -60,7 +60,7 @@ impl FromStr for Budget {
     }
 }
 
-/// A budget in JSON: a number, or text with the unit.
+/// A budget in JSON: a number, or a text with the unit.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {

@@ -1,4 +1,4 @@
-//! Solvers over several problems.
+//! A comparison of solvers over several problems.
 
 use super::record::Run;
 use super::solver::Solver;
@@ -9,7 +9,7 @@ use crate::plot::{Axis, Cell, Line, Panel, Sheet};
 use crate::problems::Problem;
 use crate::summary::Spread;
 
-/// A problem's runs.
+/// A problem and its runs.
 #[derive(Clone, Debug)]
 pub struct ComparedProblem {
     name: &'static str,
@@ -19,7 +19,7 @@ pub struct ComparedProblem {
 }
 
 impl ComparedProblem {
-    /// The runs on `problem`.
+    /// The problem with its runs.
     pub fn new(problem: &Problem, runs: Vec<Run>) -> Self {
         Self {
             name: problem.name,
@@ -35,7 +35,7 @@ impl ComparedProblem {
             .filter(move |run| run.record.solver == solver)
     }
 
-    /// The median over a solver's runs of the cost at which `cost` was reached; infinite where half of them never did.
+    /// The median over a solver's runs of the cost given by `cost`; infinite if half of them have none.
     fn cost(&self, solver: &str, cost: impl Fn(&Run) -> Option<u64>) -> Option<f64> {
         let cost = |run| cost(run).map_or(f64::INFINITY, |cost| cost as f64);
         median(self.of(solver).map(cost).collect())
@@ -49,8 +49,8 @@ impl ComparedProblem {
         median(self.of(solver).map(|run| run.record.value).collect())
     }
 
-    /// A solver's cost in relation to the best other solver's, to solved, or without a known minimum to the lowest
-    /// median f at the end among the others. None where neither gets there.
+    /// A solver's cost divided by the best other solver's: the cost to solve the problem or, without a known minimum,
+    /// to reach the lowest final median f of the others. `None` if neither gets there.
     fn ratio(&self, solver: &str, others: &[&str]) -> Option<f64> {
         let least = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::min);
         let (own, other) = match self.known_minimum {
@@ -72,7 +72,7 @@ impl ComparedProblem {
     }
 }
 
-/// The median; `None` of no values.
+/// The median; `None` without values.
 fn median(values: Vec<f64>) -> Option<f64> {
     (!values.is_empty()).then(|| Spread::of(values).median)
 }
@@ -81,12 +81,12 @@ fn median(values: Vec<f64>) -> Option<f64> {
 #[derive(Clone, Debug)]
 pub struct Comparison {
     problems: Vec<ComparedProblem>,
-    /// In the order of columns.
+    /// The solvers in the order of the columns.
     solvers: Vec<String>,
 }
 
 impl Comparison {
-    /// Of these problems.
+    /// The comparison over these problems.
     pub fn new(problems: Vec<ComparedProblem>) -> Self {
         let mut solvers: Vec<String> = Vec::new();
         for run in problems.iter().flat_map(|problem| &problem.runs) {
@@ -98,7 +98,7 @@ impl Comparison {
         Self { problems, solvers }
     }
 
-    /// Table, ratios and counts as Markdown.
+    /// The table, ratios and counts in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n{EXPLANATION}\n", self.table());
         for known_minimum in [true, false] {
@@ -112,7 +112,7 @@ impl Comparison {
         self.problems.iter().filter(|problem| problem.known_minimum)
     }
 
-    /// What fosi is compared with; none where fosi or others are missing.
+    /// The solvers that fosi is compared with; `None` if fosi or others are missing.
     fn others(&self) -> Option<Vec<&str>> {
         let fosi = Solver::Fosi.to_string();
         let others = self.solvers.iter().filter(|solver| **solver != fosi);
@@ -174,9 +174,9 @@ impl Comparison {
         )
     }
 
-    /// The performance profile of Dolan and Moré (2002) over the problems with a known minimum: for each solver the
-    /// share of them that it solves at a cost of at most τ times the lowest, against τ. A solver that wasn't run on a
-    /// problem hasn't solved it. None where nothing was solved.
+    /// The performance profile of Dolan and Moré (2002) over the problems with a known minimum: for each solver, the
+    /// share of problems that it solves at a cost of at most τ times the lowest, against τ. A problem without a run of
+    /// the solver counts as unsolved. `None` if no problem was solved.
     pub fn profile(&self) -> Option<Sheet> {
         let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); self.solvers.len()];
         let mut count = 0;
@@ -220,7 +220,7 @@ impl Comparison {
     }
 }
 
-/// The share of `count` that has a ratio of at most τ, as a staircase from τ = 1 to `largest`.
+/// The share of `count` with a ratio of at most τ, as a step function from τ = 1 to `largest`.
 fn steps(ratios: &[f64], count: usize, largest: f64) -> Vec<(f64, f64)> {
     let share = |solved: usize| solved as f64 / count as f64;
     let mut points = vec![(1.0, 0.0)];

@@ -1,4 +1,4 @@
-//! Why a problem can't be given to a solver, or a kept run can't be used.
+//! Errors of the runs of solvers.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use thiserror::Error;
 
 use crate::runs::RunError;
 
-/// What goes wrong with runs of solvers.
+/// An error in the runs of solvers.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SolveError {
-    /// n² numbers are too many.
+    /// The dense matrix with n² numbers would be too large.
     #[error(
-        "bfgs keeps n² numbers, and {problem} has n = {n}, above {most}: leave bfgs out, or take lbfgs with a larger \
+        "bfgs keeps n² numbers, and {problem} has n = {n}, above {most}: leave bfgs out, or use lbfgs with a larger \
          --memory"
     )]
     TooLarge {
-        /// The problem.
+        /// The problem's name.
         problem: &'static str,
-        /// Its n.
+        /// The problem's n.
         n: usize,
-        /// The largest n.
+        /// The largest allowed n.
         most: usize,
     },
     /// The operating system refused to read.
@@ -28,18 +28,18 @@ pub enum SolveError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A file of a kept run isn't as this program writes it.
+    /// The file of a run is damaged.
     #[error("{} is damaged: {reason}; move it away, and the run is made again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
-    /// A file can't be written.
+    /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] RunError),
 }

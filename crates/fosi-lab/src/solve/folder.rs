@@ -1,4 +1,4 @@
-//! The folder in which runs are kept: `OUT/<problem>/<solver>-<seed>.csv` and `.json`.
+//! The folder of the runs: `OUT/<problem>/<solver>-<seed>.csv` and `.json`.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -22,7 +22,7 @@ pub struct RunsFolder {
 }
 
 impl RunsFolder {
-    /// In `out`; nothing is made or read yet.
+    /// The folder in `out`; nothing is created or read yet.
     pub fn new(out: &Path, problem: &Problem) -> Self {
         Self {
             path: out.join(file_name(problem.name)),
@@ -31,12 +31,12 @@ impl RunsFolder {
         }
     }
 
-    /// Where it lies.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The run of a solver from a seed's start; none where it isn't kept.
+    /// The run of a solver from a seed's start point; `None` if it does not exist.
     ///
     /// # Errors
     /// [`SolveError::Damaged`], [`SolveError::Read`].
@@ -49,7 +49,7 @@ impl RunsFolder {
         }
     }
 
-    /// All runs that are kept, those of other programs too, by name.
+    /// All runs in the folder by name, including those of other programs.
     ///
     /// # Errors
     /// [`SolveError::Damaged`], [`SolveError::Read`].
@@ -76,7 +76,8 @@ impl RunsFolder {
         paths.iter().map(|path| self.read(path)).collect()
     }
 
-    /// Keeps a run, in place of the one of the same solver and seed. The JSON is there where both files are whole.
+    /// Stores a run and replaces one with the same solver and seed. The JSON file exists only if both files are
+    /// complete.
     ///
     /// # Errors
     /// [`SolveError::Write`].
@@ -113,30 +114,30 @@ impl RunsFolder {
         };
         let name = format!("{}-{}", record.solver, record.seed);
         if json.file_stem().is_none_or(|stem| stem != name.as_str()) {
-            return Err(damaged(format!("it holds the run {name}")));
+            return Err(damaged(format!("it contains the run {name}")));
         }
         if record.problem != self.problem || record.n != self.n {
             let (problem, n) = (&record.problem, record.n);
             return Err(damaged(format!(
-                "it is about {problem} with n = {n}, and lies in the folder of {} with n = {}",
+                "it belongs to {problem} with n = {n}, but is in the folder of {} with n = {}",
                 self.problem, self.n
             )));
         }
         if record.cost != record.gradients + record.products {
-            return Err(damaged("its cost isn't gradients + products".to_owned()));
+            return Err(damaged("its cost is not gradients + products".to_owned()));
         }
         let csv = json.with_extension("csv");
         let curve = read_curve(&csv)?;
         let end = curve.last().map_or(0, |point| point.cost);
         if end != record.cost {
-            let reason = format!("it ends at cost {end}, and {name}.json at {}", record.cost);
+            let reason = format!("it ends at cost {end}, but {name}.json at {}", record.cost);
             return Err(SolveError::Damaged { path: csv, reason });
         }
         Ok(Run { record, curve })
     }
 }
 
-/// A problem's name as that of a file.
+/// A problem's name as a file name.
 pub fn file_name(problem: &str) -> String {
     problem.replace(':', "-")
 }
@@ -176,11 +177,11 @@ fn read_curve(path: &Path) -> Result<Vec<Point>, SolveError> {
     let text = read_text(path)?;
     let mut lines = text.lines().zip(1..);
     if lines.next().is_none_or(|(header, _)| header != HEADER) {
-        return Err(damaged(1, &format!("isn't `{HEADER}`")));
+        return Err(damaged(1, &format!("is not `{HEADER}`")));
     }
     let mut curve: Vec<Point> = Vec::new();
     for (line, number) in lines {
-        let point = parse(line).ok_or_else(|| damaged(number, "isn't a cost and two numbers"))?;
+        let point = parse(line).ok_or_else(|| damaged(number, "is not a cost and two numbers"))?;
         if let Some(last) = curve.last()
             && (point.cost < last.cost || point.value > last.value)
         {

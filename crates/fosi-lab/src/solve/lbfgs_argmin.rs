@@ -1,4 +1,4 @@
-//! The L-BFGS of the crate argmin.
+//! argmin's L-BFGS.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::argmin_problem::ArgminProblem;
 use super::meter::Meter;
 use super::solver::Ending;
 
-/// With the line search of Moré and Thuente, and no tolerance: it ends where the meter or its line search does.
+/// Uses the line search of Moré and Thuente without tolerances: it ends when the meter or the line search ends it.
 pub(super) fn lbfgs_argmin(meter: &RefCell<Meter<'_>>, start: &[f64], memory: usize) -> Ending {
     let solver = || -> Result<_, Error> {
         LBFGS::new(MoreThuenteLineSearch::new(), memory)

@@ -1,4 +1,4 @@
-//! A problem's function with a counter, a budget and a record of what was reached.
+//! A problem's function with counters, a budget and a record of the values reached.
 
 use std::time::Instant;
 
@@ -8,18 +8,18 @@ use super::budget::Budget;
 use crate::interrupt::Interrupt;
 use crate::problems::{Function, Problem};
 
-/// What a run had reached at a cost.
+/// The progress of a run at a cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Gradients and Hessian-vector products so far.
     pub cost: u64,
-    /// Seconds since the solver began.
+    /// Seconds since the start of the solver.
     pub seconds: f64,
     /// The lowest value so far.
     pub value: f64,
 }
 
-/// Why no more is evaluated.
+/// The reason why evaluations stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Stop {
     /// The problem counts as solved.
@@ -28,12 +28,12 @@ pub enum Stop {
     /// The budget is used up.
     #[error("the budget is used up")]
     Budget,
-    /// The user asked for the end.
+    /// The user interrupted the run.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
     /// The share of the budget that is used up.
@@ -44,13 +44,13 @@ pub struct Standing {
     pub value: f64,
 }
 
-/// Is told after each evaluation how far a run is.
+/// A callback after each evaluation with the run's progress.
 pub type Watch<'a> = dyn Fn(Standing) + 'a;
 
-/// A problem's function as a solver sees it.
+/// A problem's function, as a solver uses it.
 ///
-/// Every gradient and every product counts, whatever the solver makes of them. Where the problem is solved, the budget
-/// used up or the user interrupts, evaluations fail, and the solver has to end.
+/// Every gradient and product counts, whether or not the solver uses it. Once the problem is solved, the budget is used
+/// up or the user interrupts, evaluations fail, and the solver must end.
 pub struct Meter<'a> {
     problem: &'a Problem,
     function: Box<dyn Function>,
@@ -68,7 +68,7 @@ pub struct Meter<'a> {
     stop: Option<Stop>,
 }
 
-/// The start with its gradient, until the solver asks for it.
+/// The start point with its gradient, until the solver requests it.
 struct Start {
     parameters: Vec<f64>,
     gradient: Vec<f64>,
@@ -79,7 +79,7 @@ struct Start {
 pub(super) struct Best {
     pub value: f64,
     pub gradient_norm: f64,
-    /// Kept for networks with a known solution alone.
+    /// Stored only for networks with a known solution.
     pub parameters: Option<Vec<f64>>,
 }
 
@@ -96,7 +96,7 @@ impl std::fmt::Debug for Meter<'_> {
 }
 
 impl<'a> Meter<'a> {
-    /// Evaluates the start, which counts as the first gradient; the solver gets it where it asks for it first.
+    /// Evaluates the start point, which counts as the first gradient; the solver receives it on its first request.
     pub fn new(
         problem: &'a Problem,
         start: &[f64],
@@ -146,7 +146,7 @@ impl<'a> Meter<'a> {
         self.problem
     }
 
-    /// Gradients and products that may still be computed, where those are what is allowed.
+    /// The remaining number of gradients and products, if the budget limits them.
     pub fn left(&self) -> Option<u64> {
         match self.budget {
             Budget::Cost(most) => Some(most.saturating_sub(self.cost())),
@@ -164,7 +164,7 @@ impl<'a> Meter<'a> {
         self.gradients + self.products
     }
 
-    /// Why the run is over, where it is.
+    /// The reason why the run is over, if it is.
     pub fn stop(&self) -> Option<Stop> {
         self.stop
     }
@@ -172,7 +172,7 @@ impl<'a> Meter<'a> {
     /// Writes ∇f(x) and returns f(x).
     ///
     /// # Errors
-    /// [`Stop`]; nothing is evaluated any more then, or x is the solution.
+    /// [`Stop`]; then either x is the solution or nothing was evaluated.
     pub fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, Stop> {
         if let Some(start) = self.start.take()
             && start.parameters == x
@@ -193,7 +193,7 @@ impl<'a> Meter<'a> {
     /// Writes ∇²f(x)·v.
     ///
     /// # Errors
-    /// [`Stop`]; nothing is evaluated any more then.
+    /// [`Stop`]; then nothing was evaluated.
     pub fn product(&mut self, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), Stop> {
         self.check()?;
         self.function.product(x, v, out);
@@ -202,10 +202,10 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
-    /// Whether anything may be evaluated.
+    /// Checks whether evaluations are allowed.
     ///
     /// # Errors
-    /// [`Stop`] where not.
+    /// [`Stop`] if not.
     pub fn check(&mut self) -> Result<(), Stop> {
         if self.stop.is_none() {
             self.stop = match () {
@@ -251,7 +251,7 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// What the run came to.
+    /// The result of the run.
     pub(super) fn finish(mut self) -> Metered {
         let end = self.point();
         if self.curve.last().is_none_or(|last| last.cost < end.cost) {
@@ -269,7 +269,7 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// What a run came to, as the meter saw it.
+/// The result of a run, as recorded by the meter.
 pub(super) struct Metered {
     pub curve: Vec<Point>,
     pub best: Best,

@@ -1,7 +1,7 @@
-//! Minimising problems of [`problems`](crate::problems) with several solvers: what each reaches at what cost.
+//! Minimises the problems of [`problems`](crate::problems) with several solvers and compares values and costs.
 //!
-//! Every solver sees the function through a [`Meter`], which counts gradients and products, keeps what was reached, and
-//! ends the run. Runs are kept in files, to which other programs may add theirs.
+//! Every solver evaluates the function through a [`Meter`], which counts gradients and products, records the values
+//! reached, and ends the run. Runs are stored in files, to which other programs may add theirs.
 
 mod adam;
 mod argmin_problem;

@@ -1,8 +1,8 @@
-//! Newton's method with conjugate gradients, by the crate argmin.
+//! Newton's method with conjugate gradients, from the crate argmin.
 //!
-//! Of argmin's two, Steihaug's trust region is taken: its Newton-CG with the line search of Moré and Thuente solves
-//! 18 of the set of Moré, Garbow and Hillstrom with `logistic` and `kernel-ridge` within a cost of 3,000, and
-//! Steihaug's 32 of these 35, many of whose Hessians are indefinite along the way.
+//! The solver uses argmin's Steihaug trust region instead of argmin's Newton-CG with the line search of Moré and
+//! Thuente: within a cost of 3,000, the latter solves 18 of the 35 problems (the set of Moré, Garbow and Hillstrom,
+//! `logistic` and `kernel-ridge`) and the former 32. Many of the Hessians are indefinite along the way.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use super::argmin_problem::ArgminProblem;
 use super::meter::Meter;
 use super::solver::Ending;
 
-/// With exact products and argmin's settings: radius 1 at first, 100 at most. It never ends by itself.
+/// Uses exact products and argmin's settings: an initial radius of 1, at most 100. It never ends by itself.
 pub(super) fn newton_cg(meter: &RefCell<Meter<'_>>, start: &[f64]) -> Ending {
     ArgminProblem::new(meter).minimize(TrustRegion::new(Steihaug::new()), start)
 }

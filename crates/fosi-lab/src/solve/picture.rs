@@ -5,10 +5,10 @@ use super::style::styles;
 use crate::plot::{Axis, Cell, ColorScale, HeatMap, Line, LineStyle, Panel, Sheet};
 use crate::problems::Solution;
 
-/// Every so many points of the grid are drawn in two dimensions.
+/// In two dimensions, every STRIDE-th point of the grid is drawn.
 const STRIDE: usize = 2;
 
-/// Two curves in one dimension, two heat maps in two, with the relative L2 error above.
+/// Two curves in one dimension or two heat maps in two, titled with the relative L2 error.
 pub fn picture(record: &Record, solution: &Solution) -> Sheet {
     let Record {
         problem,
@@ -72,7 +72,7 @@ fn curves(title: String, solver: &str, solution: &Solution, x: &[f64]) -> Sheet 
 }
 
 fn heat_maps(title: String, solution: &Solution, x: &[f64], y: &[f64]) -> Sheet {
-    // The exact solution sets the colours: a wrong one may have any values.
+    // The exact solution determines the colour scale, because a wrong solution may have any values.
     let (low, high) = range(&solution.exact);
     let scale = ColorScale::linear(low, high);
     let thin = |axis: &[f64]| -> Vec<f64> { axis.iter().copied().step_by(STRIDE).collect() };

@@ -1,11 +1,11 @@
-//! A run as it is kept: what it came to, and its curve.
+//! A stored run: its results and its curve.
 
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::meter::{Point, Stop};
 
-/// What ended a run.
+/// The reason for a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stopped {
@@ -13,11 +13,11 @@ pub enum Stopped {
     Solved,
     /// The budget is used up.
     Budget,
-    /// The solver ended by itself: satisfied, or without a step that lowers f.
+    /// The solver ended by itself: it converged, or no step decreased f.
     Converged,
-    /// The solver gave up with an error.
+    /// The solver failed with an error.
     Failed,
-    /// The user; such a run is made again.
+    /// The user interrupted the run, which is made again at the next start.
     Interrupted,
 }
 
@@ -31,29 +31,29 @@ impl From<Stop> for Stopped {
     }
 }
 
-/// A run in `<solver>-<seed>.json`.
+/// A run, as stored in `<solver>-<seed>.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Version of this format.
+    /// The version of this format.
     pub format: u64,
-    /// The solver: one of this program's, or any other in a file from elsewhere.
+    /// The solver: one of this program's, or another in a file from elsewhere.
     pub solver: String,
-    /// The start's seed.
+    /// The seed of the start point.
     pub seed: u64,
     /// The problem.
     pub problem: String,
     /// n.
     pub n: usize,
-    /// What was allowed.
+    /// The budget.
     pub budget: Budget,
-    /// Pairs of L-BFGS; none where the solver keeps none.
+    /// The number of L-BFGS pairs; `None` if the solver stores none.
     pub memory: Option<usize>,
     /// The lowest f.
     pub value: f64,
-    /// ‖∇f‖ there.
+    /// ‖∇f‖ at the lowest f.
     pub gradient_norm: f64,
-    /// Gradients and products.
+    /// The number of gradients and products.
     pub cost: u64,
     /// Gradients.
     pub gradients: u64,
@@ -61,31 +61,31 @@ pub struct Record {
     pub products: u64,
     /// Estimations of the spectrum.
     pub estimations: u64,
-    /// Cost at which the problem counted as solved; none where it never did, or has no known minimum.
+    /// The cost at which the problem counted as solved; `None` if it never did or has no known minimum.
     pub solved_at: Option<u64>,
     /// ‖u − u*‖/‖u*‖ at the lowest f, for networks with a known solution.
     pub relative_error: Option<f64>,
     /// Wall time.
     pub seconds: f64,
-    /// What ended the run.
+    /// The reason for the run's end.
     pub stopped: Stopped,
-    /// The same in words, the solver's where it ended by itself.
+    /// The reason in words, which are the solver's if it ended by itself.
     pub reason: String,
-    /// What made the run, with its version.
+    /// The program that made the run, with its version.
     pub version: String,
 }
 
 impl Record {
-    /// Version of the format.
+    /// The version of the format.
     pub const FORMAT: u64 = 1;
 }
 
 /// One solver's run from one start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// What it came to.
+    /// Its results.
     pub record: Record,
-    /// Each gradient that lowered f, and the end.
+    /// Each gradient that decreased f, and the end.
     pub curve: Vec<Point>,
 }
 

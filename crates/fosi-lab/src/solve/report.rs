@@ -9,17 +9,17 @@ use crate::plot::{Axis, Cell, Line, LineStyle, Panel, Sheet};
 use crate::problems::Problem;
 use crate::summary::STYLE;
 
-/// Runs on a problem in the forms in which they are printed and written.
+/// The runs on a problem, as they are printed and written.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The table.
     pub text: String,
-    /// The value against cost and against seconds.
+    /// The values against cost and against seconds.
     pub figure: Sheet,
 }
 
 impl Report {
-    /// Of runs on `problem`, in their order.
+    /// The report on runs on `problem`, in their order.
     pub fn new(problem: &Problem, runs: &[Run]) -> Self {
         Self {
             text: table(runs),
@@ -68,7 +68,7 @@ fn table(runs: &[Run]) -> String {
 }
 
 fn figure(problem: &Problem, runs: &[Run]) -> Sheet {
-    // A logarithmic axis shows f, or f − f* where the minimum is known.
+    // The logarithmic axis shows f, or f − f* if the minimum is known.
     let minimum = problem.minima.first().copied().unwrap_or(0.0);
     let mut solvers: Vec<String> = runs.iter().map(|run| run.record.solver.clone()).collect();
     solvers.dedup();
@@ -112,7 +112,7 @@ fn figure(problem: &Problem, runs: &[Run]) -> Sheet {
     }
 }
 
-/// f − `minimum` along a run, as long as it is above 0.
+/// f − `minimum` along a run, while it is positive.
 fn above(run: &Run, minimum: f64, x: fn(&Point) -> f64) -> Vec<(f64, f64)> {
     let points = run
         .curve

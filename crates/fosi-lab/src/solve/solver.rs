@@ -14,16 +14,16 @@ use crate::names::named;
 
 named! {
     "solver",
-    /// What minimises.
+    /// The solver.
     #[derive(strum::EnumIter)]
     pub enum Solver {
-        /// L-BFGS on top of the spectral metric: [`fosi::minimize()`].
+        /// L-BFGS with the spectral metric: [`fosi::minimize()`].
         Fosi,
-        /// The same without estimations: plain L-BFGS with the same line search.
+        /// The same without estimations: L-BFGS with the same line search.
         Lbfgs,
-        /// The L-BFGS of the crate argmin with the line search of Moré and Thuente.
+        /// argmin's L-BFGS with the line search of Moré and Thuente.
         LbfgsArgmin,
-        /// The trust region of argmin, whose steps are those of conjugate gradients (Steihaug), with exact products.
+        /// argmin's trust region with conjugate-gradient steps (Steihaug) and exact products.
         NewtonCg,
         /// BFGS with a dense inverse Hessian and the line search of Moré and Thuente.
         Bfgs,
@@ -32,21 +32,21 @@ named! {
     }
 }
 
-/// What a solver is told beside the function.
+/// The options of a solver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolverOptions {
-    /// Pairs of L-BFGS.
+    /// The number of L-BFGS pairs.
     pub memory: usize,
-    /// Seed of Lanczos' vectors.
+    /// The seed of Lanczos's start vectors.
     pub seed: u64,
 }
 
-/// How a solver ended where nothing stopped it from outside.
+/// The ending of a solver that was not stopped by the meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// What ended it.
+    /// The reason.
     pub stopped: Stopped,
-    /// The same in its own words.
+    /// The reason in words.
     pub reason: String,
     /// Estimations of the spectrum.
     pub estimations: u64,
@@ -70,7 +70,7 @@ impl Ending {
     }
 }
 
-/// That the meter ended the run.
+/// The meter ended the run.
 impl From<Stop> for Ending {
     fn from(stop: Stop) -> Self {
         Self {
@@ -82,10 +82,10 @@ impl From<Stop> for Ending {
 }
 
 impl Solver {
-    /// Largest n of the dense BFGS, which keeps n² numbers: 200 MB.
+    /// The largest n of the dense BFGS, whose n² numbers take 200 MB.
     pub const MOST_DENSE: usize = 5_000;
 
-    /// Refuses a problem that this solver can't take.
+    /// Refuses a problem that this solver does not support.
     ///
     /// # Errors
     /// [`SolveError::TooLarge`].
@@ -100,7 +100,7 @@ impl Solver {
         }
     }
 
-    /// Whether it keeps pairs of L-BFGS.
+    /// Whether it stores L-BFGS pairs.
     pub fn has_memory(self) -> bool {
         !matches!(self, Self::NewtonCg | Self::Bfgs)
     }

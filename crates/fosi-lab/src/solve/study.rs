@@ -12,52 +12,53 @@ use crate::interrupt::Interrupt;
 use crate::problems::{Problem, Solution};
 use crate::runs::Versions;
 
-/// A problem, the solvers and starts that it is given to, and what each may cost.
+/// A problem with its solvers, start points and budget.
 #[derive(Debug)]
 pub struct Study<'a> {
-    /// What is minimised.
+    /// The problem.
     pub problem: &'a Problem,
-    /// By what.
+    /// The solvers.
     pub solvers: &'a [Solver],
-    /// Seeds of the starts, and of Lanczos' vectors.
+    /// The seeds of the start points and of Lanczos's start vectors.
     pub seeds: &'a [u64],
-    /// What a run may cost.
+    /// The budget per run.
     pub budget: Budget,
-    /// Pairs of L-BFGS.
+    /// The number of L-BFGS pairs.
     pub memory: usize,
-    /// Where the runs are kept.
+    /// The folder of the runs.
     pub folder: RunsFolder,
 }
 
-/// A run that was just made.
+/// A newly made run.
 #[derive(Debug)]
 pub struct Made {
     /// The run.
     pub run: Run,
-    /// The network's solution where f was lowest, for networks with a known solution.
+    /// The network's solution at the lowest f, for networks with a known solution.
     pub solution: Option<Solution>,
 }
 
-/// A kept run that can't be compared with a study's.
+/// A stored run that is not comparable with a study's.
 #[derive(Debug)]
 pub struct LeftOut {
     /// The run.
     pub run: Run,
-    /// What of it is not as in the study.
+    /// How its settings differ from the study's.
     pub difference: String,
 }
 
 impl Study<'_> {
-    /// Solvers and seeds, solver by solver.
+    /// All pairs of solver and seed, solver by solver.
     pub fn pairs(&self) -> impl Iterator<Item = (Solver, u64)> {
         let of_solver = |&solver: &Solver| self.seeds.iter().map(move |&seed| (solver, seed));
         self.solvers.iter().flat_map(of_solver)
     }
 
-    /// The kept run of a solver from a seed's start, if this version made it with the same settings to its end.
+    /// The stored run of a solver from a seed's start point, if this version made it with the same settings and it was
+    /// not interrupted.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn kept(&self, solver: Solver, seed: u64) -> Result<Option<Run>, SolveError> {
         let kept = self.folder.find(&solver.to_string(), seed)?;
         Ok(kept.filter(|run| {
@@ -65,7 +66,7 @@ impl Study<'_> {
         }))
     }
 
-    /// Makes a run; nothing is kept.
+    /// Makes a run without storing it.
     pub fn make(
         &self,
         solver: Solver,
@@ -85,7 +86,7 @@ impl Study<'_> {
     }
 
     fn made(&self, solver: Solver, seed: u64, metered: Metered, ending: Ending) -> Made {
-        // The solver may have taken the meter's error for another one of the function's.
+        // The solver may have mistaken the meter's error for an error of the function.
         let (stopped, reason) = match metered.stop {
             Some(stop) => (stop.into(), stop.to_string()),
             None => (ending.stopped, ending.reason),
@@ -120,12 +121,12 @@ impl Study<'_> {
         }
     }
 
-    /// The kept runs that can be compared: with the study's budget and, if the solver is one of this program's, its
-    /// memory and this version. First this program's solvers, in their order, then others by name. The second part is
+    /// The comparable stored runs: those with the study's budget and, for this program's solvers, with its memory and
+    /// this version. This program's solvers come first, in their order, then others by name. The second part contains
     /// the other runs.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn comparable(&self) -> Result<(Vec<Run>, Vec<LeftOut>), SolveError> {
         let (mut runs, mut others) = (Vec::new(), Vec::new());
         for run in self.folder.all()? {
@@ -141,7 +142,7 @@ impl Study<'_> {
         Ok((runs, others))
     }
 
-    /// What of a kept run differs from the study's: its budget, or for solvers of this program the memory or version.
+    /// How a stored run differs from the study: in its budget or, for this program's solvers, in memory or version.
     fn difference(&self, record: &Record) -> Option<String> {
         let own = record.solver.parse::<Solver>().ok();
         let memory = |solver: Solver| solver.has_memory().then_some(self.memory);
@@ -158,7 +159,7 @@ impl Study<'_> {
     }
 }
 
-/// The place of a solver in tables; others than this program's come last.
+/// The position of a solver in tables; solvers of other programs come last.
 pub(super) fn rank(solver: &str) -> usize {
     solver
         .parse::<Solver>()

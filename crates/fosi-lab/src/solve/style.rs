@@ -1,12 +1,12 @@
-//! How solvers' lines are drawn.
+//! The line styles of solvers.
 
 use plotters::style::RGBColor;
 
 use super::solver::Solver;
 use crate::plot::LineStyle;
 
-/// The styles of solvers in one figure, in the order given. Solid with estimations and for other programs' solvers,
-/// dashed for the rest; colours that the colour-blind tell apart (Okabe and Ito).
+/// The styles of the solvers in one figure, in the given order: solid with estimations and for other programs' solvers,
+/// dashed otherwise, in colours that colour-blind readers can distinguish (Okabe and Ito).
 pub(super) fn styles(solvers: &[String]) -> Vec<(String, LineStyle)> {
     let mut foreign = FOREIGN.iter().cycle();
     let style = |name: &String| {

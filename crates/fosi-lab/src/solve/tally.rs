@@ -1,10 +1,10 @@
-//! How many runs each solver solved.
+//! The number of runs that each solver solved.
 
 use super::record::Run;
 use super::solver::Solver;
 
-/// `solved A of B …` for each solver, fosi's last, where B counts the runs on problems with a known minimum. Empty
-/// where there are none.
+/// `solved A of B …` for each solver, with fosi last; B counts the runs on problems with a known minimum. Empty if
+/// there are none.
 pub fn tally(runs: &[&Run]) -> String {
     let mut solvers: Vec<&str> = Vec::new();
     for run in runs {

@@ -11,14 +11,14 @@ use super::solver::{Solver, SolverOptions};
 use crate::interrupt::Interrupt;
 use crate::problems::{Function, Problem};
 
-/// Calls of a function.
+/// Counts of function calls.
 #[derive(Clone, Default)]
 struct Calls {
     gradients: Arc<AtomicU64>,
     products: Arc<AtomicU64>,
 }
 
-/// Rosenbrock's function, which counts how often it is called.
+/// Rosenbrock's function with a count of its calls.
 struct Counting(Calls);
 
 impl Function for Counting {

@@ -1,4 +1,4 @@
-//! [`fosi::minimize()`], with estimations of the spectrum and without.
+//! [`fosi::minimize()`] with and without estimations of the spectrum.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use super::meter::{Meter, Stop};
 use super::record::Stopped;
 use super::solver::{Ending, SolverOptions};
 
-/// L-BFGS on top of the spectral metric.
+/// L-BFGS with the spectral metric.
 pub(super) fn fosi(meter: &RefCell<Meter<'_>>, start: &[f64], options: SolverOptions) -> Ending {
     run(meter, start, options, None)
 }

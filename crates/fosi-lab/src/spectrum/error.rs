@@ -1,4 +1,4 @@
-//! Why a spectrum can't be measured.
+//! Errors in measuring spectra.
 
 use std::path::PathBuf;
 
@@ -9,36 +9,36 @@ use crate::optimizers::OptimizerName;
 use crate::runs::RunError;
 use crate::train::StepError;
 
-/// What goes wrong with a measurement of spectra.
+/// An error in a measurement of spectra.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SpectrumError {
-    /// The run's folder.
+    /// An error in the run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The model, or an estimation.
+    /// An error in the model or an estimation.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// The run's final parameters can't be read.
+    /// The run's final parameters cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// Parameters that aren't the model's.
+    /// The parameters do not belong to the model.
     #[error(
-        "the parameters at {place} can't be loaded: {source}; measure where the run's files are whole, with the program that made \
-         them"
+        "the parameters at {place} cannot be loaded: {source}; use undamaged files of the run and the program that \
+         made them"
     )]
     Parameters {
         /// The place.
         place: Place,
-        /// What is wrong with them.
+        /// The error.
         source: StepError,
     },
-    /// An optimizer or a seed that the run doesn't have.
+    /// The run does not have this optimizer or seed.
     #[error(
         "the run in {} has no {optimizer} with seed {seed}: it has {}",
         run.display(),
@@ -51,38 +51,38 @@ pub enum SpectrumError {
         optimizer: OptimizerName,
         /// The seed.
         seed: u64,
-        /// What the run has.
+        /// The run's optimizers and seeds.
         there: Vec<String>,
     },
-    /// Options that the run's own settings decide.
+    /// An option was given that the run determines.
     #[error(
-        "--{option} has no effect with --run, whose task, data and model are the run's: allowed beside it are {allowed}"
+        "--{option} has no effect with --run, which determines task, data and model: allowed besides it are {allowed}"
     )]
     DecidedByRun {
-        /// The option given.
+        /// The given option.
         option: String,
-        /// Those that may be given.
+        /// The allowed options.
         allowed: String,
     },
-    /// Another task than the run's.
+    /// The run has another task.
     #[error("the run in {} is of task {of_run}, not {given}: leave the task out", run.display())]
     OtherTask {
         /// The run's folder.
         run: PathBuf,
         /// The run's task.
         of_run: String,
-        /// The task given.
+        /// The given task.
         given: String,
     },
-    /// More examples than there are.
+    /// More examples are requested than exist.
     #[error("--large is {given}: allowed are 1 to {most}, the training examples")]
     Examples {
-        /// What was given.
+        /// The given number.
         given: usize,
-        /// The training examples.
+        /// The number of training examples.
         most: usize,
     },
-    /// A model that has no such measure.
-    #[error("this model doesn't tell its spectrum")]
+    /// The model does not support this measurement.
+    #[error("this model does not support measuring the spectrum")]
     Untold,
 }

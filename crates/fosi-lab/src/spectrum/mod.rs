@@ -1,4 +1,4 @@
-//! The spectrum of the loss's Hessian at the start of a training, at its checkpoints and at its end.
+//! The spectrum of the loss's Hessian at the start of a training run, at its checkpoints and at its end.
 
 mod error;
 mod picture;

@@ -1,4 +1,4 @@
-//! What was measured, drawn.
+//! The figures of the measurements.
 
 use fosi::Error;
 
@@ -6,15 +6,15 @@ use super::report::curve;
 use super::survey::Measured;
 use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 
-/// Densities below this share of the highest aren't drawn: they are what is left of the smoothing.
+/// Densities below this share of the highest are not drawn: they are artefacts of the smoothing.
 const LOWEST: f64 = 1e-7;
-/// Panels beside each other.
+/// The number of panels side by side.
 const COLUMNS: usize = 2;
 
-/// A panel for each place: the density on a logarithmic axis, with the band between its probes.
+/// One panel per place: the density on a logarithmic axis, with the range of its probes.
 ///
 /// # Errors
-/// Where a density isn't finite.
+/// If a density is not finite.
 pub fn densities(title: &str, all: &[Measured]) -> Result<Sheet, Error> {
     let panels: Result<Vec<Cell>, Error> = all.iter().map(density).collect();
     Ok(Sheet {
@@ -63,7 +63,7 @@ fn density(Measured { place, spectrum }: &Measured) -> Result<Cell, Error> {
     }))
 }
 
-/// The extreme eigenvalues against steps; none where there is one place.
+/// The extreme eigenvalues against steps; `None` for a single place.
 pub fn eigenvalues(title: &str, all: &[Measured]) -> Option<Sheet> {
     let (first, last) = (all.first()?, all.last()?);
     if all.len() < 2 {

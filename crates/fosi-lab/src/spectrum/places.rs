@@ -1,4 +1,4 @@
-//! Where along a run there are parameters to measure at.
+//! The places along a run whose parameters are available.
 
 use std::fmt;
 use std::path::Path;
@@ -13,14 +13,14 @@ use crate::runs::{Checkpoint, Run, RunError, weights_file};
 pub enum Place {
     /// Before the first step.
     Start,
-    /// After so many steps.
+    /// After this number of steps.
     Checkpoint(u64),
-    /// After the last step, which is the one of this number.
+    /// After the last step, which has this number.
     End(u64),
 }
 
 impl Place {
-    /// Steps taken.
+    /// The number of steps taken.
     pub fn step(self) -> u64 {
         match self {
             Self::Start => 0,
@@ -39,7 +39,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A place, and the model's parameters and buffers there; none for the model's own start.
+/// A place, and the model's parameters and buffers there; `None` for the model's start.
 pub type Located = (Place, Option<Vec<u8>>);
 
 /// The parameters at the places of a run, in the order of training.
@@ -47,12 +47,12 @@ pub type Located = (Place, Option<Vec<u8>>);
 pub struct Places {
     /// Each place with its parameters.
     pub places: Vec<Located>,
-    /// Checkpoints that are damaged.
+    /// Errors of damaged checkpoints.
     pub damaged: Vec<RunError>,
 }
 
 impl Places {
-    /// The start alone.
+    /// Only the start.
     pub fn start() -> Self {
         Self {
             places: vec![(Place::Start, None)],
@@ -61,8 +61,8 @@ impl Places {
     }
 }
 
-/// The start, the checkpoints that were kept and the end of one optimizer's training with one seed. A run that was made
-/// by an older program, or didn't come to its end, has no end.
+/// The start, the kept checkpoints and the end of one optimizer's training with one seed. A run of an older program or
+/// an unfinished run has no end.
 ///
 /// # Errors
 /// [`SpectrumError::NotInRun`], [`SpectrumError::Weights`].
@@ -99,7 +99,7 @@ pub fn places(
         });
     places.extend(own);
     places.extend(end(folder, run, (optimizer, seed))?);
-    // A run that was resumed may have a checkpoint at the same step twice, and one at its end.
+    // A resumed run may have two checkpoints at the same step, and one at its end.
     places.sort_by_key(|(place, _)| place.step());
     places.dedup_by(|later, earlier| {
         let same = later.0.step() == earlier.0.step();
@@ -111,7 +111,7 @@ pub fn places(
     Ok(Places { places, damaged })
 }
 
-/// The final parameters, where the training came to its end.
+/// The final parameters, if the training finished.
 fn end(
     folder: &Path,
     run: &Run,

@@ -1,13 +1,13 @@
-//! What was measured, as CSV and as a table.
+//! The measurements as CSV and as a table.
 
 use fosi::Error;
 use fosi::density::{DensityPoint, SpectralDensity};
 
 use super::survey::Measured;
 
-/// Points of a density's curve.
+/// The number of points of a density's curve.
 const POINTS: usize = 1000;
-/// Standard deviation of the Gaussian that smooths a density, as a share of the spectrum's length.
+/// The standard deviation of the Gaussian that smooths a density, relative to the spectrum's length.
 const WIDTH: f64 = 0.005;
 
 /// `eigenvalues.csv`: the extreme eigenvalues with bounds on their residuals, the largest first.
@@ -28,10 +28,10 @@ pub fn eigenvalues_csv(all: &[Measured]) -> String {
     text
 }
 
-/// `density.csv`: the smoothed density, its standard error, and the least and the greatest of the probes.
+/// `density.csv`: the smoothed density, its standard error, and the least and the greatest value of the probes.
 ///
 /// # Errors
-/// Where a density isn't finite.
+/// If a density is not finite.
 pub fn density_csv(all: &[Measured]) -> Result<String, Error> {
     let mut text = "step,eigenvalue,density,standard_error,least,greatest\n".to_owned();
     for Measured { place, spectrum } in all {
@@ -53,10 +53,10 @@ pub fn density_csv(all: &[Measured]) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The density over all of the spectrum, smoothed by a Gaussian of 1/200 of its length.
+/// The density over the whole spectrum, smoothed by a Gaussian with 1/200 of its length.
 pub(super) fn curve(density: &SpectralDensity) -> Result<Vec<DensityPoint>, Error> {
     let (low, high) = density.extent();
-    // All eigenvalues may be the same.
+    // All eigenvalues may be equal.
     let length = (high - low)
         .max(1e-6 * low.abs().max(high.abs()))
         .max(f64::MIN_POSITIVE);
@@ -68,7 +68,7 @@ pub(super) fn curve(density: &SpectralDensity) -> Result<Vec<DensityPoint>, Erro
     density.smoothed(&grid, width)
 }
 
-/// `spectrum.csv`: one row for each place.
+/// `spectrum.csv`: one row per place.
 pub fn spectrum_csv(all: &[Measured]) -> String {
     let mut text = "step,trace,trace_error,frobenius_square,frobenius_square_error,gradient_norm,gradient_share,\
                     batch_overlap,previous_overlap\n"
@@ -96,7 +96,7 @@ fn or_empty(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// A Markdown table with a column for each place.
+/// A Markdown table with one column per place.
 pub fn table(all: &[Measured]) -> String {
     let row = |name: &str, cell: &dyn Fn(&Measured) -> String| {
         let cells: Vec<String> = all.iter().map(cell).collect();

@@ -1,4 +1,4 @@
-//! Measuring the Hessian at each place.
+//! Measures the Hessian at each place.
 
 use fosi::density::DensityParams;
 use fosi::spectrum::SpectrumParams;
@@ -12,22 +12,22 @@ use crate::interrupt::Interrupt;
 use crate::optimizers::{Family, OptimizerName};
 use crate::train::{MeasuredSpectrum, SpectrumPlan, StepError, Workload};
 
-/// What is measured, and with how much work.
+/// The quantities to measure, with their numbers of probes and steps.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// The settings of the run.
+    /// The run's settings.
     pub config: TrainConfig,
     /// The seed of the model's start, of batches and of probes.
     pub seed: u64,
     /// k and ℓ.
     pub pairs: [usize; 2],
-    /// Examples over which the Hessian is taken.
+    /// The number of examples over which the Hessian is taken.
     pub examples: usize,
-    /// Random vectors of the density.
+    /// The number of random vectors for the density.
     pub probes: usize,
-    /// Lanczos steps of each.
+    /// The number of Lanczos steps for each.
     pub density_steps: usize,
-    /// Random vectors of trace and Frobenius norm.
+    /// The number of random vectors for the trace and the Frobenius norm.
     pub trace_probes: usize,
 }
 
@@ -41,7 +41,7 @@ pub struct Measured {
 }
 
 impl Survey {
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
     /// [`SpectrumError::Examples`].
@@ -55,10 +55,10 @@ impl Survey {
         }
     }
 
-    /// Measures at each place in turn, and calls `on_measured` with what is found.
+    /// Measures at each place in turn and calls `on_measured` with the result.
     ///
     /// # Errors
-    /// [`SpectrumError`]: an estimation that fails, weights of another model; [`StepError::Interrupted`].
+    /// [`SpectrumError`]: a failed estimation, or weights of another model; [`StepError::Interrupted`].
     pub fn measure(
         &self,
         workload: &dyn Workload,
@@ -67,7 +67,7 @@ impl Survey {
         on_measured: &mut dyn FnMut(Measured),
     ) -> Result<(), SpectrumError> {
         let plan = self.plan(workload.data().train);
-        // Nothing is trained: gradient descent has no state.
+        // No training happens here; gradient descent has no state.
         let optimizer = OptimizerName::plain(Family::GradientDescent);
         let mut trainer = workload.trainer(optimizer, self.seed)?;
         let mut previous = Vec::new();
@@ -92,7 +92,7 @@ impl Survey {
         let order = Batches::new(examples, self.config.batch, self.seed).order(1);
         let mut batches = order.chunks(self.config.batch);
         let first = batches.next().unwrap_or_default().to_vec();
-        // Data of one batch has no other.
+        // Data with a single batch has no second one.
         let second = batches
             .next()
             .map_or_else(|| first.clone(), <[u32]>::to_vec);

@@ -1,4 +1,4 @@
-//! What a stale spectrum does to training: FOSI over intervals T between estimations and delays D (§6 and A.8 of the
+//! The effect of stale spectra on training: FOSI over intervals T between estimations and delays D (§6 and A.8 of the
 //! paper, where a large T may diverge).
 
 mod report;

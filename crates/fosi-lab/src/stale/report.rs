@@ -1,4 +1,4 @@
-//! A sweep as a table, as CSV and as a picture.
+//! A sweep as a table, as CSV and as a figure.
 
 use super::sweep::{Place, Sweep};
 use crate::pays::Record;
@@ -8,7 +8,7 @@ use crate::summary::Spread;
 /// A place with its runs.
 type Row<'a> = (&'a Place, &'a [Record]);
 
-/// A Markdown table: a row for each T, a column for each D, the training loss at the end in the cells.
+/// A Markdown table of the final training loss, with one row per T and one column per D.
 pub fn table(sweep: &Sweep, rows: &[Row<'_>]) -> String {
     let delays = &sweep.plan.delays;
     let header: Vec<String> = delays.iter().map(|delay| format!("D = {delay}")).collect();
@@ -40,7 +40,7 @@ pub fn table(sweep: &Sweep, rows: &[Row<'_>]) -> String {
     text
 }
 
-/// The median over seeds with the least and the greatest, and how many diverged.
+/// The median over seeds with the least and the greatest value, and the number of diverged runs.
 fn cell(runs: &[Record]) -> String {
     let ended = runs.iter().filter_map(|run| run.train_loss);
     let spread = Spread::of(ended);
@@ -69,7 +69,7 @@ fn length(sweep: &Sweep) -> String {
     }
 }
 
-/// `stale.csv`: a line for each run; T and D are empty for the base alone.
+/// `stale.csv`: one line per run; T and D are empty for the base alone.
 pub fn csv(rows: &[Row<'_>]) -> String {
     let mut text =
         "interval,delay,seed,train_loss,valid_loss,refreshes,refused,diverged\n".to_owned();
@@ -94,7 +94,7 @@ pub fn csv(rows: &[Row<'_>]) -> String {
     text
 }
 
-/// The loss against T, a line for each D, and the base alone as a level line; none where every run diverged.
+/// The loss against T, with one line per D and a horizontal line for the base alone; `None` if every run diverged.
 pub fn picture(sweep: &Sweep, rows: &[Row<'_>]) -> Option<Sheet> {
     let styles = COLORS.into_iter().cycle().map(|color| LineStyle {
         color,
@@ -157,7 +157,7 @@ pub fn picture(sweep: &Sweep, rows: &[Row<'_>]) -> Option<Sheet> {
 /// T and the losses over seeds.
 type Point = (f64, Spread);
 
-/// The losses over seeds; none where a run diverged or none is kept.
+/// The losses over seeds; `None` if a run diverged or no run exists.
 fn finite(runs: &[Record]) -> Option<Spread> {
     let losses: Option<Vec<f64>> = runs.iter().map(|run| run.train_loss).collect();
     let spread = Spread::of(losses?);

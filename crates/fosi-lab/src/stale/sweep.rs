@@ -6,23 +6,23 @@ use crate::config::{List, Resolved, TaskName, TrainConfig, TrainOptions, no_repe
 use crate::optimizers::OptimizerName;
 use crate::pays::{KeptRuns, PaysError, Record};
 
-/// What a sweep is made of.
+/// The parameters of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepPlan {
     /// The optimizer with FOSI.
     pub optimizer: OptimizerName,
-    /// T: steps between estimations.
+    /// T: intervals between estimations, in steps.
     pub intervals: Vec<usize>,
-    /// D: an estimation takes the Hessian at the parameters of D steps before.
+    /// D: delays, in steps; an estimation takes the Hessian at the parameters from D steps before.
     pub delays: Vec<usize>,
 }
 
 /// FOSI at each T with each D ≤ T, and its base alone, with every seed.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// The settings that all runs share.
+    /// The common settings.
     pub config: TrainConfig,
-    /// What is swept.
+    /// The parameters of the sweep.
     pub plan: SweepPlan,
     places: Vec<Place>,
 }
@@ -30,17 +30,17 @@ pub struct Sweep {
 /// One pair of T and D, or the base alone.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// T and D; none for the base.
+    /// T and D; `None` for the base.
     pub swept: Option<(usize, usize)>,
     /// One run for each seed.
     settings: Vec<TrainConfig>,
 }
 
 impl Sweep {
-    /// From the options of `fosi train` in layers, the lowest first.
+    /// A sweep from layers of `fosi train` options, the lowest first.
     ///
     /// # Errors
-    /// [`PaysError`]: options that are wrong or without effect.
+    /// [`PaysError`]: invalid or ineffective options.
     pub fn new(
         task: TaskName,
         layers: &[TrainOptions],
@@ -81,15 +81,15 @@ impl Sweep {
         })
     }
 
-    /// T and D one after the other, the base last.
+    /// All pairs of T and D, then the base.
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// The settings of the runs that aren't kept yet.
+    /// The settings of the missing runs.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
         let mut missing = Vec::new();
         for settings in self.places.iter().flat_map(|place| &place.settings) {
@@ -100,10 +100,10 @@ impl Sweep {
         Ok(missing)
     }
 
-    /// Checks what can be checked once the data is there.
+    /// Checks the settings that depend on the number of training examples.
     ///
     /// # Errors
-    /// As [`TrainConfig::check_against`].
+    /// Those of [`TrainConfig::check_against`].
     pub fn check_against(&self, examples: usize) -> Result<(), PaysError> {
         Ok(self.config.check_against(examples)?)
     }
@@ -123,10 +123,10 @@ impl Place {
         }
     }
 
-    /// The kept runs, one per seed.
+    /// The existing runs, one per seed.
     ///
     /// # Errors
-    /// Of a damaged file.
+    /// If a file is damaged.
     pub fn runs(&self, kept: &KeptRuns) -> Result<Vec<Record>, PaysError> {
         let found = self.settings.iter().map(|settings| kept.find(settings));
         found.filter_map(Result::transpose).collect()
@@ -146,17 +146,17 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
         (
             "lr-grid",
             layer.lr_grid.is_some(),
-            "it compares at one rate; give --lr",
+            "it compares at a single rate; give --lr",
         ),
         (
             "checkpoint-every",
             layer.checkpoint_every.is_some(),
-            "it goes on where it was stopped, run by run; leave it out",
+            "it resumes run by run; leave it out",
         ),
         (
             "tensorboard",
             layer.tensorboard,
-            "its runs are kept as numbers, without their folders; leave it out",
+            "it stores the runs' numbers without their folders; leave it out",
         ),
         ("name", layer.name.is_some(), "give its folder with --out"),
     ];

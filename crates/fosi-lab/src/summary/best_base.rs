@@ -1,10 +1,10 @@
-//! FOSI against the best of its base's learning rates: a gain that a retuned base also gives is not FOSI's.
+//! FOSI against its base at the best of several learning rates: a gain that a retuned base also achieves is not FOSI's.
 
 use super::series::{Reach, Series, reach_of};
 use super::{Measure, Spread};
 use crate::optimizers::OptimizerName;
 
-/// The base at the best of its learning rates, and when an optimizer reached what it reaches there.
+/// The base at the best of its learning rates, and when an optimizer reached its best value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BestBase {
     /// The base with the factor on its learning rate.
@@ -15,9 +15,9 @@ pub struct BestBase {
     pub reach: Reach,
 }
 
-/// `None` where the base ran with one learning rate only, or not with the same seeds.
+/// `None` if the base ran with only one learning rate, or not with the same seeds.
 ///
-/// The best rate is the one whose best value, median over the seeds, is best; of equal ones the first.
+/// The best rate is the one with the best median over the seeds of the best value; of equal ones, the first.
 pub(super) fn best_base(measure: Measure, group: &[&Series], all: &[Series]) -> Option<BestBase> {
     let first = group.first()?;
     let plain = OptimizerName::plain(first.optimizer.family);

@@ -1,4 +1,4 @@
-//! How each optimizer of one or more runs did.
+//! The results of each optimizer in one or more runs.
 
 use super::best_base::{BestBase, best_base};
 use super::series::{Reach, Series, base_of, reach_of, series};
@@ -6,22 +6,22 @@ use super::{Measure, Refusals, Spread};
 use crate::optimizers::OptimizerName;
 use crate::runs::{MetricsRow, Run};
 
-/// How one optimizer did, over its seeds.
+/// The results of one optimizer over its seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The run's name.
     pub run: String,
     /// The optimizer.
     pub optimizer: OptimizerName,
-    /// Number of seeds.
+    /// The number of seeds.
     pub seeds: usize,
     /// Whether it was stopped before the end with any seed.
     pub stopped: bool,
-    /// Its refreshes that were refused; none where none was.
+    /// Its refused refreshes; `None` without any.
     pub refusals: Option<Refusals>,
-    /// Per measure of [`Measure::ALL`].
+    /// The results by each measure of [`Measure::ALL`].
     pub standings: [Standing; 3],
-    /// What it cost to the end.
+    /// Its total cost.
     pub totals: Totals,
 }
 
@@ -32,29 +32,29 @@ impl Entry {
     }
 }
 
-/// How one optimizer did by one measure.
+/// The results of one optimizer by one measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// The best value.
     pub best: Spread,
-    /// Epoch of the best value, the first one if there are several.
+    /// The epoch of the best value, or the first such epoch.
     pub epoch: Spread,
     /// The value after the last epoch.
     pub last: Spread,
-    /// When it reached the base's best; `None` where the base didn't run with the same seed.
+    /// When it reached the base's best value; `None` if the base did not run with the same seed.
     pub reach: Option<Reach>,
-    /// The same for its base at the best of several learning rates; `None` where it ran with one.
+    /// The same for its base at the best of several learning rates; `None` if the base ran with one.
     pub best_base: Option<BestBase>,
 }
 
-/// What an optimizer cost to its last epoch.
+/// The cost of an optimizer up to its last epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Totals {
     /// Steps.
     pub steps: Spread,
-    /// Training seconds, refreshes included.
+    /// Seconds of training, including refreshes.
     pub seconds: Spread,
-    /// Seconds an epoch, of one whole where the last was cut short.
+    /// Seconds per epoch, extrapolated to a whole epoch if the last is incomplete.
     pub epoch_seconds: Spread,
     /// Seconds in refreshes.
     pub refresh_seconds: Spread,
@@ -64,10 +64,10 @@ pub struct Totals {
     pub products: Spread,
 }
 
-/// One entry for each run and optimizer, in the order in which they ran.
+/// The entries for all runs and optimizers, in the order of their runs.
 ///
-/// An optimizer's base is looked for in its own run and then, for comparisons over several runs, in the others; always
-/// with the same seed.
+/// An optimizer's base comes from its own run or, for comparisons of several runs, from another one, always with the
+/// same seed.
 #[must_use]
 pub fn summarize(runs: &[Run]) -> Vec<Entry> {
     let all = series(runs);

@@ -8,27 +8,27 @@ use crate::config::TaskName;
 use crate::optimizers::{OptimizerName, RateFactor};
 use crate::runs::Run;
 
-/// The best optimizer with FOSI against the best base of a run, at the run's own learning rates.
+/// The best optimizer with FOSI against the best base of a run, at the run's learning rates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Headline {
     /// The run's name.
     pub run: String,
     /// The task.
     pub task: TaskName,
-    /// What is measured: the task's validation metric.
+    /// The measure: the task's validation metric.
     pub measure: &'static str,
-    /// The base with the best value, median over the seeds.
+    /// The base with the best value (median over the seeds).
     pub base: OptimizerName,
-    /// The optimizer with FOSI that reaches this value in the fewest seconds, median over the seeds.
+    /// The optimizer with FOSI that reaches this value in the fewest seconds (median over the seeds).
     pub fosi: OptimizerName,
-    /// Its seconds over the base's.
+    /// FOSI's seconds divided by the base's.
     pub second_ratio: f64,
-    /// Its steps over the base's.
+    /// FOSI's steps divided by the base's.
     pub step_ratio: f64,
 }
 
 impl Headline {
-    /// `None` where no base or no optimizer with FOSI ran, or none of these with a seed of the base's.
+    /// `None` if the run has no base, no optimizer with FOSI, or none with a seed of the base.
     pub(super) fn of(run: &Run) -> Option<Self> {
         let measure = run.record.config.task.validation_measure();
         let all = series(std::slice::from_ref(run));
@@ -70,13 +70,13 @@ impl Headline {
     }
 }
 
-/// An optimizer's best value, median over the seeds.
+/// An optimizer's best value (median over the seeds).
 pub(super) fn best_of(measure: Measure, name: OptimizerName, all: &[Series]) -> f64 {
     let own = all.iter().filter(|series| series.optimizer == name);
     Spread::of(own.filter_map(|series| Some(measure.best(&series.rows)?.1))).median
 }
 
-/// When an optimizer reached the best value of `base`, seed by seed.
+/// When an optimizer reached the best value of `base`, per seed.
 pub(super) fn reach(
     measure: Measure,
     name: OptimizerName,
@@ -92,7 +92,7 @@ pub(super) fn reach(
     reach_of(measure, targets)
 }
 
-/// The mean of the ratios that are finite, and how many aren't; `None` without a finite one.
+/// The mean of the finite ratios, and the number of infinite ones; `None` without a finite one.
 pub(super) fn mean_ratio(ratios: impl Iterator<Item = f64>) -> Option<(f64, usize)> {
     let (mut sum, mut count, mut infinite) = (0.0, 0, 0);
     for ratio in ratios {

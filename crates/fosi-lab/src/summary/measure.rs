@@ -1,15 +1,15 @@
-//! What optimizers are compared by.
+//! The measures for comparing optimizers.
 
 use crate::runs::MetricsRow;
 
-/// A column of the metrics in which one optimizer can be better than another.
+/// A column of the metrics by which optimizers are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Validation accuracy; the most is best. The paper's Table 1.
+    /// Validation accuracy; the highest is best. The paper's Table 1.
     ValidationAccuracy,
-    /// Validation loss; the least is best.
+    /// Validation loss; the lowest is best.
     ValidationLoss,
-    /// Training loss; the least is best. The paper's Table 2.
+    /// Training loss; the lowest is best. The paper's Table 2.
     TrainingLoss,
 }
 
@@ -21,7 +21,7 @@ impl Measure {
         Self::TrainingLoss,
     ];
 
-    /// Its value in a row; `None` where the task has no accuracy.
+    /// Its value in a row; `None` if the task has no accuracy.
     pub fn of(self, row: &MetricsRow) -> Option<f64> {
         match self {
             Self::ValidationAccuracy => row.valid_accuracy,
@@ -46,7 +46,7 @@ impl Measure {
         }
     }
 
-    /// The first of the rows with the best value, and the value.
+    /// The first row with the best value, and the value.
     pub(super) fn best(self, rows: &[MetricsRow]) -> Option<(&MetricsRow, f64)> {
         rows.iter()
             .filter_map(|row| Some((row, self.of(row)?)))

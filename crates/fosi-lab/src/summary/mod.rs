@@ -1,5 +1,4 @@
-//! What FOSI saved: how soon each optimizer reaches the best that its base optimizer reaches, as in the paper's
-//! Tables 1 and 2.
+//! What FOSI saves: when each optimizer reaches its base optimizer's best value, as in the paper's Tables 1 and 2.
 
 mod best_base;
 mod entry;

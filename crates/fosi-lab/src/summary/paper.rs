@@ -1,4 +1,4 @@
-//! The paper's Tables 1 and 2 over runs of its tasks: how long FOSI takes to what its base reaches.
+//! The paper's Tables 1 and 2 for runs of its tasks: the time in which FOSI reaches its base's best value.
 
 use serde::Serialize;
 use strum::IntoEnumIterator;
@@ -14,18 +14,18 @@ use crate::runs::Run;
 /// Both tables, row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaperTables {
-    /// By table, then by run, then by base.
+    /// The rows by table, then by run, then by base.
     pub rows: Vec<TableRow>,
     /// The best optimizer with FOSI against the best base, by run.
     pub headlines: Vec<Headline>,
-    /// Every optimizer beside the best base, by run.
+    /// Every optimizer against the best base, by run.
     pub rivals: Vec<RivalRow>,
-    /// Which refreshes were refused.
+    /// A note on refused refreshes.
     notes: Option<String>,
 }
 
-/// One task with one base. Numbers over several seeds are medians with the least and the greatest; ∞ where FOSI
-/// didn't reach the base's best.
+/// One task with one base. Numbers over several seeds are medians with the least and the greatest value; ∞ if FOSI did
+/// not reach the base's best value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableRow {
     /// 1: the validation metric; 2: the training loss.
@@ -38,36 +38,36 @@ pub struct TableRow {
     pub data: String,
     /// The base optimizer.
     pub base: OptimizerName,
-    /// What is measured.
+    /// The measure.
     pub measure: &'static str,
-    /// Number of seeds.
+    /// The number of seeds.
     pub seeds: usize,
     /// The base's best value.
     pub base_best: f64,
-    /// Training seconds in which the base reached it.
+    /// The training seconds in which the base reached it.
     pub base_seconds: f64,
-    /// Training seconds in which FOSI reached it.
+    /// The training seconds in which FOSI reached it.
     pub fosi_seconds: f64,
-    /// FOSI's seconds over its base's.
+    /// FOSI's seconds divided by its base's.
     pub second_ratio: f64,
-    /// Its least over the seeds.
+    /// Its least value over the seeds.
     pub second_ratio_low: f64,
-    /// Its greatest.
+    /// Its greatest value.
     pub second_ratio_high: f64,
-    /// FOSI's steps over its base's.
+    /// FOSI's steps divided by its base's.
     pub step_ratio: f64,
-    /// The paper's ratio of seconds; none where it isn't known here.
+    /// The paper's ratio of seconds; `None` if the paper has none.
     pub paper_ratio: Option<f64>,
-    /// The base at the best of several learning rates; none where it ran with one.
+    /// The base at the best of several learning rates; `None` if it ran with one.
     pub best_base: Option<OptimizerName>,
-    /// FOSI's seconds over this base's, to this base's best.
+    /// FOSI's seconds divided by this base's, to this base's best value.
     pub best_base_second_ratio: Option<f64>,
-    /// FOSI's steps over this base's.
+    /// FOSI's steps divided by this base's.
     pub best_base_step_ratio: Option<f64>,
 }
 
-/// FOSI's time over its base's in the paper: at the base's best validation metric (Table 1), and at its lowest training
-/// loss (Table 2). None for the deep autoencoder, which the paper does not have.
+/// FOSI's time divided by its base's in the paper: to the base's best validation metric (Table 1) and to its lowest
+/// training loss (Table 2). `None` for the deep autoencoder, which is not in the paper.
 fn paper_ratio(table: u8, config: &TrainConfig, base: Family) -> Option<f64> {
     let [heavy_ball, adam] = match (table, config.task) {
         (_, TaskName::Ae) if config.data.is_grey() => return None,
@@ -100,7 +100,7 @@ impl TaskName {
 }
 
 impl PaperTables {
-    /// Of runs in any order; each run is a row for each base that ran with and without FOSI.
+    /// The tables for runs in any order; each run has a row per base that ran with and without FOSI.
     pub fn of(runs: &[Run]) -> Self {
         let mut ordered: Vec<&Run> = runs.iter().collect();
         ordered.sort_by_key(|run| run.record.config.task);
@@ -118,10 +118,10 @@ impl PaperTables {
         }
     }
 
-    /// The rows as CSV, a field of [`TableRow`] a column.
+    /// The rows as CSV, with one column per field of [`TableRow`].
     ///
     /// # Errors
-    /// None in practice: a vector takes whatever is written.
+    /// None in practice, because the writer is a vector.
     pub fn csv(&self) -> Result<String, csv::Error> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
@@ -163,7 +163,7 @@ impl PaperTables {
 }
 
 impl PaperTables {
-    /// The best optimizer with FOSI against the best base; empty where no run has both.
+    /// The best optimizer with FOSI against the best base; empty if no run has both.
     fn headline_text(&self) -> String {
         if self.headlines.is_empty() {
             return String::new();
@@ -183,11 +183,11 @@ impl PaperTables {
                 number(headline.step_ratio),
             );
         }
-        text + "\nThe paper: 0.48 to 0.77 of the seconds, over its five tasks.\n\n"
+        text + "\nIn the paper: 0.48 to 0.77 of the seconds, over its five tasks.\n\n"
     }
 }
 
-/// The mean of a table's ratios beside the paper's; none without a finite one.
+/// The mean of a table's ratios and the paper's mean; `None` without a finite ratio.
 fn mean_text(table: u8, rows: &[&TableRow]) -> Option<String> {
     let paper = match table {
         1 => 0.75,
@@ -196,7 +196,7 @@ fn mean_text(table: u8, rows: &[&TableRow]) -> Option<String> {
     let (mean, infinite) = mean_ratio(rows.iter().map(|row| row.second_ratio))?;
     let left_out = match infinite {
         0 => String::new(),
-        count => format!(", {count} left out that never reached it"),
+        count => format!(", without {count} that never reached it"),
     };
     Some(format!(
         "Mean of the ratios of seconds: {} over {} rows{left_out}; the paper's: {paper:.2} over ten.",
@@ -207,7 +207,7 @@ fn mean_text(table: u8, rows: &[&TableRow]) -> Option<String> {
 
 const RULE: &str = "|---|---|---|---:|---:|---:|---:|---:|---:|---|---:|\n";
 
-/// What the columns of the tables are, as a text below them.
+/// The explanation of the tables' columns, printed below them.
 pub const NOTE: &str = "Seconds of training, refreshes included, evaluation left out; medians over the seeds, in brackets \
     the least and the greatest. ∞: not reached. The paper's ratios are those of its Tables 1 and 2 on its own hardware, \
     data and sizes.\n";
@@ -251,7 +251,7 @@ fn rows_of(number: u8, run: &Run, entries: &[Entry]) -> Vec<TableRow> {
 }
 
 impl TableRow {
-    /// Names of the columns for people.
+    /// The column names in Markdown.
     pub const COLUMNS: [&str; 11] = [
         "task",
         "base",
@@ -266,7 +266,7 @@ impl TableRow {
         "FOSI/best base, seconds",
     ];
 
-    /// The row for people, a text for each of [`COLUMNS`](Self::COLUMNS); a dash where there is nothing.
+    /// The row in Markdown, one cell for each of [`COLUMNS`](Self::COLUMNS); a dash for a missing value.
     pub fn cells(&self) -> [String; 11] {
         let spread = Spread {
             median: self.second_ratio,
@@ -324,8 +324,8 @@ mod tests {
 
     #[test]
     fn ratios_are_against_the_base_and_against_its_best_rate() {
-        // hb reaches 0.9 after 4 s, fosi-hb after 3 s; hb at three times the rate reaches 0.95 after 2 s, fosi-hb
-        // never.
+        // hb reaches 0.9 after 4 s, fosi-hb after 3 s; hb at three times the rate reaches 0.95 after 2 s, fosi-hb never
+        // does.
         let rows = vec![
             row("hb", 1, 1, 0.8, 0.6, 2.0),
             row("hb", 1, 2, 0.9, 0.4, 4.0),
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(accuracy.paper_ratio, Some(0.5));
         assert_eq!(accuracy.best_base.unwrap().to_string(), "hb*3");
         assert_eq!(accuracy.best_base_second_ratio, Some(f64::INFINITY));
-        // The lowest loss of the best rate, 0.3, FOSI reaches after 3 s.
+        // FOSI reaches 0.3, the lowest loss at the best rate, after 3 s.
         assert_eq!(loss.best_base_second_ratio, Some(1.5));
         assert_eq!(loss.paper_ratio, Some(0.56));
 
@@ -367,8 +367,8 @@ mod tests {
 
     #[test]
     fn the_headline_takes_the_best_of_each_side() {
-        // By accuracy adam is the best base with 0.9, which it reaches after 4 s. fosi-hb has it after 3 s, fosi-adam after
-        // 2 s in twice the steps; hb at ten times the rate doesn't count.
+        // By accuracy, adam is the best base with 0.9, which it reaches after 4 s. fosi-hb reaches it after 3 s,
+        // fosi-adam after 2 s in twice the steps; hb at ten times the rate does not count.
         let rows = vec![
             row("hb", 1, 1, 0.8, 0.6, 2.0),
             row("hb*10", 1, 1, 0.99, 0.6, 0.1),

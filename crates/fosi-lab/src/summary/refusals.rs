@@ -1,4 +1,4 @@
-//! Refreshes that were refused: with them FOSI is its base, or goes by an old spectrum.
+//! Refused refreshes: FOSI then steps like its base, or with an old spectrum.
 
 use crate::optimizers::OptimizerName;
 use crate::runs::{RefreshOutcome, RunRecord};
@@ -6,13 +6,13 @@ use crate::runs::{RefreshOutcome, RunRecord};
 /// The refused refreshes of one optimizer, over its seeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
-    /// How many were refused.
+    /// The number of refused refreshes.
     pub refused: usize,
-    /// Of how many.
+    /// The number of all refreshes.
     pub refreshes: usize,
-    /// How many of the refused ones came before any spectrum.
+    /// The number of refused refreshes before any accepted one.
     pub without_spectrum: usize,
-    /// Why the first one was.
+    /// The reason of the first refusal.
     pub reason: String,
 }
 

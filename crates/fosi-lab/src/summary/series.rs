@@ -13,7 +13,7 @@ pub(super) struct Series<'a> {
     pub(super) name: &'a str,
 }
 
-/// The rows of all runs, an entry for each optimizer and seed of each.
+/// The rows of all runs, one entry per run, optimizer and seed.
 pub(super) fn series(runs: &[Run]) -> Vec<Series<'_>> {
     let mut all: Vec<Series> = Vec::new();
     for (run, source) in runs.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(super) fn series(runs: &[Run]) -> Vec<Series<'_>> {
     all
 }
 
-/// The base of a series with the same seed: of its own run, else of another.
+/// The base of a series with the same seed: from its own run, otherwise from another.
 pub(super) fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&'a Series<'a>> {
     let base = OptimizerName::plain(series.optimizer.family);
     let fits = |other: &&Series| other.optimizer == base && other.seed == series.seed;
@@ -43,20 +43,20 @@ pub(super) fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&
     own.or_else(|| candidates.next())
 }
 
-/// When an optimizer reached its base's best value; ∞ where it never did.
+/// When an optimizer reached its base's best value; ∞ if it never did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reach {
     /// Steps to the end of the first epoch that reached it.
     pub steps: Spread,
-    /// These steps over the base's own.
+    /// These steps divided by the base's.
     pub step_ratio: Spread,
-    /// Training seconds to the same moment, refreshes included.
+    /// Training seconds up to the same point, including refreshes.
     pub seconds: Spread,
-    /// These seconds over the base's own.
+    /// These seconds divided by the base's.
     pub second_ratio: Spread,
 }
 
-/// When each series reached its target, over the seeds; `None` where there is none.
+/// When each series reached its target, over the seeds; `None` without any series.
 pub(super) fn reach_of<'a>(
     measure: Measure,
     targets: impl Iterator<Item = (&'a Series<'a>, (&'a MetricsRow, f64))>,

@@ -1,9 +1,9 @@
-//! The middle and the ends of a few numbers.
+//! Median and range of a few numbers.
 
-/// Median, least and greatest of one number a seed.
+/// The median, least and greatest of one number per seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// The median; of an even count the mean of the two in the middle.
+    /// The median; for an even count, the mean of the middle two.
     pub median: f64,
     /// The least.
     pub low: f64,
@@ -12,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of `values`, where ∞ is greater than all others. NaN throughout when there is none.
+    /// The spread of `values`, where ∞ exceeds all others. All fields are NaN without values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);

@@ -1,28 +1,29 @@
-//! The summary as tables of texts, for a terminal and for a page.
+//! The summary as tables of text, for a terminal and for a page.
 
 use super::{Entry, Measure, Spread};
 
 /// A table of the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryTable {
-    /// What it is about; it stands above the rows' labels.
+    /// The title, printed above the labels of the rows.
     pub title: &'static str,
-    /// Names of the columns after the labels; a name may have two lines.
+    /// The names of the columns after the labels; a name may have two lines.
     pub header: Vec<&'static str>,
-    /// Rows. Over several seeds a cell has a second line, with the least and the greatest.
+    /// The rows. Over several seeds, a cell has a second line with the least and the greatest value.
     pub rows: Vec<SummaryRow>,
 }
 
 /// A row of a table of the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryRow {
-    /// The optimizer, with its run where there are several, and a mark where it was stopped.
+    /// The optimizer, with its run's name if there are several runs, and a mark if it was stopped.
     pub label: String,
-    /// A cell for each column.
+    /// One cell per column.
     pub cells: Vec<String>,
 }
 
-/// The tables that a run ends with: for each measure the best value and when the base's best was reached, then costs.
+/// The tables at the end of a run: for each measure, the best value and when the base's best was reached; then the
+/// costs.
 #[must_use]
 pub fn tables(entries: &[Entry]) -> Vec<SummaryTable> {
     let measures = Measure::ALL.iter().enumerate();
@@ -35,7 +36,7 @@ pub fn tables(entries: &[Entry]) -> Vec<SummaryTable> {
     tables
 }
 
-/// What there is to say below the tables.
+/// The notes below the tables.
 #[must_use]
 pub fn notes(entries: &[Entry]) -> Vec<String> {
     let notes = [
@@ -77,7 +78,7 @@ fn of_measure(measure: Measure, index: usize, entries: &[Entry]) -> SummaryTable
     table(title, &header, entries, rows)
 }
 
-/// FOSI against its base at the best of several learning rates; none where each base had one.
+/// FOSI against its base at the best of several learning rates; `None` if every base had one rate.
 fn of_best_base(entries: &[Entry]) -> Option<SummaryTable> {
     let mut labelled = Vec::new();
     for entry in entries.iter().filter(|entry| entry.optimizer.fosi) {
@@ -112,7 +113,7 @@ fn of_cost(entries: &[Entry]) -> SummaryTable {
     let header = [
         "steps",
         "training\nseconds",
-        "seconds\nan epoch",
+        "seconds\nper epoch",
         "seconds in\nrefreshes",
         "gradients",
         "products",
@@ -154,13 +155,13 @@ fn labelled(
     }
 }
 
-/// The optimizer with a mark where it was stopped.
+/// The optimizer, with a mark if it was stopped.
 fn label(entry: &Entry, entries: &[Entry]) -> String {
     let mark = if entry.stopped { " †" } else { "" };
     format!("{}{mark}", name(entry, entries))
 }
 
-/// The optimizer, after the run's name where there are several runs.
+/// The optimizer, after the run's name if there are several runs.
 fn name(entry: &Entry, entries: &[Entry]) -> String {
     match entries.iter().all(|other| other.run == entry.run) {
         true => entry.optimizer.to_string(),
@@ -168,7 +169,7 @@ fn name(entry: &Entry, entries: &[Entry]) -> String {
     }
 }
 
-/// The median, and on a second line the range where it is one.
+/// The median and, on a second line, the range if it is not a single number.
 fn spread(spread: &Spread, decimals: usize) -> String {
     let median = match spread.median {
         value if value.is_nan() => return "–".to_owned(),
@@ -185,7 +186,7 @@ fn spread(spread: &Spread, decimals: usize) -> String {
     format!("{median}\n{}–{}", ends[0], ends[1])
 }
 
-/// A loss that has exploded would fill the line with digits.
+/// Limits the digits of an exploded loss.
 fn number(value: f64, decimals: usize) -> String {
     match value.abs() < 1e7 {
         true => format!("{value:.decimals$}"),
@@ -196,7 +197,7 @@ fn number(value: f64, decimals: usize) -> String {
 fn seeds_note(entries: &[Entry]) -> Option<String> {
     let most = entries.iter().map(|entry| entry.seeds).max()?;
     (most > 1).then(|| {
-        format!("Medians over {most} seeds, with the least and the greatest; ∞: not reached with some seed.")
+        format!("Medians over {most} seeds, with the least and the greatest value; ∞: not reached with some seed.")
     })
 }
 
@@ -205,7 +206,7 @@ fn stopped_note(entries: &[Entry]) -> Option<String> {
     stopped.then(|| "† stopped before the end: its best is that of the epochs before.".to_owned())
 }
 
-/// A line for each optimizer of which refreshes were refused.
+/// A line for each optimizer with refused refreshes.
 pub(super) fn refusal_notes(entries: &[Entry]) -> Option<String> {
     let note = |entry: &Entry| {
         let refusals = entry.refusals.as_ref()?;

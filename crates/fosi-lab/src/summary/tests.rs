@@ -1,4 +1,4 @@
-//! Expected values are computed by hand from the small inputs.
+//! Expected values are computed by hand from small inputs.
 
 use super::*;
 use crate::config::{Preset, TaskName, TrainConfig};
@@ -44,7 +44,7 @@ pub(super) fn run(name: &str, rows: Vec<MetricsRow>) -> Run {
         },
         data: DataDescription {
             name: "digits".to_owned(),
-            // Ten steps of 64 an epoch.
+            // Ten steps of 64 per epoch.
             train: 640,
             validation: 1,
             shape: vec![1],
@@ -66,7 +66,7 @@ fn single(value: f64) -> Spread {
     Spread::of([value])
 }
 
-/// hb peaks at 0.9 in epoch 3 (its fourth only equals it); fosi-hb gets there in epoch 2.
+/// hb peaks at 0.9 in epoch 3 (its fourth epoch only equals it); fosi-hb reaches it in epoch 2.
 fn heavy_ball() -> Vec<MetricsRow> {
     vec![
         row("hb", 1, 1, 0.7, 0.9, 1.0),
@@ -137,7 +137,7 @@ fn an_optimizer_without_its_base_has_no_ratio() {
 #[test]
 fn each_seed_is_compared_with_its_own_base_and_the_median_told() {
     let mut rows = Vec::new();
-    // The base needs 4 epochs; fosi 1, 2 and 3 of them with seeds 1, 2 and 3.
+    // The base needs 4 epochs; fosi needs 1, 2 and 3 with seeds 1, 2 and 3.
     for seed in 1..=3 {
         for epoch in 1..=4 {
             rows.push(row(

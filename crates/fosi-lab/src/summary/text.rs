@@ -5,11 +5,11 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use super::Entry;
 use super::table::{SummaryTable, notes, tables};
 
-/// No lines but one below the header.
+/// A table with a single line below the header.
 pub(crate) const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The tables that a run ends with, and what there is to say below them: see [`tables`] and [`notes`].
+/// The tables at the end of a run and the notes below them; see [`tables`] and [`notes`].
 #[must_use]
 pub fn render(entries: &[Entry]) -> String {
     let tables = tables(entries);

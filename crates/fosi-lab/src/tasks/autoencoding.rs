@@ -32,7 +32,7 @@ impl Autoencoding {
         Ok(Self { notes, ..task })
     }
 
-    /// With made-up images in place of those that are there, which are counted.
+    /// Uses random images in place of the real ones, which are only counted.
     pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
         let counts = colour_images(config)?.count()?;
         let images = |count| placeholder::images(count, counts.size, counts.classes);
@@ -134,7 +134,7 @@ impl Task for Autoencoding {
         256
     }
 
-    /// The first validation images, above their reconstructions.
+    /// Draws the first validation images above their reconstructions.
     fn sample(
         &self,
         model: &Autoencoder,

@@ -1,4 +1,4 @@
-//! The base optimizers by their names: the library's own, and Burn's.
+//! The base optimizers by name: the library's and Burn's.
 
 use burn::module::Module;
 use burn::optim::{
@@ -12,10 +12,10 @@ use crate::config::TrainConfig;
 use crate::optimizers::Family;
 use crate::train::StepError;
 
-/// The base `name` for a model. Burn's have Burn's defaults, but for the weight decay of Muon and AdamW.
+/// The base `name` for a model. Burn's optimizers use Burn's defaults, except for the weight decay of Muon and AdamW.
 ///
 /// # Errors
-/// Where an optimizer of Burn doesn't take the model's parameters.
+/// If an optimizer of Burn does not support the model's parameters.
 pub(super) fn base_of<M: Module + 'static, S: ModuleSpace + 'static>(
     name: Family,
     config: &TrainConfig,

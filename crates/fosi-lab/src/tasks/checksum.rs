@@ -1,15 +1,15 @@
-//! SHA-256 of a task's examples, by which a run's record identifies its data.
+//! The SHA-256 of a task's examples, which identifies the data in a run's record.
 
 use sha2::{Digest, Sha256};
 
 use crate::data::{Dataset, Images, Patches, Sequences};
 
-/// Over what it is given, in that order.
+/// A checksum over the added values, in order.
 #[derive(Default)]
 pub(super) struct Checksum(Sha256);
 
 impl Checksum {
-    /// Of data with a training and a validation part.
+    /// The checksum of a training and a validation part.
     pub(super) fn of<T>(parts: [&T; 2], add: impl Fn(&mut Self, &T)) -> String {
         let mut sum = Self::default();
         for part in parts {
@@ -63,7 +63,7 @@ impl Checksum {
         }
     }
 
-    /// In hexadecimal digits.
+    /// The checksum in hexadecimal digits.
     pub(super) fn finish(self) -> String {
         format!("{:x}", self.0.finalize())
     }

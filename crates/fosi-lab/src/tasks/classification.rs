@@ -1,5 +1,5 @@
-//! The paper's tasks LR and TL: a linear layer and softmax over feature vectors. LR's are pixels, TL's the features of
-//! a frozen network, which never change.
+//! The paper's tasks LR and TL: a linear layer with softmax over feature vectors. LR uses pixels, TL the constant
+//! features of a frozen network.
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -16,13 +16,13 @@ use crate::data::{DatasetSplit, Part};
 use crate::models::resnet18::FEATURES;
 use crate::runs::DataDescription;
 
-/// One linear layer; the classes' scores.
+/// One linear layer, which computes the scores of the classes.
 #[derive(Module, Debug)]
 pub(crate) struct Classifier {
     linear: Linear,
 }
 
-/// Feature vectors with their classes, and what to call the task.
+/// Feature vectors with their classes, and the task's name.
 pub(super) struct Classification {
     name: String,
     data: DataDescription,
@@ -32,7 +32,7 @@ pub(super) struct Classification {
 }
 
 impl Classification {
-    /// LR: the digits or MNIST, pixel by pixel.
+    /// LR: the pixels of the digits or MNIST.
     pub(super) fn vectors(
         config: &TrainConfig,
         preparation: &Preparation,
@@ -44,7 +44,7 @@ impl Classification {
         Ok(Self::on(name, split, counts))
     }
 
-    /// TL: the pooled features of CIFAR-10's images.
+    /// TL: the pooled features of the CIFAR-10 images.
     pub(super) fn features(
         config: &TrainConfig,
         preparation: &Preparation,
@@ -62,7 +62,7 @@ impl Classification {
         })
     }
 
-    /// TL with made-up features; the images are counted.
+    /// TL with random features; the images are only counted.
     pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
         let (counts, notes) = features::outline(config)?;
         let name = config.data.to_string();
@@ -120,7 +120,7 @@ impl Task for Classification {
                 [&self.split.train, &self.split.validation],
                 Checksum::dataset,
             ),
-            // Of the images and the weights: features may differ from one machine to another.
+            // The checksum covers images and weights, because features may differ between machines.
             known => known.to_owned(),
         }
     }
@@ -130,7 +130,7 @@ impl Task for Classification {
     }
 
     fn init(&self, _seed: u64, device: &Device) -> Classifier {
-        // Burn's own start, which draws from the device's generator.
+        // Burn's initialisation, which uses the device's generator.
         let (dim, classes) = (self.split.train.dim, self.split.train.classes);
         Classifier {
             linear: LinearConfig::new(dim, classes).init(device),

@@ -1,4 +1,5 @@
-//! How much of the loss's curvature estimates hold: of a batch, of more examples, and the one that FOSI has kept.
+//! How much of the loss's curvature is captured by estimates: of a batch, of more examples, and of FOSI's current
+//! pairs.
 
 use std::borrow::{Borrow, BorrowMut};
 
@@ -12,7 +13,7 @@ use super::trainer::{BurnTrainer, not_finite};
 use crate::data::Part;
 use crate::train::{CurvaturePlan, HeldCurvature, StepError};
 
-/// Directions and eigenvalues of an estimate.
+/// The directions and eigenvalues of an estimate.
 struct Estimated<V> {
     name: String,
     directions: Vec<V>,
@@ -20,7 +21,7 @@ struct Estimated<V> {
 }
 
 impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
-    /// The estimates of `plan`, each against the Hessian over its `large` examples.
+    /// The estimates of `plan`, each compared with the Hessian over its `large` examples.
     pub(super) fn held_curvature(
         &mut self,
         plan: &CurvaturePlan,
@@ -78,7 +79,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         }
     }
 
-    /// Lanczos on the Hessian over some examples, as a refresh runs it.
+    /// Lanczos on the Hessian over some examples, with the settings of a refresh.
     fn estimated(
         &self,
         name: String,
@@ -97,7 +98,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         })
     }
 
-    /// The largest pairs that FOSI steps with; none before its first refresh, or without FOSI.
+    /// The largest pairs in use by FOSI; `None` before its first refresh or without FOSI.
     fn kept(&self) -> Option<Estimated<S::Owned>> {
         let fosi = self.optimizer.fosi();
         let spectrum = fosi.spectrum()?;
@@ -114,7 +115,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         })
     }
 
-    /// `work` with the Hessian of the mean loss over `examples`, in slices of so many.
+    /// Calls `work` with the Hessian of the mean loss over `examples`, in slices of the given size.
     pub(super) fn with_hessian<R>(
         &self,
         examples: &[u32],
@@ -153,7 +154,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     }
 }
 
-/// The trace of the operator within directions that are orthonormal to rounding.
+/// The trace of the operator within directions that are orthonormal up to rounding.
 fn trace<S: Space>(
     space: &S,
     hessian: &mut dyn SymmetricOperator<S>,

@@ -7,16 +7,16 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{CurvatureSource, TrainConfig};
 use crate::data::Batches;
 
-/// How many examples an estimation takes the Hessian over, and which.
+/// The number and the source of the examples over which an estimation takes the Hessian.
 #[derive(Clone, Debug)]
 pub(super) struct CurvatureBatch {
-    /// None: a whole batch.
+    /// `None`: the whole batch.
     size: Option<usize>,
     from: CurvatureSource,
     batches: Batches,
-    /// Examples of a batch, which are as many as are taken at once.
+    /// The batch size, which is also the largest slice.
     batch: usize,
-    /// Training examples.
+    /// The number of training examples.
     examples: usize,
     seed: u64,
 }
@@ -24,9 +24,9 @@ pub(super) struct CurvatureBatch {
 /// The examples of one estimation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Curvature {
-    /// Those of the step's batch.
+    /// The examples of the step's batch.
     OfStep,
-    /// These, in slices whose sizes differ by one at most.
+    /// These examples, in slices whose sizes differ by at most one.
     Of(Vec<Vec<u32>>),
 }
 
@@ -44,9 +44,9 @@ impl CurvatureBatch {
 
     /// The examples of the estimation after `taken` steps, before the step on `batch`.
     ///
-    /// Where the size is at most that of batches, they are the first of the batch that `--curvature-from` names: all of it
-    /// where it is an epoch's last and smaller. A larger number is drawn from the training data without repetition, anew
-    /// for each estimation.
+    /// If the size is at most the batch size, these are the first examples of the batch that `--curvature-from` names,
+    /// or all of it if an epoch's last batch is smaller. A larger number is drawn from the training data without
+    /// repetition, anew for each estimation.
     pub(super) fn draw(&self, taken: u64, batch: &[u32]) -> Curvature {
         let other = match (self.from, taken) {
             _ if self.size.is_some_and(|size| size > self.batch) => None,
@@ -64,7 +64,7 @@ impl CurvatureBatch {
 
     fn slices(&self, taken: u64, size: usize) -> Vec<Vec<u32>> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        // The streams of the epochs' orders are counted up from 0, these down from the end.
+        // The epochs' orders use the streams from 0 upwards, estimations those from the end downwards.
         random.set_stream(!taken);
         let mut order: Vec<u32> = (0..self.examples as u32).collect();
         let (drawn, _) = order.partial_shuffle(&mut random, size);
@@ -96,7 +96,7 @@ mod tests {
         let first = Curvature::Of(vec![vec![40, 41, 42]]);
         assert_eq!(of_size(3, 0).draw(7, &batch), first);
         assert_eq!(of_size(30, 0).draw(7, &batch), Curvature::OfStep);
-        // The last batch of an epoch.
+        // The last batch of an epoch is smaller.
         assert_eq!(of_size(30, 0).draw(7, &batch[..10]), Curvature::OfStep);
         assert_eq!(of_size(10, 0).draw(7, &batch[..10]), Curvature::OfStep);
     }
@@ -142,7 +142,8 @@ mod tests {
         let current: Vec<u32> = (0..30).collect();
         let whole = |indices: &[u32]| Curvature::Of(vec![indices.to_vec()]);
         let (previous, fixed) = (CurvatureSource::Previous, CurvatureSource::Fixed);
-        // Four steps per epoch, the last on ten examples: the step before the sixth is the second epoch's first.
+        // There are four steps per epoch, the last with ten examples: the step before the sixth is the second epoch's
+        // first.
         assert_eq!(from(previous, None).draw(5, &current), whole(&second[..30]));
         assert_eq!(from(previous, None).draw(4, &current), whole(&first[90..]));
         assert_eq!(
@@ -151,7 +152,7 @@ mod tests {
         );
         assert_eq!(from(fixed, None).draw(5, &current), whole(&first[..30]));
         assert_eq!(from(fixed, Some(8)).draw(77, &current), whole(&first[..8]));
-        // There is no step before the first one.
+        // No step precedes the first.
         assert_eq!(from(previous, None).draw(0, &current), Curvature::OfStep);
         let larger = |source| from(source, Some(60)).draw(7, &current);
         assert_eq!(larger(fixed), larger(CurvatureSource::Current));

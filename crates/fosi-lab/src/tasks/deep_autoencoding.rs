@@ -1,4 +1,4 @@
-//! The task AE on grey images: the digits or MNIST through a deep autoencoder. The paper has no such task.
+//! The task AE on grey images: a deep autoencoder on the digits or MNIST. The paper does not have this task.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fosi_burn::like_module;
@@ -101,7 +101,7 @@ impl Task for DeepAutoencoding {
         1024
     }
 
-    /// The first validation images, above their reconstructions, where the images are square.
+    /// Draws the first validation images above their reconstructions, if the images are square.
     fn sample(
         &self,
         model: &DeepAutoencoder,

@@ -1,4 +1,4 @@
-//! Burn's device by its name, and whether this machine has it.
+//! Burn's devices by name, and whether this machine has them.
 
 use burn::tensor::Device;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -7,7 +7,7 @@ use burn::tensor::DeviceType;
 use super::TaskError;
 use crate::config::DeviceName;
 
-/// The device `name`; the settings have been checked against what the program was built with.
+/// The device `name`, which the settings' check ensures that the program was built with.
 pub(super) fn device(name: DeviceName) -> Device {
     match name {
         #[cfg(feature = "cuda")]
@@ -18,10 +18,10 @@ pub(super) fn device(name: DeviceName) -> Device {
     }
 }
 
-/// Refuses a device that this machine doesn't have, or that can't compute.
+/// Refuses a device that this machine does not have or that cannot compute.
 ///
 /// # Errors
-/// [`TaskError::NoDevice`] with what is missing and the devices that there are.
+/// [`TaskError::NoDevice`] with the reason and the available devices.
 pub(super) fn check_device(name: DeviceName) -> Result<(), TaskError> {
     let refused = |reason: String| TaskError::NoDevice {
         device: name,
@@ -41,7 +41,7 @@ pub(super) fn check_device(name: DeviceName) -> Result<(), TaskError> {
     }
 }
 
-/// How many devices of a name this machine has.
+/// The number of devices of this kind on this machine.
 fn found(name: DeviceName) -> usize {
     match name {
         #[cfg(feature = "cuda")]
@@ -54,13 +54,13 @@ fn found(name: DeviceName) -> usize {
     }
 }
 
-/// The devices that this program can train on here.
+/// The devices that this program can use on this machine.
 fn available() -> Vec<DeviceName> {
     let all = [DeviceName::Cpu, DeviceName::Cuda, DeviceName::Wgpu];
     all.into_iter().filter(|name| found(*name) > 0).collect()
 }
 
-/// Adds two numbers on the device. Burn panics where a driver refuses; the first line of what it says is the error.
+/// Adds two numbers on the device. Burn panics if a driver fails; the error is the first line of the panic's message.
 fn probe(name: DeviceName) -> Result<(), String> {
     use std::panic::{catch_unwind, set_hook, take_hook};
 
@@ -70,7 +70,7 @@ fn probe(name: DeviceName) -> Result<(), String> {
         let sum = Tensor::<1>::ones([2], &device(name)).sum();
         sum.try_into_scalar::<f64>().map_err(|e| e.to_string())
     };
-    // What a panic prints would stand beside the error.
+    // Suppresses the panic's output, which would appear next to the error.
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
     let outcome = catch_unwind(add);

@@ -1,4 +1,4 @@
-//! Why a task can't be set up.
+//! Errors in setting up a task.
 
 use std::error::Error;
 
@@ -9,62 +9,62 @@ use crate::data::DataError;
 use crate::models::weights::WeightsError;
 use crate::runs::RunError;
 
-/// Why a task can't be set up.
+/// A task cannot be set up.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// Its data.
+    /// An error in the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Its weights.
+    /// An error in the weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The task needs weights, and none were named.
+    /// The task needs weights, but none were given.
     #[error(
         "task tl trains on the features of a ResNet-18: name its weights with --weights FILE ({hint}), \
-         or --weights random for features of random weights, which show the machinery, not transfer"
+         or --weights random for features of random weights, which test the program, not transfer learning"
     )]
     NoWeights {
-        /// Where to get them.
+        /// Where to obtain the weights.
         hint: &'static str,
     },
-    /// A device that this machine doesn't have.
+    /// The machine does not have the device.
     #[error(
         "there is no device for --device {device}: {reason}; there are: {}",
         available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     NoDevice {
-        /// The device given.
+        /// The given device.
         device: DeviceName,
-        /// What is missing.
+        /// The reason.
         reason: String,
-        /// The devices that there are.
+        /// The available devices.
         available: Vec<DeviceName>,
     },
-    /// The user ended it.
+    /// The user interrupted the setup.
     #[error("interrupted while {doing}; {kept}")]
     Interrupted {
-        /// What was interrupted.
+        /// The interrupted operation.
         doing: &'static str,
-        /// What is left for the next start.
+        /// What is kept for the next start.
         kept: String,
     },
-    /// A folder that can't be written.
+    /// An error in writing a folder.
     #[error(transparent)]
     Folder(#[from] RunError),
-    /// Anything else.
+    /// Any other error.
     #[error("cannot set up the task: {0}")]
     Other(Box<dyn Error + Send + Sync>),
 }
 
 impl TaskError {
-    /// Of another library.
+    /// Wraps an error of another library.
     pub(super) fn other(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Other(Box::new(error))
     }
 }
 
-/// A note for each file that was left out.
+/// A note for each omitted file.
 pub(super) fn left_out<'a>(skipped: impl IntoIterator<Item = &'a DataError>) -> Vec<String> {
     let note = |error| format!("Left out: {error}");
     skipped.into_iter().map(note).collect()

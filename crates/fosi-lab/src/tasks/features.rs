@@ -1,4 +1,4 @@
-//! Features of images by a frozen ResNet-18, computed once and kept on disk.
+//! The features of images from a frozen ResNet-18, computed once and cached on disk.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,36 +20,37 @@ use crate::models::resnet18::{FEATURES, ResNet18, WEIGHTS_HINT};
 use crate::models::weights::WeightsError;
 use crate::runs::{RunError, check_writable, replace_file};
 
-/// Width and height to which images are scaled.
+/// The width and height to which images are scaled.
 const SIDE: usize = 128;
 /// ImageNet's mean and standard deviation of red, green and blue.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-/// Images at once through the network: few enough for the interrupt to be looked at several times a second.
+/// Images per pass through the network: few enough to check for an interrupt several times per second.
 const BATCH: usize = 8;
-/// Raise it when the same weights and images would give other features, or when older files can't be read.
+/// The version of the cache; increment it if the same weights and images would give other features, or if older files
+/// can no longer be read.
 const VERSION: u32 = 2;
 const TENSOR: &str = "features";
 const SECONDS: &str = "seconds";
 const HASH: &str = "sha256";
-/// Between two writes of features that aren't complete.
+/// The time between two writes of incomplete features.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Features with their classes, and where they come from.
+/// Features with their classes and source.
 pub(super) struct Features {
     /// The features.
     pub(super) split: DatasetSplit,
     /// SHA-256 of the weights and of both parts' images.
     pub(super) checksum: String,
-    /// How long computing and reading took; files left out.
+    /// Notes on the time of computing or reading, and on omitted files.
     pub(super) notes: Vec<String>,
 }
 
-/// The features of CIFAR-10's images, scaled to 128×128, with their classes.
+/// The features of the CIFAR-10 images, scaled to 128×128, with their classes.
 ///
-/// They are kept in the folder of `config.cache` in a file named after all that they depend on: the weights' bytes and
-/// the images'. A file that is damaged is computed anew. What an interrupted or killed run has computed is kept in
-/// another file, from which the next one goes on.
+/// They are cached in the folder `config.cache`, in a file whose name depends on the weights' and the images' bytes. A
+/// damaged file is recomputed. An interrupted or killed run saves its features in another file, from which the next run
+/// continues.
 pub(super) fn of_cifar10(
     config: &TrainConfig,
     preparation: &Preparation,
@@ -90,7 +91,7 @@ pub(super) fn of_cifar10(
     })
 }
 
-/// How many images there are, and what computing their features takes.
+/// The numbers of images, and a note on the cost of computing their features.
 pub(super) fn outline(config: &TrainConfig) -> Result<(ColourCounts, Vec<String>), TaskError> {
     let weights = weights(config)?;
     if let WeightsSource::File(path) = weights {
@@ -111,7 +112,7 @@ pub(super) fn outline(config: &TrainConfig) -> Result<(ColourCounts, Vec<String>
     Ok((counts, vec![note]))
 }
 
-/// The colour images that a run asks for.
+/// The colour images of a run.
 pub(super) fn colour_images(config: &TrainConfig) -> Result<ColourImages, DataError> {
     Ok(ColourImages {
         directory: config.data_directory()?.to_owned(),
@@ -136,7 +137,7 @@ fn check_file(path: &Path) -> Result<(), WeightsError> {
     }
 }
 
-/// The features of a few images, a row each.
+/// The features of a few images, one row per image.
 fn rows(model: &ResNet18, images: &Images, device: &Device) -> Result<Vec<f32>, TaskError> {
     let pixels = images.resized(SIDE, SIDE).normalized(MEAN, DEVIATION);
     let pixels = TensorData::new(pixels, [images.len(), 3, SIDE, SIDE]);
@@ -144,10 +145,10 @@ fn rows(model: &ResNet18, images: &Images, device: &Device) -> Result<Vec<f32>, 
     rows.into_data().try_to_vec().map_err(TaskError::other)
 }
 
-/// The network, made when it is needed.
+/// The network, loaded on first use.
 struct Backbone<'a> {
     weights: &'a WeightsSource,
-    /// Names the weights' bytes.
+    /// A hash of the weights' bytes.
     key: Vec<u8>,
     device: Device,
     model: Option<ResNet18>,
@@ -175,7 +176,7 @@ impl<'a> Backbone<'a> {
         })
     }
 
-    /// The features, and a note of how long it took.
+    /// The features, and a note on the time they took.
     fn cached_features(
         &mut self,
         images: &Images,
@@ -201,7 +202,7 @@ impl<'a> Backbone<'a> {
         let known = before.rows.len() / FEATURES;
         let stored = self.features(images, before, &part, preparation)?;
         stored.write(&path)?;
-        // One too many does no harm.
+        // A leftover file is harmless.
         let _ = fs::remove_file(&part);
         let went_on = match known {
             0 => String::new(),
@@ -214,7 +215,7 @@ impl<'a> Backbone<'a> {
         Ok((stored.rows, note))
     }
 
-    /// Of weights, images and the way from the one to the other.
+    /// The file name, which depends on weights, images and the computation.
     fn file_name(&self, images: &Images) -> PathBuf {
         let mut hash = Sha256::new();
         for number in [VERSION as usize, SIDE, images.width, images.height] {
@@ -226,7 +227,8 @@ impl<'a> Backbone<'a> {
         format!("resnet18-{}.safetensors", &digits[..32]).into()
     }
 
-    /// Goes on from the features of the first images. On an interrupt, and every minute, what there is goes to `part`.
+    /// Computes the features that follow those of the first images. Writes incomplete features to `part` every minute
+    /// and on an interrupt.
     fn features(
         &mut self,
         images: &Images,
@@ -264,7 +266,7 @@ impl<'a> Backbone<'a> {
             let done = rows.len() / FEATURES;
             preparation.check("computing the features of the images", || {
                 format!(
-                    "{done} of {count} are kept in {}, and the next run goes on there",
+                    "{done} of {count} are kept in {}, and the next run continues from there",
                     part.display()
                 )
             })?;
@@ -277,17 +279,17 @@ impl<'a> Backbone<'a> {
     }
 }
 
-/// Features in a file, or on their way there.
+/// Features in a file, complete or not.
 #[derive(Debug, Default)]
 struct Stored {
-    /// Row by row.
+    /// The features, row by row.
     rows: Vec<f32>,
-    /// How long computing them took.
+    /// The seconds that computing them took.
     seconds: f64,
 }
 
 impl Stored {
-    /// What a file holds; `None` where there is none, or a damaged one.
+    /// The content of a file; `None` if it is missing or damaged.
     fn read(path: &Path) -> Option<Self> {
         let bytes = fs::read(path).ok()?;
         let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
@@ -305,9 +307,9 @@ impl Stored {
         })
     }
 
-    /// Whether the first of `images` images can be these.
+    /// Whether these can be features of the first of `images` images.
     fn fits(&self, images: usize) -> bool {
-        // Whole batches alone, so that the others are the same ones as without an interruption.
+        // Only whole batches count, so that the remaining batches equal those of an uninterrupted run.
         let done = self.rows.len() / FEATURES;
         done <= images && done.is_multiple_of(BATCH)
     }

@@ -1,4 +1,4 @@
-//! The paper's task LM: the next character of a text.
+//! The paper's task LM: predicting the next character of a text.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
@@ -13,7 +13,7 @@ use crate::models::char_lstm::{CharLstm, CharLstmConfig};
 use crate::runs::DataDescription;
 use crate::train::{Sample, StepError};
 
-/// What the sampled text starts with, how long it is and the seed of its draws.
+/// The start and the length of the sampled text, and the seed for sampling.
 const PROMPT: &str = "\n";
 const SAMPLED: usize = 600;
 const SAMPLE_SEED: u64 = 0;
@@ -23,7 +23,7 @@ pub(super) struct Language {
     name: String,
     train: Sequences,
     validation: Sequences,
-    /// Sequences that train, each an index.
+    /// The indices of the training sequences.
     chosen: Vec<u32>,
     notes: Vec<String>,
 }
@@ -41,9 +41,9 @@ impl Language {
         })?;
         let replaced = match split.replaced {
             0 => None,
-            1 => Some("1 character that isn't ASCII has become a question mark".to_owned()),
+            1 => Some("1 character that is not ASCII was replaced by a question mark".to_owned()),
             n => Some(format!(
-                "{n} characters that aren't ASCII have become question marks"
+                "{n} characters that are not ASCII were replaced by question marks"
             )),
         };
         Ok(Self {
@@ -133,7 +133,7 @@ impl Task for Language {
         128
     }
 
-    /// Text that the model writes, character by character.
+    /// Samples a text from the model, character by character.
     fn sample(
         &self,
         model: &CharLstm,

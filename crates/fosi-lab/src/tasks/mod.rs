@@ -1,4 +1,4 @@
-//! The paper's five tasks, and a deep autoencoder: what each trains on, and what its loss is. [`open`] makes the one that a run asks for.
+//! The paper's five tasks and a deep autoencoder: data, models and losses. [`open`] sets up a run's task.
 
 mod autoencoding;
 mod bases;

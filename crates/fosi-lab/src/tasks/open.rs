@@ -1,4 +1,4 @@
-//! From a run's settings to what it trains.
+//! Sets up the task of a run's settings.
 
 use super::autoencoding::Autoencoding;
 use super::classification::Classification;
@@ -11,10 +11,10 @@ use super::{Opening, Preparation, Task, TaskError};
 use crate::config::{TaskName, TrainConfig};
 use crate::train::Workload;
 
-/// Reads the data of a run's task and sets its model up, as much of it as is asked for.
+/// Reads the data of a run's task and sets up its model, completely or as an outline.
 ///
 /// # Errors
-/// [`TaskError`] with the name of the file that is missing or damaged; [`TaskError::Interrupted`].
+/// [`TaskError`] with the name of the missing or damaged file; [`TaskError::Interrupted`].
 pub fn open(
     config: &TrainConfig,
     opening: Opening,

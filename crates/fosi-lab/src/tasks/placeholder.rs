@@ -1,4 +1,4 @@
-//! Made-up examples of the right shape, on which a dry run times a gradient.
+//! Random examples of the right shape, on which a dry run times a gradient.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::TrainConfig;
 use crate::data::{BANDS, Dataset, FRAMES, Images, Patches};
 
-/// The largest batch that is made up: a gradient on more is timed on these and scaled.
+/// The largest random batch; the time of a gradient on a larger batch is extrapolated.
 const MOST: usize = 256;
 
-/// Examples to make up for a run: a batch of them.
+/// The number of random examples for a run: one batch.
 pub(super) fn count(config: &TrainConfig) -> usize {
     config.batch.min(MOST)
 }
@@ -45,7 +45,7 @@ pub(super) fn vectors(name: &str, count: usize, dim: usize, classes: usize) -> D
     }
 }
 
-/// `count` patches of noise, each of one class.
+/// `count` patches of noise, each with one class.
 pub(super) fn patches(count: usize, classes: usize) -> Patches {
     let mut random = random();
     Patches {

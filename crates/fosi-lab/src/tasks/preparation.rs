@@ -1,5 +1,5 @@
-//! Preparing a task, which takes from moments to hours: reading data, computing features. It can be watched and
-//! interrupted.
+//! The preparation of a task, which takes from moments to hours: reading data, computing features. It reports progress
+//! and can be interrupted.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use super::TaskError;
 use crate::interrupt::Interrupt;
 
-/// Called with the number of pieces of work that were done since the last call.
+/// A progress callback; the argument is the number of pieces finished since the last call.
 pub type Advance = Box<dyn Fn(u64) + Sync>;
 
-/// Answers the name of a stretch of work and its number of pieces with what to call as they are done.
+/// Creates a progress callback, given the operation's name and its number of pieces.
 pub type MakeProgress<'a> = dyn Fn(&'static str, u64) -> Advance + 'a;
 
-/// How much of a task is set up.
+/// How completely a task is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// All: it can be trained.
+    /// Completely: it can be trained.
     Whole,
-    /// What a dry run reports: the model, the number of examples, what a gradient costs. Examples are counted, not
-    /// read; made-up ones stand in their place.
+    /// For a dry run's report: the model, the number of examples and the cost of a gradient. Examples are counted but
+    /// not read; random ones replace them.
     Outline,
 }
 
-/// Who watches a task's preparation and can end it.
+/// The interrupt and the progress display for a task's preparation.
 pub struct Preparation<'a> {
-    /// Looked at several times a second.
+    /// The interrupt, which is checked several times per second.
     pub interrupt: &'a Interrupt,
-    /// Makes what is called as the work advances.
+    /// Creates the progress callbacks.
     pub progress: &'a MakeProgress<'a>,
 }
 
@@ -41,11 +41,11 @@ impl fmt::Debug for Preparation<'_> {
     }
 }
 
-/// How often the interrupt is looked at.
+/// The time between two checks for an interrupt.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 impl Preparation<'_> {
-    /// An error once the interrupt is requested; `kept` says what is left for the next start.
+    /// Returns an error once the interrupt is requested; `kept` describes what is kept for the next start.
     pub(super) fn check(
         &self,
         doing: &'static str,
@@ -60,8 +60,8 @@ impl Preparation<'_> {
         }
     }
 
-    /// The outcome of `work`, which runs on a thread of its own and has no way to be interrupted: on an interrupt it is
-    /// left behind, for the program to end with.
+    /// The result of `work`, which runs on its own thread and cannot be interrupted: on an interrupt, the thread ends
+    /// with the program.
     pub(super) fn wait<T, E>(
         &self,
         doing: &'static str,

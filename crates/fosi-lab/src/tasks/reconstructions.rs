@@ -1,4 +1,4 @@
-//! The picture that an autoencoder leaves: images above their reconstructions.
+//! The sample of an autoencoder: images above their reconstructions.
 
 use std::io::Cursor;
 
@@ -7,12 +7,12 @@ use image::{ImageFormat, RgbImage};
 
 use crate::train::{Sample, StepError};
 
-/// Images in the picture, and the factor by which each is enlarged.
+/// The number of images in the picture, and the factor of their enlargement.
 pub(super) const COUNT: usize = 12;
 const ENLARGED: u32 = 3;
 
-/// The picture of images and their reconstructions, both count×channels×side×side with values in [0, 1] and one channel
-/// or three.
+/// The picture of images and their reconstructions, both count×channels×side×side with values in [0, 1] and one or
+/// three channels.
 pub(super) fn picture(images: Tensor<4>, reconstructions: Tensor<4>) -> Result<Sample, StepError> {
     let [count, channels, side, _] = images.dims();
     let plane = side * side;
@@ -28,7 +28,7 @@ pub(super) fn picture(images: Tensor<4>, reconstructions: Tensor<4>) -> Result<S
             let image = (x / side) as usize;
             let at = (y % side * side + x % side) as usize;
             for (colour, byte) in pixel.0.iter_mut().enumerate() {
-                // A grey image has the same value for each colour.
+                // A grey image uses its channel for each colour.
                 let channel = channels * image + colour.min(channels - 1);
                 *byte = (values[channel * plane + at] * 255.0).round() as u8;
             }

@@ -1,15 +1,15 @@
-//! Estimations at the parameters of some steps before, for the study of stale spectra.
+//! Estimations at parameters from earlier steps, for the study of stale spectra.
 
 use crate::config::{RefreshSchedule, TrainConfig};
 
-/// Keeps the parameters at which the next estimation takes the Hessian.
+/// Stores the parameters at which the next estimation takes the Hessian.
 #[derive(Debug)]
 pub(super) struct RefreshDelay<M> {
-    /// D: steps from the parameters to the estimation; 0 for none.
+    /// D: steps between the parameters and the estimation; 0 for the current parameters.
     delay: u64,
     /// W: steps before the first estimation.
     warmup: u64,
-    /// T: steps from one estimation to the next.
+    /// T: steps between estimations.
     interval: u64,
     kept: Option<M>,
 }
@@ -28,8 +28,8 @@ impl<M: Clone> RefreshDelay<M> {
         }
     }
 
-    /// Keeps `model`, which has taken so many steps, where an estimation follows D steps later. The parameters at the start
-    /// are for estimations within the first D steps, too.
+    /// Stores `model` after `taken` steps if an estimation follows D steps later. The initial parameters also serve
+    /// estimations within the first D steps.
     pub(super) fn see(&mut self, taken: u64, model: &M) {
         let Self {
             delay,
@@ -44,7 +44,7 @@ impl<M: Clone> RefreshDelay<M> {
         }
     }
 
-    /// The parameters that the estimation takes, where they aren't the current ones.
+    /// The stored parameters for the estimation, or `None` for the current ones.
     pub(super) fn take(&mut self) -> Option<M> {
         self.kept.take()
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::config::{Preset, TaskName};
 
-    /// The steps taken of the parameters of each estimation.
+    /// For each estimation, the number of steps after which its parameters were stored.
     fn taken_at_estimations(delay: usize, warmup: usize) -> Vec<Option<u64>> {
         let config = TrainConfig {
             refresh_delay: delay,
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn an_early_estimation_takes_those_of_the_start() {
         assert_eq!(taken_at_estimations(4, 3), [Some(0), Some(4), Some(9)]);
-        // At the very start there are no others.
+        // At the start there are no earlier parameters.
         assert_eq!(taken_at_estimations(4, 0), [None, Some(1), Some(6)]);
     }
 }

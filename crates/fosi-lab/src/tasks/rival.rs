@@ -1,4 +1,4 @@
-//! A task's model in training with an optimizer that FOSI is compared with.
+//! The training of a task's model with an optimizer that FOSI is compared with.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::optimizers::Family;
 use crate::runs::TrainerState;
 use crate::train::{Cost, Evaluation, Sample, StepError, TrainEvent, Trainer};
 
-/// A task's model in training with a rival.
+/// A task's model with a rival.
 pub(super) struct RivalTrainer<T: Task> {
     pub(super) subject: Subject<T>,
     pub(super) rival: Box<dyn Rival<T::Model>>,
     pub(super) learning_rate: LearningRate,
-    /// What was spent before the rival was made or restored.
+    /// The cost before the rival was created or restored.
     pub(super) spent: Cost,
 }
 
@@ -44,10 +44,10 @@ impl<T: Task> Loss<T::Model> for BatchLoss<'_, T> {
     }
 }
 
-/// The rival of a family; none where the family is that of a base. K-FAC looks at the layers on two examples.
+/// The rival of a family; `None` for a base. K-FAC inspects the layers on two examples.
 ///
 /// # Errors
-/// [`RivalError`] for settings that are not allowed, and a layer that K-FAC can't factor.
+/// [`RivalError`] for settings that are not allowed, or for a layer that K-FAC does not support.
 pub(super) fn rival_of<T: Task>(
     family: Family,
     config: &TrainConfig,
@@ -160,7 +160,7 @@ impl<T: Task> Trainer for RivalTrainer<T> {
         Ok(())
     }
 
-    /// Every forward and backward pass is a gradient: those of the steps, of K-FAC's factors and of a line search.
+    /// Every forward and backward pass counts as a gradient: in steps, in K-FAC's factors and in line searches.
     fn cost(&self) -> Cost {
         let own = self.rival.cost();
         Cost {

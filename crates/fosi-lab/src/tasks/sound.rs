@@ -1,4 +1,4 @@
-//! The paper's task AC: what is heard in a second of sound.
+//! The paper's task AC: classifying what is heard in about a second of sound.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(super) struct SoundClassification {
     notes: Vec<String>,
 }
 
-/// Clips decoded at once: few enough for the interrupt to be looked at several times a second.
+/// Clips per decoding batch: few enough to check for an interrupt several times per second.
 const DECODED: usize = 32;
 
 impl SoundClassification {
@@ -48,7 +48,7 @@ impl SoundClassification {
         Ok(Self { notes, ..task })
     }
 
-    /// With made-up patches in place of the clips', which are counted and not decoded.
+    /// Uses random patches in place of the clips', which are counted but not decoded.
     pub(super) fn outline(config: &TrainConfig) -> Result<Self, TaskError> {
         let split = clips(config)?;
         let classes = split.train.class_names.len();
@@ -59,7 +59,7 @@ impl SoundClassification {
         let mut notes = left_out(&split.skipped);
         if split.train.length == ClipLength::Whole {
             notes.push(
-                "Examples are clips here: how many patches of 0.96 s each fills shows when it is decoded"
+                "Examples are clips here; the number of their patches of 0.96 s is known after decoding"
                     .to_owned(),
             );
         }
@@ -96,7 +96,7 @@ impl SoundClassification {
     }
 }
 
-/// The clips of a run, none of them read.
+/// The clips of a run, before reading any.
 fn clips(config: &TrainConfig) -> Result<AudioSplit, DataError> {
     let directory = config.data_directory()?;
     match config.data {
@@ -105,7 +105,7 @@ fn clips(config: &TrainConfig) -> Result<AudioSplit, DataError> {
     }
 }
 
-/// The patches of as many clips as `limit` allows.
+/// Decodes as many clips as `limit` allows into patches.
 fn decode(
     clips: &Clips,
     limit: Option<usize>,
@@ -172,7 +172,7 @@ impl Task for SoundClassification {
         model.loss(patches.clone(), targets.clone())
     }
 
-    /// The loss is a mean over the classes, too.
+    /// The loss also averages over the classes.
     fn predict(
         &self,
         model: &MobileNet,
@@ -191,7 +191,7 @@ impl Task for SoundClassification {
         }
     }
 
-    /// Right where the class with the highest score is one of those heard.
+    /// A prediction is correct if the class with the highest score is one of the clip's classes.
     fn score(&self, model: &MobileNet, (patches, targets): &Self::Batch) -> Score {
         let scores = model.forward(patches.clone());
         let right = targets.clone().gather(1, scores.clone().argmax(1)).mean();

@@ -13,7 +13,7 @@ use super::trainer::BurnTrainer;
 use crate::train::{MeasuredSpectrum, SpectrumPlan, StepError};
 
 impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
-    /// What `plan` asks for, at the model's parameters; `previous`: leading directions at other ones.
+    /// Measures what `plan` describes at the model's parameters; `previous` are leading directions at other parameters.
     pub(super) fn measured_spectrum(
         &self,
         plan: &SpectrumPlan,
@@ -67,7 +67,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     }
 }
 
-/// The gradient of the loss whose Hessian this is.
+/// The gradient of the loss that the Hessian belongs to.
 fn gradient<S: Space>(
     space: &S,
     hessian: &mut dyn SymmetricOperator<S>,
@@ -92,7 +92,7 @@ fn share_within<S: Space>(
     (norm, share)
 }
 
-/// ‖VᵀW‖²_F/k for orthonormal V and W of k columns: 1 where they span the same space, 0 where these are orthogonal.
+/// ‖VᵀW‖²_F/k for orthonormal V and W with k columns: 1 for equal spans, 0 for orthogonal ones.
 fn overlap<S: Space>(space: &S, v: &[S::Owned], w: &[S::Owned]) -> f64 {
     let squares = v.iter().flat_map(|v| {
         let square = move |w: &S::Owned| space.dot(v.borrow(), w.borrow()).powi(2);

@@ -1,4 +1,4 @@
-//! A task's model in training, whatever trains it: evaluation, sample, weights.
+//! A task's model in training, independent of the optimizer: evaluation, sample, weights.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct Subject<T: Task> {
     pub(super) task: Arc<T>,
     pub(super) model: T::Model,
     pub(super) device: Device,
-    /// Examples of each part that are evaluated, at most.
+    /// The maximum number of evaluated examples per part.
     pub(super) evaluated: usize,
     pub(super) interrupt: Interrupt,
 }
@@ -48,7 +48,7 @@ impl<T: Task> Subject<T> {
         })
     }
 
-    /// Something to look at that shows what the model has learned.
+    /// A file that illustrates what the model has learned.
     pub(super) fn sample(&self) -> Result<Option<Sample>, StepError> {
         let device = self.device.clone().without_autodiff();
         self.task
@@ -66,7 +66,7 @@ impl<T: Task> Subject<T> {
             });
         }
         let mut store = SafetensorsStore::from_bytes(None);
-        // Visitors see batch norm's running statistics without their last update; `valid` takes that in first.
+        // Visitors would miss the last update of batch norm's running statistics; `valid` applies it first.
         self.model
             .valid()
             .save_into(&mut store)
@@ -74,7 +74,7 @@ impl<T: Task> Subject<T> {
         store.get_bytes().map_err(StepError::other)
     }
 
-    /// Replaces them.
+    /// Replaces parameters and buffers.
     pub(super) fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError> {
         let mut store = SafetensorsStore::from_bytes(Some(weights.to_vec()));
         self.model.load_from(&mut store).map_err(StepError::other)?;

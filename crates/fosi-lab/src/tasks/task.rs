@@ -1,4 +1,4 @@
-//! What one task differs in from another.
+//! The interface of a task.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -11,12 +11,12 @@ use crate::train::{Sample, StepError};
 
 /// Data, a model and a loss.
 pub(crate) trait Task: Send + Sync + 'static {
-    /// What is trained.
+    /// The model's type.
     type Model: Module + 'static;
     /// A few examples as tensors.
     type Batch: Send + 'static;
 
-    /// The model in words, such as `logistic regression, 784 inputs, 10 classes`.
+    /// A description of the model, such as `logistic regression, 784 inputs, 10 classes`.
     fn name(&self) -> String;
 
     /// The data and its size.
@@ -25,12 +25,12 @@ pub(crate) trait Task: Send + Sync + 'static {
     /// SHA-256 of all examples, in hexadecimal digits.
     fn checksum(&self) -> String;
 
-    /// How the data came about: times, files left out.
+    /// Notes on the preparation of the data: times, omitted files.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// A model at its starting point.
+    /// The initial model.
     fn init(&self, seed: u64, device: &Device) -> Self::Model;
 
     /// The examples `indices` of a part of the data, each below the part's size.
@@ -39,8 +39,8 @@ pub(crate) trait Task: Send + Sync + 'static {
     /// Mean loss over the batch, in the model's float type.
     fn loss(&self, model: &Self::Model, batch: &Self::Batch) -> Tensor<1>;
 
-    /// The model's outputs on the batch, in its float type, every layer called through `recorder`, and the kind of loss;
-    /// none where K-FAC doesn't know the model's layers.
+    /// The model's outputs on the batch, in its float type, with every layer called through `recorder`, and the kind of
+    /// loss; `None` if K-FAC does not support the model's layers.
     fn predict(
         &self,
         _model: &Self::Model,
@@ -55,14 +55,14 @@ pub(crate) trait Task: Send + Sync + 'static {
         self.loss(model, batch)
     }
 
-    /// Mean loss and accuracy over the batch, of a model off the autodiff graph.
+    /// Mean loss and accuracy on the batch, for a model without autodiff.
     fn score(&self, model: &Self::Model, batch: &Self::Batch) -> Score;
 
-    /// Examples to evaluate at once.
+    /// The number of examples per evaluation batch.
     fn evaluation_batch(&self) -> usize;
 
-    /// Something to look at that shows what the model has learned; the model is off the autodiff graph. What takes long
-    /// looks at the interrupt.
+    /// A file that illustrates what the model, which is without autodiff, has learned. Long computations check the
+    /// interrupt.
     fn sample(
         &self,
         _model: &Self::Model,
@@ -73,10 +73,10 @@ pub(crate) trait Task: Send + Sync + 'static {
     }
 }
 
-/// How good a model is on a batch.
+/// The quality of a model on a batch.
 pub(crate) struct Score {
     /// Mean loss.
     pub(crate) loss: Tensor<1>,
-    /// Share classified rightly, where the task is to classify.
+    /// The fraction of correctly classified examples, if the task is classification.
     pub(crate) accuracy: Option<Tensor<1>>,
 }

@@ -1,4 +1,4 @@
-//! A task's model in training, with FOSI around a base, through Burn.
+//! The training of a task's model with a base, plain or inside FOSI, through Burn.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::train::{
     StepError, TrainEvent, Trainer,
 };
 
-/// Batches kept ready by the thread that makes them.
+/// The number of batches that the loader thread prepares in advance.
 pub(super) const BATCHES_AHEAD: usize = 2;
 
-/// FOSI around a base that the command line names.
+/// FOSI with a base chosen on the command line.
 pub(super) type Optimizer<S> = FosiOptimizer<Box<dyn fosi::base::Base<S>>, S>;
 
-/// A task's model in training with a base, plain or inside FOSI.
+/// A task's model with a base, plain or inside FOSI.
 pub(super) struct BurnTrainer<T: Task, S: Space> {
     pub(super) subject: Subject<T>,
     pub(super) name: OptimizerName,
@@ -40,7 +40,7 @@ pub(super) struct BurnTrainer<T: Task, S: Space> {
     pub(super) refresh_delay: RefreshDelay<T::Model>,
     pub(super) optimizer: Optimizer<S>,
     pub(super) cost: Cost,
-    /// Whether the run writes checkpoints, which an interrupted refresh must leave no trace in.
+    /// Whether the run writes checkpoints, which must not be affected by an interrupted refresh.
     pub(super) checkpoints: bool,
 }
 
@@ -48,11 +48,11 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     fn step(&mut self, batch: &T::Batch) -> Result<f64, StepError> {
         let task = Arc::clone(&self.subject.task);
         let loss = |model: &T::Model| task.loss(model, batch);
-        // The optimizer's own count is in its checkpoint.
+        // The optimizer's checkpoint contains its step count.
         let learning_rate = self.learning_rate.at(self.optimizer.fosi().steps());
         let (loss, gradients) = backward(&self.subject.model, loss)
             .map_err(|error| step_error(OptimizerError::from(error)))?;
-        // Refreshes are made before it: their batches may be others.
+        // The refresh happened before this step, because it may use other batches.
         self.optimizer
             .step_without_refresh(learning_rate, &mut self.subject.model, gradients)
             .map_err(step_error)?;
@@ -60,8 +60,8 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         Ok(loss)
     }
 
-    /// A refresh before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current
-    /// gradient; the optimizer is then as before.
+    /// Refreshes before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current
+    /// gradient and leaves the optimizer unchanged.
     pub(super) fn refresh(
         &mut self,
         batch: &T::Batch,
@@ -111,8 +111,8 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         Ok(self.record(step, attempt))
     }
 
-    /// The slices' batches, each with its size over their mean size: the mean of the losses so weighted is that over
-    /// all examples.
+    /// The slices' batches, each with its size relative to the mean size: the mean of the losses with these weights is
+    /// the mean over all examples.
     pub(super) fn weighted(&self, slices: &[Vec<u32>]) -> Vec<(T::Batch, f64)> {
         let examples: usize = slices.iter().map(Vec::len).sum();
         let batch_of = |slice: &Vec<u32>| {
@@ -244,7 +244,7 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
     }
 }
 
-/// A loss that is not a number and depends on the module: the one way for a loss to end an estimation.
+/// A NaN loss that depends on the module: the only way for a loss to end an estimation.
 pub(super) fn not_finite(module: &impl Module) -> Tensor<1> {
     struct First(Option<Tensor<1>>);
     impl ModuleVisitor for First {
@@ -260,7 +260,7 @@ pub(super) fn not_finite(module: &impl Module) -> Tensor<1> {
     first.0.unwrap_or_else(nothing)
 }
 
-/// Why a refresh was refused. The core's own message says that an older spectrum stays, which there need not be.
+/// The reason for a refused refresh. The library's message mentions an older spectrum, which need not exist.
 fn refusal(error: fosi::Error) -> String {
     match error {
         fosi::Error::Refresh { source, .. } => source.to_string(),
@@ -268,7 +268,7 @@ fn refusal(error: fosi::Error) -> String {
     }
 }
 
-/// The core's advice is for those who write a training loop; the program's users have options.
+/// Converts the library's advice, which addresses authors of training loops, to the program's options.
 fn step_error(error: OptimizerError) -> StepError {
     match error {
         OptimizerError::Fosi(fosi::Error::NonFiniteGradient { .. }) => StepError::Gradient {

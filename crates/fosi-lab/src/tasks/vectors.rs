@@ -1,10 +1,10 @@
-//! The digits or MNIST, pixel by pixel: the data of logistic regression and of the deep autoencoder.
+//! The pixels of the digits or MNIST: the data of logistic regression and of the deep autoencoder.
 
 use super::{Preparation, TaskError};
 use crate::config::TrainConfig;
 use crate::data::{DataName, DatasetSplit, digits, draw, mnist};
 
-/// Reads the run's data set, with as many training examples as the run asks for.
+/// Reads the run's data set, with the requested number of training examples.
 pub(super) fn read(
     config: &TrainConfig,
     preparation: &Preparation,

@@ -24,7 +24,7 @@ use crate::optimizers::OptimizerName;
 use crate::runs::{DataDescription, ModelDescription};
 use crate::train::{Cost, GradientCost, StepError, Trainer, Workload};
 
-/// Seconds that a gradient is timed for, at least, where the batch is large enough.
+/// The minimum time in seconds for timing a gradient, if the batch is large enough.
 const TIMED: f64 = 0.3;
 
 /// A task with the settings of a run.
@@ -58,7 +58,7 @@ impl<T: Task> BurnWorkload<T> {
         })
     }
 
-    /// The precision in which products are taken.
+    /// The precision of Hessian-vector products.
     fn precision(&self, device: &Device) -> Precision {
         match self.config.hvp {
             HvpPrecision::F64 if Precision::F64.supported_by(device) => Precision::F64,
@@ -66,7 +66,7 @@ impl<T: Task> BurnWorkload<T> {
         }
     }
 
-    /// The model at its start.
+    /// The initial model.
     fn subject(&self, seed: u64) -> Subject<T> {
         let device = device(self.config.device);
         device.seed(seed);
@@ -95,7 +95,7 @@ impl<T: Task> BurnWorkload<T> {
         let config = self.fosi_config(name, seed);
         let optimizer = new(&subject.model, base, config).map_err(StepError::other)?;
         let optimizer = match self.config.hvp {
-            // Its default, or f32 where the device has no f64.
+            // The default precision, or f32 if the device lacks f64.
             HvpPrecision::F64 => optimizer,
             HvpPrecision::F32 => optimizer.with_precision(Precision::F32),
         };
@@ -120,7 +120,7 @@ impl<T: Task> BurnWorkload<T> {
         self.config.learning_rate(name, steps_per_epoch)
     }
 
-    /// A trainer with a rival; none where the optimizer is a base.
+    /// A trainer with a rival; `None` for a base.
     fn rival_trainer(
         &self,
         name: OptimizerName,
@@ -222,7 +222,7 @@ impl<T: Task> Workload for BurnWorkload<T> {
                     examples,
                 }));
             }
-            // As many as the time allows, if it grows with their number.
+            // Extrapolates the number of examples that fit the time, assuming proportional cost.
             let growth = (TIMED / seconds.max(1e-9)).clamp(2.0, 16.0);
             examples = most.min((examples as f64 * growth) as usize);
         }
@@ -263,12 +263,12 @@ impl<T: Task> Workload for BurnWorkload<T> {
     }
 }
 
-/// A note, where products are taken in another precision than the settings ask for.
+/// A note if products use another precision than the settings request.
 fn precision_note(config: &TrainConfig, double: bool) -> Option<String> {
     let falls_back = config.has_fosi() && config.hvp == HvpPrecision::F64 && !double;
     falls_back.then(|| {
         let device = config.device;
-        format!("Hessian-vector products are taken in f32: {device} doesn't compute in f64")
+        format!("Hessian-vector products are taken in f32: {device} does not support f64")
     })
 }
 

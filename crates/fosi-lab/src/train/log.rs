@@ -1,4 +1,4 @@
-//! Where the results of a training go: the run's folder, its record, and who watches.
+//! The destinations of a training run's results: the run's folder, its record and the observer.
 
 use fosi::Interventions;
 use fosi::timing::{OverheadStatus, Timing};
@@ -8,21 +8,21 @@ use crate::config::{Algorithm, RefreshSchedule};
 use crate::optimizers::OptimizerName;
 use crate::runs::{EventFile, MetricsRow, RefreshOutcome, RefreshRecord, Run, RunError, RunFolder};
 
-/// Where a training's results go.
+/// The destinations of a training run's results.
 pub(super) struct Log<'a> {
     pub(super) folder: &'a mut RunFolder,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) run: &'a mut Run,
-    /// The event file of the training, where one is written.
+    /// The event file of this optimizer and seed, if TensorBoard is on.
     pub(super) events: Option<EventFile>,
-    /// Checkpoints written so far.
+    /// The number of checkpoints written.
     pub(super) checkpoints: &'a mut u64,
-    /// Optimizers after this one.
+    /// The number of optimizers that follow.
     pub(super) others: usize,
 }
 
 impl Log<'_> {
-    /// Records an epoch, and tells the observer.
+    /// Records an epoch and notifies the observer.
     pub(super) fn epoch(&mut self, row: MetricsRow) -> Result<(), RunError> {
         self.folder.append(&row)?;
         self.write_events(&row)?;
@@ -31,7 +31,7 @@ impl Log<'_> {
         Ok(())
     }
 
-    /// An epoch's refreshes and its row, for TensorBoard.
+    /// Writes an epoch's refreshes and its row for TensorBoard.
     fn write_events(&mut self, row: &MetricsRow) -> Result<(), RunError> {
         let Some(events) = &mut self.events else {
             return Ok(());
@@ -48,7 +48,7 @@ impl Log<'_> {
         events.epoch(row)
     }
 
-    /// Records a refresh, and tells the observer where it was refused.
+    /// Records a refresh and notifies the observer if it was refused.
     pub(super) fn refreshed(&mut self, refresh: RefreshRecord) {
         let record = &mut self.run.record;
         if let RefreshOutcome::Refused { reason } = &refresh.outcome {
@@ -59,7 +59,7 @@ impl Log<'_> {
         record.refreshes.push(refresh);
     }
 
-    /// Notes what the safeguards have done for an optimizer that is over.
+    /// Adds a note on the interventions of the safeguards for a finished optimizer.
     pub(super) fn note_interventions(&mut self, of: (OptimizerName, u64), done: Interventions) {
         let note = interventions_note(of, self.run.record.config.algorithm, done);
         if let Some(note) = note {
@@ -67,7 +67,7 @@ impl Log<'_> {
         }
     }
 
-    /// Adds a note, once in a run.
+    /// Adds a note unless the run already has it.
     fn note(&mut self, note: String) {
         let notes = &mut self.run.record.notes;
         if !notes.contains(&note) {
@@ -75,7 +75,7 @@ impl Log<'_> {
         }
     }
 
-    /// Notes, once in a run, that no interval keeps the overhead.
+    /// Notes once per run that no interval keeps the overhead.
     pub(super) fn note_overhead(&mut self, timing: Option<Timing>) {
         let RefreshSchedule::Overhead(overhead) = self.run.record.config.refreshes else {
             return;
@@ -87,7 +87,7 @@ impl Log<'_> {
     }
 }
 
-/// A note on the safeguards that have acted; `None` where none has.
+/// A note on the interventions of the safeguards; `None` without any.
 fn interventions_note(
     (optimizer, seed): (OptimizerName, u64),
     algorithm: Algorithm,
@@ -108,7 +108,7 @@ fn interventions_note(
     }
     if let Some(step) = grew {
         parts.push(format!(
-            "at step {step} the gradient had grown outside of the subspace"
+            "at step {step} the gradient outside the subspace had grown"
         ));
     }
     if parts.is_empty() {
@@ -116,12 +116,12 @@ fn interventions_note(
     }
     let (directions, rate) = match algorithm {
         Algorithm::Guarded => (
-            "such directions are left to the base",
-            "from there on the base's rate isn't scaled",
+            "the base steps along such directions",
+            "from then on, the base's rate is not scaled",
         ),
         Algorithm::Paper => (
-            "--algorithm guarded would have left such directions to the base",
-            "--algorithm guarded wouldn't have scaled the base's rate from there on",
+            "--algorithm guarded would have the base step along such directions",
+            "--algorithm guarded would not have scaled the base's rate from then on",
         ),
     };
     let consequences = [
@@ -136,11 +136,11 @@ fn interventions_note(
     ))
 }
 
-/// A note where FOSI's steps alone exceed the overhead. It names no optimizer, so that a run has it once.
+/// A note for steps with FOSI that exceed the overhead by themselves. It names no optimizer, so that a run has it once.
 fn overhead_note(overhead: f64) -> String {
     format!(
-        "no interval keeps --overhead {overhead}: even without refreshes, steps with FOSI take {overhead} times as long as \
-         the base's or longer. Refreshes make FOSI's own steps {overhead} times as long instead; the measured times are \
-         in run.json"
+        "no interval keeps --overhead {overhead}: even without refreshes, steps with FOSI take at least {overhead} \
+         times as long as the base's. Instead, the interval makes refreshes lengthen FOSI's own steps to {overhead} \
+         times; run.json contains the measured times"
     )
 }

@@ -1,4 +1,4 @@
-//! Training every optimizer of a run in turn: epochs, evaluation, time, failures, interruption.
+//! The training loop: all optimizers of a run in turn, with epochs, evaluation, timing, failures and interruption.
 
 mod log;
 mod observer;

@@ -1,39 +1,39 @@
-//! Who watches a run.
+//! Observers of a run.
 
 use crate::optimizers::OptimizerName;
 use crate::runs::{Failure, MetricsRow, RefreshRecord};
 
-/// Who watches a run: progress bars, or a test.
+/// An observer of a run: progress bars, or a test.
 pub trait Observer {
-    /// An optimizer starts, or resumes.
+    /// An optimizer starts or resumes.
     fn started(&mut self, start: &Start);
-    /// Something takes longer than a step, or (`None`) is over.
+    /// An operation that takes longer than a step has started or, with `None`, is over.
     fn busy(&mut self, with: Option<&'static str>);
-    /// It has taken a step; `loss` is the batch's before it.
+    /// The optimizer has taken a step; `loss` is the batch's loss before it.
     fn stepped(&mut self, loss: f64);
-    /// It has finished an epoch.
+    /// The optimizer has finished an epoch.
     fn epoch(&mut self, row: &MetricsRow);
-    /// A refresh was refused; `spectrum`: whether there is an older one, which stays.
+    /// A refresh was refused; `spectrum` tells whether an older spectrum stays in use.
     fn refused(&mut self, refresh: &RefreshRecord, reason: &str, spectrum: bool);
-    /// It was stopped; `others` are still to come.
+    /// The optimizer was stopped; `others` optimizers follow.
     fn failed(&mut self, failure: &Failure, others: usize);
-    /// It is over, whatever the reason.
+    /// The optimizer has ended, for whatever reason.
     fn ended(&mut self);
-    /// Something about the run as a whole.
+    /// A message about the whole run.
     fn notice(&mut self, text: &str);
 }
 
-/// The start of an optimizer, or where it resumes.
+/// The start of an optimizer, or the point where it resumes.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     /// The optimizer.
     pub optimizer: OptimizerName,
     /// Its seed.
     pub seed: u64,
-    /// Passes over the training data, of which the last may be cut short.
+    /// The number of epochs; the last may be incomplete.
     pub epochs: u64,
-    /// Steps to the end, from the first on.
+    /// The total number of steps, counted from the first.
     pub steps: u64,
-    /// Steps taken before the run was cut off.
+    /// The number of steps taken before the run was resumed.
     pub taken: u64,
 }

@@ -1,4 +1,4 @@
-//! A run: every optimizer with every seed, in turn.
+//! A run: all optimizers with all seeds, in turn.
 
 use super::log::Log;
 use super::training::Training;
@@ -10,14 +10,14 @@ use crate::runs::{
     Checkpoint, EventFile, Run, RunError, RunFolder, RunLock, RunRecord, RunStatus, Versions,
 };
 
-/// Trains every optimizer with every seed and writes `metrics.csv` and `run.json` as it goes, and checkpoints where the
-/// settings ask for them.
+/// Trains every optimizer with every seed, writes `metrics.csv` and `run.json` during training, and writes checkpoints
+/// if the settings ask for them.
 ///
-/// An optimizer that fails is recorded and the others continue; an interruption ends the run after the step that is
-/// being taken, and what there is stays. Evaluation and checkpoints don't count as training time.
+/// If an optimizer fails, the failure is recorded and the others continue. An interruption ends the run after the
+/// current step and keeps its results. Training time excludes evaluation and checkpoints.
 ///
 /// # Errors
-/// [`RunError`] when the folder can't be written.
+/// [`RunError`] if the folder cannot be written.
 pub fn run(
     workload: &dyn Workload,
     config: &TrainConfig,
@@ -41,10 +41,10 @@ pub fn run(
     train_all(workload, run, None, folder, observer, interrupt)
 }
 
-/// Resumes the run in a locked folder from its newest good checkpoint, or from the start where it has none.
+/// Resumes the run in a locked folder from its newest valid checkpoint, or from the start if there is none.
 ///
 /// # Errors
-/// [`RunError`] when the folder can't be read or written, or holds damaged checkpoints only.
+/// [`RunError`] if the folder cannot be read or written, or if all its checkpoints are damaged.
 pub fn resume(
     workload: &dyn Workload,
     lock: RunLock,
@@ -67,7 +67,7 @@ pub fn resume(
     let here = Versions::here();
     if here != run.record.versions {
         let note = format!(
-            "The run began with {} and was resumed with {here}",
+            "The run started with {} and was resumed with {here}",
             run.record.versions
         );
         run.record.notes.push(note);
@@ -75,7 +75,7 @@ pub fn resume(
     train_all(workload, run, checkpoint, &mut folder, observer, interrupt)
 }
 
-/// Trains each pair of optimizer and seed that is not over, the first from the checkpoint where there is one.
+/// Trains each unfinished pair of optimizer and seed, the first from its checkpoint if there is one.
 fn train_all(
     workload: &dyn Workload,
     mut run: Run,

@@ -1,4 +1,4 @@
-//! The training of one optimizer with one seed: epochs, evaluation, checkpoints, time, failures.
+//! The training of one optimizer with one seed: epochs, evaluation, checkpoints, timing, failures.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::runs::{
     peak_memory, weights_file,
 };
 
-/// Why a training ends before its end.
+/// The reasons for ending a training run early.
 enum Stop {
     Step(StepError),
     Folder(RunError),
@@ -32,18 +32,18 @@ impl From<RunError> for Stop {
     }
 }
 
-/// One optimizer with one seed.
+/// The training of one optimizer with one seed.
 pub(super) struct Training<'a> {
     optimizer: OptimizerName,
     seed: u64,
     config: &'a TrainConfig,
     interrupt: &'a Interrupt,
     batches: Batches,
-    /// Time spent training, refreshes included; evaluation and checkpoints left out.
+    /// The training time, including refreshes but not evaluation and checkpoints.
     seconds: Duration,
     /// The current epoch, from 1.
     epoch: u64,
-    /// Steps taken in it.
+    /// Steps taken in this epoch.
     epoch_step: usize,
     /// Steps taken since the start.
     step: u64,
@@ -69,7 +69,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Trains from the start or a checkpoint to the end, an interruption or a failure, which is returned.
+    /// Trains from the start or a checkpoint to the end, an interruption or a failure; returns the failure.
     pub(super) fn run(
         mut self,
         workload: &dyn Workload,
@@ -87,14 +87,14 @@ impl<'a> Training<'a> {
             Err(error) => Some(self.failure(&error, None, log)?),
             Ok(mut trainer) => {
                 let outcome = self.train(trainer.as_mut(), from, log);
-                // After an interruption they are noted where the resumed run ends.
+                // After an interruption, the resumed run adds the note at its end.
                 if !self.interrupt.requested() {
                     let of = (self.optimizer, self.seed);
                     log.note_interventions(of, trainer.interventions());
                 }
                 match outcome {
                     Ok(()) => None,
-                    // A step that fails leaves model and optimizer as they were.
+                    // A failed step leaves model and optimizer unchanged.
                     Err(Stop::Step(error)) => {
                         Some(self.failure(&error, Some(trainer.state()), log)?)
                     }
@@ -113,7 +113,7 @@ impl<'a> Training<'a> {
         Ok(failure)
     }
 
-    /// Trains and evaluates epoch by epoch, and leaves the sample.
+    /// Trains and evaluates epoch by epoch, then writes the sample.
     fn train(
         &mut self,
         trainer: &mut dyn Trainer,
@@ -160,7 +160,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Leaves the final parameters and buffers in the run's folder.
+    /// Writes the final parameters and buffers to the run's folder.
     fn write_weights(&self, trainer: &dyn Trainer, log: &Log) -> Result<(), Stop> {
         let weights = trainer.weights()?;
         let file = weights_file(self.optimizer, self.seed);
@@ -168,7 +168,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Ends an interrupted training between two steps.
+    /// Ends an interrupted training run between two steps.
     fn leave(&self, trainer: &mut dyn Trainer, log: &mut Log) -> Result<(), Stop> {
         match self.checkpoint_due(true) {
             true => self.write_checkpoint(trainer, log),
@@ -194,7 +194,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Takes the remaining steps of the epoch; `false` where an interruption leaves it unfinished.
+    /// Takes the remaining steps of the epoch; returns `false` if an interruption leaves it unfinished.
     fn train_epoch(&mut self, trainer: &mut dyn Trainer, log: &mut Log) -> Result<bool, Stop> {
         let order = self.batches.order(self.epoch);
         let mut batches: Vec<&[u32]> = order.chunks(self.config.batch).collect();
@@ -202,7 +202,7 @@ impl<'a> Training<'a> {
         let steps = self.config.length.steps(self.batches.per_epoch());
         let left = steps.saturating_sub(before);
         batches.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        // From one checkpoint to the next.
+        // Each iteration runs to the next checkpoint.
         while self.epoch_step < batches.len() {
             let rest = &batches[self.epoch_step..];
             self.take_steps(rest, trainer, log)?;
@@ -217,13 +217,13 @@ impl<'a> Training<'a> {
         Ok(true)
     }
 
-    /// An interrupted run that writes checkpoints at all writes one more.
+    /// A run that writes checkpoints writes another one when interrupted.
     fn checkpoint_due(&self, interrupted: bool) -> bool {
         let every = self.config.checkpoint_every;
         every.is_some_and(|every| interrupted || self.step.is_multiple_of(every as u64))
     }
 
-    /// Takes a step on each of `batches`, or on as many as there are before the next checkpoint or an interruption.
+    /// Steps on the `batches` until the next checkpoint or an interruption.
     fn take_steps(
         &mut self,
         batches: &[&[u32]],
@@ -261,7 +261,7 @@ impl<'a> Training<'a> {
         });
         match diverged {
             Some(error) => Err(error),
-            // Interrupted in a refresh: the last step is the last one.
+            // Interrupted during a refresh: the run ends with the last finished step.
             None if matches!(outcome, Err(StepError::Interrupted)) => Ok(()),
             None => outcome.map(|_| ()),
         }

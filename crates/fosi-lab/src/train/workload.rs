@@ -1,4 +1,4 @@
-//! What is trained: data, a model and an optimizer, behind two traits, so that the loop knows no framework.
+//! Data, a model and an optimizer behind two traits, so that the training loop is independent of the framework.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use crate::data::Part;
 use crate::optimizers::OptimizerName;
 use crate::runs::{DataDescription, ModelDescription, RefreshRecord, TrainerState};
 
-/// Data and a model that can be trained on it from the same start by any optimizer.
+/// Data and a model that any optimizer can train from the same start.
 pub trait Workload {
     /// The model and its size.
     fn model(&self) -> ModelDescription;
@@ -21,27 +21,27 @@ pub trait Workload {
     /// The data and its size.
     fn data(&self) -> DataDescription;
 
-    /// What a reader of the results should know about how data and model came about: times, files left out.
+    /// Notes on the preparation of data and model for readers of the results: times, omitted files.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What a gradient on a curvature batch costs in the precision of Hessian-vector products, which an estimation
-    /// takes one or two of a product; measured here and now. `None` where no optimizer takes products.
+    /// The measured cost of a gradient on a curvature batch in the precision of Hessian-vector products; an estimation
+    /// computes one or two per product. `None` if no optimizer uses products.
     ///
     /// # Errors
-    /// When it can't be computed.
+    /// If the gradient cannot be computed.
     fn gradient_cost(&self) -> Result<Option<GradientCost>, StepError> {
         Ok(None)
     }
 
-    /// The same data and model with other settings, where [`TrainConfig::has_task_of`] says that they ask for these.
+    /// The same data and model with other settings, for which [`TrainConfig::has_task_of`] must hold.
     fn with_config(&self, config: &TrainConfig) -> Box<dyn Workload + '_>;
 
-    /// A model at its starting point, the same for every optimizer with the same `seed`.
+    /// A model at its starting point, which is the same for all optimizers with the same `seed`.
     ///
     /// # Errors
-    /// When the optimizer can't be set up.
+    /// If the optimizer cannot be created.
     fn trainer(
         &self,
         optimizer: OptimizerName,
@@ -49,41 +49,41 @@ pub trait Workload {
     ) -> Result<Box<dyn Trainer + '_>, StepError>;
 }
 
-/// A model together with the optimizer that trains it.
+/// A model with its optimizer.
 pub trait Trainer {
-    /// One optimizer step on the mean loss of each of `batches` (indices of training examples), in their order,
-    /// refreshing the spectrum first where it is due. `on_event` is called at each refresh and each step, and may
-    /// end the epoch after a step.
+    /// Takes one optimizer step on the mean loss of each of `batches` (indices of training examples), in order, with a
+    /// refresh of the spectrum before a step if due. `on_event` is called at each refresh and each step and may end the
+    /// epoch after a step.
     ///
     /// # Errors
-    /// When it cannot continue, as with a gradient that isn't finite; model and optimizer are then as before the step,
-    /// as they are with [`StepError::Interrupted`]. A refresh that is refused is no error.
+    /// If training cannot continue, for example after a non-finite gradient, or with [`StepError::Interrupted`]; model
+    /// and optimizer are then as before the step. A refused refresh is not an error.
     fn train(
         &mut self,
         batches: &[&[u32]],
         on_event: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError>;
 
-    /// Mean loss and accuracy over a part of the data at the current parameters.
+    /// Mean loss and accuracy on a part of the data at the current parameters.
     ///
     /// # Errors
-    /// When they can't be computed; [`StepError::Interrupted`].
+    /// If they cannot be computed; [`StepError::Interrupted`].
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError>;
 
-    /// How much of the loss's curvature estimates hold here; a refresh that is due comes first. Empty where the model
-    /// doesn't tell.
+    /// How much of the loss's curvature the estimates capture at the current parameters, after a refresh if one is due.
+    /// Empty if the model does not support this.
     ///
     /// # Errors
-    /// When an estimation fails; [`StepError::Interrupted`].
+    /// If an estimation fails; [`StepError::Interrupted`].
     fn curvature(&mut self, _plan: &CurvaturePlan) -> Result<Vec<HeldCurvature>, StepError> {
         Ok(Vec::new())
     }
 
-    /// What `plan` asks for of the Hessian here; `previous`: the leading directions at other parameters of the same model,
-    /// if any. None where the model doesn't tell.
+    /// The measurements of `plan` at the current parameters; `previous` are the leading directions at other parameters
+    /// of the same model, if any. `None` if the model does not support this.
     ///
     /// # Errors
-    /// When an estimation fails; [`StepError::Interrupted`].
+    /// If an estimation fails; [`StepError::Interrupted`].
     fn spectrum(
         &mut self,
         _plan: &SpectrumPlan,
@@ -92,10 +92,10 @@ pub trait Trainer {
         Ok(None)
     }
 
-    /// Something to look at that shows what the model has learned.
+    /// A file that illustrates what the model has learned.
     ///
     /// # Errors
-    /// When it can't be computed.
+    /// If it cannot be computed.
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {
         Ok(None)
     }
@@ -103,19 +103,19 @@ pub trait Trainer {
     /// The model's parameters and buffers.
     ///
     /// # Errors
-    /// When they can't be serialised, or aren't finite.
+    /// If they cannot be serialised or are not finite.
     fn weights(&self) -> Result<Vec<u8>, StepError>;
 
     /// The optimizer's state.
     ///
     /// # Errors
-    /// When it can't be serialised.
+    /// If it cannot be serialised.
     fn optimizer_state(&self) -> Result<Vec<u8>, StepError>;
 
     /// The state of model and optimizer, from which training resumes with the same bits.
     ///
     /// # Errors
-    /// When it can't be serialised.
+    /// If it cannot be serialised.
     fn state(&self) -> Result<TrainerState, StepError> {
         Ok(TrainerState {
             model: self.weights()?,
@@ -123,104 +123,105 @@ pub trait Trainer {
         })
     }
 
-    /// Replaces the model's parameters and buffers by those that [`weights`](Self::weights) gave; the optimizer keeps its
-    /// state.
+    /// Replaces the model's parameters and buffers by an earlier result of [`weights`](Self::weights); the optimizer
+    /// keeps its state.
     ///
     /// # Errors
-    /// When they are of another model.
+    /// If they belong to another model.
     fn set_weights(&mut self, weights: &[u8]) -> Result<(), StepError>;
 
-    /// Restores a state, together with what had been spent until then.
+    /// Restores a state and the cost up to it.
     ///
     /// # Errors
-    /// When it is of another model or optimizer.
+    /// If it belongs to another model or optimizer.
     fn restore(&mut self, state: &TrainerState, cost: Cost) -> Result<(), StepError>;
 
-    /// What was spent since the start.
+    /// The cost since the start.
     fn cost(&self) -> Cost;
 
-    /// The measured times of steps and refreshes, where the interval follows from them.
+    /// The measured times of steps and refreshes, if they determine the interval.
     fn timing(&self) -> Option<Timing> {
         None
     }
 
-    /// What FOSI's safeguards have done or, under the paper's algorithm, would have.
+    /// The interventions of FOSI's safeguards or, under the paper's algorithm, those that they would have made.
     fn interventions(&self) -> Interventions {
         Interventions::default()
     }
 }
 
-/// What happens while a model is trained.
+/// Events during training.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainEvent {
-    /// The spectrum is estimated before the next step.
+    /// An estimation of the spectrum starts.
     Refreshing,
-    /// It has been, or the estimation was refused.
+    /// The estimation finished or was refused.
     Refreshed(Box<RefreshRecord>),
     /// A step was taken.
     Stepped {
-        /// Mean loss of the batch before the step.
+        /// The mean loss of the batch before the step.
         loss: f64,
     },
 }
 
-/// What a gradient costs.
+/// The cost of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientCost {
-    /// The precision in which it is taken.
+    /// The precision.
     pub precision: HvpPrecision,
-    /// Seconds for a whole curvature batch.
+    /// Seconds for a full curvature batch.
     pub seconds: f64,
-    /// Examples on which it was timed.
+    /// The number of examples in the timing.
     pub examples: usize,
 }
 
-/// How good a model is on some data.
+/// The quality of a model on some data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean loss.
     pub loss: f64,
-    /// Share classified rightly, 0 to 1, where the task is to classify.
+    /// The fraction of correctly classified examples, if the task is classification.
     pub accuracy: Option<f64>,
 }
 
-/// Estimates of the curvature, by the training examples that they see.
+/// The training examples for estimates of the curvature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurvaturePlan {
-    /// The batch of the next step: of estimate `raw`, and of a refresh that is due.
+    /// The batch of the next step, for the estimate `raw` and for a refresh that is due.
     pub batch: Vec<u32>,
-    /// Of estimates `raw-N`.
+    /// The examples of the estimates `raw-N`.
     pub samples: Vec<Vec<u32>>,
-    /// Those whose Hessian counts as the loss's.
+    /// The examples whose Hessian represents the loss's.
     pub large: Vec<u32>,
 }
 
-/// How much of the loss's curvature an estimate holds.
+/// How much of the loss's curvature an estimate captures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldCurvature {
-    /// `raw`: of the batch; `raw-N`: of N examples; `kept`: what FOSI steps with.
+    /// `raw`: from the batch; `raw-N`: from N examples; `kept`: the pairs that FOSI uses.
     pub estimate: String,
-    /// The trace of the loss's Hessian within the estimate's k directions over the sum of its own k largest eigenvalues.
+    /// The trace of the loss's Hessian within the estimate's k directions, divided by the sum of its own k largest
+    /// eigenvalues.
     pub captured: f64,
-    /// The sum of the estimate's eigenvalues over that sum.
+    /// The sum of the estimate's eigenvalues, divided by the same sum.
     pub eigenvalue_ratio: f64,
 }
 
-/// A file that shows what a model has learned.
+/// A file that illustrates what a model has learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// What it is, for the file's name: `text`, `reconstructions`.
+    /// Its kind, for the file's name: `text`, `reconstructions`.
     pub name: &'static str,
     /// The file's extension: `txt`, `png`.
     pub extension: &'static str,
-    /// The file.
+    /// The content.
     pub bytes: Vec<u8>,
 }
 
-/// What was spent since the start of a training.
+/// The cost since the start of a training run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Gradients, those inside Hessian-vector products left out.
+    /// Gradients, without those inside Hessian-vector products.
     pub gradients: u64,
     /// Hessian-vector products.
     pub products: u64,
@@ -228,36 +229,36 @@ pub struct Cost {
     pub refresh_seconds: f64,
 }
 
-/// Why an optimizer cannot continue. The others of the run do.
+/// The reason why an optimizer cannot continue. The run's other optimizers do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StepError {
-    /// A number that training can't survive.
+    /// A number is not finite.
     #[error("{what} is {value}: the training diverged; a smaller --lr or --alpha may help")]
     NotFinite {
-        /// What isn't finite: the gradient, the training loss.
+        /// The quantity: the gradient, the training loss.
         what: &'static str,
         /// Its value.
         value: f64,
     },
-    /// A gradient with which no step can be taken.
+    /// No step can be taken with the gradient.
     #[error(
         "the gradient {what}: the training diverged; a smaller --lr or --alpha, or --clip-gradient, may help"
     )]
     Gradient {
-        /// What is wrong with it.
+        /// The defect of the gradient.
         what: String,
     },
-    /// The user ended it: no failure of the optimizer.
+    /// The user interrupted the run; the optimizer did not fail.
     #[error("interrupted")]
     Interrupted,
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StepError {
-    /// Of another library.
+    /// Wraps an error of another library.
     pub fn other(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Other(Box::new(error))
     }

@@ -463,7 +463,7 @@ fn bad_lists_are_named_by_line() {
             classes,
             "index,mid,display_name\n0,a,A\n2,b,B\n",
             3,
-            "1 is expected",
+            "instead of 1",
         ),
         (
             classes,
@@ -490,13 +490,13 @@ fn bad_lists_are_named_by_line() {
             train,
             "# x\nabc, 0.0, 10.0, \"/m/unknown\"\n",
             2,
-            "`/m/unknown` is no class",
+            "`/m/unknown` is not a class",
         ),
         (
             train,
             "file,labels\na.wav,Speech\n",
             2,
-            "`Speech` is no class",
+            "`Speech` is not a class",
         ),
     ];
     for (name, content, line, part) in cases {

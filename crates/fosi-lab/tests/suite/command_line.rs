@@ -154,7 +154,7 @@ fn settings_that_are_not_allowed() {
             &["--data", "mnist", "--data-dir", "x", "--skip-damaged"],
             &["--skip-damaged", "leave it out"],
         ),
-        (&["--lr-grid", "0"], &["`0` is no factor"]),
+        (&["--lr-grid", "0"], &["`0` is not a factor"]),
         (&["--name", "../elsewhere"], &["../elsewhere"]),
         (&["--seeds", "1,2,1"], &["--seed names 1 twice"]),
     ];

@@ -289,7 +289,10 @@ fn several_processes_make_the_runs_of_one() {
             .collect()
     };
     assert_eq!(losses(one.path()), losses(two.path()));
-    assert!(text.contains("Seconds are of a loaded machine"), "{text}");
+    assert!(
+        text.contains("Seconds come from a loaded machine"),
+        "{text}"
+    );
 }
 
 #[test]

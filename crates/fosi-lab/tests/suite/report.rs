@@ -106,7 +106,7 @@ fn what_is_no_run_is_refused_by_name() {
     refused(
         folder.path(),
         &["r"],
-        &["metrics.csv is damaged at line 3", "do without the run"],
+        &["metrics.csv is damaged at line 3", "leave the run out"],
     );
     fs::write(&metrics, rows).unwrap();
     let record = folder.path().join("r/run.json");
@@ -202,14 +202,14 @@ fn a_watched_page_follows_the_run_to_its_end() {
     let page = folder.path().join("report.html");
     let watch = watching(folder.path());
     let first = wait_for(&page, "http-equiv=\"refresh\"");
-    assert!(first.contains("shows what there is so far") && !first.contains("epoch 2"));
+    assert!(first.contains("shows its results so far") && !first.contains("epoch 2"));
     run.append(&row(2)).unwrap();
     wait_for(&page, "epoch 2");
     run.write_record(&record(RunStatus::Finished)).unwrap();
     let output = watch.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text_of(&output).contains("no run goes on"),
+        text_of(&output).contains("no run is in progress"),
         "{}",
         text_of(&output)
     );

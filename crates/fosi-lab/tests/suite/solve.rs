@@ -120,7 +120,7 @@ fn kept_runs_are_not_made_again() {
     let (second, notices) = solve(folder.path(), line);
     assert_eq!(first, second);
     assert_eq!(
-        notices.matches("is kept from before").count(),
+        notices.matches("is kept from an earlier start").count(),
         4,
         "{notices}"
     );
@@ -158,7 +158,10 @@ fn runs_of_another_version_are_made_again() {
         fs::write(&path, text.replace(version, "fosi 0.0.1")).unwrap();
     }
     let (_, notices) = solve(folder.path(), "mgh:rosenbrock --solvers lbfgs --seed 0");
-    assert!(!notices.contains("is kept from before"), "{notices}");
+    assert!(
+        !notices.contains("is kept from an earlier start"),
+        "{notices}"
+    );
     let left_out = "lbfgs, seed 1, was made with other settings (fosi 0.0.1) and is left out";
     assert!(notices.contains(left_out), "{notices}");
     let again = record(folder.path(), "mgh-rosenbrock/lbfgs-0.json");

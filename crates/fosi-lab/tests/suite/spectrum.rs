@@ -260,7 +260,7 @@ fn what_a_run_does_not_have_or_decides_itself_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        message.contains("the parameters at end, step 3 can't be loaded"),
+        message.contains("the parameters at end, step 3 cannot be loaded"),
         "{message}"
     );
     fs::remove_file(&weights).unwrap();

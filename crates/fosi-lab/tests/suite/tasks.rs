@@ -440,7 +440,7 @@ fn kfac_knows_the_layers_of_every_task_but_the_recurrent_one() {
     refused(
         &folder,
         &["study", "pays", "lr", "--steps", "9", "--bases", "kfac"],
-        &["no base of FOSI's"],
+        &["FOSI cannot wrap"],
     );
 }
 
@@ -616,7 +616,7 @@ fn bad_input_is_named() {
     refused(
         &empty,
         &["train", "ae", "--data-dir", "."],
-        &["holds no images", "data_batch_1.bin"],
+        &["contains no images", "data_batch_1.bin"],
     );
     refused(&empty, &["train", "lm", "--data-dir", "."], &["input.txt"]);
     refused(&empty, &["train", "ac", "--data-dir", "."], &["recordings"]);
@@ -721,7 +721,7 @@ fn bad_input_is_named() {
     );
     assert_eq!(
         run.record.notes[0],
-        "2 characters that aren't ASCII have become question marks"
+        "2 characters that are not ASCII were replaced by question marks"
     );
 
     let spoiled = data_of("ae");

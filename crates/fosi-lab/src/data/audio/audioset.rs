@@ -1,4 +1,4 @@
-//! AudioSet (Gemmeke et al. 2017) and what is laid out like it: WAV files, a list of classes, lists of clips.
+//! AudioSet (Gemmeke et al. 2017) and data sets with its layout: WAV files, a list of classes, lists of clips.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,17 @@ const TRAIN_LISTS: [&str; 3] = [
 ];
 const VALIDATION_LISTS: [&str; 3] = ["validation.csv", "eval.csv", "eval_segments.csv"];
 const ONLY_LIST: &str = "labels.csv";
-/// Of a single list, every tenth clip validates.
+/// In a single list, every tenth clip is for validation.
 const HELD_OUT: usize = 10;
-/// Labels are of 16 bits.
+/// Labels have 16 bits.
 const MOST_CLASSES: usize = 1 << 16;
 
 /// The classes of AudioSet's `class_labels_indices.csv`, with columns `index`, `mid` and `display_name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassList {
-    /// Names for people, in the order of the indices.
+    /// Display names, in the order of the indices.
     pub names: Vec<String>,
-    /// Machine identifiers (such as `/m/09x0r`), by which clips name their classes.
+    /// Machine identifiers (such as `/m/09x0r`), with which clips name their classes.
     labels: HashMap<String, u16>,
 }
 
@@ -37,17 +37,17 @@ impl ClassList {
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let text = read_text_file(path)?;
         let rows = columns(path, &text, ["index", "mid", "display_name"], |found| {
-            format!("the columns are `{found}`, they must be `index,mid,display_name`")
+            format!("the columns are `{found}`, but they must be `index,mid,display_name`")
         })?;
         let (mut names, mut labels) = (Vec::new(), HashMap::new());
         for (line, [index, mid, name]) in rows {
             let count = names.len();
             if index != count.to_string() || count == MOST_CLASSES {
-                let reason = format!("the index is `{index}`, {count} is expected there");
+                let reason = format!("the index is `{index}` instead of {count}");
                 return Err(line_error(path, line, reason));
             }
             if labels.insert(mid.clone(), count as u16).is_some() {
-                let reason = format!("the mid `{mid}` is there twice");
+                let reason = format!("the mid `{mid}` occurs twice");
                 return Err(line_error(path, line, reason));
             }
             names.push(name);
@@ -63,22 +63,22 @@ impl ClassList {
     }
 }
 
-/// The lists of a folder laid out as AudioSet.
+/// The lists of a folder with AudioSet's layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioSetFiles {
-    /// The folder that holds them.
+    /// The folder of the lists.
     pub directory: PathBuf,
     train: PathBuf,
-    /// None where every tenth clip of the only list validates.
+    /// `None` if every tenth clip of the only list is for validation.
     validation: Option<PathBuf>,
 }
 
 impl AudioSetFiles {
-    /// The lists in `directory` or `directory/audioset`, whichever holds `class_labels_indices.csv`.
+    /// Finds the lists in `directory` or `directory/audioset`, whichever contains `class_labels_indices.csv`.
     ///
-    /// Clips to train are listed in `train.csv`, `balanced_train_segments.csv` or `unbalanced_train_segments.csv` (the
-    /// first there is), clips to validate in `validation.csv`, `eval.csv` or `eval_segments.csv`. Or one `labels.csv`
-    /// lists all: then its clips 10, 20, … validate.
+    /// The training clips are listed in the first existing file of `train.csv`, `balanced_train_segments.csv` and
+    /// `unbalanced_train_segments.csv`, the validation clips in `validation.csv`, `eval.csv` or `eval_segments.csv`.
+    /// Alternatively, `labels.csv` lists all clips, and its clips 10, 20, … are for validation.
     ///
     /// # Errors
     /// [`AudioError::MissingList`].
@@ -116,16 +116,16 @@ impl AudioSetFiles {
         })
     }
 
-    /// Reads the lists and looks for their WAV files; decoding comes later.
+    /// Reads the lists and finds their WAV files, without decoding them.
     ///
-    /// A list is either the publishers' (lines `YTID, start, end, "mid,mid,…"` after comments that start with `#`) or
-    /// a CSV with columns `file` and `labels` (mids, separated by commas inside quotes). The files of `NAME.csv` lie in
-    /// `NAME/`, `wav/`, `audio/` or beside the list. A segment's file is called `YTID.wav`, `YTID_START.wav` or
-    /// `YTID_START_END.wav`, with times as in the list or in milliseconds, perhaps with a `Y` before.
+    /// A list is either the publishers' (lines `YTID, start, end, "mid,mid,…"` after comments that start with `#`) or a
+    /// CSV with the columns `file` and `labels` (mids, separated by commas inside quotes). The files of `NAME.csv` are
+    /// in `NAME/`, `wav/`, `audio/` or next to the list. A segment's file is named `YTID.wav`, `YTID_START.wav` or
+    /// `YTID_START_END.wav`, with times as in the list or in milliseconds, optionally with a leading `Y`.
     ///
     /// # Errors
-    /// [`DataError`] with the list's name and line: unknown classes, lines of another form, and, unless `damaged` says
-    /// to skip them, clips without a file.
+    /// [`DataError`] with the list's name and line for unknown classes, malformed lines and, unless `damaged` says to
+    /// skip them, clips without a file.
     pub fn read(&self, damaged: Damaged) -> Result<AudioSplit, DataError> {
         let classes = ClassList::read(&self.directory.join(CLASS_LIST))?;
         let mut skipped = Vec::new();
@@ -204,11 +204,11 @@ impl AudioSetFiles {
     }
 }
 
-/// A clip on a list.
+/// A clip in a list.
 struct Row {
     line: u64,
     clip: String,
-    /// What its file may be called.
+    /// The possible names of its file.
     files: Vec<String>,
     mids: Vec<String>,
 }
@@ -232,7 +232,7 @@ impl Row {
 
 fn read_rows(list: &Path) -> Result<Vec<Row>, DataError> {
     let text = read_text_file(list)?;
-    // A spreadsheet puts quotes around a comment that has commas.
+    // Spreadsheets quote comments that contain commas.
     let first = text.trim_start().trim_start_matches('"');
     let rows = match first.starts_with('#') {
         true => segments(list, &text)?,
@@ -248,8 +248,8 @@ fn read_rows(list: &Path) -> Result<Vec<Row>, DataError> {
     Ok(rows)
 }
 
-/// Rows `YTID, start, end, "mid,mid,…"`. The publishers put a space before the quote, so that a CSV reader takes it for
-/// a letter and every mid for a field; a program that wrote the list again may have quoted them all.
+/// Rows `YTID, start, end, "mid,mid,…"`. The publishers put a space before the quote, so a CSV reader treats it as a
+/// letter and every mid as a field; a program that rewrote the list may have quoted every field.
 fn segments(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
     let mut segments = Vec::new();
     for row in rows(list, text, Some(b'#'))? {
@@ -293,7 +293,7 @@ fn segment_files(id: &str, (start, end): (&str, &str), (from, to): (f64, f64)) -
     names.into_iter().chain(prefixed).collect()
 }
 
-/// Columns `file` and `labels`.
+/// Rows with the columns `file` and `labels`.
 fn files_and_labels(list: &Path, text: &str) -> Result<Vec<Row>, DataError> {
     let rows = columns(list, text, ["file", "labels"], |found| {
         format!(

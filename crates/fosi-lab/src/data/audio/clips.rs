@@ -1,4 +1,4 @@
-//! Clips: WAV files with their classes, decoded when asked.
+//! Clips: WAV files with their classes, decoded on demand.
 
 use std::path::{Path, PathBuf};
 
@@ -7,88 +7,88 @@ use rayon::prelude::*;
 use super::log_mel::{BANDS, FRAMES, LogMel, PATCH_SAMPLES, RATE};
 use super::{Damaged, DataError, read_wav, resample};
 
-/// A WAV file and what is heard in it.
+/// A WAV file and the classes heard in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clip {
     /// The file.
     pub path: PathBuf,
-    /// Its classes, ascending, each an index into the class names.
+    /// Its classes in ascending order, as indices into the class names.
     pub labels: Vec<u16>,
 }
 
-/// How much of a clip is used.
+/// The part of a clip that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClipLength {
-    /// One patch: zeros fill up what is shorter than its 0.975 s, what is longer is cut.
+    /// One patch: shorter clips are padded with zeros to 0.975 s, longer ones are cut.
     OnePatch,
-    /// As many whole patches as the clip fills; one, with zeros at its end, where it fills none.
+    /// All whole patches in the clip, or one padded with zeros if it is shorter than a patch.
     Whole,
 }
 
-/// Clips of the same classes.
+/// Clips with a common list of classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clips {
     /// The clips.
     pub clips: Vec<Clip>,
-    /// Names of the classes, in the order of the labels.
+    /// The names of the classes, in the order of the labels.
     pub class_names: Vec<String>,
-    /// How much of each is used.
+    /// The part of each clip that is used.
     pub length: ClipLength,
 }
 
-/// Clips to train and clips to validate, of the same classes.
+/// Training and validation clips with a common list of classes.
 #[derive(Debug)]
 pub struct AudioSplit {
-    /// What the optimizers see.
+    /// The clips for training.
     pub train: Clips,
-    /// What they never see.
+    /// The clips for validation.
     pub validation: Clips,
-    /// Clips left out because there is no file, with the reason; empty unless damaged ones were to be skipped.
+    /// Errors of clips that were skipped because they have no file; empty unless damaged files are skipped.
     pub skipped: Vec<DataError>,
 }
 
-/// Log-mel patches with the classes of the clips that they come from.
+/// Log-mel patches with the classes of their clips.
 #[derive(Debug)]
 pub struct Patches {
     /// n×96×64.
     pub features: Vec<f32>,
-    /// For each patch, its classes, ascending.
+    /// The classes of each patch, in ascending order.
     pub labels: Vec<Vec<u16>>,
-    /// Number of classes.
+    /// The number of classes.
     pub classes: usize,
-    /// Files left out, with the reason; empty unless damaged files were to be skipped.
+    /// Errors of skipped files; empty unless damaged files are skipped.
     pub skipped: Vec<DataError>,
 }
 
-/// A few patches, copied out so that a framework can take them over.
+/// A few patches, copied so that a framework can take ownership.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchBatch {
     /// size×96×64.
     pub features: Vec<f32>,
-    /// size×classes: 1 where the class is heard, 0 elsewhere.
+    /// size×classes: 1 if the class is heard, otherwise 0.
     pub targets: Vec<f32>,
-    /// Number of classes.
+    /// The number of classes.
     pub classes: usize,
 }
 
 impl Clips {
-    /// Number of clips.
+    /// The number of clips.
     pub fn len(&self) -> usize {
         self.clips.len()
     }
 
-    /// Whether there is no clip.
+    /// Whether there are no clips.
     pub fn is_empty(&self) -> bool {
         self.clips.is_empty()
     }
 
-    /// Decodes the clips `indices` on all threads; the patches come in that order, whatever the number of threads.
+    /// Decodes the clips `indices` on all threads; the order of the patches does not depend on the number of threads.
     ///
     /// # Errors
-    /// [`DataError`] with the name of the first file that can't be decoded, unless `damaged` says to skip it.
+    /// [`DataError`] with the name of the first file that cannot be decoded, unless `damaged` says to skip it.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn decode(&self, indices: &[u32], damaged: Damaged) -> Result<Patches, DataError> {
         let log_mel = LogMel::new();
         let decoded: Vec<Result<Vec<f32>, DataError>> = indices
@@ -119,10 +119,10 @@ impl Clips {
         Ok(patches)
     }
 
-    /// Decodes all clips, as [`decode`](Self::decode) does.
+    /// Decodes all clips like [`decode`](Self::decode).
     ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// Those of [`decode`](Self::decode).
     pub fn decode_all(&self, damaged: Damaged) -> Result<Patches, DataError> {
         let all: Vec<u32> = (0..self.len() as u32).collect();
         self.decode(&all, damaged)
@@ -141,20 +141,20 @@ impl ClipLength {
 }
 
 impl Patches {
-    /// Number of patches.
+    /// The number of patches.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no patch.
+    /// Whether there are no patches.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The patches `indices`, in that order.
+    /// The patches `indices`, in this order.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn gather(&self, indices: &[u32]) -> PatchBatch {
         let size = FRAMES * BANDS;
         let mut features = Vec::with_capacity(indices.len() * size);

@@ -1,4 +1,4 @@
-//! What can be wrong with a data set of sound.
+//! Errors in a data set of sound.
 
 use std::path::PathBuf;
 
@@ -7,65 +7,65 @@ use thiserror::Error;
 use super::wav::WavError;
 use crate::files::join_paths;
 
-/// Lowest rate accepted, in samples a second.
+/// The lowest accepted rate, in samples per second.
 pub(super) const LOWEST_RATE: u32 = 1_000;
-/// Highest rate accepted, in samples a second.
+/// The highest accepted rate, in samples per second.
 pub(super) const HIGHEST_RATE: u32 = 384_000;
 
 /// Sound that cannot be used; the message names the file, what was found and what is allowed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AudioError {
-    /// Another format, a file that ends too early, or samples of a kind that isn't read.
+    /// The file has another format, ends early, or has samples of an unsupported kind.
     #[error(
-        "{} can't be read as a WAV file: {source}; fetch or convert it again, or skip damaged files",
+        "{} cannot be read as a WAV file: {source}; fetch or convert it again, or skip damaged files",
         path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         source: WavError,
     },
-    /// A rate at which nobody records sound.
+    /// The rate is implausible.
     #[error(
-        "{} claims {found} samples a second, allowed are {LOWEST_RATE} to {HIGHEST_RATE}",
+        "{} states {found} samples per second; allowed are {LOWEST_RATE} to {HIGHEST_RATE}",
         path.display()
     )]
     Rate {
         /// The file.
         path: PathBuf,
-        /// Samples a second.
+        /// Samples per second.
         found: u32,
     },
-    /// A float sample that is no number.
+    /// A floating-point sample is not finite.
     #[error("{}: sample {index} is not finite; convert the file again, or skip damaged files", path.display())]
     NotFinite {
         /// The file.
         path: PathBuf,
-        /// Position of the sample, from 0.
+        /// The position of the sample, from 0.
         index: usize,
     },
-    /// The resampler refused.
-    #[error("cannot resample from {from} to {to} samples a second: {source}")]
+    /// The resampler failed.
+    #[error("cannot resample from {from} to {to} samples per second: {source}")]
     Resample {
-        /// Samples a second that there are.
+        /// The given number of samples per second.
         from: u32,
-        /// Samples a second asked for.
+        /// The requested number of samples per second.
         to: u32,
-        /// The resampler's reason.
+        /// The resampler's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// None of the places searched holds recordings.
+    /// No folder contains recordings.
     #[error(
         "no recordings named DIGIT_SPEAKER_INDEX.wav (such as 7_jackson_32.wav) in {}",
         join_paths(looked_in)
     )]
     NoRecordings {
-        /// The folders searched.
+        /// The searched folders.
         looked_in: Vec<PathBuf>,
     },
-    /// A WAV among spoken digits whose name says nothing.
+    /// A WAV file among spoken digits has an invalid name.
     #[error(
         "{} is not named DIGIT_SPEAKER_INDEX.wav, such as 7_jackson_32.wav; rename it or move it away",
         path.display()
@@ -74,13 +74,13 @@ pub enum AudioError {
         /// The file.
         path: PathBuf,
     },
-    /// All recordings fall into one part.
+    /// All recordings belong to one part.
     #[error(
         "{} has no recording to {purpose}: those with index 0 to 4 validate, the others train",
         directory.display()
     )]
     EmptyPart {
-        /// The folder of recordings.
+        /// The folder of the recordings.
         directory: PathBuf,
         /// `train` or `validate`.
         purpose: &'static str,
@@ -88,35 +88,35 @@ pub enum AudioError {
     /// One of AudioSet's lists is missing.
     #[error("missing file {name}: looked in {}", join_paths(looked_in))]
     MissingList {
-        /// The file's name, or the names it may have.
+        /// The file's name, or the allowed names.
         name: String,
-        /// The folders searched.
+        /// The searched folders.
         looked_in: Vec<PathBuf>,
     },
-    /// A line of a list that doesn't say what it must.
+    /// A line of a list is malformed.
     #[error("{}, line {line}: {reason}", path.display())]
     Line {
         /// The list.
         path: PathBuf,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
         /// What was found and what is allowed.
         reason: String,
     },
-    /// A clip's label that is no class.
+    /// A clip's label is not a class.
     #[error(
-        "{}, line {line}: `{label}` is no class; allowed are the mids of class_labels_indices.csv",
+        "{}, line {line}: `{label}` is not a class; allowed are the mids of class_labels_indices.csv",
         path.display()
     )]
     UnknownLabel {
         /// The list of clips.
         path: PathBuf,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
         /// The label.
         label: String,
     },
-    /// A clip that is on the list, but not on disk.
+    /// A listed clip has no file.
     #[error(
         "{}, line {line}: there is no WAV file of clip `{clip}` in {}; \
          fetch it, or skip damaged files",
@@ -125,11 +125,11 @@ pub enum AudioError {
     NoClip {
         /// The list of clips.
         path: PathBuf,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// The clip, as the list names it.
+        /// The clip's name in the list.
         clip: String,
-        /// The folders searched.
+        /// The searched folders.
         looked_in: Vec<PathBuf>,
     },
 }

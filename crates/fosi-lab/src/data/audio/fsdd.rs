@@ -1,34 +1,34 @@
-//! The Free Spoken Digit Dataset (Jackson and others, CC BY-SA 4.0): recordings that say in their names what they are.
+//! The Free Spoken Digit Dataset (Jackson and others, CC BY-SA 4.0): recordings whose names state their content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{AudioError, AudioSplit, Clip, ClipLength, Clips, DataError};
 
-/// Indices of each digit and speaker that validate.
+/// The number of indices for validation, per digit and speaker.
 const HELD_OUT: u32 = 5;
 const DIGITS: u8 = 10;
 
-/// A recording of a digit.
+/// A recording of a spoken digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Recording {
-    /// 0 to 9.
+    /// The digit, 0 to 9.
     pub digit: u8,
-    /// Who says it.
+    /// The speaker.
     pub speaker: String,
-    /// Number among this speaker's recordings of this digit, from 0.
+    /// The number among this speaker's recordings of this digit, from 0.
     pub index: u32,
     /// The file.
     pub path: PathBuf,
 }
 
-/// Spoken digits from `directory`, its `recordings` or its `fsdd/recordings`.
+/// The spoken digits in `directory`, its `recordings` or its `fsdd/recordings`.
 ///
-/// Recordings with index 0 to 4 validate, the others train (the data set's own convention). Each gives one patch: zeros
-/// fill up what is shorter, what is longer is cut. Only names are looked at; decoding comes later.
+/// By the data set's convention, recordings with index 0 to 4 are for validation, the others for training. Each gives
+/// one patch: shorter recordings are padded with zeros, longer ones are cut. Only the names are read, without decoding.
 ///
-/// # Errors
-/// [`DataError`] when there is no recording, when all fall into one part, or with the name of a WAV file that isn't
+/// [`DataError`] if there is no recording, if all belong to one part, or with the name of a WAV file that is not named
+/// `{digit}_{speaker}_{index}.wav`.
 /// called `{digit}_{speaker}_{index}.wav`.
 pub fn fsdd(directory: &Path) -> Result<AudioSplit, DataError> {
     let recordings = fsdd_recordings(directory)?;
@@ -58,10 +58,11 @@ pub fn fsdd(directory: &Path) -> Result<AudioSplit, DataError> {
     })
 }
 
-/// The recordings of [`fsdd`], by digit, speaker and index. Files that aren't `.wav`, and hidden ones, are passed over.
+/// The recordings of [`fsdd`], sorted by digit, speaker and index. Hidden files and files other than `.wav` are
+/// ignored.
 ///
 /// # Errors
-/// As [`fsdd`].
+/// Those of [`fsdd`].
 pub fn fsdd_recordings(directory: &Path) -> Result<Vec<Recording>, DataError> {
     let folders = [
         directory.to_owned(),
@@ -70,7 +71,7 @@ pub fn fsdd_recordings(directory: &Path) -> Result<Vec<Recording>, DataError> {
     ];
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         let files = wav_files(folder)?;
-        // A folder of other WAV files isn't one of badly named digits.
+        // In a folder of other WAV files, the names are not errors.
         if files.iter().all(|path| parse(path).is_none()) {
             continue;
         }
@@ -109,7 +110,7 @@ fn wav_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// What the name `{digit}_{speaker}_{index}.wav` says.
+/// Parses the name `{digit}_{speaker}_{index}.wav`.
 fn parse(path: &Path) -> Option<Recording> {
     // A speaker's name need not be UTF-8; the path keeps it.
     let stem = path.file_stem()?.to_string_lossy();

@@ -1,4 +1,4 @@
-//! Log-mel patches: sound as pictures of 96 frames by 64 bands, as VGGish and YAMNet see it (Hershey et al. 2017).
+//! Log-mel patches: sound as images of 96 frames by 64 bands, the input of VGGish and YAMNet (Hershey et al. 2017).
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -9,13 +9,13 @@ use rustfft::{Fft, FftPlannerScalar};
 
 use super::MelFilters;
 
-/// Samples a second.
+/// Samples per second.
 pub const RATE: u32 = 16_000;
-/// Frames of a patch: 0.96 s.
+/// Frames per patch: 0.96 s.
 pub const FRAMES: usize = 96;
-/// Mel bands of a frame.
+/// Mel bands per frame.
 pub const BANDS: usize = 64;
-/// Samples of the shortest sound that fills a patch: 96 hops and what the last window reaches beyond, 0.975 s.
+/// Samples of the shortest sound that fills a patch, 0.975 s: 95 hops plus one window.
 pub const PATCH_SAMPLES: usize = (FRAMES - 1) * HOP + WINDOW;
 
 /// 25 ms.
@@ -29,12 +29,12 @@ const HIGHEST: f64 = 7500.0;
 /// Keeps the logarithm of silence finite.
 const OFFSET: f64 = 0.01;
 
-/// Turns sound of 16,000 samples a second into log-mel patches.
+/// Converts sound with 16,000 samples per second into log-mel patches.
 ///
-/// Frame t is the 400 samples from 160t on, under a periodic Hann window h_i = (1 − cos(2πi/400))/2, followed by zeros
-/// up to 512. Its 64 numbers are ln(Σ_b w_b |X_b| + 0.01) with the magnitudes |X_b| of its Fourier transform and the
-/// weights of [`MelFilters`] from 125 to 7,500 Hz. Patches are 96 frames each, one after another without overlap;
-/// frames that don't fill one are dropped.
+/// Frame t consists of the 400 samples from 160t on, multiplied by a periodic Hann window h_i = (1 − cos(2πi/400))/2
+/// and padded with zeros to 512. Its 64 numbers are ln(Σ_b w_b |X_b| + 0.01) with the magnitudes |X_b| of its Fourier
+/// transform and the weights of [`MelFilters`] from 125 to 7,500 Hz. A patch consists of 96 consecutive frames, without
+/// overlap; an incomplete patch at the end is dropped.
 ///
 /// ```
 /// use fosi_lab::data::{BANDS, FRAMES, LogMel, PATCH_SAMPLES};
@@ -67,14 +67,14 @@ impl LogMel {
     pub fn new() -> Self {
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / WINDOW as f64).cos();
         Self {
-            // Without vector instructions: less code to compile, and the same bits on every machine.
+            // Uses no vector instructions, for less code to compile and the same bits on every machine.
             transform: FftPlannerScalar::new().plan_fft_forward(TRANSFORM),
             window: (0..WINDOW).map(hann).collect(),
             filters: MelFilters::new(BANDS, TRANSFORM, f64::from(RATE), LOWEST, HIGHEST),
         }
     }
 
-    /// Patches that `samples` samples fill.
+    /// The number of patches in `samples` samples.
     pub fn patch_count(samples: usize) -> usize {
         match samples.checked_sub(WINDOW) {
             Some(rest) => (1 + rest / HOP) / FRAMES,
@@ -86,11 +86,11 @@ impl LogMel {
     pub fn patches(&self, samples: &[f32]) -> Vec<f32> {
         let frames = Self::patch_count(samples.len()) * FRAMES;
         let mut features = Vec::with_capacity(frames * BANDS);
-        // f64 because a loud tone's rounding in f32 would show in the quiet bands beside it.
+        // Uses f64, because in f32 the rounding errors of a loud tone would be visible in quiet neighbouring bands.
         let zero = Complex::new(0.0, 0.0);
         let mut spectrum = vec![zero; TRANSFORM];
         let mut scratch = vec![zero; self.transform.get_inplace_scratch_len()];
-        // The other half is its mirror image.
+        // The other half is the mirror image.
         let mut magnitudes = vec![0.0; TRANSFORM / 2 + 1];
         for frame in samples.windows(WINDOW).step_by(HOP).take(frames) {
             spectrum[WINDOW..].fill(zero);

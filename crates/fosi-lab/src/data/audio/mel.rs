@@ -1,14 +1,14 @@
-//! Triangular filters on the mel scale, which sum a spectrum into bands as wide as hearing tells pitches apart.
+//! Triangular filters on the mel scale, which sum a spectrum into bands whose widths follow human pitch perception.
 
-/// Filters of `bands` bands between `lowest` and `highest` Hz.
+/// Filters for `bands` bands between `lowest` and `highest` Hz.
 ///
-/// With m(f) = 1127 ln(1 + f/700) (the scale of HTK, O'Shaughnessy 1987), the edges e₀ … e_{bands+1} are equally spaced
-/// in m from m(lowest) to m(highest). Band i weighs bin b, of frequency b·rate/length, with
+/// With m(f) = 1127 ln(1 + f/700) (HTK's scale, O'Shaughnessy 1987), the edges e₀ … e_{bands+1} are equally spaced in m
+/// from m(lowest) to m(highest). Band i weights bin b, whose frequency is b·rate/length, by
 ///
 /// w = max(0, min((m_b − eᵢ)/(eᵢ₊₁ − eᵢ), (eᵢ₊₂ − m_b)/(eᵢ₊₂ − eᵢ₊₁))).
 ///
-/// So the triangles are straight in mel and their peak is 1, as in VGGish and YAMNet (Hershey et al. 2017) and in HTK.
-/// (librosa's and torchaudio's are straight in Hz, which changes weights by up to 0.005.)
+/// The triangles are linear in mel with a peak of 1, as in VGGish, YAMNet (Hershey et al. 2017) and HTK. (Those of
+/// librosa and torchaudio are linear in Hz, which changes weights by up to 0.005.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct MelFilters {
     bands: Vec<Band>,
@@ -16,13 +16,13 @@ pub struct MelFilters {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Band {
-    /// First bin with a weight.
+    /// The first bin with a weight.
     start: usize,
     weights: Vec<f64>,
 }
 
 impl MelFilters {
-    /// Filters for the magnitudes of a transform of `length` samples at `rate` samples a second: bins 0 to length/2.
+    /// Filters for the magnitudes (bins 0 to length/2) of a transform of `length` samples at `rate` samples per second.
     pub fn new(bands: usize, length: usize, rate: f64, lowest: f64, highest: f64) -> Self {
         let (bottom, top) = (mel(lowest), mel(highest));
         let edge = |index: usize| bottom + (top - bottom) * index as f64 / (bands + 1) as f64;
@@ -49,7 +49,7 @@ impl MelFilters {
     /// The weighted sum of each band.
     ///
     /// # Panics
-    /// When `magnitudes` has fewer than length/2 + 1 elements.
+    /// If `magnitudes` has fewer than length/2 + 1 elements.
     pub fn apply<'a>(&'a self, magnitudes: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         self.bands.iter().map(|band| {
             let bins = &magnitudes[band.start..band.start + band.weights.len()];

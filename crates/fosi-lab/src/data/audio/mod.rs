@@ -1,4 +1,4 @@
-//! Sound as log-mel patches: WAV files, spoken digits by their names, AudioSet by its lists.
+//! Sound as log-mel patches: WAV files, spoken digits by name, AudioSet by lists.
 
 mod audioset;
 mod clips;

@@ -1,4 +1,4 @@
-//! Sound at another rate.
+//! Resampling of sound.
 
 use std::error::Error;
 
@@ -7,15 +7,15 @@ use rubato::{Fft, FixedSync, Resampler};
 
 use super::{AudioError, Sound};
 
-/// Frames, at least, that the resampler takes at once: its filter is as long.
+/// The minimum number of frames per block of the resampler, which is also the length of its filter.
 const CHUNK: usize = 1024;
 
-/// `sound` at `rate` samples a second: ⌈n·rate/rate₀⌉ samples of the band-limited signal, aligned in time.
+/// `sound` at `rate` samples per second: ⌈n·rate/rate₀⌉ samples of the band-limited signal, aligned in time.
 ///
-/// What lies above half the lower rate is filtered out (the filter begins a little below).
+/// Frequencies above half the lower rate are removed (the filter starts slightly below).
 ///
 /// # Errors
-/// [`AudioError::Resample`] when one of the rates is 0.
+/// [`AudioError::Resample`] if one of the rates is 0.
 pub fn resample(sound: &Sound, rate: u32) -> Result<Sound, AudioError> {
     if sound.rate == rate || sound.samples.is_empty() {
         let samples = sound.samples.clone();
@@ -37,9 +37,8 @@ fn convert(
     from: usize,
     to: usize,
 ) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
-    // The resampler makes its blocks of the smallest ones whose lengths are in the ratio of the rates. An odd number of
-    // these can have an odd length, whose filter has its centre between samples: the sound would come half a sample
-    // late.
+    // The resampler's blocks are multiples of the smallest blocks whose lengths have the ratio of the rates. An odd
+    // multiple can have an odd length, whose filter is centred between samples and delays the sound by half a sample.
     let smallest = (from / gcd(from, to).max(1)).max(1);
     let block = CHUNK.div_ceil(smallest).next_multiple_of(2) * smallest;
     let mut resampler = Fft::<f32>::new(from, to, block, 1, FixedSync::Both)?;

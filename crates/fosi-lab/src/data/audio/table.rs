@@ -1,4 +1,4 @@
-//! Rows of a list: CSV as programs, editors and spreadsheets leave it.
+//! The rows of a list: CSV in the variants written by programs, editors and spreadsheets.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::{AudioError, DataError};
 
-/// A row that isn't blank.
+/// A non-blank row.
 pub(super) struct Row {
-    /// From 1.
+    /// The line, from 1.
     pub line: u64,
-    /// Without the quotes and spaces around them.
+    /// The fields, without quotes and surrounding spaces.
     pub fields: StringRecord,
 }
 
-/// All rows of `text`, each with as many fields as it has. Lines that start with `comment` are passed over.
+/// All rows of `text`, whose numbers of fields may differ. Lines that start with `comment` are skipped.
 ///
 /// # Errors
-/// [`AudioError::Line`] where a quote isn't closed on its line: no name in a list has lines, and what follows would
-/// be taken for a part of it.
+/// [`AudioError::Line`] if a quote is not closed on its line: no name in a list spans lines, and the rest of the text
+/// would become part of it.
 pub(super) fn rows(path: &Path, text: &str, comment: Option<u8>) -> Result<Vec<Row>, DataError> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
@@ -34,7 +34,7 @@ pub(super) fn rows(path: &Path, text: &str, comment: Option<u8>) -> Result<Vec<R
         line += text[counted..start].matches('\n').count() as u64;
         counted = start;
         if fields.iter().any(|field| field.contains(['\n', '\r'])) {
-            let reason = "a quoted field doesn't end on its line: is a quote missing?";
+            let reason = "a quoted field does not end on its line: is a quote missing?";
             return Err(line_error(path, line, reason.to_owned()));
         }
         if fields.iter().any(|field| !field.is_empty()) {
@@ -44,7 +44,7 @@ pub(super) fn rows(path: &Path, text: &str, comment: Option<u8>) -> Result<Vec<R
     Ok(rows)
 }
 
-/// Where the row starts: its position is that of the blank lines and comments before it.
+/// The start of a row: its position is that of preceding blank lines and comments.
 fn row_start(text: &str, fields: &StringRecord, comment: Option<u8>) -> usize {
     let before = fields.position().map_or(0, csv::Position::byte) as usize;
     let mut start = before.min(text.len());
@@ -58,10 +58,10 @@ fn row_start(text: &str, fields: &StringRecord, comment: Option<u8>) -> usize {
     start
 }
 
-/// The fields of the rows after the first, which must be `columns`.
+/// The fields of the rows after the header, which must be `columns`.
 ///
 /// # Errors
-/// [`AudioError::Line`]: other columns, for which `wrong_columns` finds words, or another number of fields.
+/// [`AudioError::Line`] for other columns, which `wrong_columns` describes, or another number of fields.
 pub(super) fn columns<const N: usize>(
     path: &Path,
     text: &str,
@@ -83,7 +83,7 @@ pub(super) fn columns<const N: usize>(
             line_error(
                 path,
                 row.line,
-                format!("it has {count} field{s}, {N} are expected"),
+                format!("it has {count} field{s} instead of {N}"),
             )
         })?;
         Ok((row.line, fields))

@@ -1,4 +1,4 @@
-//! CIFAR-10's binary version (Krizhevsky 2009): six files of records, each a label and 3×32×32 pixels.
+//! CIFAR-10's binary version (Krizhevsky 2009): six files of records with a label and 3×32×32 pixels each.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ const TRAIN_FILES: [&str; 5] = [
 ];
 const TEST_FILE: &str = "test_batch.bin";
 
-/// Names of the classes, in the order of their labels. It is also the order of the alphabet, so that class folders of
-/// the same images get the same labels.
+/// The names of the classes, in the order of their labels. The order is alphabetical, so that class folders with the
+/// same images get the same labels.
 pub const CIFAR10_CLASSES: [&str; 10] = [
     "airplane",
     "automobile",
@@ -34,20 +34,20 @@ pub const CIFAR10_CLASSES: [&str; 10] = [
     "truck",
 ];
 
-/// Where the files of CIFAR-10's binary version lie.
+/// The location of CIFAR-10's binary files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CifarFiles {
     directory: PathBuf,
 }
 
 impl CifarFiles {
-    /// Width and height of an image.
+    /// The width and height of an image.
     pub(super) const SIZE: (usize, usize) = (SIDE, SIDE);
 
-    /// The first of `directory` and `directory/cifar-10-batches-bin` that holds one of the files.
+    /// The first of `directory` and `directory/cifar-10-batches-bin` that contains one of the files.
     ///
     /// # Errors
-    /// [`DataError::Read`] where the system doesn't tell.
+    /// [`DataError::Read`] if the system does not report whether a file exists.
     pub fn find(directory: &Path) -> Result<Option<Self>, DataError> {
         for directory in [directory.to_owned(), directory.join("cifar-10-batches-bin")] {
             let files = Self { directory };
@@ -58,12 +58,12 @@ impl CifarFiles {
         Ok(None)
     }
 
-    /// The folder that holds them.
+    /// The folder of the files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The five files of training images, then the one of test images.
+    /// The five files of training images, then the file of test images.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         TRAIN_FILES
             .iter()
@@ -71,10 +71,10 @@ impl CifarFiles {
             .map(|name| self.directory.join(name))
     }
 
-    /// Training images, by the lengths of their files.
+    /// The number of training images, from the files' lengths.
     ///
     /// # Errors
-    /// [`DataError`] with the file's name when one is missing or ends inside a record.
+    /// [`DataError`] with the file's name if one is missing or ends inside a record.
     pub(super) fn count_train(&self) -> Result<usize, DataError> {
         let mut count = 0;
         for path in self.paths().take(TRAIN_FILES.len()) {
@@ -86,13 +86,13 @@ impl CifarFiles {
         Ok(count)
     }
 
-    /// Reads all six: `data_batch_1.bin` to `data_batch_5.bin` train, `test_batch.bin` tests.
+    /// Reads all six files: `data_batch_1.bin` to `data_batch_5.bin` for training, `test_batch.bin` for testing.
     ///
-    /// Any number of records is accepted, the same in every file (the publishers' files have 10,000).
+    /// The number of records is arbitrary but must be the same in all files (10,000 in the published files).
     ///
     /// # Errors
-    /// [`DataError`] with the file's name when one is missing, ends inside a record, has fewer or more records than
-    /// the first or a label that is no class.
+    /// [`DataError`] with the file's name if one is missing, ends inside a record, has another number of records than
+    /// the first, or has a label that is not a class.
     pub fn read(&self) -> Result<ImageSplit, DataError> {
         let paths: Vec<PathBuf> = self.paths().collect();
         let mut train = read_cifar10_file(&paths[0])?;
@@ -125,7 +125,7 @@ impl CifarFiles {
     }
 }
 
-/// Records in a file of `length` bytes.
+/// The number of records in a file of `length` bytes.
 fn records(path: &Path, length: usize) -> Result<usize, DataError> {
     match length % RECORD {
         0 => Ok(length / RECORD),
@@ -137,10 +137,11 @@ fn records(path: &Path, length: usize) -> Result<usize, DataError> {
     }
 }
 
-/// Reads one file of records: a byte of label, below 10, then 1,024 bytes each of red, green and blue, row by row.
+/// Reads one file of records: one byte for the label, below 10, then 1,024 bytes each for red, green and blue, row by
+/// row.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is missing, empty, ends inside a record or has a label that is no class.
+/// [`DataError`] with the file's name if it is missing, empty, ends inside a record or has a label that is not a class.
 pub fn read_cifar10_file(path: &Path) -> Result<Images, DataError> {
     let bytes = read_file(path).map_err(|error| match error {
         DataError::Read { path, source } if source.kind() == ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! Colour images of either layout: CIFAR-10's binary version or class folders, read or counted.
+//! Reads or counts colour images in either layout: CIFAR-10's binary version or class folders.
 
 use std::path::{Path, PathBuf};
 
@@ -7,46 +7,47 @@ use super::{CIFAR10_CLASSES, CifarFiles, ImageSplit, Images, ImagesError};
 use crate::data::file::Damaged;
 use crate::data::{DataError, draw};
 
-/// Of ten training images, one validates: of CIFAR-10's 50,000, 5,000.
+/// One in this many training images is for validation: 5,000 of CIFAR-10's 50,000.
 const HELD_OUT_TENTH: usize = 10;
 const HOLD_OUT_SEED: u64 = 0;
 
-/// The colour images that a run asks for.
+/// The colour images of a run.
 ///
-/// The publishers' training images are split: nine tenths train, a tenth validates. The test images are left alone.
+/// The published training images are split: nine tenths for training, one tenth for validation. The test images are
+/// unused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColourImages {
-    /// Where they lie: see [`colour_images`].
+    /// The folder of the images; see [`colour_images`].
     pub directory: PathBuf,
     /// What to do with damaged files.
     pub damaged: Damaged,
-    /// Training images, at most.
+    /// The maximum number of training images.
     pub train_limit: Option<usize>,
-    /// Validation images, at most.
+    /// The maximum number of validation images.
     pub validation_limit: Option<usize>,
 }
 
-/// Images of one size and of the same classes.
+/// Training and validation images of one size, with the same classes.
 #[derive(Debug)]
 pub struct ColourSplit {
-    /// What the optimizers see.
+    /// The training images.
     pub train: Images,
-    /// What they never see.
+    /// The validation images.
     pub validation: Images,
-    /// Files left out, with the reason; empty unless damaged files were to be skipped.
+    /// Errors of skipped files; empty unless damaged files are skipped.
     pub skipped: Vec<DataError>,
 }
 
-/// What [`ColourImages::read`] gives, in numbers.
+/// The numbers of [`ColourImages::read`]'s result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColourCounts {
-    /// Training images.
+    /// The number of training images.
     pub train: usize,
-    /// Validation images.
+    /// The number of validation images.
     pub validation: usize,
-    /// Width and height of an image.
+    /// The width and height of an image.
     pub size: (usize, usize),
-    /// Classes.
+    /// The number of classes.
     pub classes: usize,
 }
 
@@ -54,7 +55,7 @@ impl ColourImages {
     /// Reads the images.
     ///
     /// # Errors
-    /// [`DataError`] with the file's name when one is missing or damaged.
+    /// [`DataError`] with the file's name if one is missing or damaged.
     pub fn read(&self) -> Result<ColourSplit, DataError> {
         let ImageSplit { train, skipped, .. } = colour_images(&self.directory, None, self.damaged)?;
         let (train, validation) = train.hold_out(train.len() / HELD_OUT_TENTH, HOLD_OUT_SEED);
@@ -65,11 +66,11 @@ impl ColourImages {
         })
     }
 
-    /// Counts the images without reading them: by the lengths of CIFAR-10's binary files, or by the names of the class
-    /// folders' files and the size of the first image. Damaged files are counted with the others.
+    /// Counts the images without reading them: from the lengths of CIFAR-10's binary files, or from the class folders'
+    /// file names and the first image's size. Damaged files are counted, too.
     ///
     /// # Errors
-    /// [`DataError`] with the name of a file that is missing, cut or no image.
+    /// [`DataError`] with the name of a file that is missing, truncated or not an image.
     pub fn count(&self) -> Result<ColourCounts, DataError> {
         let (all, size, classes) = match CifarFiles::find(&self.directory)? {
             Some(files) => (
@@ -97,7 +98,7 @@ fn limited(images: Images, limit: Option<usize>) -> Images {
     }
 }
 
-/// Training images in class folders, their size and the number of classes.
+/// The number of training images in class folders, their size and the number of classes.
 fn count_in_folders(directory: &Path) -> Result<(usize, (usize, usize), usize), DataError> {
     let root = find_class_folders(directory)?;
     let classes = list_classes(&root, "train")?;
@@ -114,14 +115,14 @@ fn count_in_folders(directory: &Path) -> Result<(usize, (usize, usize), usize), 
     }
 }
 
-/// Colour images from `directory`: CIFAR-10's binary version where its files lie there (or in
-/// `cifar-10-batches-bin`), else class folders there (or in `cifar10`).
+/// Colour images from `directory`: CIFAR-10's binary version if its files are there (or in `cifar-10-batches-bin`),
+/// otherwise class folders there (or in `cifar10`).
 ///
-/// `size` is the width and height to which class folders' images are scaled; without one they must all have the same.
-/// Images of the binary version are 32×32, and scaled too where `size` is another.
+/// `size` is the width and height to which all images are scaled. Without it, the images in class folders must have the
+/// same size; those of the binary version are 32×32.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when one is missing or damaged, or when training and test differ in classes.
+/// [`DataError`] with the file's name if one is missing or damaged, or if training and test classes differ.
 pub fn colour_images(
     directory: &Path,
     size: Option<(usize, usize)>,
@@ -141,7 +142,7 @@ pub fn colour_images(
     class_folders(&find_class_folders(directory)?, size, damaged)
 }
 
-/// The first of `directory` and `directory/cifar10` that holds a part's folder.
+/// The first of `directory` and `directory/cifar10` that contains a part's folder.
 fn find_class_folders(directory: &Path) -> Result<PathBuf, DataError> {
     let folders = [directory.to_owned(), directory.join("cifar10")];
     let has_part = |folder: &PathBuf| folder.join("train").is_dir() || folder.join("test").is_dir();

@@ -1,4 +1,4 @@
-//! One image file, decoded to red, green and blue planes.
+//! Decodes one image file into red, green and blue planes.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use super::ImagesError;
 use crate::data::DataError;
 use crate::data::file::read_file;
 
-/// Most bytes of pixels that one byte of file can stand for: DEFLATE's limit for PNG. JPEG needs at least a bit for
-/// each component's block (so at most 1,024).
+/// The maximum number of pixel bytes per byte of a file: DEFLATE's limit for PNG. JPEG needs at least one bit per block
+/// of a component, which limits it to 1,024.
 const LARGEST_EXPANSION: u64 = 1032;
-/// PNG and JPEG headers are longer than what a few pixels need.
+/// An allowance for tiny images, whose files consist mostly of PNG or JPEG headers.
 const SLACK: u64 = 4096;
 
-/// Planes of one image.
+/// The planes of one image.
 pub(super) struct Planes {
     pub path: PathBuf,
     pub width: usize,
@@ -25,9 +25,9 @@ pub(super) struct Planes {
     pub pixels: Vec<u8>,
 }
 
-/// Decodes a JPEG or PNG (told apart by content), scaled to `size` where one is given.
+/// Decodes a JPEG or PNG file, detected by content, and scales it to `size` if given.
 ///
-/// Memory is bounded by a multiple of the file's length, whatever its header claims.
+/// Memory use is bounded by a multiple of the file's size, whatever its header states.
 pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes, DataError> {
     let bytes = read_file(path)?;
     let damaged = |source: image::ImageError| ImagesError::Damaged {
@@ -37,7 +37,7 @@ pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes
     let reader = ImageReader::new(Cursor::new(&bytes))
         .with_guessed_format()
         .map_err(|source| damaged(source.into()))?;
-    // The decoder fills what is missing with grey and calls it success.
+    // The decoder fills missing data with grey and reports success.
     if reader.format() == Some(ImageFormat::Jpeg) && !reaches_end(&bytes) {
         return Err(ImagesError::CutJpeg {
             path: path.to_owned(),
@@ -73,11 +73,11 @@ pub(super) fn decode(path: &Path, size: Option<(usize, usize)>) -> Result<Planes
     })
 }
 
-/// Whether a JPEG's markers lead to its end-of-image marker; what follows that, such as a camera's own data, is no part
-/// of the picture.
+/// Whether a JPEG's markers lead to its end-of-image marker; data after it, such as a camera's, is not part of the
+/// image.
 ///
-/// A segment states its length, so that a thumbnail's markers inside it are passed over. The compressed data after a
-/// start of scan goes on up to the next marker other than a restart (ITU-T T.81, B.1.1).
+/// Segments state their lengths, so that markers of a thumbnail inside a segment are skipped. The compressed data after
+/// a start of scan extends to the next marker other than a restart (ITU-T T.81, B.1.1).
 fn reaches_end(bytes: &[u8]) -> bool {
     const START_OF_IMAGE: u8 = 0xd8;
     const END_OF_IMAGE: u8 = 0xd9;
@@ -85,7 +85,7 @@ fn reaches_end(bytes: &[u8]) -> bool {
     while let Some((marker, after)) = next_marker(bytes, at) {
         at = match marker {
             END_OF_IMAGE => return true,
-            // Markers without a segment: temporary use, restarts, and a start of image.
+            // Markers without a segment: temporary use, restarts, and start of image.
             0x01 | 0xd0..=START_OF_IMAGE => after,
             _ => match bytes.get(after..after + 2) {
                 Some(length) => after + usize::from(u16::from_be_bytes([length[0], length[1]])),
@@ -96,7 +96,7 @@ fn reaches_end(bytes: &[u8]) -> bool {
     false
 }
 
-/// The next marker from `at` on, and the position after it. 0xff followed by 0 is a byte of compressed data, by 0xff
+/// The next marker from `at` on, and the position after it. After 0xff, 0 denotes a byte of compressed data and 0xff
 /// padding.
 fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     let rest = bytes.get(at..)?;

@@ -1,24 +1,24 @@
-//! What can be wrong with a data set of images.
+//! Errors in a data set of images.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Bytes of a record of CIFAR-10's binary version: a label, and the pixels of three planes.
+/// The bytes of a record in CIFAR-10's binary version: a label and the pixels of three planes.
 pub(super) const RECORD: usize = 1 + 3 * 32 * 32;
 
 /// Images that cannot be used; the message names the file, what was found and what is allowed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImagesError {
-    /// The folder holds neither the binary version of CIFAR-10 nor class folders.
+    /// The folder contains neither CIFAR-10's binary version nor class folders.
     #[error(
-        "{} holds no images: allowed are data_batch_1.bin to data_batch_5.bin and test_batch.bin \
+        "{} contains no images: allowed are data_batch_1.bin to data_batch_5.bin and test_batch.bin \
          (CIFAR-10 binary version), or folders train/CLASS and test/CLASS of .jpg and .png files",
         directory.display()
     )]
     NoImages {
-        /// The folder searched.
+        /// The searched folder.
         directory: PathBuf,
     },
     /// One of the six files of CIFAR-10's binary version is missing.
@@ -36,22 +36,22 @@ pub enum ImagesError {
     CutRecord {
         /// The file.
         path: PathBuf,
-        /// Its length in bytes.
+        /// The file's length in bytes.
         found: usize,
     },
-    /// CIFAR-10's files must hold equally many records.
+    /// CIFAR-10's files have different numbers of records.
     #[error(
-        "{} holds {found} records, {} holds {expected}: they must be as many; fetch the files again",
+        "{} contains {found} records, but {} contains {expected}: the numbers must be equal; fetch the files again",
         path.display(), first.display()
     )]
     RecordCount {
         /// The file.
         path: PathBuf,
-        /// Its number of records.
+        /// The number of its records.
         found: usize,
-        /// The file it is compared with.
+        /// The file with which it is compared.
         first: PathBuf,
-        /// Number of records of that one.
+        /// The number of records in that file.
         expected: usize,
     },
     /// One of `train` and `test` is missing.
@@ -60,39 +60,39 @@ pub enum ImagesError {
         directory.display()
     )]
     NoPart {
-        /// The folder searched.
+        /// The searched folder.
         directory: PathBuf,
         /// `train` or `test`.
         part: &'static str,
     },
-    /// No class at all, or more than a label can number.
-    #[error("{} holds {found} class folders, allowed are 1 to 256", path.display())]
+    /// There are no classes, or more than a label can number.
+    #[error("{} contains {found} class folders; allowed are 1 to 256", path.display())]
     ClassCount {
         /// The folder of classes.
         path: PathBuf,
-        /// How many it holds.
+        /// The number of class folders.
         found: usize,
     },
-    /// Training and test have different classes.
+    /// Training and test classes differ.
     #[error("train/ and test/ of {} must have the same classes{}{}",
         directory.display(), only("train", only_train), only("test", only_test))]
     ClassesDiffer {
-        /// The folder that holds both.
+        /// The folder that contains both.
         directory: PathBuf,
-        /// Classes that test lacks.
+        /// The classes missing in `test`.
         only_train: Vec<String>,
-        /// Classes that training lacks.
+        /// The classes missing in `train`.
         only_test: Vec<String>,
     },
-    /// A class without an image.
-    #[error("{} holds no image: a class needs at least one .jpg or .png file", path.display())]
+    /// A class has no images.
+    #[error("{} contains no image: a class needs at least one .jpg or .png file", path.display())]
     EmptyClass {
         /// The class's folder.
         path: PathBuf,
     },
-    /// Something else lies among the images.
+    /// A class folder contains something other than images.
     #[error(
-        "{} is no image by its name: allowed in a class's folder are .jpg, .jpeg and .png files; \
+        "{} does not have an image's name: a class folder may contain .jpg, .jpeg and .png files; \
          move it away, or skip damaged files",
         path.display()
     )]
@@ -105,42 +105,42 @@ pub enum ImagesError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The decoder's reason.
+        /// The decoder's error.
         source: image::ImageError,
     },
-    /// A JPEG that ends before its end marker; decoders would fill the rest with grey.
+    /// A JPEG file ends before its end marker; decoders would fill the rest with grey.
     #[error("{} is a truncated JPEG; fetch it again, or skip damaged files", path.display())]
     CutJpeg {
         /// The file.
         path: PathBuf,
     },
-    /// The header promises more pixels than the file can hold.
+    /// The header states more pixels than the file can contain.
     #[error(
-        "{} claims {width}×{height} pixels, which its {bytes} bytes cannot hold; \
+        "{} states {width}×{height} pixels, which its {bytes} bytes cannot hold; \
          fetch it again, or skip damaged files",
         path.display()
     )]
     Claim {
         /// The file.
         path: PathBuf,
-        /// Width claimed.
+        /// The stated width.
         width: u32,
-        /// Height claimed.
+        /// The stated height.
         height: u32,
-        /// Length of the file in bytes.
+        /// The length of the file in bytes.
         bytes: usize,
     },
-    /// Images of several sizes where no size was asked for.
+    /// The images have several sizes, but no size was given for scaling.
     #[error(
-        "{} is {}×{}, the images before it are {}×{}: scale all to one size, or skip damaged files",
+        "{} is {}×{}, but the preceding images are {}×{}: scale all to one size, or skip damaged files",
         path.display(), found.0, found.1, expected.0, expected.1
     )]
     Size {
         /// The file.
         path: PathBuf,
-        /// Its width and height.
+        /// The file's width and height.
         found: (usize, usize),
-        /// Width and height of the first image.
+        /// The width and height of the first image.
         expected: (usize, usize),
     },
 }

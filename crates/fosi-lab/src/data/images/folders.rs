@@ -13,20 +13,20 @@ use crate::data::file::{Damaged, visible_entries};
 
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 const CHANNELS: usize = 3;
-/// Labels are bytes.
+/// Labels are single bytes.
 const MOST_CLASSES: usize = 256;
 
 /// Reads `directory/train/CLASS/IMAGE` and `directory/test/CLASS/IMAGE`.
 ///
-/// Classes are numbered in the order of their names, which must be the same in both parts; a class's images come in
-/// the order of theirs. Files are `.jpg`, `.jpeg` or `.png`; hidden ones (`.name`) are passed over. Every image becomes
-/// red, green and blue of 8 bits, transparency is dropped. With `size` (width, height) all are scaled to it
-/// (bilinear); without, they must have the first one's size. Files are decoded on all threads; the result doesn't
-/// depend on their number.
+/// Classes are numbered in the order of their names, which must be the same in both parts; the images of a class are
+/// sorted by name. Files are `.jpg`, `.jpeg` or `.png`; hidden files (`.name`) are ignored. Every image is converted to
+/// 8-bit red, green and blue, without transparency. With `size` (width, height), all are scaled to it (bilinear);
+/// without, they must have the first image's size. Files are decoded on all threads; the result does not depend on
+/// their number.
 ///
 /// # Errors
-/// [`DataError`] that names the file or class: a missing part, classes that differ, a class without images, and,
-/// unless `damaged` says to skip them, files that are no images, don't decode or differ in size.
+/// [`DataError`] with the file or class for a missing part, differing classes, a class without images and, unless
+/// `damaged` says to skip them, files that are not images, cannot be decoded or differ in size.
 pub fn class_folders(
     directory: &Path,
     size: Option<(usize, usize)>,
@@ -61,10 +61,10 @@ pub fn class_folders(
     })
 }
 
-/// Names of the classes, which need not be UTF-8, and the files of each, in the order of the names.
+/// The names of the classes, which need not be UTF-8, with their files, sorted by name.
 pub(super) type Classes = BTreeMap<OsString, Vec<PathBuf>>;
 
-/// The classes in `directory/part`, one a folder.
+/// The classes in `directory/part`, one per folder.
 ///
 /// # Errors
 /// [`ImagesError::NoPart`], [`ImagesError::ClassCount`]; [`DataError::Read`] with the folder's name.
@@ -89,11 +89,11 @@ pub(super) fn list_classes(directory: &Path, part: &'static str) -> Result<Class
     }
 }
 
-/// Reads both parts, which must have one size.
+/// Reads both parts, whose images must have one size.
 struct Reader {
-    /// What to scale to.
+    /// The size to which images are scaled.
     size: Option<(usize, usize)>,
-    /// What images must have: `size`, else what the first image had.
+    /// The required size: `size` or that of the first image.
     expected: Option<(usize, usize)>,
     damaged: Damaged,
     skipped: Vec<DataError>,
@@ -134,7 +134,7 @@ impl Reader {
         })
     }
 
-    /// The image if it can be used; none where it is to be skipped.
+    /// The image if it can be used; `None` if it is skipped.
     fn accept(&mut self, decoded: Result<Planes, DataError>) -> Result<Option<Planes>, DataError> {
         let checked = decoded.and_then(|planes| {
             let found = (planes.width, planes.height);

@@ -1,4 +1,4 @@
-//! Colour images in bytes, one class each: CIFAR-10 in its publishers' binary version, and class folders.
+//! Colour images as bytes, with one class each: CIFAR-10's binary version and class folders.
 
 mod cifar10;
 mod colour;

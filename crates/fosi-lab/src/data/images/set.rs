@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::data::DataError;
 
-/// n images of one size, as bytes: a quarter of the memory of `f32`, which batches become one at a time.
+/// n images of one size, as bytes: a quarter of the memory of `f32`, to which only batches are converted.
 ///
 /// ```
 /// use fosi_lab::data::Images;
@@ -33,34 +33,34 @@ pub struct Images {
     pub width: usize,
     /// Pixel rows of an image.
     pub height: usize,
-    /// Colours, 3: red, green, blue.
+    /// The number of colours, 3: red, green, blue.
     pub channels: usize,
     /// n×channels×height×width bytes.
     pub pixels: Vec<u8>,
     /// n classes, each an index into `class_names`.
     pub labels: Vec<u8>,
-    /// Names of the classes, in the order of the labels.
+    /// The names of the classes, in the order of the labels.
     pub class_names: Vec<String>,
 }
 
-/// Training and test images of one size and of the same classes.
+/// Training and test images of one size, with the same classes.
 #[derive(Debug)]
 pub struct ImageSplit {
-    /// What the optimizers see, part of it perhaps held out for validation.
+    /// The images for training, of which some may be held out for validation.
     pub train: Images,
-    /// The publishers' test part.
+    /// The published test images.
     pub test: Images,
-    /// Files left out, with the reason; empty unless damaged files were to be skipped.
+    /// Errors of skipped files; empty unless damaged files are skipped.
     pub skipped: Vec<DataError>,
 }
 
 impl Images {
-    /// Number of images, n.
+    /// The number n of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -70,10 +70,10 @@ impl Images {
         self.channels * self.height * self.width
     }
 
-    /// The images `indices`, in that order.
+    /// The images `indices`, in this order.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn gather(&self, indices: &[u32]) -> Self {
         let length = self.image_len();
         let mut pixels = Vec::with_capacity(indices.len() * length);
@@ -89,7 +89,7 @@ impl Images {
         }
     }
 
-    /// Two disjoint parts: all but `held_out` images, and `held_out` images drawn by `seed` (all of them where there
+    /// Splits the images into two parts: all but `held_out` images, and `held_out` images drawn by `seed` (all if there
     /// are no more).
     pub fn hold_out(&self, held_out: usize, seed: u64) -> (Self, Self) {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
@@ -98,7 +98,7 @@ impl Images {
         (self.gather(rest), self.gather(drawn))
     }
 
-    /// The images at another size, by bilinear interpolation (over a wider triangle where they shrink).
+    /// The images scaled to another size, by bilinear interpolation (over a wider triangle when shrinking).
     pub fn resized(&self, width: usize, height: usize) -> Self {
         let (from, to) = (self.width * self.height, width * height);
         let mut pixels = vec![0; self.len() * self.channels * to];
@@ -107,7 +107,7 @@ impl Images {
             let sources = self.pixels.par_chunks_exact(from);
             planes.zip(sources).for_each(|(plane, source)| {
                 let size = (self.width as u32, self.height as u32);
-                // Impossible to fail: the chunk has just this length.
+                // This cannot fail: the chunk has exactly this length.
                 if let Some(source) = ImageBuffer::<Luma<u8>, _>::from_raw(size.0, size.1, source) {
                     let scaled = resize(&source, width as u32, height as u32, FilterType::Triangle);
                     plane.copy_from_slice(&scaled);
@@ -124,7 +124,7 @@ impl Images {
         }
     }
 
-    /// (x/255 − mean)/deviation of every byte x, with the numbers of its colour: n×channels×height×width.
+    /// (x/255 − mean)/deviation for every byte x, with the values of its colour: n×channels×height×width.
     pub fn normalized(&self, mean: [f32; 3], deviation: [f32; 3]) -> Vec<f32> {
         let plane = (self.width * self.height).max(1);
         let planes = self.pixels.chunks(plane).enumerate();

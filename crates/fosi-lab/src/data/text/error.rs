@@ -1,4 +1,4 @@
-//! What can be wrong with a text.
+//! Errors in a text.
 
 use std::path::PathBuf;
 
@@ -10,19 +10,19 @@ use crate::files::join_paths;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// No text where one is looked for.
+    /// There is no text.
     #[error(
-        "no text at {}: give a text file, or a folder that holds input.txt",
+        "no text at {}: give a text file, or a folder with input.txt",
         join_paths(looked_in)
     )]
     Missing {
-        /// Where it was looked for.
+        /// The searched places.
         looked_in: Vec<PathBuf>,
     },
-    /// A byte above 127.
+    /// The text contains a byte above 127.
     #[error(
-        "{}: byte {offset} (line {line}) is 0x{byte:02x}, allowed are the ASCII codes 0 to 127; \
-         convert the text, or have other characters replaced with --skip-damaged",
+        "{}: byte {offset} (line {line}) is 0x{byte:02x}; allowed are the ASCII codes 0 to 127; \
+         convert the text, or replace other characters with --skip-damaged",
         path.display()
     )]
     NotAscii {
@@ -35,9 +35,9 @@ pub enum TextError {
         /// The byte.
         byte: u8,
     },
-    /// Not one sequence with the character after it.
+    /// A part has less than one sequence and its following character.
     #[error(
-        "{} is too short: its {part} part has {found} characters, one sequence of {length} needs {}",
+        "{} is too short: its {part} part has {found} characters, but one sequence of {length} needs {}",
         path.display(), length.saturating_add(1)
     )]
     TooShort {
@@ -45,15 +45,15 @@ pub enum TextError {
         path: PathBuf,
         /// `training` (the first nine tenths) or `validation` (the last tenth).
         part: &'static str,
-        /// Its number of characters.
+        /// The number of its characters.
         found: usize,
-        /// Characters of a sequence.
+        /// The number of characters per sequence.
         length: usize,
     },
-    /// Sequences of no character.
+    /// The sequence length is 0.
     #[error("a sequence has {given} characters; at least 1 is needed")]
     Length {
-        /// The length asked for.
+        /// The given length.
         given: usize,
     },
 }

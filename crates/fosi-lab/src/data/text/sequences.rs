@@ -1,4 +1,4 @@
-//! Plain text as a sequence of characters: each one predicts the next.
+//! Text as sequences of characters, in which each character predicts the next.
 
 use std::path::{Path, PathBuf};
 
@@ -7,38 +7,38 @@ use crate::data::DataError;
 use crate::data::file::{first_file, read_file};
 use crate::files::BYTE_ORDER_MARK;
 
-/// Characters of a vocabulary: the ASCII codes 0 to 127.
+/// The size of the vocabulary: the ASCII codes 0 to 127.
 pub const CHARACTERS: usize = 128;
-/// What takes the place of a character that isn't ASCII, where asked for.
+/// The replacement for characters that are not ASCII, if requested.
 const REPLACEMENT: u8 = b'?';
-/// Of ten characters, how many train.
+/// The number of tenths of the characters for training.
 const TRAIN_TENTHS: usize = 9;
 
-/// What to do with characters that aren't ASCII.
+/// What to do with characters that are not ASCII.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NonAscii {
-    /// The first one is an error.
+    /// Report the first one as an error.
     #[default]
     Refuse,
-    /// Each becomes a question mark (as does each byte that is no UTF-8), and they are counted.
+    /// Replace each (and each byte that is not UTF-8) by a question mark, and count them.
     Replace,
 }
 
-/// Sequences of equal length, cut one after another from a text.
+/// Consecutive sequences of equal length from a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequences {
     codes: Vec<u8>,
     length: usize,
 }
 
-/// A few sequences, each character with the one that follows it.
+/// A few sequences, with the character that follows each character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceBatch {
     /// size×length ASCII codes.
     pub inputs: Vec<u8>,
-    /// size×length ASCII codes: for each input the character after it.
+    /// size×length ASCII codes: the character that follows each input.
     pub targets: Vec<u8>,
-    /// Characters of a sequence.
+    /// Characters per sequence.
     pub length: usize,
 }
 
@@ -49,36 +49,36 @@ pub struct TextSplit {
     pub train: Sequences,
     /// The last tenth.
     pub validation: Sequences,
-    /// Characters replaced; 0 unless [`NonAscii::Replace`] was asked for.
+    /// The number of replaced characters; 0 unless [`NonAscii::Replace`] was requested.
     pub replaced: usize,
 }
 
 impl Sequences {
-    /// Number of sequences: with c characters and length L, ⌊(c − 1)/L⌋. Sequence i reads the characters iL to
-    /// iL + L − 1 and predicts iL + 1 to iL + L; what is left at the end is dropped.
+    /// The number of sequences: ⌊(c − 1)/L⌋ for c characters and length L. Sequence i reads the characters iL to iL + L
+    /// − 1 and predicts iL + 1 to iL + L; remaining characters at the end are dropped.
     pub fn len(&self) -> usize {
         self.codes.len().saturating_sub(1) / self.length
     }
 
-    /// Whether there is no sequence.
+    /// Whether there are no sequences.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Characters of a sequence, L.
+    /// The number L of characters per sequence.
     pub fn sequence_length(&self) -> usize {
         self.length
     }
 
-    /// The characters from which the sequences are cut.
+    /// The characters of all sequences.
     pub fn codes(&self) -> &[u8] {
         &self.codes
     }
 
-    /// The sequences `indices`, in that order.
+    /// The sequences `indices`, in this order.
     ///
     /// # Panics
-    /// When an index is not below [`len`](Self::len).
+    /// If an index is not below [`len`](Self::len).
     pub fn gather(&self, indices: &[u32]) -> SequenceBatch {
         let size = indices.len() * self.length;
         let (mut inputs, mut targets) = (Vec::with_capacity(size), Vec::with_capacity(size));
@@ -95,12 +95,12 @@ impl Sequences {
     }
 }
 
-/// The sequences of `length` characters of a text: a file, or `input.txt` in a folder or in its `tinyshakespeare`.
-/// The first nine tenths of the characters train, the rest validates.
+/// The sequences of `length` characters in a text: a file, or `input.txt` in a folder or in its subfolder
+/// `tinyshakespeare`. The first nine tenths of the characters are for training, the rest for validation.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is missing, holds a byte that isn't ASCII (unless these are to be
-/// replaced), or when one of the parts is shorter than `length + 1`.
+/// [`DataError`] with the file's name if it is missing, contains a byte that is not ASCII (unless these are replaced),
+/// or if a part is shorter than `length + 1`.
 pub fn text_sequences(
     place: &Path,
     length: usize,
@@ -131,7 +131,7 @@ pub fn text_sequences(
     })
 }
 
-/// `place` itself where it is a file, else the `input.txt` in it.
+/// `place` if it is a file, otherwise the `input.txt` in it.
 ///
 /// # Errors
 /// [`TextError::Missing`].
@@ -148,14 +148,13 @@ pub fn find_text(place: &Path) -> Result<PathBuf, DataError> {
     })
 }
 
-/// The ASCII codes of a text file, without the byte-order mark that it may start with, and how many characters were
-/// replaced.
+/// The ASCII codes of a text file without a byte-order mark, and the number of replaced characters.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is unreadable or, unless they are to be replaced, holds other bytes.
+/// [`DataError`] with the file's name if it is unreadable or contains other bytes, unless these are replaced.
 pub fn read_text(path: &Path, non_ascii: NonAscii) -> Result<(Vec<u8>, usize), DataError> {
     let mut bytes = read_file(path)?;
-    // A byte-order mark says how the text is stored and is no part of it.
+    // A byte-order mark states the encoding and is not part of the text.
     let marked = match bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
         true => bytes.drain(..BYTE_ORDER_MARK.len()).len(),
         false => 0,

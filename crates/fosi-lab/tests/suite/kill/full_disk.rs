@@ -55,7 +55,7 @@ fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
             "0" => {}
             "1" => {
                 assert!(
-                    message.contains("error: cannot write") && message.contains("make room"),
+                    message.contains("error: cannot write") && message.contains("free some space"),
                     "{size} kB: {message}"
                 );
                 filled += 1;

@@ -1,4 +1,4 @@
-//! The container of a WAV file: RIFF chunks, of which `fmt ` says how samples are stored and `data` holds them.
+//! The container of a WAV file: RIFF chunks, of which `fmt ` describes the samples' format and `data` contains them.
 //!
 //! Sources: Microsoft and IBM, *Multimedia Programming Interface and Data Specifications 1.0* (1991); Microsoft,
 //! *Multiple Channel Audio Data and WAVE Files* (2001), for `WAVE_FORMAT_EXTENSIBLE`; EBU Tech 3306 (2009) and ITU-R
@@ -6,44 +6,45 @@
 
 use super::WavError;
 
-/// The tag under which the format proper follows as a sub-format.
+/// The tag of a format whose sub-format is stored separately.
 const EXTENSIBLE: u16 = 0xfffe;
 const INTEGER: u16 = 1;
 const FLOAT: u16 = 3;
-/// Bytes of the oldest `fmt ` chunk.
+/// The size of the oldest `fmt ` chunk in bytes.
 const FORMAT: usize = 16;
-/// Bytes of the extensible one.
+/// The size of the extensible `fmt ` chunk in bytes.
 const EXTENSIBLE_FORMAT: usize = 40;
-/// What follows the tag in the GUID of a registered sub-format.
+/// The bytes after the tag in the GUID of a registered sub-format.
 const REGISTERED: [u8; 14] = [
     0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xaa, 0x00, 0x38, 0x9b, 0x71,
 ];
-/// The length that SoX gives samples where it can't go back to write theirs; it rounds it down to whole frames.
+/// The length that SoX writes for samples when it cannot seek back, rounded down to whole frames.
 const SOX_STREAM: u64 = 0x7fff_f000;
-/// The same of ALSA's `arecord`, which doesn't round.
+/// The length that ALSA's `arecord` writes in this case, without rounding.
 const ARECORD_STREAM: u64 = 0x7fff_ff00;
-/// The length that most others leave; in 64 bits it may be a true one.
+/// The length that most other programs write in this case; a 64-bit length may truly have this value.
 const UNKNOWN: u64 = 0xffff_ffff;
-/// Bytes of `ds64` before its table of other chunks' lengths.
+/// The bytes of `ds64` before its table of other chunks' lengths.
 const WIDE_LENGTHS: usize = 24;
 
-/// How a sample is stored.
+/// The encoding of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Little-endian two's complement, one byte: unsigned around 128. Fewer valid bits than stored are the upper ones.
+    /// Little-endian two's complement, or unsigned around 128 for one byte. Valid bits, if fewer than stored, are the
+    /// upper ones.
     Integer,
     /// IEEE 754, little-endian.
     Float,
 }
 
-/// What `fmt ` says.
+/// The content of `fmt `.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Format {
     pub encoding: Encoding,
     pub channels: u16,
-    /// Frames a second.
+    /// Frames per second.
     pub rate: u32,
-    /// Bytes that a sample takes: 1 to 4, of floats 4 or 8.
+    /// Bytes per sample: 1 to 4, or 4 or 8 for floats.
     pub sample_bytes: usize,
 }
 
@@ -51,14 +52,15 @@ pub(super) struct Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Container<'a> {
     pub format: Format,
-    /// Whole frames.
+    /// The samples, as whole frames.
     pub data: &'a [u8],
 }
 
 impl<'a> Container<'a> {
-    /// Finds format and samples among a file's chunks.
+    /// Finds the format and the samples among a file's chunks.
     ///
-    /// The length that `RIFF` states decides nothing where chunks have theirs: many writers leave it wrong.
+    /// The length stated by `RIFF` is not used for chunks, which state their own, because many writers set it
+    /// incorrectly.
     pub fn read(bytes: &'a [u8]) -> Result<Self, WavError> {
         let mut lengths = Lengths::of_header(bytes)?;
         let mut format = None;
@@ -89,13 +91,13 @@ impl<'a> Container<'a> {
     }
 }
 
-/// The lengths of the file and of its samples, where they have 64 bits.
+/// The lengths of the file and of its samples, which may have 64 bits.
 struct Lengths {
-    /// Bytes after the first eight, as the header or `ds64` says.
+    /// The number of bytes after the first eight, as stated by the header or `ds64`.
     riff: u64,
-    /// Whether the file is RF64 or BW64: where a length is 0xFFFFFFFF there, `ds64` has it.
+    /// Whether the file is RF64 or BW64: then `ds64` contains lengths that are 0xFFFFFFFF elsewhere.
     wide: bool,
-    /// Bytes of samples, as `ds64` says.
+    /// The number of bytes of samples, as stated by `ds64`.
     data: Option<u64>,
 }
 
@@ -120,7 +122,7 @@ impl Lengths {
         Ok(())
     }
 
-    /// Bytes of samples, of which the `data` chunk says `length`.
+    /// The number of bytes of samples, given the `length` in the `data` chunk.
     fn of_data(&self, length: u32) -> Result<u64, WavError> {
         match (self.wide, length) {
             (true, u32::MAX) => self.data.ok_or(WavError::Lacking { id: "ds64" }),
@@ -129,7 +131,7 @@ impl Lengths {
     }
 }
 
-/// A chunk's content, and what follows it.
+/// The content of a chunk and the bytes after it.
 fn split_chunk<'a>(
     id: &[u8],
     length: u32,
@@ -141,7 +143,7 @@ fn split_chunk<'a>(
         expected: u64::from(length),
         found: bytes.len(),
     })?;
-    // A byte follows odd content. Some writers forget it, and the next chunk's name is there.
+    // Odd content is followed by a padding byte. Some writers omit it, so that the next chunk's name follows directly.
     let padding = usize::from(
         length % 2 == 1
             && after
@@ -151,17 +153,17 @@ fn split_chunk<'a>(
     Ok((content, &after[padding..]))
 }
 
-/// Whether samples go on to the end of the file: their length was never written, as it wasn't known when they began.
+/// Whether the samples extend to the end of the file because their length, unknown at the start, was never written.
 fn is_streamed(length: u64, riff: u64, file: usize, frame: usize) -> bool {
     match length {
         UNKNOWN | u64::MAX | ARECORD_STREAM => true,
-        // A file without samples says 0 too, but then it states its own length rightly.
+        // A file without samples also states 0, but with a correct total length.
         0 => riff.checked_add(8) != Some(file as u64),
         length => length == SOX_STREAM - SOX_STREAM % frame as u64,
     }
 }
 
-/// The bytes but for a frame that was begun, or a byte of padding.
+/// The bytes without an incomplete frame or a padding byte.
 fn whole_frames(bytes: &[u8], frame: usize) -> &[u8] {
     &bytes[..bytes.len() - bytes.len() % frame]
 }
@@ -188,12 +190,12 @@ fn samples(bytes: &[u8], length: u64, frame: usize) -> Result<&[u8], WavError> {
 }
 
 impl Format {
-    /// Bytes of a frame, a sample a channel: at least 1.
+    /// Bytes per frame (one sample per channel): at least 1.
     pub fn frame_bytes(self) -> usize {
         self.sample_bytes * usize::from(self.channels)
     }
 
-    /// Reads the content of `fmt `, whose three forms have 16, 18 and 40 bytes; longer ones are cut.
+    /// Reads the content of `fmt `, which has 16, 18 or 40 bytes; further bytes are ignored.
     fn read(chunk: &[u8]) -> Result<Self, WavError> {
         require("fmt ", chunk, FORMAT)?;
         let (channels, rate) = (u16_at(chunk, 2), u32_at(chunk, 4));
@@ -216,7 +218,7 @@ impl Format {
         let sample_bytes = frame.checked_div(channels).unwrap_or(0);
         let fits = sample_bytes * channels == frame && valid.div_ceil(8) <= sample_bytes;
         let stored = match (encoding, sample_bytes) {
-            // The usual container of 24 bits in memory; others as large are headers gone wrong.
+            // The usual container for 24 bits in memory; other formats of this size have invalid headers.
             (Encoding::Integer, 4) => bits > 16,
             (Encoding::Integer, 1..=3) => bits.div_ceil(8) == sample_bytes,
             (Encoding::Float, 4 | 8) => bits == 8 * sample_bytes,
@@ -234,7 +236,8 @@ impl Format {
     }
 }
 
-/// Tag and valid bits of an extensible format. The size that it states of itself is passed over: the chunk has one.
+/// The tag and the valid bits of an extensible format. Its own statement of its size is ignored, because the chunk has
+/// a size.
 fn sub_format(chunk: &[u8]) -> Result<(u16, u16), WavError> {
     require("fmt ", chunk, EXTENSIBLE_FORMAT)?;
     if chunk[26..EXTENSIBLE_FORMAT] != REGISTERED {

@@ -1,9 +1,9 @@
-//! WAV files to one channel of samples.
+//! Reads WAV files into one channel of samples.
 //!
-//! The samples are decoded by Symphonia. The chunks around them are read here ([`container`]), because Symphonia's
-//! reader takes a padding byte after odd `LIST` chunks twice, refuses `fact` chunks of other than four bytes, 20-bit
-//! samples and the lengths that streams leave behind, misreads 24 bits in 32 without an extensible header, and
-//! panics on damaged counts of channels.
+//! Symphonia decodes the samples. The chunks around them are read here ([`container`]), because Symphonia's reader
+//! skips the padding byte after odd `LIST` chunks twice, refuses `fact` chunks of other than four bytes, 20-bit samples
+//! and the lengths that streams leave behind, misreads 24 bits in 32 without an extensible header, and panics on
+//! damaged channel counts.
 
 mod container;
 mod error;
@@ -30,30 +30,30 @@ use container::{Container, Encoding, Format};
 
 pub use error::WavError;
 
-/// Bytes decoded at once: what they become stays in the cache.
+/// Bytes decoded at once, so that the result stays in the cache.
 const PIECE: usize = 1 << 16;
 
 /// One channel of sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sound {
-    /// Samples a second.
+    /// Samples per second.
     pub rate: u32,
-    /// Samples; those of integer formats are scaled to \[−1, 1).
+    /// Samples; integers are scaled to \[−1, 1).
     pub samples: Vec<f32>,
 }
 
-/// Reads a WAV file of integers of 1 to 32 bits or floats of 32 or 64. Several channels become their mean. RF64 and
-/// BW64, the forms for more than 4 GB, are read too.
+/// Reads a WAV file of 1- to 32-bit integers or 32- or 64-bit floats, and averages the channels. RF64 and BW64, the
+/// formats for more than 4 GB, are supported.
 ///
-/// Integers that have fewer bits than are stored fill the upper ones, as the format says. Where the length of the
-/// samples was never written (0, 0xFFFFFFFF, or what SoX and arecord put there), they go on to the end of the file,
-/// but for a frame that isn't whole. Chunks beside `fmt ` and `data` are passed over.
+/// Integers with fewer bits than stored occupy the upper bits, as the format specifies. If the length of the samples
+/// was never written (0, 0xFFFFFFFF, or the values of SoX and arecord), they extend to the end of the file, without an
+/// incomplete frame. Chunks other than `fmt ` and `data` are ignored.
 ///
-/// Memory use is bounded by what the file holds, whatever its header claims.
+/// Memory use is bounded by the file's size, whatever its header states.
 ///
 /// # Errors
-/// [`DataError`] with the file's name when it is unreadable, of another format, truncated or empty, claims a rate
-/// outside 1,000 to 384,000 samples a second, or holds a sample that isn't finite.
+/// [`DataError`] with the file's name if it is unreadable, of another format, truncated or empty, states a rate outside
+/// 1,000 to 384,000 samples per second, or contains a non-finite sample.
 pub fn read_wav(path: &Path) -> Result<Sound, DataError> {
     let bytes = read_file(path)?;
     let damaged = |source| AudioError::Damaged {
@@ -85,7 +85,7 @@ pub fn read_wav(path: &Path) -> Result<Sound, DataError> {
     }
 }
 
-/// The mean over each frame's channels.
+/// The mean over the channels of each frame.
 fn decode(format: Format, data: &[u8]) -> Result<Vec<f32>, Error> {
     let (channels, frame) = (format.channels, format.frame_bytes());
     let mut parameters = AudioCodecParameters::new();
@@ -98,7 +98,7 @@ fn decode(format: Format, data: &[u8]) -> Result<Vec<f32>, Error> {
     let mut samples: Vec<f64> = Vec::new();
     for piece in data.chunks((PIECE / frame).max(1) * frame) {
         let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, piece);
-        // f64 because it holds integers of 32 bits exactly, and their mean too.
+        // Uses f64, which represents 32-bit integers and their mean exactly.
         decoder
             .decode_ref(&packet)?
             .copy_to_vec_interleaved(&mut samples);
