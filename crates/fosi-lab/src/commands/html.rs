@@ -1,7 +1,7 @@
 //! `fosi report`: an HTML page about one or several runs.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::CommandError;
@@ -9,7 +9,7 @@ use super::output::make_folder;
 use crate::cli::ReportCommand;
 use crate::html::{PageOptions, page};
 use crate::interrupt::{EXIT_STATUS, Interrupt};
-use crate::runs::{Run, RunStatus, read_runs, replace_file};
+use crate::runs::{Run, RunError, RunStatus, read_runs, replace_file};
 
 /// Time between two checks of the runs' files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,7 +20,8 @@ const RELOAD: Duration = Duration::from_secs(3);
 /// Consecutive failures to read the files before an error is reported: a row may be half written.
 const PATIENCE: usize = 5;
 
-/// `fosi report`: writes the page about runs. With `--watch` it rewrites the page whenever the runs' files change,
+/// `fosi report`: writes the page about runs. Damaged runs are left out, which page and output say, and the exit status
+/// is then 1. With `--watch` it rewrites the page whenever the runs' files change,
 /// until all runs are over; after Ctrl-C the exit status is [`EXIT_STATUS`].
 ///
 /// # Errors
@@ -35,13 +36,48 @@ pub fn report(
         return Err(CommandError::PageIsFolder { path });
     }
     if !command.watch {
-        let runs = read_runs(&command.runs)?;
-        write_page(&command.out, &runs, PageOptions::default())?;
-        writeln!(out, "The page is {}", command.out.display())?;
-        return Ok(0);
+        return write_once(command, out);
     }
     interrupt.heed();
     watch(command, interrupt, out)
+}
+
+fn write_once(command: &ReportCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
+    let (folders, left_out) = whole_runs(&command.runs)?;
+    let runs = read_runs(&folders)?;
+    let options = PageOptions {
+        left_out: &left_out,
+        ..PageOptions::default()
+    };
+    write_page(&command.out, &runs, options)?;
+    for reason in &left_out {
+        writeln!(out, "A run is left out: {reason}")?;
+    }
+    writeln!(out, "The page is {}", command.out.display())?;
+    Ok(i32::from(!left_out.is_empty()))
+}
+
+/// The folders whose runs can be read, and why the others are damaged.
+///
+/// # Errors
+/// [`RunError`] if a folder holds no run, or if every run is damaged.
+fn whole_runs(folders: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<String>), RunError> {
+    let (mut whole, mut left_out) = (Vec::new(), Vec::new());
+    let mut first = None;
+    for folder in folders {
+        match Run::read(folder) {
+            Ok(_) => whole.push(folder.clone()),
+            Err(error) if error.is_damage() => {
+                left_out.push(error.to_string());
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first.filter(|_| whole.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok((whole, left_out)),
+    }
 }
 
 fn watch(
@@ -51,6 +87,7 @@ fn watch(
 ) -> Result<i32, CommandError> {
     let options = PageOptions {
         reload: Some(RELOAD),
+        ..PageOptions::default()
     };
     let mut seen = None;
     let mut unreadable = 0;
@@ -103,7 +140,7 @@ fn pause(interrupt: &Interrupt) {
 pub(super) fn write_page(
     path: &Path,
     runs: &[Run],
-    options: PageOptions,
+    options: PageOptions<'_>,
 ) -> Result<(), CommandError> {
     let text = page(runs, options)?;
     if let Some(folder) = path

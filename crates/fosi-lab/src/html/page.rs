@@ -21,9 +21,11 @@ const SCRIPT: &str = include_str!("../../templates/page.js");
 
 /// The options of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PageOptions {
+pub struct PageOptions<'a> {
     /// The time after which a browser reloads the page while any of its runs is in progress; `None` never reloads.
     pub reload: Option<Duration>,
+    /// Why runs are left out, one sentence per run; the page says it at the top.
+    pub left_out: &'a [String],
 }
 
 /// An error in creating a page.
@@ -42,7 +44,7 @@ pub enum HtmlError {
 ///
 /// # Errors
 /// [`HtmlError`]: none in practice, because the writer is a string.
-pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
+pub fn page(runs: &[Run], options: PageOptions<'_>) -> Result<String, HtmlError> {
     let mut readings = Readings::default();
     let together = groups(runs);
     let groups: Vec<Group> = together
@@ -64,6 +66,7 @@ pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
             .reload
             .filter(|_| goes_on)
             .map(|time| time.as_secs().max(1)),
+        left_out: options.left_out,
         styles: STYLES,
         script: SCRIPT,
         toggles: lines.map(|curves| curves.legend.len()).max().unwrap_or(0),
@@ -78,8 +81,9 @@ pub fn page(runs: &[Run], options: PageOptions) -> Result<String, HtmlError> {
 
 #[derive(Template)]
 #[template(path = "page.html")]
-struct Page {
+struct Page<'a> {
     title: String,
+    left_out: &'a [String],
     /// The time before a reload in seconds.
     reload: Option<u64>,
     styles: &'static str,

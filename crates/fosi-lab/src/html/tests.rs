@@ -233,6 +233,7 @@ fn a_run_that_goes_on_is_loaded_again() {
     going.record.status = RunStatus::Running;
     let watched = PageOptions {
         reload: Some(Duration::from_secs(3)),
+        ..PageOptions::default()
     };
     let text = |run: &Run, options| page(std::slice::from_ref(run), options).unwrap();
     let again = "<meta http-equiv=\"refresh\" content=\"3\">";

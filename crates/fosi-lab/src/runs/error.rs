@@ -122,6 +122,16 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether a run's files are there and cannot be used as they are.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Metrics { .. } | Self::Record { .. } | Self::Format { .. }
+        )
+    }
+}
+
 /// The remedy for a full disk; other errors are self-explanatory.
 fn remedy(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

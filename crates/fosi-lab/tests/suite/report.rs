@@ -121,6 +121,25 @@ fn what_is_no_run_is_refused_by_name() {
     refused(folder.path(), &["r"], &["format 99"]);
 }
 
+#[test]
+fn a_damaged_run_is_left_out_of_the_page_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(written(folder.path(), RunStatus::Finished));
+    let other = folder.path().join("damaged");
+    fs::create_dir(&other).unwrap();
+    fs::copy(folder.path().join("r/run.json"), other.join("run.json")).unwrap();
+    fs::write(other.join("metrics.csv"), "optimizer\nhb\n").unwrap();
+    let output = fosi(folder.path(), &["report", "r", "damaged"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text_of(&output));
+    let reason = "A run is left out: damaged/metrics.csv is damaged at line 1";
+    assert!(text_of(&output).contains(reason), "{}", text_of(&output));
+    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.contains(reason) && page.contains("finished"), "{page}");
+    // Of damaged runs alone there is nothing to show.
+    fs::remove_file(folder.path().join("report.html")).unwrap();
+    refused(folder.path(), &["damaged"], &["is damaged at line 1"]);
+}
+
 fn row(epoch: u64) -> MetricsRow {
     MetricsRow {
         optimizer: "hb".parse().unwrap(),
