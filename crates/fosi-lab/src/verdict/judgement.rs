@@ -99,8 +99,9 @@ pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged 
     reasons.extend(missing(entry, best.is_some(), judgement));
     if config.schedule == LearningRateSchedule::Constant && judgement == Judgement::Pays {
         reasons.push(
-            "The learning rate is constant here. A schedule removes some of the noise that FOSI damps, so that the gain is \
-             often smaller with --schedule cosine; `fosi study pays` measures it against a base whose schedule ends with it."
+            "The learning rate is constant here. A schedule removes some of the noise that FOSI damps, so that the \
+             gain is often smaller with --schedule cosine; `fosi study pays` measures it against a base whose schedule \
+             ends with it."
                 .to_owned(),
         );
     }
