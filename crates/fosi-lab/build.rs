@@ -1,4 +1,4 @@
-//! What the program is built from and with, for `run.json`.
+//! Records the commit and the build environment for `run.json`.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn main() {
     );
 }
 
-/// The commit of the repository whose root is two folders up; none without git, and in a copy inside another
+/// The commit of the repository whose root is two folders up; `None` without git, or for a copy inside another
 /// repository.
 fn commit() -> Option<String> {
     let root = Path::new("../..").canonicalize().ok()?;
@@ -48,7 +48,7 @@ fn commit() -> Option<String> {
     Some(commit + modified)
 }
 
-/// What a program prints, where it succeeds.
+/// The output of a program; `None` if it fails.
 fn output(command: &mut Command) -> Option<String> {
     let output = command
         .output()

@@ -1,5 +1,5 @@
-//! What a Hessian-vector product costs beside a gradient, for the paper's networks at the paper's size: a product is
-//! one gradient on the f64 copy, since the gradient at the parameters is computed once an estimation.
+//! The cost of a Hessian-vector product compared with a gradient, for the paper's networks at the paper's size: a product
+//! is one gradient on the f64 copy, because the gradient at the parameters is computed once per estimation.
 
 use std::time::Duration;
 

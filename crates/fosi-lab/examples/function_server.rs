@@ -1,7 +1,7 @@
 //! Serves one problem of `fosi solve` to another program, so that its solvers minimise the same function from the same
 //! start: `function_server PROBLEM`.
 //!
-//! It prints one line of JSON that says what the problem is, and then answers requests on standard input until it ends.
+//! It prints one line of JSON that describes the problem, then answers requests until standard input ends.
 //! A request is one byte and its arguments; numbers are 8 bytes, little-endian, and x and v have n of them:
 //!
 //! | request | answer |
@@ -9,7 +9,7 @@
 //! | `s`, seed | the start x |
 //! | `g`, x | f(x), then ∇f(x) |
 //! | `h`, x, v | ∇²f(x)·v, exact |
-//! | `e`, x | the relative error of the solution; NaN where no exact one is known |
+//! | `e`, x | the relative error of the solution; NaN if no exact solution is known |
 //!
 //! The seed is a u64, all others are f64.
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     match serve(&problem) {
         Ok(()) => ExitCode::SUCCESS,
-        // The other program has seen enough.
+        // The other program has closed its end.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => refuse(&error.to_string()),
     }
@@ -41,7 +41,7 @@ fn refuse(reason: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The first line: what the problem is.
+/// The first line, which describes the problem.
 fn description(problem: &Problem) -> String {
     let exact = problem.relative_error(&problem.start(0)).is_some();
     let mut line = format!(
@@ -50,7 +50,7 @@ fn description(problem: &Problem) -> String {
     );
     for (i, minimum) in problem.minima.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
-        // Writing to a string doesn't fail.
+        // Writing to a string cannot fail.
         let _ = write!(line, "{comma}{minimum:?}");
     }
     line + "]}"
@@ -74,7 +74,7 @@ fn serve(problem: &Problem) -> io::Result<()> {
     Ok(())
 }
 
-/// The two ends, and memory for the vectors that go through.
+/// Input, output and buffers for vectors.
 struct Connection<R, W> {
     function: Box<dyn Function>,
     input: R,
@@ -85,7 +85,7 @@ struct Connection<R, W> {
 }
 
 impl<R: Read, W: Write> Connection<R, W> {
-    /// The byte that says what is asked; `None` at the end of the input.
+    /// The byte of the next request; `None` at the end of the input.
     fn request(&mut self) -> io::Result<Option<u8>> {
         let mut byte = [0];
         match self.input.read_exact(&mut byte) {

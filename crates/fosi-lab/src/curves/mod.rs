@@ -1,4 +1,4 @@
-//! The picture of a run: training loss and validation accuracy (or loss) against epochs and against seconds.
+//! The figure of a run: training loss and validation accuracy (or loss) against epochs and seconds.
 
 mod figures;
 
@@ -16,10 +16,10 @@ use crate::summary::{Measure, Spread};
 const SIZE: (u32, u32) = (1100, 820);
 const HEADER: u32 = 74;
 
-/// Four panels: above the training loss, below the validation accuracy (the loss where the task has none); on the left
-/// over epochs, on the right over seconds of training.
+/// Four panels: the training loss above, the validation accuracy (or loss, for tasks without accuracy) below; over
+/// epochs on the left, over seconds of training on the right.
 ///
-/// Over several seeds lines are medians, and bands reach from the least to the greatest.
+/// For several seeds, lines are medians, and bands extend from the least to the greatest value.
 #[derive(Clone, Debug)]
 pub struct Curves {
     title: String,
@@ -28,7 +28,7 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// The curves of a run; `None` where no epoch was finished.
+    /// The curves of a run; `None` without a finished epoch.
     pub fn of(run: &Run) -> Option<Self> {
         if run.rows.is_empty() {
             return None;
@@ -80,7 +80,7 @@ impl Figure for Curves {
     }
 }
 
-/// The validation metric that a run has.
+/// The validation metric of a run.
 fn validation_of(run: &Run) -> Measure {
     match run.rows.iter().any(|row| row.valid_accuracy.is_some()) {
         true => Measure::ValidationAccuracy,
@@ -88,7 +88,8 @@ fn validation_of(run: &Run) -> Measure {
     }
 }
 
-/// The optimizers in the order in which they ran, at the run's own learning rates: the others are for the table.
+/// The optimizers in the order of their runs, at the run's learning rates; those at other rates appear only in the
+/// table.
 pub(crate) fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
     let mut optimizers: Vec<OptimizerName> = Vec::new();
     for row in &run.rows {
@@ -104,15 +105,15 @@ pub(crate) fn epochs_of(run: &Run) -> Vec<(OptimizerName, Vec<Epoch>)> {
 /// One epoch of one optimizer, over its seeds.
 #[derive(Clone, Debug)]
 pub(crate) struct Epoch {
-    /// From 1.
+    /// The epoch, from 1.
     pub(crate) number: u64,
-    /// Passes over the training data, of which the last may be cut short.
+    /// The number of epochs, with a fraction if the last is incomplete.
     pub(crate) epoch: f64,
     /// Steps since the start.
     pub(crate) steps: f64,
     /// Seconds of training since the start.
     pub(crate) seconds: f64,
-    /// Per measure of [`Measure::ALL`].
+    /// The values for each measure of [`Measure::ALL`].
     pub(crate) measures: [Spread; 3],
 }
 
@@ -195,7 +196,7 @@ fn ys(lines: &[Line]) -> Vec<f64> {
     points.map(|point| point.1).collect()
 }
 
-/// Logarithmic: losses fall by factors, and differ by factors where they are small.
+/// A logarithmic axis, because losses decrease by factors and differ by factors when small.
 pub(crate) fn loss_axis(mut ys: Vec<f64>) -> Axis {
     ys.sort_by(f64::total_cmp);
     let (low, high) = (
@@ -205,7 +206,8 @@ pub(crate) fn loss_axis(mut ys: Vec<f64>) -> Axis {
     Axis::logarithmic(low, high).padded(0.05)
 }
 
-/// Without the lowest twentieth: the first epochs would press the rest, where optimizers differ, into a line.
+/// An axis without the lowest twentieth of the values: the first epochs would compress the range in which optimizers
+/// differ.
 pub(crate) fn accuracy_axis(mut ys: Vec<f64>) -> Axis {
     ys.sort_by(f64::total_cmp);
     let high = ys.last().copied().unwrap_or(1.0);
@@ -213,7 +215,7 @@ pub(crate) fn accuracy_axis(mut ys: Vec<f64>) -> Axis {
     Axis::linear(low, high).padded(0.05)
 }
 
-/// Linear, without the highest twentieth, for the same reason.
+/// A linear axis without the highest twentieth of the values, for the same reason.
 pub(crate) fn linear_loss_axis(mut ys: Vec<f64>) -> Axis {
     ys.sort_by(f64::total_cmp);
     let low = ys.first().copied().unwrap_or(0.0);

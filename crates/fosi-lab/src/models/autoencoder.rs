@@ -10,17 +10,17 @@ use fosi_rivals::Recorder;
 
 use super::init::Init;
 
-/// Each of three convolutions of stride 2 halves the image's side.
+/// Each of three convolutions with stride 2 halves the image's side.
 const REDUCTION: usize = 8;
 
-/// Shape of an [`Autoencoder`]. The default is the paper's: 468,227 parameters.
+/// The shape of an [`Autoencoder`]. The default is the paper's: 468,227 parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AutoencoderConfig {
-    /// Channels of the first convolutions, c; the later ones have 2c. At least 1; default 32.
+    /// The number c of channels in the first convolutions; the later ones have 2c. At least 1; default 32.
     pub channels: usize,
-    /// Length of the latent vector. At least 1; default 128.
+    /// The length of the latent vector. At least 1; default 128.
     pub latent: usize,
-    /// Pixels on a side of the square images, a multiple of 8; default 32.
+    /// The side of the square images in pixels, a multiple of 8; default 32.
     pub side: usize,
 }
 
@@ -35,10 +35,10 @@ impl Default for AutoencoderConfig {
 }
 
 impl AutoencoderConfig {
-    /// An autoencoder at its starting point: weights normal with standard deviation 1/√fan_in, biases zero.
+    /// The initial autoencoder: normal weights with standard deviation 1/√fan_in, zero biases.
     ///
     /// # Panics
-    /// Where a field is not as documented.
+    /// If a field is outside its documented range.
     pub fn init(&self, seed: u64, device: &Device) -> Autoencoder {
         assert!(
             self.channels > 0 && self.latent > 0,
@@ -89,8 +89,8 @@ fn double(inputs: usize, outputs: usize) -> ConvTranspose2dConfig {
         .with_padding_out([1, 1])
 }
 
-/// A convolutional autoencoder: five 3×3 convolutions and a dense layer to the latent vector, and the mirror image of
-/// them back, with GELU between the layers and tanh at the end (paper, appendix C).
+/// A convolutional autoencoder: five 3×3 convolutions and a dense layer to the latent vector, then their mirror image,
+/// with GELU between the layers and tanh at the end (paper, appendix C).
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -126,33 +126,33 @@ struct Decoder {
     up2: ConvTranspose2d,
     conv2: Conv2d,
     up3: ConvTranspose2d,
-    /// Pixels on a side of the smallest feature maps.
+    /// The side of the smallest feature maps in pixels.
     side: usize,
 }
 
 impl Autoencoder {
-    /// Latent vectors, batch×latent, of images batch×3×side×side.
+    /// Latent vectors (batch×latent) of images (batch×3×side×side).
     pub fn encode(&self, images: Tensor<4>) -> Tensor<2> {
         self.encoder.forward(images, &mut Recorder::off())
     }
 
-    /// Images with values in (−1, 1), batch×3×side×side, of latent vectors.
+    /// Images (batch×3×side×side) with values in (−1, 1), decoded from latent vectors.
     pub fn decode(&self, latent: Tensor<2>) -> Tensor<4> {
         self.decoder.forward(latent, &mut Recorder::off())
     }
 
-    /// Reconstructions of images scaled to [−1, 1], of the same shape.
+    /// Reconstructions of images scaled to [−1, 1], with the same shape.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         self.recorded(images, &mut Recorder::off())
     }
 
-    /// The same, every layer called through `recorder`.
+    /// The same, with every layer called through `recorder`.
     pub fn recorded(&self, images: Tensor<4>, recorder: &mut Recorder) -> Tensor<4> {
         let latent = self.encoder.forward(images, recorder);
         self.decoder.forward(latent, recorder)
     }
 
-    /// Squared error of the reconstruction, summed over pixels and colours, mean over the batch.
+    /// The squared error of the reconstruction, summed over pixels and colours and averaged over the batch.
     pub fn loss(&self, images: Tensor<4>) -> Tensor<1> {
         let images = like_module(images, self);
         let [batch, ..] = images.dims();

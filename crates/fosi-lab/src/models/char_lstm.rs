@@ -1,4 +1,4 @@
-//! The paper's task LM: a language model over characters with two LSTM layers.
+//! The paper's task LM: a character-level language model with two LSTM layers.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -8,12 +8,12 @@ use rand::{Rng, RngExt};
 
 use super::init::Init;
 
-/// Shape of a [`CharLstm`]. The default is the paper's: 1,018,240 parameters.
+/// The shape of a [`CharLstm`]. The default is the paper's: 1,018,240 parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CharLstmConfig {
-    /// Size of the alphabet, at least 1; default 128, the ASCII codes.
+    /// The size of the alphabet, at least 1; default 128, the ASCII codes.
     pub symbols: usize,
-    /// Length of each layer's state and of the dense layer, at least 1; default 256.
+    /// The length of each layer's state and of the dense layer, at least 1; default 256.
     pub hidden: usize,
 }
 
@@ -27,11 +27,11 @@ impl Default for CharLstmConfig {
 }
 
 impl CharLstmConfig {
-    /// A model at its starting point: weights normal with standard deviation 1/√fan_in (for a gate: input and state
-    /// together), biases zero.
+    /// The initial model: normal weights with standard deviation 1/√fan_in (for a gate, the fan-in includes input and
+    /// state), zero biases.
     ///
     /// # Panics
-    /// Where a field is not as documented.
+    /// If a field is outside its documented range.
     pub fn init(&self, seed: u64, device: &Device) -> CharLstm {
         assert!(
             self.symbols > 0 && self.hidden > 0,
@@ -48,7 +48,7 @@ impl CharLstmConfig {
     }
 }
 
-/// Characters as one-hot vectors, LSTM, ReLU, LSTM, dense, ReLU, dense: scores of the next character.
+/// One-hot characters, LSTM, ReLU, LSTM, dense, ReLU, dense: scores of the next character.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -68,8 +68,8 @@ pub struct CharLstm {
 }
 
 impl CharLstm {
-    /// Scores of the next character, batch×time×symbols, after each of the characters `codes` (batch×time); every
-    /// sequence starts from a state of zeros.
+    /// Scores of the next character (batch×time×symbols) after each of the characters `codes` (batch×time); every
+    /// sequence starts from a zero state.
     pub fn forward(&self, codes: Tensor<2, Int>) -> Tensor<3> {
         let [batch, time] = codes.dims();
         let by_time = self.by_time(codes);
@@ -77,7 +77,7 @@ impl CharLstm {
         by_time.reshape([time, batch, symbols]).swap_dims(0, 1)
     }
 
-    /// Softmax cross-entropy against the characters `targets`, batch×time, mean over both.
+    /// Softmax cross-entropy against the characters `targets` (batch×time), averaged over both.
     pub fn loss(&self, codes: Tensor<2, Int>, targets: Tensor<2, Int>) -> Tensor<1> {
         let [batch, time] = targets.dims();
         let targets = targets.swap_dims(0, 1).reshape([time * batch, 1]);
@@ -85,13 +85,13 @@ impl CharLstm {
         scores.gather(1, targets).mean().neg()
     }
 
-    /// Continues `prompt` (not empty) by `length` characters, each drawn with the probability that the model gives it;
-    /// codes above 255 can't be written and are taken as 255.
+    /// Continues the nonempty `prompt` by `length` characters, each drawn with the model's probabilities; codes above
+    /// 255 are written as 255.
     pub fn write(&self, prompt: &[u8], length: usize, random: &mut impl Rng) -> Vec<u8> {
         self.characters(prompt, random).take(length).collect()
     }
 
-    /// As [`write`](Self::write), one character at a time and without end.
+    /// Like [`write`](Self::write), one character at a time and without end.
     pub fn characters<'a>(
         &'a self,
         prompt: &[u8],
@@ -116,16 +116,16 @@ impl CharLstm {
         self.first.recurrent.val().device()
     }
 
-    /// As [`forward`](Self::forward), the characters of a sequence `batch` rows apart: (time·batch)×symbols.
+    /// Like [`forward`](Self::forward), but with a sequence's characters `batch` rows apart: (time·batch)×symbols.
     fn by_time(&self, codes: Tensor<2, Int>) -> Tensor<2> {
         self.scores(codes, &mut [None, None])
     }
 
-    /// Both layers start from `states`, zeros where there is none, and leave their last ones there.
+    /// Both layers start from `states` (zeros for `None`) and write their last states there.
     fn scores(&self, codes: Tensor<2, Int>, states: &mut [Option<State>; 2]) -> Tensor<2> {
         let [batch, time] = codes.dims();
         let codes = codes.swap_dims(0, 1).reshape([time * batch]);
-        // A one-hot vector times a matrix is one of its rows.
+        // The product of a one-hot vector and a matrix is a row of the matrix.
         let inputs = self.first.input.val().select(0, codes);
         let hidden = self.first.run(inputs, time, &mut states[0]);
         let inputs = relu(hidden).matmul(self.second.input.val());
@@ -134,7 +134,7 @@ impl CharLstm {
     }
 }
 
-/// Draws a character with the probabilities given.
+/// Draws a character with the given probabilities.
 fn drawn(probabilities: Tensor<1>, random: &mut impl Rng) -> u8 {
     let mut left: f64 = random.random();
     let probabilities = probabilities.into_data();
@@ -152,9 +152,9 @@ fn drawn(probabilities: Tensor<1>, random: &mut impl Rng) -> u8 {
 /// Output and cell of an LSTM layer, batch×hidden each.
 type State = (Tensor<2>, Tensor<2>);
 
-/// An LSTM layer (Hochreiter, Schmidhuber 1997; with forget gates) whose four gates i, g, f, o lie side by side.
+/// An LSTM layer (Hochreiter, Schmidhuber 1997; with forget gates), with the four gates i, g, f, o side by side.
 ///
-/// Burn's own starts from a state in f32 whatever its parameters' type, which fails in f64.
+/// Burn's LSTM starts from an f32 state for any parameter type, which fails in f64.
 #[derive(Module, Debug)]
 struct Lstm {
     /// inputs×4·hidden.
@@ -174,8 +174,8 @@ impl Lstm {
         }
     }
 
-    /// States after each step, (time·batch)×hidden, for `inputs` already multiplied by the input matrix,
-    /// (time·batch)×4·hidden. Starts from `state`, zeros where there is none, and leaves the last one there.
+    /// The states after each step, (time·batch)×hidden, for `inputs` already multiplied by the input matrix,
+    /// (time·batch)×4·hidden. Starts from `state` (zeros for `None`) and writes the last state there.
     fn run(&self, inputs: Tensor<2>, time: usize, state: &mut Option<State>) -> Tensor<2> {
         let [rows, width] = inputs.dims();
         let batch = rows / time;
@@ -197,8 +197,9 @@ impl Lstm {
     }
 }
 
-/// Cuts the rows into `time` equal parts, half by half: the gradient of a cut is as large as what was cut, so that
-/// cutting one part after another off the whole would cost time² in the backward pass, and this costs time·log time.
+/// Splits the rows into `time` equal parts by repeated halving: the gradient of a slice has the size of the sliced
+/// tensor, so that slicing off one part after another would cost time² in the backward pass, and halving costs time·log
+/// time.
 fn halves(rows: Tensor<2>, time: usize, parts: &mut Vec<Tensor<2>>) {
     if time == 1 {
         parts.push(rows);

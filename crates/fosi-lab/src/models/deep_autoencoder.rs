@@ -1,5 +1,5 @@
-//! A deep autoencoder of dense layers, the field's usual test of second-order optimizers (Hinton, Salakhutdinov 2006;
-//! Martens 2010). The paper has none.
+//! A deep autoencoder of dense layers, a common test for second-order optimizers (Hinton, Salakhutdinov 2006; Martens
+//! 2010). It is not in the paper.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -10,14 +10,14 @@ use fosi_rivals::Recorder;
 
 use super::init::Init;
 
-/// Shape of a [`DeepAutoencoder`]. The default is for MNIST: 435,536 parameters.
+/// The shape of a [`DeepAutoencoder`]. The default is for MNIST: 435,536 parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeepAutoencoderConfig {
-    /// Entries of an input, at least 1; default 784.
+    /// The number of inputs, at least 1; default 784.
     pub inputs: usize,
-    /// Width of the hidden layer on either side of the code, at least 1; default 256.
+    /// The width of the hidden layers on both sides of the code, at least 1; default 256.
     pub hidden: usize,
-    /// Length of the code, at least 1; default 64.
+    /// The length of the code, at least 1; default 64.
     pub code: usize,
 }
 
@@ -32,10 +32,10 @@ impl Default for DeepAutoencoderConfig {
 }
 
 impl DeepAutoencoderConfig {
-    /// An autoencoder at its starting point: weights normal with standard deviation 1/√fan_in, biases zero.
+    /// The initial autoencoder: normal weights with standard deviation 1/√fan_in, zero biases.
     ///
     /// # Panics
-    /// Where a field is 0.
+    /// If a field is 0.
     pub fn init(&self, seed: u64, device: &Device) -> DeepAutoencoder {
         assert!(
             self.inputs > 0 && self.hidden > 0 && self.code > 0,
@@ -55,7 +55,8 @@ impl DeepAutoencoderConfig {
     }
 }
 
-/// An autoencoder of four dense layers: tanh after the hidden layers, none after the code, sigmoid at the end.
+/// An autoencoder with four dense layers: tanh after the hidden layers, no activation after the code, sigmoid at the
+/// end.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -74,22 +75,22 @@ pub struct DeepAutoencoder {
 }
 
 impl DeepAutoencoder {
-    /// Codes, batch×code, of inputs, batch×inputs.
+    /// Codes (batch×code) of inputs (batch×inputs).
     pub fn encode(&self, inputs: Tensor<2>) -> Tensor<2> {
         self.encode_recorded(inputs, &mut Recorder::off())
     }
 
-    /// Outputs with entries in (0, 1), batch×inputs, of codes.
+    /// Outputs (batch×inputs) with entries in (0, 1), decoded from codes.
     pub fn decode(&self, codes: Tensor<2>) -> Tensor<2> {
         self.decode_recorded(codes, &mut Recorder::off())
     }
 
-    /// Reconstructions of inputs with entries in \[0, 1\], of the same shape.
+    /// Reconstructions of inputs with entries in \[0, 1\], with the same shape.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
         self.recorded(inputs, &mut Recorder::off())
     }
 
-    /// The same, every layer called through `recorder`.
+    /// The same, with every layer called through `recorder`.
     pub fn recorded(&self, inputs: Tensor<2>, recorder: &mut Recorder) -> Tensor<2> {
         let codes = self.encode_recorded(inputs, recorder);
         self.decode_recorded(codes, recorder)
@@ -107,7 +108,7 @@ impl DeepAutoencoder {
         sigmoid(recorder.linear(second, hidden))
     }
 
-    /// Squared error of the reconstruction, summed over the entries, mean over the batch.
+    /// The squared error of the reconstruction, summed over the entries and averaged over the batch.
     pub fn loss(&self, inputs: Tensor<2>) -> Tensor<1> {
         let inputs = like_module(inputs, self);
         let [batch, _] = inputs.dims();

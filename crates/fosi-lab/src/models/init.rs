@@ -1,4 +1,4 @@
-//! Starting values of layers, from a generator of their own.
+//! The initial values of layers, from a separate generator.
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
@@ -8,11 +8,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Makes layers one after the other: weights normal with standard deviation 1/√fan_in (LeCun, Bottou, Orr, Müller
-/// 1998), biases zero.
+/// Creates layers one after the other: normal weights with standard deviation 1/√fan_in (LeCun, Bottou, Orr, Müller
+/// 1998), zero biases.
 ///
-/// Burn's own generator is one for the whole process, and each device has another; here the same seed gives the same
-/// bits whatever else runs, on every device.
+/// Burn has one generator per process, which differs between devices; here the same seed gives the same bits on every
+/// device, whatever else runs.
 pub(super) struct Init<'a> {
     random: ChaCha8Rng,
     device: &'a Device,
@@ -24,7 +24,7 @@ impl<'a> Init<'a> {
         Self { random, device }
     }
 
-    /// inputs×outputs weights and a bias.
+    /// Weights (inputs×outputs) and a bias.
     pub(super) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
         Linear {
             weight: self.normal([inputs, outputs], inputs),
@@ -75,7 +75,7 @@ impl<'a> Init<'a> {
     }
 }
 
-/// A convolution whose output is the input's size over the stride, without a bias: batch norm follows.
+/// A convolution whose output has the input's size divided by the stride. It has no bias, because batch norm follows.
 pub(super) fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Conv2dConfig {
     let pad = kernel / 2;
     Conv2dConfig::new([inputs, outputs], [kernel, kernel])

@@ -1,4 +1,4 @@
-//! The paper's task AC: MobileNetV1 over log-mel patches of sound.
+//! The paper's task AC: MobileNetV1 on log-mel patches of sound.
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -10,7 +10,7 @@ use fosi_rivals::Recorder;
 
 use super::init::{Init, conv};
 
-/// Output channels at width 1 and stride of the thirteen separable convolutions (Howard et al. 2017, table 1).
+/// Output channels at width 1, and stride, of the thirteen separable convolutions (Howard et al. 2017, table 1).
 const SEPARABLE: [(usize, usize); 13] = [
     (64, 1),
     (128, 2),
@@ -27,12 +27,12 @@ const SEPARABLE: [(usize, usize); 13] = [
     (1024, 1),
 ];
 
-/// Shape of a [`MobileNet`]. The default is the paper's.
+/// The shape of a [`MobileNet`]. The default is the paper's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MobileNetConfig {
-    /// Factor on every layer's number of channels, positive and finite; default 1.
+    /// The factor on every layer's number of channels, positive and finite; default 1.
     pub width: f64,
-    /// Number of classes, at least 1; default 527, AudioSet's.
+    /// The number of classes, at least 1; default 527, AudioSet's.
     pub classes: usize,
 }
 
@@ -46,10 +46,10 @@ impl Default for MobileNetConfig {
 }
 
 impl MobileNetConfig {
-    /// A network at its starting point: weights normal with standard deviation 1/√fan_in, batch norms the identity.
+    /// The initial network: normal weights with standard deviation 1/√fan_in, batch norms set to the identity.
     ///
     /// # Panics
-    /// Where a field is not as documented.
+    /// If a field is outside its documented range.
     pub fn init(&self, seed: u64, device: &Device) -> MobileNet {
         assert!(
             self.width.is_finite() && self.width > 0.0,
@@ -80,8 +80,8 @@ impl MobileNetConfig {
     }
 }
 
-/// MobileNetV1 (Howard et al. 2017): a convolution, thirteen separable ones, the mean over what is left of time and
-/// frequency, and a dense layer to the classes' scores; batch norm and ReLU after every convolution.
+/// MobileNetV1 (Howard et al. 2017): a convolution, thirteen separable convolutions, the mean over the remaining times
+/// and frequencies, and a dense layer for the scores of the classes; batch norm and ReLU follow every convolution.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -99,7 +99,7 @@ pub struct MobileNet {
     output: Linear,
 }
 
-/// Depthwise 3×3, then pointwise 1×1.
+/// A depthwise 3×3 convolution followed by a pointwise 1×1 convolution.
 #[derive(Module, Debug)]
 struct Separable {
     depthwise: Normalized,
@@ -129,12 +129,12 @@ impl Normalized {
 }
 
 impl MobileNet {
-    /// The classes' scores, batch×classes, of patches batch×1×frames×bands (96×64 in the paper).
+    /// The scores of the classes (batch×classes) for patches (batch×1×frames×bands; 96×64 in the paper).
     pub fn forward(&self, patches: Tensor<4>) -> Tensor<2> {
         self.recorded(patches, &mut Recorder::off())
     }
 
-    /// The same, every layer called through `recorder`.
+    /// The same, with every layer called through `recorder`.
     pub fn recorded(&self, patches: Tensor<4>, recorder: &mut Recorder) -> Tensor<2> {
         let mut x = self.stem.forward(patches, recorder);
         for block in &self.blocks {
@@ -146,20 +146,20 @@ impl MobileNet {
         recorder.linear(&self.output, pooled)
     }
 
-    /// Sigmoid cross-entropy against `targets` (batch×classes, 0 or 1), mean over batch and classes.
+    /// Sigmoid cross-entropy against `targets` (batch×classes, 0 or 1), averaged over batch and classes.
     pub fn loss(&self, patches: Tensor<4>, targets: Tensor<2>) -> Tensor<1> {
         let scores = self.forward(like_module(patches, self));
         Self::cross_entropy(scores, like_module(targets, self))
     }
 
-    /// The same of scores that are there already.
+    /// The same for computed scores.
     pub fn cross_entropy(scores: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let absent = targets.neg() + 1.0;
         (absent * scores.clone() - log_sigmoid(scores)).mean()
     }
 
-    /// The network with every batch norm normalising by the batch (`true`, as in training) or by its running
-    /// statistics, whatever the device.
+    /// Sets every batch norm to normalise by the batch (`true`, as in training) or by its running statistics,
+    /// regardless of the device.
     pub fn with_batch_statistics(self, enabled: bool) -> Self {
         struct Set(bool);
 

@@ -1,7 +1,7 @@
 //! The networks of the paper's experiments (appendix C) and a deep autoencoder, as Burn modules: one file per network.
 //!
-//! Each follows its input's and its own float type: a loss casts its batch to the module's type, so that the same
-//! closure serves in training (f32) and on the f64 copy on which Hessian-vector products are taken.
+//! Each network supports several float types: a loss casts its batch to the module's type, so that the same closure
+//! serves training (f32) and the f64 copy for Hessian-vector products.
 
 pub mod autoencoder;
 pub mod char_lstm;

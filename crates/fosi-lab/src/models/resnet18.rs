@@ -12,13 +12,13 @@ use burn::tensor::{Device, Tensor};
 use super::init::{Init, conv};
 use super::weights::{self, Source, WeightsError};
 
-/// Pooled features of an image.
+/// The number of pooled features per image.
 pub const FEATURES: usize = 512;
 
-/// The backbone: everything up to the pooled features (He, Zhang, Ren, Sun 2016), laid out and named as in torchvision.
+/// The backbone up to the pooled features (He, Zhang, Ren, Sun 2016), with torchvision's layout and names.
 ///
-/// It is never trained. Whatever device it is made for, it is kept off the autodiff graph, so that batch norm
-/// normalises by its running statistics and no gradient reaches it.
+/// It is never trained. On every device it is kept without autodiff, so that batch norm uses its running statistics and
+/// no gradient reaches it.
 #[derive(Module, Debug)]
 pub struct ResNet18 {
     conv1: Conv2d,
@@ -30,38 +30,38 @@ pub struct ResNet18 {
     layer4: Vec<BasicBlock>,
 }
 
-/// Two 3×3 convolutions and the way around them.
+/// Two 3×3 convolutions and their shortcut.
 #[derive(Module, Debug)]
 struct BasicBlock {
     conv1: Conv2d,
     bn1: BatchNorm,
     conv2: Conv2d,
     bn2: BatchNorm,
-    /// Where the shape changes; a pair, since torchvision's names are `0` and `1`.
+    /// The shortcut's convolution if the shape changes; a pair, because torchvision's names are `0` and `1`.
     downsample: Option<(Conv2d, BatchNorm)>,
 }
 
 const TORCHVISION: Source = Source {
     network: "torchvision's ResNet-18",
-    // The classifier that the features replace, and a count that nothing here reads.
+    // The classifier, which the features replace, and a counter that is not used here.
     ignored: |name| name.starts_with("fc.") || name.ends_with(".num_batches_tracked"),
     hint: WEIGHTS_HINT,
 };
 
-/// Where the weights that the paper takes are to be had.
+/// Where to obtain the paper's weights.
 pub const WEIGHTS_HINT: &str = "get torchvision's ResNet18_Weights.IMAGENET1K_V1 from \
     https://download.pytorch.org/models/resnet18-f37072fd.pth (45 MB) and name the file";
 
 impl ResNet18 {
-    /// The backbone with the weights in a file: torchvision's own (`.pth`, `.pt`), or the same names as safetensors.
+    /// The backbone with weights from a file: torchvision's (`.pth`, `.pt`), or safetensors with the same names.
     ///
     /// # Errors
-    /// [`WeightsError`] says what is wrong with the file and, where it isn't there, where to get it.
+    /// [`WeightsError`] describes the file's defect or, for a missing file, where to obtain it.
     pub fn from_file(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         weights::load(Self::random(0, device), path, TORCHVISION)
     }
 
-    /// The backbone with random weights: normal with standard deviation 1/√fan_in, batch norms the identity.
+    /// The backbone with random weights: normal with standard deviation 1/√fan_in, batch norms set to the identity.
     pub fn random(seed: u64, device: &Device) -> Self {
         let device = device.clone().without_autodiff();
         let mut init = Init::new(seed, &device);
@@ -88,8 +88,7 @@ impl ResNet18 {
         }
     }
 
-    /// Pooled features, batch×512, of images batch×3×height×width in torchvision's normalisation; off the autodiff
-    /// graph.
+    /// Pooled features (batch×512) of images (batch×3×height×width) in torchvision's normalisation, without autodiff.
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let images = if images.is_autodiff() {
             images.inner()

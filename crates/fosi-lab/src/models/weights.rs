@@ -1,4 +1,4 @@
-//! Weights from files that PyTorch's users have, by PyTorch's names.
+//! Weights from PyTorch files, with PyTorch's names.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,36 +13,36 @@ use burn_store::{
 };
 use thiserror::Error;
 
-/// Names in a message, at most.
+/// The maximum number of names in a message.
 const NAMED: usize = 3;
 
-/// Why a file's weights can't be used.
+/// The weights in a file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// No such file.
+    /// The file does not exist.
     #[error("there are no weights at {}; {hint}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
-        /// Where to get it.
+        /// Where to obtain it.
         hint: &'static str,
     },
-    /// A file whose name says no format.
+    /// The file's extension is not a known format.
     #[error("{} is none of the known formats: a file of weights ends in .pth, .pt or .safetensors", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// A damaged file, or another one.
+    /// The file is damaged or is not a weights file.
     #[error("cannot read weights from {}: {reason}; fetch the file again", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The reader's message.
         reason: String,
     },
-    /// Tensors of the network that the file lacks.
+    /// The file lacks tensors of the network.
     #[error(
         "{} lacks {} of the tensors of {network}: {}; are they weights of another network, or a checkpoint that \
          holds them in a part of its own?",
@@ -56,9 +56,9 @@ pub enum WeightsError {
         /// The tensors' names.
         names: Vec<String>,
     },
-    /// Tensors in the file that the network lacks.
+    /// The file contains tensors that the network lacks.
     #[error(
-        "{} holds {} tensors that {network} has not: {}; are they weights of another network?",
+        "{} contains {} tensors that {network} lacks: {}; are they weights of another network?",
         path.display(), names.len(), list(names)
     )]
     Unexpected {
@@ -69,8 +69,8 @@ pub enum WeightsError {
         /// The tensors' names.
         names: Vec<String>,
     },
-    /// A tensor of the wrong shape.
-    #[error("{}: `{name}` has shape {found:?}, {network} needs {expected:?}", path.display())]
+    /// A tensor has the wrong shape.
+    #[error("{}: `{name}` has shape {found:?}, but {network} needs {expected:?}", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -78,13 +78,13 @@ pub enum WeightsError {
         network: &'static str,
         /// The tensor's name.
         name: String,
-        /// The shape needed.
+        /// The required shape.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor that isn't of floating-point numbers.
-    #[error("{}: `{name}` is of type {found}, allowed are floating-point types", path.display())]
+    /// A tensor does not contain floating-point numbers.
+    #[error("{}: `{name}` has type {found}; allowed are floating-point types", path.display())]
     Type {
         /// The file.
         path: PathBuf,
@@ -109,19 +109,19 @@ fn list(names: &[String]) -> String {
     named.join(", ") + more
 }
 
-/// A network's name, its tensors that a file holds on top, and where its weights are to be had.
+/// A network's name, the tensors that a file may contain in addition, and where to obtain its weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     pub(super) network: &'static str,
-    /// Whether a tensor of this name in the file is to be passed over.
+    /// Whether a tensor with this name in the file is ignored.
     pub(super) ignored: fn(&str) -> bool,
     pub(super) hint: &'static str,
 }
 
-/// `module` with every parameter and buffer from the file at `path`, in f32.
+/// `module` with every parameter and buffer read from the file at `path`, in f32.
 ///
 /// # Errors
-/// [`WeightsError`]; everything is checked by name, shape and type before a value is taken over.
+/// [`WeightsError`]; all names, shapes and types are checked before any value is used.
 pub(super) fn load<M: Module>(
     mut module: M,
     path: &Path,

@@ -12,10 +12,10 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Ends beyond ±10¹⁰⁰ are moved there, so that lengths and logarithms stay finite.
+    /// The ends are clamped to ±10¹⁰⁰, so that lengths and logarithms stay finite.
     const FAR: f64 = 1e100;
 
-    /// Linear, over `low` to `high` in either order; a range of no length is widened.
+    /// A linear axis from `low` to `high`, in either order; an empty range is widened.
     pub fn linear(low: f64, high: f64) -> Self {
         let (low, high) = (low.min(high).max(-Self::FAR), low.max(high).min(Self::FAR));
         let pad = if high > low {
@@ -29,7 +29,7 @@ impl Axis {
         }
     }
 
-    /// Logarithmic, over `low` to `high`, both above 0; falls back to linear where they aren't.
+    /// A logarithmic axis from `low` to `high`, or a linear one if these are not both positive.
     pub fn logarithmic(low: f64, high: f64) -> Self {
         let (low, high) = (low.min(high), low.max(high));
         if low <= 0.0 {
@@ -43,12 +43,12 @@ impl Axis {
         }
     }
 
-    /// Whether it is logarithmic.
+    /// Whether the axis is logarithmic.
     pub(crate) fn is_logarithmic(&self) -> bool {
         self.logarithmic
     }
 
-    /// The same with `share` of its length added at both ends.
+    /// The axis with its length extended by `share` at both ends.
     pub fn padded(self, share: f64) -> Self {
         let Range { start, end } = self.range;
         let range = if self.logarithmic {
@@ -61,7 +61,7 @@ impl Axis {
         Self { range, ..self }
     }
 
-    /// Where `value` lies: 0 at the start of the range, 1 at its end.
+    /// The position of `value`: 0 at the start of the range, 1 at its end.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let Range { start, end } = self.range;
         if self.logarithmic {
@@ -81,8 +81,8 @@ impl Axis {
         }
     }
 
-    /// The pieces of a line inside the range of y, where this is the vertical axis. (The drawing library would draw
-    /// what is outside along the edge.)
+    /// The parts of a line inside this vertical axis's range. (The drawing library would draw the outer parts along the
+    /// edge.)
     pub(super) fn clip(&self, points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
         let mut pieces = Vec::new();
         let mut piece: Vec<(f64, f64)> = Vec::new();
@@ -91,7 +91,7 @@ impl Axis {
                 [pair[0], pair[1]],
                 [self.position(pair[0].1), self.position(pair[1].1)],
             );
-            // Shares of the segment at which it crosses the lower and the upper edge.
+            // The fractions of the segment at which it crosses the lower and the upper edge.
             let (low, high) = ((0.0 - p0) / (p1 - p0), (1.0 - p0) / (p1 - p0));
             let (enter, leave) = match p0 == p1 {
                 true if (0.0..=1.0).contains(&p0) => (0.0, 1.0),
@@ -125,7 +125,7 @@ impl Axis {
         let most = most.max(2);
         if self.logarithmic {
             let ticks = self.logarithmic_ticks(most);
-            // A small part of a decade may hold none of its round numbers.
+            // A small part of a decade may contain none of its round numbers.
             if ticks.len() > 1 {
                 return ticks;
             }
@@ -144,7 +144,7 @@ impl Axis {
             .unwrap_or(10.0 * power);
         let first = (self.range.start / step).ceil() as i64;
         let last = (self.range.end / step).floor() as i64;
-        // Dividing by a power of ten gives the nearest number to the decimal one; multiplying doesn't.
+        // Dividing by a power of ten gives the floating-point number closest to the decimal; multiplying does not.
         let tick = |i: i64| {
             if step < 1.0 {
                 i as f64 / (1.0 / step).round()
@@ -155,7 +155,8 @@ impl Axis {
         (first..=last).map(tick).collect()
     }
 
-    /// The finest of: all decades and their 1…9, 1-2-5, 1-3, decades, every second decade, … that are few enough.
+    /// The finest of these sets with at most `most` ticks: all decades with 1…9, 1-2-5, 1-3, only decades, every second
+    /// decade, …
     fn logarithmic_ticks(&self, most: usize) -> Vec<f64> {
         let first = self.range.start.log10().floor() as i32;
         let last = self.range.end.log10().ceil() as i32;
@@ -191,7 +192,7 @@ impl Axis {
     }
 }
 
-/// multiple·10^power, as the decimal literal has it.
+/// multiple·10^power, rounded like the decimal literal.
 fn decimal(multiple: f64, power: i32) -> f64 {
     if power < 0 {
         multiple / 10f64.powi(-power)
@@ -205,7 +206,7 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        // Far outside the range is as good as the far edge of a figure, and stays within i32.
+        // Values far outside are clamped beyond a figure's edge, which keeps the coordinates within i32.
         let position = self.position(*value).clamp(-10.0, 10.0);
         limit.0 + (position * f64::from(limit.1 - limit.0)).round() as i32
     }
@@ -225,7 +226,7 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// Short decimal, or a power of ten where that would be long.
+/// A short decimal, or a power of ten if the decimal would be long.
 pub(crate) fn tick_label(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e6).contains(&size) {

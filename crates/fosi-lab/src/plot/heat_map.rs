@@ -1,4 +1,4 @@
-//! Heat maps, and the colours of their values.
+//! Heat maps and their colour scales.
 
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -10,10 +10,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::axis::tick_label;
 use super::{Axis, FONT, INK, PlotError};
 
-/// Colours of values on a logarithmic or a linear scale, light for small ones; values beyond the ends get the ends'.
+/// Colours for values on a logarithmic or a linear scale, light for small ones; values beyond the ends get the ends'
+/// colours.
 ///
-/// The colours are those of viridis: their lightness falls evenly, so the order survives print without colour and every
-/// common kind of colour blindness.
+/// The colours are viridis: their lightness decreases monotonically, so that the order remains visible in
+/// black-and-white print and with every common kind of colour blindness.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorScale {
     low: f64,
@@ -22,7 +23,7 @@ pub struct ColorScale {
 }
 
 impl ColorScale {
-    /// Of positive values, lightest up to `low` and darkest from `high`, both powers of ten.
+    /// A scale for positive values, lightest up to `low` and darkest from `high`, both powers of ten.
     pub fn logarithmic(low: f64, high: f64) -> Self {
         Self {
             low,
@@ -31,7 +32,7 @@ impl ColorScale {
         }
     }
 
-    /// Lightest up to `low`, darkest from `high`.
+    /// A linear scale, lightest up to `low` and darkest from `high`.
     pub fn linear(low: f64, high: f64) -> Self {
         Self {
             low,
@@ -40,7 +41,7 @@ impl ColorScale {
         }
     }
 
-    /// The colour of a value; not a number is grey.
+    /// The colour of a value; NaN is grey.
     pub fn color(&self, value: f64) -> RGBColor {
         let share = match self.logarithmic {
             true => (value / self.low).ln() / (self.high / self.low).ln(),
@@ -52,7 +53,7 @@ impl ColorScale {
         ViridisRGB.get_color(1.0 - share.clamp(0.0, 1.0))
     }
 
-    /// The value whose colour lies at `share` of the way from the lightest to the darkest.
+    /// The value whose colour is at the fraction `share` between the lightest and the darkest.
     fn value(&self, share: f64) -> f64 {
         match self.logarithmic {
             true => self.low * (self.high / self.low).powf(share),
@@ -60,7 +61,7 @@ impl ColorScale {
         }
     }
 
-    /// Values with what the bar calls them. Those beyond the ends of a logarithmic scale have the ends' colours.
+    /// The labelled values of the bar. On a logarithmic scale, values beyond the ends have the ends' colours.
     fn labels(&self) -> Vec<(f64, String)> {
         if !self.logarithmic {
             let ticks = Axis::linear(self.low, self.high).ticks(6);
@@ -81,10 +82,10 @@ impl ColorScale {
             .collect()
     }
 
-    /// Draws the scale as an upright bar with the values beside it and `label` above.
+    /// Draws the scale as a vertical bar with the values next to it and `label` above.
     ///
     /// # Errors
-    /// What the backend refuses.
+    /// An error of the backend.
     pub fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -126,7 +127,7 @@ impl ColorScale {
     }
 }
 
-/// 10 with the exponent raised.
+/// 10 with a superscript exponent.
 fn power_of_ten(power: i32) -> String {
     let raised = |c: char| match c {
         '-' => '⁻',
@@ -140,30 +141,30 @@ fn power_of_ten(power: i32) -> String {
     format!("10{exponent}")
 }
 
-/// Values over a grid of two coordinates, each cell reaching half-way to its neighbours.
+/// Values on a two-dimensional grid; each cell extends halfway to its neighbours.
 #[derive(Clone, Debug)]
 pub struct HeatMap {
-    /// Above the map.
+    /// The title above the map.
     pub title: String,
-    /// Below the horizontal axis.
+    /// The label below the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label next to the vertical axis.
     pub y_label: String,
-    /// The grid's horizontal coordinates, ascending.
+    /// The grid's horizontal coordinates, in ascending order.
     pub xs: Vec<f64>,
-    /// The grid's vertical coordinates, ascending.
+    /// The grid's vertical coordinates, in ascending order.
     pub ys: Vec<f64>,
-    /// Value of the cell at `(xs[i], ys[j])` at `i * ys.len() + j`.
+    /// The values; that of the cell at `(xs[i], ys[j])` has the index `i * ys.len() + j`.
     pub values: Vec<f64>,
-    /// Colours.
+    /// The colours.
     pub scale: ColorScale,
 }
 
 impl HeatMap {
-    /// Draws the map over all of `area`.
+    /// Draws the map, filling `area`.
     ///
     /// # Errors
-    /// What the backend refuses.
+    /// An error of the backend.
     pub fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -207,7 +208,7 @@ impl HeatMap {
     }
 }
 
-/// Where cells around `centres` meet: half-way between them, and as far outside at the ends.
+/// The boundaries of cells around `centres`: halfway between them, and at the same distance outside at the ends.
 fn edges(centres: &[f64]) -> Vec<f64> {
     let [first, .., last] = centres else {
         return centres.iter().flat_map(|c| [c - 0.5, c + 0.5]).collect();
@@ -236,7 +237,7 @@ mod tests {
     fn small_values_are_light_and_the_ends_hold_beyond() {
         let scale = ColorScale::logarithmic(1e-2, 1e2);
         assert_eq!(scale.color(1e-9), RGBColor(254, 232, 37));
-        // Half-way between the two colours in the middle.
+        // Halfway between the two middle colours.
         assert_eq!(scale.color(1.0), RGBColor(35, 145, 140));
         assert_eq!(scale.color(f64::INFINITY), RGBColor(68, 1, 84));
         assert_eq!(scale.color(f64::NAN), RGBColor(160, 160, 160));

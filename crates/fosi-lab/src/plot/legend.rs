@@ -1,4 +1,4 @@
-//! Line styles with their names.
+//! Legends: line styles with names.
 
 use plotters::coord::Shift;
 use plotters::element::{DashedPathElement, PathElement};
@@ -7,10 +7,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{FONT, INK, LineStyle, PlotError};
 
-/// Draws samples of line styles with names, in one row, centred in `area`.
+/// Draws samples of line styles with their names in one row, centred in `area`.
 ///
 /// # Errors
-/// What the backend refuses.
+/// An error of the backend.
 pub fn draw_legend<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     entries: &[(String, LineStyle)],

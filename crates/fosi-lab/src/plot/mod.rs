@@ -1,4 +1,4 @@
-//! Figures: axes, colours, lines and legends over `plotters`, drawn alike as SVG and as PNG.
+//! Figures: axes, colours, lines and legends, drawn by `plotters` identically as SVG and as PNG.
 
 mod axis;
 mod heat_map;
@@ -22,44 +22,44 @@ pub use sheet::{Cell, Sheet};
 
 use crate::optimizers::{Family, OptimizerName};
 
-/// Figures name this family: in SVG the viewer's own, in PNG the embedded Roboto.
+/// The font family of figures: in SVG the viewer's, in PNG the embedded Roboto.
 pub const FONT: &str = "sans-serif";
 
-/// Ink of texts and axes.
+/// The colour of text and axes.
 pub const INK: RGBColor = RGBColor(40, 40, 40);
 
-/// A figure that could not be drawn.
+/// A figure cannot be drawn.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// The embedded font can't be read.
+    /// The embedded font cannot be read.
     #[error("the embedded font is damaged; build the program again")]
     Font,
-    /// The drawing library refused.
+    /// The drawing library failed.
     #[error("cannot draw the figure: {0}")]
     Draw(String),
-    /// The PNG encoder refused.
+    /// The PNG encoder failed.
     #[error("cannot encode the figure: {0}")]
     Encode(#[from] png::EncodingError),
 }
 
 impl PlotError {
-    /// From an error of the drawing library, whose type depends on the backend.
+    /// Wraps an error of the drawing library, whose type depends on the backend.
     pub fn draw(error: impl std::fmt::Display) -> Self {
         Self::Draw(error.to_string())
     }
 }
 
-/// A figure of fixed size that can be drawn on any backend. Lengths are in units of a nominal pixel; `scale` says how
-/// many real ones that is.
+/// A figure of fixed size that can be drawn on any backend. Lengths are in nominal pixels, each of which has `scale`
+/// physical pixels.
 pub trait Figure {
-    /// Nominal width and height.
+    /// The nominal width and height.
     fn size(&self) -> (u32, u32);
 
     /// Draws on `area`, which is `scale` times the nominal size.
     ///
     /// # Errors
-    /// What the backend refuses.
+    /// An error of the backend.
     fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -67,7 +67,7 @@ pub trait Figure {
     ) -> Result<(), PlotError>;
 }
 
-/// Colours that the colour-blind tell apart (Okabe and Ito), for lines that have no colour of their own.
+/// Colours that colour-blind readers can distinguish (Okabe and Ito), for lines without a colour of their own.
 pub const COLORS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -77,7 +77,8 @@ pub const COLORS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// The colour of a base optimizer's family, from the palettes of Okabe and Ito and of Tol, told apart by the colour-blind.
+/// The colour of a base optimizer's family, from the palettes of Okabe and Ito and of Tol, which colour-blind readers
+/// can distinguish.
 pub fn color(base: Family) -> RGBColor {
     match base {
         Family::GradientDescent => RGBColor(0, 0, 0),
@@ -99,23 +100,23 @@ pub fn color(base: Family) -> RGBColor {
     }
 }
 
-/// How an optimizer's line is drawn everywhere: the family's colour, dashed for the base and solid for FOSI.
+/// The style of an optimizer's line: the family's colour, dashed for the base and solid for FOSI.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineStyle {
-    /// Colour.
+    /// The colour.
     pub color: RGBColor,
-    /// Dashed instead of solid.
+    /// Whether the line is dashed.
     pub dashed: bool,
 }
 
 impl LineStyle {
-    /// Solid, in the colour of texts.
+    /// A solid line in the text colour.
     pub const PLAIN: Self = Self {
         color: INK,
         dashed: false,
     };
 
-    /// Of an optimizer.
+    /// The style of an optimizer.
     pub fn of(optimizer: OptimizerName) -> Self {
         Self {
             color: color(optimizer.family),
@@ -127,10 +128,10 @@ impl LineStyle {
 /// A polyline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Points from left to right.
+    /// The points from left to right.
     pub points: Vec<(f64, f64)>,
-    /// Least and greatest y at the same x, where there is more than one run; drawn as a pale band.
+    /// The least and the greatest y at the same x for several runs; drawn as a pale band.
     pub band: Vec<(f64, f64, f64)>,
-    /// How it is drawn.
+    /// The style.
     pub style: LineStyle,
 }

@@ -20,12 +20,12 @@ pub fn to_svg(figure: &impl Figure) -> Result<String, PlotError> {
     Ok(text)
 }
 
-/// The figure as PNG, `resolution` pixels to a nominal one.
+/// The figure as PNG, with `resolution` physical pixels per nominal pixel.
 ///
 /// # Errors
 /// [`PlotError`].
 pub fn to_png(figure: &impl Figure, resolution: u32) -> Result<Vec<u8>, PlotError> {
-    // The backend draws thick lines without smoothing: draw larger and average.
+    // The backend does not antialias thick lines: draw larger and average.
     const OVERSAMPLING: u32 = 2;
     register_font()?;
     let (width, height) = figure.size();
@@ -66,7 +66,7 @@ fn average(image: &[u8], width: usize, factor: usize) -> Vec<u8> {
     small
 }
 
-/// `plotters` looks fonts up by name in a table of the process; registering again changes nothing.
+/// `plotters` finds fonts by name in a table of the process; repeated registration has no effect.
 fn register_font() -> Result<(), PlotError> {
     plotters::style::register_font(FONT, FontStyle::Normal, FONT_FILE).map_err(|_| PlotError::Font)
 }

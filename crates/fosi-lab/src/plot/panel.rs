@@ -1,4 +1,4 @@
-//! One rectangle of a figure.
+//! One panel of a figure.
 
 use plotters::chart::ChartContext;
 use plotters::coord::Shift;
@@ -13,28 +13,28 @@ use super::{Axis, FONT, INK, Line, PlotError};
 
 const GRID: RGBColor = RGBColor(225, 225, 225);
 
-/// A rectangle of a figure with axes and lines.
+/// A panel of a figure, with axes and lines.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Above the panel.
+    /// The title above the panel.
     pub title: String,
-    /// Below the horizontal axis.
+    /// The label below the horizontal axis.
     pub x_label: String,
-    /// Beside the vertical axis.
+    /// The label next to the vertical axis.
     pub y_label: String,
-    /// Horizontal axis.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Vertical axis.
+    /// The vertical axis.
     pub y: Axis,
-    /// Drawn in this order.
+    /// The lines, in drawing order.
     pub lines: Vec<Line>,
 }
 
 impl Panel {
-    /// Draws the panel over all of `area`.
+    /// Draws the panel, filling `area`.
     ///
     /// # Errors
-    /// What the backend refuses.
+    /// An error of the backend.
     pub fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,

@@ -1,4 +1,4 @@
-//! A figure of several panels under one legend.
+//! A figure with several panels under one legend.
 
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, DrawingBackend, IntoFont};
@@ -7,36 +7,36 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{ColorScale, FONT, Figure, HeatMap, INK, LineStyle, Panel, PlotError, draw_legend};
 
-/// One rectangle of a sheet.
+/// One cell of a sheet.
 #[derive(Clone, Debug)]
 pub enum Cell {
-    /// Lines.
+    /// A panel with lines.
     Panel(Panel),
     /// A heat map.
     HeatMap(HeatMap),
 }
 
-/// Panels and heat maps in rows, under a title and a legend.
+/// Panels and heat maps in rows, below a title and a legend.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    /// Above everything.
+    /// The title.
     pub title: String,
-    /// Lines' names; none where empty.
+    /// The names of the lines; without a legend if empty.
     pub legend: Vec<(String, LineStyle)>,
-    /// Row by row.
+    /// The cells, row by row.
     pub cells: Vec<Cell>,
-    /// Cells in a row.
+    /// The number of cells per row.
     pub columns: usize,
-    /// Nominal width and height of a cell.
+    /// The nominal width and height of a cell.
     pub cell: (u32, u32),
-    /// The heat maps' colours, drawn at the right with a label.
+    /// The colour scale of the heat maps, drawn on the right with a label.
     pub bar: Option<(ColorScale, String)>,
 }
 
 const TITLE: u32 = 40;
-/// Height of a row of the legend.
+/// The height of a row of the legend.
 const LEGEND: u32 = 34;
-/// Width of an entry of the legend without its name, and about that of a character.
+/// The width of a legend entry without its name; below, the approximate width of a character.
 const ENTRY: u32 = 70;
 const CHARACTER: u32 = 8;
 const BAR: u32 = 110;
@@ -46,7 +46,7 @@ impl Sheet {
         self.cells.len().div_ceil(self.columns.max(1))
     }
 
-    /// The legend's rows, each about as wide as the sheet at most.
+    /// The rows of the legend, each at most about as wide as the sheet.
     fn legend_rows(&self) -> Vec<&[(String, LineStyle)]> {
         let room = self.columns as u32 * self.cell.0;
         let mut rows = Vec::new();

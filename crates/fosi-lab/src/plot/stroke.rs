@@ -1,7 +1,7 @@
-//! Lines as the strokes that a backend can draw.
+//! Splits lines into strokes that a backend can draw.
 
-/// The strokes of a polyline: dashes of the `pattern`'s first length with gaps of its second, or the whole line; cut
-/// where it turns sharply, since there the bitmap backend's mitred joints shoot far beyond the line.
+/// The strokes of a polyline: dashes with the first length of `pattern` and gaps with its second, or the whole line. It
+/// is split at sharp turns, where the bitmap backend's mitre joints would extend far beyond the line.
 pub(super) fn strokes(points: &[(i32, i32)], pattern: Option<[f64; 2]>) -> Vec<Vec<(i32, i32)>> {
     let dashes = match pattern {
         Some(pattern) => dashes(points, pattern),
@@ -44,7 +44,7 @@ fn dashes(points: &[(i32, i32)], [on, off]: [f64; 2]) -> Vec<Vec<(i32, i32)>> {
     dashes
 }
 
-/// Pieces that turn by less than a right angle at each of their points.
+/// The parts that turn by less than a right angle at each point.
 fn cut_at_turns(points: &[(i32, i32)]) -> Vec<Vec<(i32, i32)>> {
     let mut pieces = Vec::new();
     let mut piece: Vec<(i32, i32)> = Vec::new();

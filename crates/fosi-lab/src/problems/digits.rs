@@ -9,15 +9,15 @@ use super::planes::Planes;
 use super::{Function, Problem};
 use crate::data::{DataError, Dataset, digits};
 
-/// Largest value of a pixel in the files, by which the data set divides.
+/// The largest pixel value in the files, by which the data set is divided.
 const LARGEST_PIXEL: f64 = 16.0;
-/// Of the logistic regression: without one, the classes of these data can be parted, and there is no minimum.
+/// The ridge of the logistic regression: without it, the classes are separable and there is no minimum.
 const RIDGE: f64 = 1e-4;
-/// The logistic regression's minimum; the gradient where it was found, 2e-9 long, puts it within 2e-14.
+/// The logistic regression's minimum. It was computed at a gradient norm of 2e-9, which bounds its error by 2e-14.
 const LOGISTIC_MINIMUM: f64 = 2.528_427_505_413_48e-3;
 
-/// Softmax cross-entropy of the network 64-100-10: n = 7,510. It has no minimum: its values come as near to 0 as one
-/// likes, and 1e-4 of the start counts as solved.
+/// Softmax cross-entropy of the network 64-100-10: n = 7,510. It has no minimum: its infimum is 0, and 1e-4 of the
+/// initial value counts as solved.
 pub(super) fn mlp() -> Result<Problem, DataError> {
     let network = Network::new(&[64, 100, 10]);
     let summary = "softmax cross-entropy of the tanh network 64-100-10 on the embedded digits";
@@ -28,7 +28,7 @@ pub(super) fn mlp() -> Result<Problem, DataError> {
     Ok(problem)
 }
 
-/// Softmax regression on pixels from 0 to 16 as they are in the files, with ½·1e-4·‖x‖², from 0: n = 650.
+/// Softmax regression on the files' pixels from 0 to 16, with ½·1e-4·‖x‖², starting from 0: n = 650.
 pub(super) fn logistic() -> Result<Problem, DataError> {
     let network = Network::new(&[64, 10]);
     let summary = "softmax regression on the embedded digits' raw pixels with a ridge of 1e-4";
@@ -36,7 +36,7 @@ pub(super) fn logistic() -> Result<Problem, DataError> {
     Ok(problem.with_minima(vec![LOGISTIC_MINIMUM]))
 }
 
-/// The mean square error of the network 64-32-8-32-64 against its input: n = 4,744.
+/// The mean squared error of the network 64-32-8-32-64 between output and input: n = 4,744.
 pub(super) fn autoencoder() -> Result<Problem, DataError> {
     let batch = Arc::new(batch(&digits()?.train, 1.0));
     let network = Network::new(&[64, 32, 8, 32, 64]);
@@ -72,7 +72,7 @@ fn classifier(
     Ok(Problem::new(name, summary, n, function))
 }
 
-/// The images as points, pixel by pixel.
+/// The images as points, with one coordinate per pixel.
 fn batch(data: &Dataset, scale: f64) -> Batch {
     let pixel = |pixel: usize| {
         let values = data.features.iter().skip(pixel).step_by(data.dim);
@@ -117,7 +117,7 @@ impl Head for CrossEntropy {
     }
 }
 
-/// The mean square of output − input over all images and pixels.
+/// The mean of (output − input)² over all images and pixels.
 struct Reconstruction;
 
 impl Head for Reconstruction {

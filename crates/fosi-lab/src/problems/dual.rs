@@ -2,7 +2,7 @@
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
-/// a + b·ε with ε² = 0: carried through a computation, b is the derivative of a along the direction of the inputs' b.
+/// a + b·ε with ε² = 0: in a computation on these, b is the derivative of a along the direction given by the inputs' b.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Dual {
     pub value: f64,
@@ -81,18 +81,18 @@ impl Mul<f64> for Dual {
     }
 }
 
-/// What runs on plain numbers for a gradient and on dual ones for a Hessian-vector product.
+/// Numbers of a computation: plain for gradients, dual for Hessian-vector products.
 pub(super) trait Scalar:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Mul<f64, Output = Self>
 {
-    /// Whether there is a tangent.
+    /// Whether the number has a tangent.
     const DUAL: bool;
 
     fn new(value: f64, tangent: f64) -> Self;
     fn value(self) -> f64;
-    /// 0 of a plain number.
+    /// The tangent; 0 for a plain number.
     fn tangent(self) -> f64;
-    /// f of this number, given f and f′ at its value.
+    /// f of this number, given the values of f and f′ there.
     fn chain(self, f: f64, slope: f64) -> Self;
 }
 

@@ -1,8 +1,8 @@
-//! A function that can be evaluated.
+//! The interface of a function.
 
 /// f with its gradient and its Hessian-vector products, both exact.
 ///
-/// The methods take `&mut self` for the memory that they use again. Slices have the problem's dimension.
+/// The methods take `&mut self` to reuse memory. Slices have the problem's dimension.
 pub trait Function: Send {
     /// Writes ∇f(x) and returns f(x).
     fn gradient(&mut self, x: &[f64], gradient: &mut [f64]) -> f64;

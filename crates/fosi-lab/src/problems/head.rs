@@ -1,4 +1,4 @@
-//! Losses of networks: a term for each batch of points, and a ridge.
+//! Losses of networks: one term per batch of points, and a ridge.
 
 use super::Function;
 use super::dual::{Dual, Scalar};
@@ -6,13 +6,14 @@ use super::network::{Batch, Network, Parameters};
 use super::pass::Pass;
 use super::planes::Planes;
 
-/// What a network's outputs on a batch cost.
+/// The loss as a function of a network's outputs on a batch.
 pub(super) trait Head: Send {
-    /// The loss; writes its derivatives by the outputs to `bar`, and their tangents where the outputs have tangents.
+    /// The loss; writes its derivatives with respect to the outputs to `bar`, and their tangents if the outputs have
+    /// tangents.
     fn loss(&mut self, batch: &Batch, outputs: &Planes, bar: &mut Planes) -> f64;
 }
 
-/// Σ of the terms' losses and ½·ridge·‖x‖².
+/// Σ of the terms' losses, plus ½·ridge·‖x‖².
 pub(super) struct NetworkLoss {
     terms: Vec<(Pass, Box<dyn Head>)>,
     ridge: f64,
@@ -25,7 +26,7 @@ impl NetworkLoss {
         Self { terms, ridge }
     }
 
-    /// The loss; adds its gradient to `out`, or the gradient's tangent.
+    /// The loss; adds its gradient, or the gradient's tangent, to `out`.
     fn differentiate<S: Scalar>(&mut self, parameters: Parameters<'_>, out: &mut [f64]) -> f64 {
         let mut loss = 0.0;
         for (pass, head) in &mut self.terms {

@@ -10,13 +10,13 @@ use crate::data::{DataError, Dataset, digits};
 
 const N: usize = 500;
 const RIDGE: f64 = 0.1;
-/// 2σ² of the kernel: the mean squared distance of two images, with pixels from 0 to 1, is 9.4.
+/// 2σ² of the kernel. For comparison, the mean squared distance of two images, with pixels from 0 to 1, is 9.4.
 const TWICE_SQUARED_WIDTH: f64 = 3.0;
 
 /// f(α) = ½‖Kα − y‖² + ½λαᵀKα with the Gaussian kernel K of 500 images, y = 1 for odd digits and −1 for even ones, and
 /// λ = 0.1.
 ///
-/// This is the system as it comes, with the Hessian K(K + λI) and its condition number squared. From 0; the minimum is
+/// The system is not preconditioned: its Hessian K(K + λI) squares the condition number. The start is 0; the minimum is
 /// ½λyᵀ(K + λI)⁻¹y.
 pub(super) fn ridge() -> Result<Problem, DataError> {
     let data = digits()?.train;
@@ -44,7 +44,7 @@ fn kernel(data: &Dataset, i: usize, j: usize) -> f64 {
     (-squares.sum::<f64>() / TWICE_SQUARED_WIDTH).exp()
 }
 
-/// None if rounding makes K + λI indefinite, which it doesn't for these data.
+/// `None` if rounding makes K + λI indefinite, which does not happen for these data.
 fn minimum(kernel: &Mat<f64>, targets: &[f64]) -> Option<f64> {
     let shifted = kernel + RIDGE * Mat::<f64>::identity(N, N);
     let targets = MatRef::from_column_major_slice(targets, N, 1);

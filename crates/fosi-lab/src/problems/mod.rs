@@ -1,14 +1,14 @@
-//! Functions to minimise in full, without batches: the set of Moré, Garbow and Hillstrom, physics-informed networks,
-//! networks and kernels on the embedded digits, and large quadratics.
+//! Functions to minimise to convergence, without batches: the set of Moré, Garbow and Hillstrom, physics-informed
+//! networks, networks and kernels on the embedded digits, and large quadratics.
 //!
-//! | names | what | n |
+//! | names | problem | n |
 //! |---|---|---|
 //! | `mgh:rosenbrock` … | sums of squares with published minima | 2 to 100 |
 //! | `poisson1d`, `poisson2d`, `poisson2d-wide` | physics-informed networks: Poisson | 1,153; 2,241; 19,761 |
-//! | `helmholtz`, `burgers`, `convection`, `allen-cahn` | the same with other equations | 2,241 |
+//! | `helmholtz`, `burgers`, `convection`, `allen-cahn` | physics-informed networks: other equations | 2,241 |
 //! | `digits-mlp`, `digits-autoencoder` | tanh networks on the embedded digits | 7,510; 4,744 |
-//! | `logistic`, `kernel-ridge` | convex and ill-conditioned, on the same | 650; 500 |
-//! | `quadratic:10`, `quadratic:1000` | ten outliers above a bulk of this condition | 1,000,000 |
+//! | `logistic`, `kernel-ridge` | convex and ill-conditioned, on the embedded digits | 650; 500 |
+//! | `quadratic:10`, `quadratic:1000` | ten outliers above a bulk with this condition number | 1,000,000 |
 //!
 //! ```
 //! use fosi_lab::problems;
@@ -45,7 +45,7 @@ pub use solution::Solution;
 use crate::data::DataError;
 use crate::names::UnknownName;
 
-/// Names and summaries of the quadratics, with the condition number of their bulk.
+/// The names and summaries of the quadratics, with the condition number of their bulk.
 const QUADRATICS: [(&str, &str, f64); 2] = [
     (
         "quadratic:10",
@@ -59,7 +59,7 @@ const QUADRATICS: [(&str, &str, f64); 2] = [
     ),
 ];
 
-/// A problem's name and how it is made.
+/// A problem's name and its constructor.
 type Entry = (&'static str, Box<dyn Fn() -> Result<Problem, DataError>>);
 
 fn entries() -> Vec<Entry> {
@@ -87,16 +87,15 @@ pub fn names() -> Vec<&'static str> {
     entries().into_iter().map(|(name, _)| name).collect()
 }
 
-/// All problems. Each is made when it is asked for: some hold a kernel matrix or a million numbers.
+/// All problems. Each is created on demand, because some contain a kernel matrix or a million numbers.
 pub fn all() -> impl Iterator<Item = Result<Problem, DataError>> {
     entries().into_iter().map(|(_, make)| make())
 }
 
-/// Groups of problems by name: `mgh`, `pinn` and `all`.
+/// The names of groups of problems.
 pub const GROUPS: [&str; 3] = ["mgh", "pinn", "all"];
 
-/// The names of the problems that are named, by their own names or by those of [`GROUPS`]: each once, in the order
-/// given.
+/// The names of the problems selected by their own names or by those of [`GROUPS`]: each once, in the given order.
 ///
 /// # Errors
 /// [`UnknownName`].
@@ -132,7 +131,7 @@ pub fn select(given: &[impl AsRef<str>]) -> Result<Vec<&'static str>, UnknownNam
 /// The problem of this name.
 ///
 /// # Errors
-/// [`ProblemError::Name`] when there is none; [`ProblemError::Data`] when the embedded data are damaged.
+/// [`ProblemError::Name`] if there is none; [`ProblemError::Data`] if the embedded data are damaged.
 pub fn named(name: &str) -> Result<Problem, ProblemError> {
     let found = entries().into_iter().find(|(known, _)| *known == name);
     match found {

@@ -1,6 +1,6 @@
-//! Fully connected tanh networks over a full batch: values and derivatives by the inputs, carried forward through the
-//! layers (Taylor mode), the gradient by a reverse sweep over that, Hessian-vector products by the same code over dual
-//! numbers.
+//! Fully connected tanh networks on a full batch. Values and derivatives with respect to the inputs are propagated
+//! forward through the layers (Taylor mode); a reverse sweep over this computes the gradient, and the same code on dual
+//! numbers computes Hessian-vector products.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use rand_distr::{Distribution, StandardNormal};
 use super::dual::Scalar;
 use super::planes::{Planes, View, matrix};
 
-/// The points of a batch and the derivatives by the inputs that are wanted at each.
+/// The points of a batch, and the derivatives with respect to the inputs that are computed at each point.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
-    /// Input by input, the coordinates of all points.
+    /// The coordinates of all points, one list per input.
     pub points: Vec<Vec<f64>>,
-    /// For each input the highest derivative by it, at most 2.
+    /// For each input, the highest derivative with respect to it, at most 2.
     pub orders: Vec<usize>,
 }
 
@@ -30,12 +30,12 @@ impl Batch {
         self.points.iter().map(|axis| axis[index]).collect()
     }
 
-    /// Numbers at each point: the value, then for each input the derivatives by it.
+    /// The number of values per point: the output, then its derivatives with respect to each input.
     pub fn channels(&self) -> usize {
         1 + self.orders.iter().sum::<usize>()
     }
 
-    /// For each input with derivatives the channel of the first, and the highest order.
+    /// For each input with derivatives, the channel of the first derivative and the highest order.
     pub fn derivatives(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut channel = 1;
         let place = move |&order: &usize| {
@@ -48,7 +48,7 @@ impl Batch {
             .filter(|(_, order)| *order > 0)
     }
 
-    /// The inputs as the first layer sees them: channel by channel, coordinates, unit vectors, zeros.
+    /// The input of the first layer, channel by channel: coordinates, unit vectors, zeros.
     pub fn jets<S: Scalar>(&self) -> Planes {
         let (points, rows) = (self.len(), self.len() * self.channels());
         let mut jets = Planes::default();
@@ -66,8 +66,8 @@ impl Batch {
     }
 }
 
-/// Layers of `widths`, tanh between them, none after the last. Parameters: layer by layer the weights, inputs×outputs
-/// column by column, then the biases.
+/// Layers with `widths`, and tanh between them but not after the last. The parameters are stored layer by layer: the
+/// weights (inputs×outputs, column by column), then the biases.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     pub widths: Vec<usize>,
@@ -79,12 +79,12 @@ impl Network {
         Self { widths }
     }
 
-    /// Number of parameters.
+    /// The number of parameters.
     pub fn len(&self) -> usize {
         self.widths.windows(2).map(|w| (w[0] + 1) * w[1]).sum()
     }
 
-    /// Weights normal with variance 2/(inputs + outputs) (Glorot and Bengio 2010), biases 0.
+    /// Normal weights with variance 2/(inputs + outputs) (Glorot and Bengio 2010), zero biases.
     pub fn start(&self, seed: u64) -> Vec<f64> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut start = Vec::with_capacity(self.len());
@@ -97,7 +97,7 @@ impl Network {
         start
     }
 
-    /// Where the weights and the biases of each layer are.
+    /// The ranges of each layer's weights and biases.
     pub fn layers(&self) -> Vec<(Range<usize>, Range<usize>)> {
         let mut end = 0;
         let layer = |w: &[usize]| {
@@ -109,7 +109,7 @@ impl Network {
     }
 }
 
-/// The parameters and, for a product, the direction.
+/// The parameters and, for a product, its direction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameters<'a> {
     pub value: &'a [f64],

@@ -1,4 +1,4 @@
-//! A pass forward and back through a network over one batch.
+//! A forward and backward pass of a network over one batch.
 
 use super::dual::Scalar;
 use super::network::{Batch, Network, Parameters};
@@ -7,19 +7,19 @@ use super::tanh::tanh;
 
 /// The memory of a pass.
 ///
-/// At each point the channels of a jet are the value u, and for each input that has them the derivatives u′ and u″.
+/// At each point, the channels of a jet are the value u and, for each input with derivatives, u′ and u″.
 #[derive(Debug)]
 pub(super) struct Pass {
     network: Network,
     batch: Batch,
-    /// What each layer gets: the batch, then the activations.
+    /// The input of each layer: the batch, then the activations.
     inputs: Vec<Planes>,
-    /// What each layer gives, before tanh.
+    /// The output of each layer, before tanh.
     outputs: Vec<Planes>,
-    /// The loss's derivatives by a layer's output and by its input.
+    /// The loss's derivatives with respect to a layer's output and its input.
     output_bar: Planes,
     input_bar: Planes,
-    /// Its derivatives by a layer's weights.
+    /// The loss's derivatives with respect to a layer's weights.
     weights_bar: Vec<f64>,
 }
 
@@ -37,8 +37,9 @@ impl Pass {
         }
     }
 
-    /// The batch and the jets of the network's outputs: output by output, channel by channel, point by point. Beside
-    /// them, what is to be overwritten with the loss's derivatives by them before [`backward`](Self::backward).
+    /// The batch, and the jets of the network's outputs: output by output, channel by channel, point by point. The
+    /// third result is to be overwritten with the loss's derivatives with respect to the jets before
+    /// [`backward`](Self::backward).
     pub fn forward<S: Scalar>(
         &mut self,
         parameters: Parameters<'_>,
@@ -59,7 +60,7 @@ impl Pass {
                 product_tangent(&mut output.tangent, input, weights);
             }
             for (column, bias) in biases.enumerate() {
-                // A bias changes the values alone, not the derivatives by the inputs.
+                // A bias changes only the values, not the derivatives with respect to the inputs.
                 for index in column * rows..column * rows + points {
                     output.value[index] += parameters.value[bias];
                     if S::DUAL {
@@ -77,7 +78,7 @@ impl Pass {
         (&self.batch, output, &mut self.output_bar)
     }
 
-    /// Adds the loss's gradient to `out`; of duals, the gradient's tangent.
+    /// Adds the loss's gradient or, for dual numbers, the gradient's tangent to `out`.
     pub fn backward<S: Scalar>(&mut self, parameters: Parameters<'_>, out: &mut [f64]) {
         let points = self.batch.len();
         let rows = points * self.batch.channels();
@@ -159,7 +160,7 @@ fn activate<S: Scalar>(z: &Planes, a: &mut Planes, batch: &Batch) {
     }
 }
 
-/// The derivatives by z from those by a, for [`activate`].
+/// The derivatives with respect to z, computed from those with respect to a; the reverse of [`activate`].
 fn deactivate<S: Scalar>(
     z: &Planes,
     a: &Planes,

@@ -1,4 +1,4 @@
-//! Matrices of plain or dual numbers, the values apart from the tangents, so that products are products of matrices.
+//! Matrices of plain or dual numbers. Values and tangents are stored separately, so that products are matrix products.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 
 use super::dual::{Dual, Scalar};
 
-/// A matrix, column by column, and its tangent, which is empty where plain numbers are computed.
+/// A column-major matrix with its tangent, which is empty for plain numbers.
 #[derive(Debug, Default)]
 pub(super) struct Planes {
     pub rows: usize,
@@ -23,7 +23,7 @@ impl Planes {
             .resize(if S::DUAL { rows * columns } else { 0 }, 0.0);
     }
 
-    /// The number as a dual one, of tangent 0 where plain numbers are computed.
+    /// The entry as a dual number, with tangent 0 for plain numbers.
     pub fn dual(&self, index: usize) -> Dual {
         Dual {
             value: self.value[index],
@@ -31,7 +31,7 @@ impl Planes {
         }
     }
 
-    /// Overwrites a number; where plain numbers are computed the tangent is dropped.
+    /// Overwrites an entry; for plain numbers the tangent is dropped.
     pub fn set_dual(&mut self, index: usize, number: Dual) {
         self.value[index] = number.value;
         if let Some(tangent) = self.tangent.get_mut(index) {
@@ -39,7 +39,7 @@ impl Planes {
         }
     }
 
-    /// Consecutive numbers of a column.
+    /// Consecutive entries of a column.
     pub fn lane(&self, start: usize, len: usize) -> Lane<'_> {
         let all = Lane {
             value: &self.value,
@@ -63,7 +63,7 @@ impl Planes {
     }
 }
 
-/// Consecutive numbers; the tangents of plain numbers are empty.
+/// Consecutive entries; the tangents of plain numbers are empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane<'a> {
     pub value: &'a [f64],
@@ -85,7 +85,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// Consecutive numbers to be written.
+/// Consecutive mutable entries.
 #[derive(Debug)]
 pub(super) struct LaneMut<'a> {
     pub value: &'a mut [f64],
@@ -125,7 +125,7 @@ impl<'a> LaneMut<'a> {
     }
 }
 
-/// Two matrices of the same shape. The tangent of plain numbers is not read.
+/// A matrix and its tangent, which have the same shape. The tangent of plain numbers is not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub value: MatRef<'a, f64>,
@@ -166,8 +166,8 @@ pub(super) fn product_tangent(out: &mut [f64], a: View<'_>, b: View<'_>) {
     clean_registers();
 }
 
-/// faer's kernels leave the upper halves of the vector registers in use, and until something clears them the standard
-/// library's `exp` takes 120 ns instead of 8 (AMD EPYC). A fill that is long enough to be the C library's clears them.
+/// faer's kernels leave the upper halves of the vector registers in use. Until these are cleared, the standard
+/// library's `exp` takes 120 ns instead of 8 (AMD EPYC). A fill that is long enough to call the C library clears them.
 fn clean_registers() {
     black_box(&mut [0.0; 256]).fill(0.0);
 }

@@ -1,4 +1,4 @@
-//! A function to minimise, with its start and what is known about its minimum.
+//! A function to minimise, with its start and its known minima.
 
 use std::fmt;
 
@@ -6,30 +6,29 @@ use fosi::minimize::Objective;
 
 use super::{Function, Solution};
 
-/// A relative gap at which a problem with a known minimum counts as solved.
+/// The relative gap at which a problem with a known minimum counts as solved.
 const TOLERANCE: f64 = 1e-8;
 
-/// What a network with the parameters given says of its equation.
+/// Computes the solution of a network's equation for given parameters.
 type Solve = Box<dyn Fn(&[f64]) -> Solution + Send + Sync>;
 
 /// A function to minimise.
-///
-/// What is known of it is in its fields; [`Problem::function`] gives the function for callers of their own,
+/// The fields contain known facts about the function; [`Problem::function`] returns the function for other callers,
 /// [`Problem::objective`] for [`fosi::minimize::minimize`].
 pub struct Problem {
     /// The name by which [`named`](super::named) finds it.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub summary: &'static str,
-    /// n.
+    /// The dimension n.
     pub dim: usize,
-    /// The values of f at the known local minima, the lowest first, or the bound that it comes near where there is no
-    /// minimum; empty where nothing is known. The figures of Moré, Garbow and Hillstrom's set are theirs (ACM TOMS 7,
-    /// 1981), refined to double precision.
+    /// The values of f at the known local minima, the lowest first, or the infimum if there is no minimum; empty if
+    /// unknown. The values for the set of Moré, Garbow and Hillstrom are theirs (ACM TOMS 7, 1981), refined to double
+    /// precision.
     pub minima: Vec<f64>,
     /// Whether f ≥ 0 everywhere.
     pub nonnegative: bool,
-    /// The relative gap (f − f*)/(f₀ − f*) at which the problem counts as solved: 1e-8 as a rule.
+    /// The relative gap (f − f*)/(f₀ − f*) at which the problem counts as solved, usually 1e-8.
     pub tolerance: f64,
     start: Box<dyn Fn(u64) -> Vec<f64> + Send + Sync>,
     function: Box<dyn Fn() -> Box<dyn Function> + Send + Sync>,
@@ -47,7 +46,7 @@ impl fmt::Debug for Problem {
 }
 
 impl Problem {
-    /// A nonnegative function without a known minimum, from 0.
+    /// A nonnegative function without a known minimum, starting from 0.
     pub(crate) fn new(
         name: &'static str,
         summary: &'static str,
@@ -67,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// Starting at what `start` gives for a seed.
+    /// Starts at the point that `start` returns for a seed.
     pub(crate) fn starting_at(
         mut self,
         start: impl Fn(u64) -> Vec<f64> + Send + Sync + 'static,
@@ -89,12 +88,12 @@ impl Problem {
         self
     }
 
-    /// The start. Where the function has a start of its own, it is the same for every seed.
+    /// The start point. If the function has its own start, it is the same for all seeds.
     pub fn start(&self, seed: u64) -> Vec<f64> {
         (self.start)(seed)
     }
 
-    /// The function, with memory of its own.
+    /// The function, with its own memory.
     pub fn function(&self) -> Box<dyn Function> {
         (self.function)()
     }
@@ -111,7 +110,7 @@ impl Problem {
     }
 
     /// Whether `value` counts as solved after a start at `start_value`: f − f* ≤ ε(f₀ − f*) for a known minimum f*.
-    /// `None` where none is known: such problems are judged by the value that a budget buys.
+    /// `None` without a known minimum: such problems are compared by the value reached within a budget.
     pub fn solved(&self, start_value: f64, value: f64) -> Option<bool> {
         let reaches = |minimum: &f64| value - minimum <= self.tolerance * (start_value - minimum);
         let (lowest, others) = self.minima.split_first()?;
@@ -126,7 +125,7 @@ impl Problem {
         self.solution.is_some()
     }
 
-    /// Where there is one: the solution by the network with the parameters `x` beside the exact one.
+    /// The solution of the network with the parameters `x` and the exact solution, if there is one.
     pub fn solution(&self, x: &[f64]) -> Option<Solution> {
         Some(self.solution.as_ref()?(x))
     }

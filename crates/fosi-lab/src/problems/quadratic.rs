@@ -1,4 +1,4 @@
-//! Quadratics of a million variables.
+//! Quadratics with a million variables.
 
 use std::sync::Arc;
 
@@ -9,11 +9,10 @@ use super::{Function, Problem};
 const N: usize = 1_000_000;
 const OUTLIERS: i32 = 10;
 
-/// f(x) = ½ Σ λᵢxᵢ² in its own axes: λ from 1 to `condition` in even ratios, and ten outliers, 10·`condition` and the
-/// double each time. The start is normal.
+/// f(x) = ½ Σ λᵢxᵢ² in its eigenbasis: λ is geometrically spaced from 1 to `condition`, plus ten outliers, from
+/// 10·`condition` on with a factor of two. The start is normal.
 ///
-/// A turned basis would change nothing for methods that see the function through inner products alone, and cost more
-/// than the rest.
+/// A rotated basis would not affect methods that only use inner products, but would dominate the cost.
 pub(super) fn outliers(name: &'static str, summary: &'static str, condition: f64) -> Problem {
     let eigenvalues: Arc<[f64]> = eigenvalues(condition).into();
     let function = move || -> Box<dyn Function> {
@@ -41,7 +40,7 @@ struct Diagonal {
 impl Function for Diagonal {
     fn gradient(&mut self, x: &[f64], gradient: &mut [f64]) -> f64 {
         const LANES: usize = 8;
-        // Several running sums, so that an addition needn't wait for the one before.
+        // Several running sums, so that an addition need not wait for the previous one.
         let mut sums = [0.0; LANES];
         let blocks = x.chunks(LANES).zip(self.eigenvalues.chunks(LANES));
         for ((x, eigenvalues), g) in blocks.zip(gradient.chunks_mut(LANES)) {

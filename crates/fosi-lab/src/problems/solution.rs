@@ -1,11 +1,11 @@
-//! A network's solution of a differential equation beside the exact one.
+//! A network's solution of a differential equation and the exact one.
 
-/// Both on a grid over the equation's domain, its boundary included.
+/// Both solutions on a grid over the equation's domain, including its boundary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Solution {
-    /// The grid's coordinates along each input, ascending.
+    /// The grid's coordinates along each input, in ascending order.
     pub axes: Vec<Vec<f64>>,
-    /// u at each point, the first input running fastest.
+    /// u at each point; the first input varies fastest.
     pub network: Vec<f64>,
     /// u* at each point.
     pub exact: Vec<f64>,

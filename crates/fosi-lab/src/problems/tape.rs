@@ -1,5 +1,5 @@
-//! Reverse differentiation over dual numbers: gradients, and exact Hessian-vector products, of what is written as a
-//! formula.
+//! Reverse-mode differentiation over dual numbers: gradients and exact Hessian-vector products of functions written as
+//! formulas.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::dual::{Dual, Scalar};
 
-/// One operation: where its operands are, and the derivatives by them. Without a second operand the derivative is 0.
+/// One operation: the positions of its operands, and the derivatives with respect to them. A missing second operand has
+/// derivative 0.
 #[derive(Debug)]
 struct Node {
     operands: [(u32, Dual); 2],
@@ -19,7 +20,7 @@ pub(super) struct Tape {
     nodes: RefCell<Vec<Node>>,
 }
 
-/// A number whose operations a [`Tape`] records.
+/// A number whose operations are recorded on a [`Tape`].
 #[derive(Clone, Copy)]
 pub(super) struct Var<'t> {
     tape: &'t Tape,
@@ -34,12 +35,12 @@ impl fmt::Debug for Var<'_> {
 }
 
 impl Tape {
-    /// Forgets what was recorded, not the memory.
+    /// Clears the record but keeps the memory.
     pub fn clear(&mut self) {
         self.nodes.get_mut().clear();
     }
 
-    /// An independent variable. Those made first have the indices 0, 1, …
+    /// An independent variable. The first ones have the indices 0, 1, …
     pub fn variable(&self, value: Dual) -> Var<'_> {
         self.push(value, [(0, Dual::default()); 2])
     }
@@ -54,8 +55,8 @@ impl Tape {
         }
     }
 
-    /// The derivatives of Σ wᵢ·outputᵢ by every recorded number, the independent variables first, for pairs of an
-    /// output and wᵢ. Of duals the tangents of these derivatives come too.
+    /// The derivatives of Σ wᵢ·outputᵢ with respect to every recorded number, independent variables first, given pairs
+    /// of an output and wᵢ. For dual numbers, the tangents of these derivatives are included.
     pub fn reverse<'t>(
         &self,
         outputs: impl IntoIterator<Item = (Var<'t>, Dual)>,
@@ -70,7 +71,7 @@ impl Tape {
         for (index, node) in nodes.iter().enumerate().rev() {
             let adjoint = adjoints[index];
             for (operand, derivative) in node.operands {
-                // Unused operands have the index 0 and the derivative 0; 0·∞ must not reach that variable.
+                // Unused operands have index 0 and derivative 0; 0·∞ must not affect that variable.
                 if derivative != Dual::default() {
                     adjoints[operand as usize] += adjoint * derivative;
                 }
@@ -84,7 +85,7 @@ impl<'t> Var<'t> {
         self.value
     }
 
-    /// A number on the same tape that depends on nothing.
+    /// A constant on the same tape.
     pub fn constant(self, value: f64) -> Self {
         self.tape.variable(Dual::constant(value))
     }

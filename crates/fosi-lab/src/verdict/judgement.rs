@@ -1,23 +1,23 @@
-//! The judgement: FOSI's steps and seconds to the base's lowest training loss, against the base's own.
+//! The judgement: FOSI's steps and seconds to the base's lowest training loss, compared with the base's.
 
 use crate::config::{LearningRateSchedule, TrainConfig};
 use crate::optimizers::OptimizerName;
 use crate::summary::{Entry, Measure, Reach, Spread};
 
-/// Seeds below which nothing is concluded.
+/// The minimum number of seeds for a conclusion.
 pub(super) const FEWEST_SEEDS: usize = 3;
 
 /// Whether FOSI pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It reaches the lowest training loss of its base, at the best of several learning rates, in fewer seconds with
+    /// It reaches the lowest training loss of its base, at the best of several learning rates, in fewer seconds for
     /// every seed.
     Pays,
-    /// So it does against the base at the same learning rate, but not against the best one.
+    /// It does so against the base at the same learning rate, but not against the best one.
     PaysAtThisRate,
     /// The median of its seconds is not below the base's.
     DoesNotPay,
-    /// Too few seeds, one learning rate of the base, or seeds that disagree.
+    /// There are too few seeds, only one learning rate of the base, or seeds that disagree.
     NotEnough,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Judged {
     pub(super) reasons: Vec<String>,
 }
 
-/// How the seconds of FOSI compare with the base's over the seeds.
+/// How FOSI's seconds compare with the base's over the seeds.
 enum Comparison {
     Fewer,
     NotFewer,
@@ -45,7 +45,7 @@ impl Comparison {
     }
 }
 
-/// The judgement on an entry, which `label` names.
+/// The judgement on an entry, which is called `label`.
 pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged {
     let standing = Measure::ALL
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged 
             Judgement::NotEnough,
             against_best.unwrap_or((at_this_rate, base)),
         ),
-        // A base that is tuned is no slower than this one.
+        // A tuned base is at least as fast as this one.
         (true, Comparison::NotFewer, None) => (Judgement::DoesNotPay, (at_this_rate, base)),
         (true, _, None) => (Judgement::NotEnough, (at_this_rate, base)),
         (true, here, Some(tuned)) => {
@@ -99,8 +99,9 @@ pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged 
     reasons.extend(missing(entry, best.is_some(), judgement));
     if config.schedule == LearningRateSchedule::Constant && judgement == Judgement::Pays {
         reasons.push(
-            "The learning rate is constant here. A schedule takes some of the noise away that FOSI damps, so that the gain \
-             is often smaller with --schedule cosine; `fosi study pays` measures it against a base whose schedule ends with it."
+            "The learning rate is constant here. A schedule removes some of the noise that FOSI damps, so that the \
+             gain is often smaller with --schedule cosine; `fosi study pays` measures it against a base whose schedule \
+             ends with it."
                 .to_owned(),
         );
     }
@@ -120,7 +121,7 @@ fn phrase(judgement: Judgement) -> &'static str {
     }
 }
 
-/// Steps and seconds to the rival's lowest training loss.
+/// The steps and seconds to the rival's lowest training loss.
 fn measured(fosi: OptimizerName, reach: &Reach, rival: OptimizerName, seeds: usize) -> String {
     let over = match seeds {
         1 => "one seed".to_owned(),
@@ -148,7 +149,7 @@ fn ratio(spread: &Spread) -> String {
     }
 }
 
-/// What to run for a judgement.
+/// The runs that are missing for a judgement.
 fn missing(entry: &Entry, tuned: bool, judgement: Judgement) -> Option<String> {
     if judgement != Judgement::NotEnough {
         return None;

@@ -1,4 +1,4 @@
-//! Whether FOSI pays, from what runs have measured.
+//! Whether FOSI pays, judged from runs.
 
 mod evidence;
 mod judgement;
@@ -13,7 +13,7 @@ use crate::summary::summarize;
 
 pub use judgement::Judgement;
 
-/// Whether FOSI around a base pays, and the measurements that this rests on.
+/// Whether FOSI around a base pays, and the supporting measurements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The optimizer with FOSI.
@@ -22,12 +22,12 @@ pub struct Verdict {
     pub judgement: Judgement,
     /// The judgement with its numbers.
     pub sentence: String,
-    /// Why, from what was measured, and what would tell more; a sentence each.
+    /// The reasons from the measurements, and what to run for more; one sentence each.
     pub reasons: Vec<String>,
 }
 
 impl fmt::Display for Verdict {
-    /// The sentence, and below it the reasons.
+    /// Writes the sentence, and the reasons below it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.sentence)?;
         for reason in &self.reasons {
@@ -37,11 +37,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict on each optimizer with FOSI, in the order in which they ran. The runs are on the same data.
+/// A verdict for each optimizer with FOSI, in the order of the runs, which must use the same data.
 ///
-/// What counts is the lowest training loss of the base, at the best of its learning rates where it ran with several
-/// (`--lr-grid`): FOSI [pays](Judgement::Pays) where it reaches that loss in fewer seconds than the base with every seed,
-/// of at least three.
+/// The criterion is the lowest training loss of the base, at the best of its learning rates if there are several
+/// (`--lr-grid`): FOSI [pays](Judgement::Pays) if it reaches that loss in fewer seconds than the base with every one of
+/// at least three seeds.
 #[must_use]
 pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     let entries = summarize(runs);

@@ -1,4 +1,4 @@
-//! Verdicts over small made-up runs, whose ratios are computed by hand.
+//! Verdicts on small constructed runs, with ratios computed by hand.
 
 use super::*;
 use crate::config::{Preset, TaskName, TrainConfig};
@@ -7,7 +7,7 @@ use crate::runs::{
     RunRecord, RunStatus, Versions,
 };
 
-/// A training loss that falls by 0.1 in each of ten epochs of `seconds` each, and at `speed` times that pace.
+/// A training loss that decreases by 0.1·`speed` in each of ten epochs, which take `seconds` each.
 fn rows(optimizer: &str, seed: u64, seconds: f64, speed: f64) -> Vec<MetricsRow> {
     let row = |epoch: u64| MetricsRow {
         optimizer: optimizer.parse().unwrap(),
@@ -55,8 +55,8 @@ fn run(rows: Vec<MetricsRow>) -> Run {
     Run { record, rows }
 }
 
-/// Three seeds of `hb` at two rates and of `fosi-hb`, the latter `speed` times as fast in epochs of `seconds`; the base at
-/// the other rate is twice as fast.
+/// Three seeds of `hb` at two rates and of `fosi-hb`, which is `speed` times as fast in epochs of `seconds`; the base
+/// at the other rate is twice as fast.
 fn tuned(seconds: f64, speed: f64) -> Run {
     let of_seed = |seed: u64| {
         [
@@ -77,7 +77,8 @@ fn judged(run: &Run) -> (Judgement, String) {
 
 #[test]
 fn a_gain_counts_against_the_base_at_its_best_rate() {
-    // hb*3 reaches 2 − 2 = 0 in 10 epochs; FOSI of speed 4 in 5 epochs of 1.5 s: 0.5 of the steps, 0.75 of the seconds.
+    // hb*3 reaches 2 − 2 = 0 in 10 epochs; FOSI with speed 4 reaches it in 5 epochs of 1.5 s: 0.5 of the steps, 0.75 of
+    // the seconds.
     let (judgement, text) = judged(&tuned(1.5, 4.0));
     assert_eq!(judgement, Judgement::Pays, "{text}");
     assert!(
@@ -85,7 +86,7 @@ fn a_gain_counts_against_the_base_at_its_best_rate() {
         "{text}"
     );
     assert!(text.contains("--schedule cosine"), "{text}");
-    // With epochs of 3 s: 1.5 of the best base's seconds; against hb, whose 1 is reached in 3 epochs, 0.9.
+    // With epochs of 3 s, the ratio to the best base's seconds is 1.5; hb's 1 is reached in 3 epochs, a ratio of 0.9.
     let (judgement, text) = judged(&tuned(3.0, 4.0));
     assert_eq!(judgement, Judgement::PaysAtThisRate, "{text}");
     assert!(
@@ -96,7 +97,7 @@ fn a_gain_counts_against_the_base_at_its_best_rate() {
         text.contains("of hb in 0.30 of its steps and 0.90 of its seconds"),
         "{text}"
     );
-    // As slow as the base, and each epoch dearer.
+    // FOSI is as slow as the base, and its epochs take longer.
     let (judgement, text) = judged(&tuned(1.5, 1.0));
     assert_eq!(judgement, Judgement::DoesNotPay, "{text}");
     assert!(
@@ -127,14 +128,14 @@ fn what_is_missing_is_named() {
         "{text}"
     );
 
-    // Where it isn't faster even than this base, no other rate is needed.
+    // If FOSI is not faster than this base either, no other rate is needed.
     let mut slower = tuned(5.0, 2.0);
     slower
         .rows
         .retain(|row| row.optimizer.to_string() != "hb*3");
     assert_eq!(judged(&slower).0, Judgement::DoesNotPay);
 
-    // One seed of three against the others.
+    // One seed of three disagrees with the others.
     let mut mixed = tuned(1.5, 4.0);
     for row in mixed.rows.iter_mut().filter(|row| row.seed == 2) {
         if row.optimizer.fosi {
@@ -152,7 +153,7 @@ fn what_is_missing_is_named() {
     assert!(text.contains("--optimizers hb,fosi-hb"), "{text}");
     assert!(verdicts(&[run(rows("hb", 0, 1.0, 1.0))]).is_empty());
 
-    // Of several runs each verdict names its own.
+    // For several runs, each verdict names its run.
     let mut other = tuned(1.5, 4.0);
     other.record.name = "other".to_owned();
     let both = verdicts(&[tuned(1.5, 4.0), other]);
@@ -199,18 +200,18 @@ fn reasons_are_what_was_measured() {
         refresh(20, 1.9, Some(0.6)),
     ];
     let (_, text) = judged(&run);
-    // 19/1.9, 19/3.8 and 19/1.9.
+    // The ratios are 19/1.9, 19/3.8 and 19/1.9.
     assert!(
         text.contains("10.0 times the one after the 10 largest"),
         "{text}"
     );
     assert!(text.contains("hold 50 % of the curvature"), "{text}");
-    // 0.3 of the seconds; 20 products in 4.5 s, and a step of the base takes 0.1 s.
+    // The share is 0.3 of the seconds: 20 products take 4.5 s, and a step of the base takes 0.1 s.
     assert!(
         text.contains("30 % of its seconds: 20 Hessian-vector products, each of 2.2 steps"),
         "{text}"
     );
-    // η = 0.1·3 and 2·1.9/19 = 0.2.
+    // η = 0.1·3 compared with 2·1.9/19 = 0.2.
     assert!(
         text.contains("best learning rate of hb here, 0.3, is"),
         "{text}"

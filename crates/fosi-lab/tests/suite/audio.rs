@@ -1,4 +1,4 @@
-//! WAV files, resampling, spoken digits and AudioSet's layout, against files made here.
+//! WAV files, resampling, spoken digits and AudioSet's layout, tested on generated files.
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn wav16(rate: u32, samples: &[i16]) -> Vec<u8> {
     wav(1, 1, rate, 16, &data)
 }
 
-/// A tone of a tenth of the rate, `length` samples.
+/// A tone at a tenth of the rate, with `length` samples.
 fn tone(rate: u32, length: usize) -> Vec<u8> {
     let samples: Vec<i16> = (0..length)
         .map(|i| (8000.0 * (TAU * i as f64 / 10.0).sin()) as i16)
@@ -56,7 +56,7 @@ fn every_format_gives_the_same_samples() {
         rate: 8000,
         samples: vec![0.5, -1.0, 0.0, 0.25],
     };
-    // 8 bits are unsigned, around 128.
+    // 8-bit samples are unsigned, around 128.
     assert_eq!(read(wav(1, 1, 8000, 8, &[192, 0, 128, 160])), expected);
     assert_eq!(read(wav16(8000, &[16384, -32768, 0, 8192])), expected);
     let bytes = [[0, 0, 0x40], [0, 0, 0x80], [0, 0, 0], [0, 0, 0x20]].concat();
@@ -67,7 +67,7 @@ fn every_format_gives_the_same_samples() {
     assert_eq!(read(wav(1, 1, 8000, 32, &long)), expected);
     let floats = [0.5f32, -1.0, 0.0, 0.25].map(f32::to_le_bytes).concat();
     assert_eq!(read(wav(3, 1, 8000, 32, &floats)), expected);
-    // Two channels become their mean.
+    // Two channels are averaged.
     let stereo = [1.0f32, 0.0, -1.5, -0.5, 0.25, -0.25, 0.0, 0.5].map(f32::to_le_bytes);
     assert_eq!(read(wav(3, 2, 8000, 32, &stereo.concat())), expected);
 }
@@ -120,7 +120,7 @@ fn what_cannot_be_used_is_refused_by_name() {
         error,
         DataError::Audio(AudioError::Damaged { .. })
     ));
-    // The data chunk claims 4 GB.
+    // The data chunk states 4 GB.
     let mut bytes = wav16(8000, &[1, 2]);
     bytes[40..44].copy_from_slice(&0xffff_fffeu32.to_le_bytes());
     let error = refused(bytes);
@@ -151,7 +151,7 @@ fn no_byte_of_a_header_makes_it_panic() {
     }
 }
 
-/// A tone sampled at one rate must come out as the same tone sampled at the other.
+/// A tone sampled at one rate must become the same tone sampled at the other.
 #[test]
 fn resampling_keeps_a_tone_in_time() {
     for rate in [8_000, 11_025, 22_050, 44_100, 48_000, 44_101] {
@@ -167,7 +167,7 @@ fn resampling_keeps_a_tone_in_time() {
             (16_000, 16_000),
             "{rate}"
         );
-        // Away from the ends, where the signal before and after is unknown.
+        // The ends are excluded, because the signal outside is unknown.
         for (i, &value) in found.samples.iter().enumerate().skip(2000).take(12_000) {
             let expected = sample(16_000, i);
             assert!(
@@ -273,7 +273,7 @@ fn a_digit_is_one_patch_padded_or_cut() {
         samples.resize(PATCH_SAMPLES, 0.0);
         LogMel::new().patches(&samples)
     };
-    // 7,000 samples at 8 kHz are shorter than a patch, 14,000 longer.
+    // At 8 kHz, 7,000 samples are shorter than a patch and 14,000 longer.
     for clip in 0..2 {
         let size = FRAMES * BANDS;
         assert_eq!(
@@ -356,7 +356,7 @@ fn a_damaged_recording_is_named_and_skipped_when_asked() {
 const CLASSES: &str = "index,mid,display_name\n0,/m/09x0r,Speech\n1,/m/05zppz,\"Male speech, man speaking\"\n\
                        2,/t/dd00088,Gargling\n";
 
-/// Two segments to train, one to validate, in the publishers' form.
+/// Two training segments and one validation segment, in the publishers' form.
 fn audio_set() -> Folder {
     let folder = Folder::new();
     folder.write("class_labels_indices.csv", CLASSES);
@@ -402,7 +402,7 @@ fn the_publishers_lists_are_read() {
     };
     assert_eq!(labels(&split.train), [vec![0, 2], vec![1]]);
     assert_eq!(labels(&split.validation), [[0]]);
-    // 10 s, 1 s, and a quarter of a second filled up with zeros.
+    // 10 s, 1 s, and a quarter of a second padded with zeros.
     let train = split.train.decode_all(Damaged::Refuse).unwrap();
     assert_eq!(train.labels.len(), 11);
     let batch = train.gather(&[9, 10]);
@@ -572,7 +572,7 @@ fn real_spoken_digits() {
         counts[usize::from(labels[0])] += 1;
     }
     assert_eq!(counts, [30; 10]);
-    // Nothing lies above 4 kHz in recordings of 8 kHz: the highest bands are silent on the whole.
+    // Recordings at 8 kHz contain nothing above 4 kHz: the highest bands are mostly silent.
     let band = |band: usize| {
         let values = patches.features.iter().skip(band).step_by(BANDS);
         values.sum::<f32>() / (300 * FRAMES) as f32

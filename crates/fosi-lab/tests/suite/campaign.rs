@@ -1,6 +1,6 @@
-//! How long a campaign is, which the environment says.
+//! The length of a campaign, which is set by the environment.
 
-/// The number in a variable of the environment.
+/// The number in an environment variable.
 pub fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text

@@ -1,11 +1,11 @@
-//! The program from outside: bad input gets a message and exit status 2, and nothing half-written.
+//! The program from outside: invalid input gives a message and exit status 2, and writes no files.
 
 use std::fs;
 use std::path::Path;
 
 use crate::program::fosi;
 
-/// Runs in an empty folder; the message must hold every one of `parts`, and the folder must stay as it was.
+/// Runs in an empty folder; the message must contain each of `parts`, and the folder must stay unchanged.
 fn refused(arguments: &[&str], parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     refused_in(folder.path(), arguments, parts);
@@ -215,7 +215,7 @@ fn configuration_files() {
             &["run.toml", part],
         );
     }
-    // What a flag has overridden is the flag's fault.
+    // An error in a value that a flag sets is not attributed to the file.
     let folder_of_flags = tempfile::tempdir().unwrap();
     fs::write(folder_of_flags.path().join("run.toml"), "momentum = 0.5").unwrap();
     let arguments = ["train", "lr", "--config", "run.toml", "--momentum", "2"];
@@ -224,7 +224,7 @@ fn configuration_files() {
         &arguments,
         &["error: --momentum is 2"],
     );
-    // So is a limit that depends on a flag.
+    // Nor is an error in a limit that depends on a flag.
     fs::write(folder_of_flags.path().join("run.toml"), "k = 9").unwrap();
     refused_in(
         folder_of_flags.path(),
@@ -506,7 +506,7 @@ fn options_without_effect_in_a_file_are_named_with_it() {
         &["train", "lr", "--config", "run.toml", "--k", "3"],
         &["error: --k has no effect"],
     );
-    // In TOML a repeated key is no TOML.
+    // TOML does not allow repeated keys.
     fs::write(folder.path().join("run.toml"), "lr = { hb = 1, hb = 2 }").unwrap();
     refused_in(
         folder.path(),

@@ -1,4 +1,4 @@
-//! The fuzzer's corpus: good files of every format, and what it has found to reach further.
+//! The fuzzer's corpus: valid files of every format, and inputs found by the fuzzer.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn files(reader: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The good files, whose names begin with `good`.
+/// The valid files, whose names begin with `good`.
 pub fn seeds(reader: &str) -> Vec<(String, Vec<u8>)> {
     let mut files = files(reader);
     files.retain(|(name, _)| name.starts_with("good"));

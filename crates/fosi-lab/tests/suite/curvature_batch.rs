@@ -1,4 +1,4 @@
-//! Estimations over batches of their own size against the dense Hessian of logistic regression.
+//! Estimations on curvature batches against the dense Hessian of logistic regression.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use fosi_lab::train::{TrainEvent, Trainer};
 
 use crate::schedules::{digits_task, model};
 
-/// Weights, a row of classes for each input, and biases.
+/// The weights, with one row of classes per input, and the biases.
 fn parameters(trainer: &dyn Trainer) -> (Vec<f64>, Vec<f64>) {
     let tensors: BTreeMap<String, Vec<u8>> = model(trainer);
     let numbers = |name: &str| -> Vec<f64> {
@@ -51,7 +51,7 @@ fn hessian(data: &Dataset, examples: &[u32], weights: &[f64], biases: &[f64]) ->
     hessian
 }
 
-/// Options, the training data, the step's batch, and the examples of the estimation.
+/// The options, the training data, the step's batch, and the examples of the estimation.
 type Case<'a> = (&'a [&'a str], &'a Dataset, &'a [u32], &'a [u32]);
 
 #[test]
@@ -67,7 +67,7 @@ fn an_estimation_finds_the_eigenvalues_of_its_own_examples() {
             &batch,
             &batch,
         ),
-        // By default a quarter of the batch.
+        // The default is a quarter of the batch.
         (&["--batch", "200"], &whole, &batch, &batch[..50]),
         (
             &["--batch", "200", "--curvature-batch", "30"],
@@ -82,7 +82,7 @@ fn an_estimation_finds_the_eigenvalues_of_its_own_examples() {
             &batch,
             &all,
         ),
-        // Three slices, of 2, 3 and 3 examples, whose losses weigh as much as they have.
+        // Three slices of 2, 3 and 3 examples, whose losses are weighted by their sizes.
         (
             &["--examples", "8", "--batch", "3", "--curvature-batch", "8"],
             &few,

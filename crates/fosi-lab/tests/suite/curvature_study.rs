@@ -1,10 +1,10 @@
-//! `fosi study curvature`: what it finds, writes and refuses.
+//! `fosi study curvature`: results, files and refusals.
 
 use std::fs;
 
 use crate::program::fosi;
 
-/// Step, estimate, captured, ratio of the eigenvalues.
+/// Step, estimate, captured share, ratio of the eigenvalues.
 type Found = (u64, String, f64, f64);
 
 fn read(csv: &str) -> Vec<Found> {
@@ -39,7 +39,7 @@ fn all_examples_hold_the_whole_curvature_and_a_batch_a_part() {
     };
     assert_eq!(found.len(), 8, "{found:?}");
     for step in [20, 25] {
-        // The same examples in another order: the same Hessian.
+        // The same examples in another order have the same Hessian.
         let (captured, ratio) = of(step, "raw-1437");
         assert!(
             (captured - 1.0).abs() < 1e-3 && (ratio - 1.0).abs() < 1e-3,
@@ -48,10 +48,10 @@ fn all_examples_hold_the_whole_curvature_and_a_batch_a_part() {
         let (small, medium) = (of(step, "raw"), of(step, "raw-300"));
         assert!(small.0 > 0.3 && small.0 < medium.0, "{found:?}");
         assert!(medium.0 < 1.0 - 1e-4, "{found:?}");
-        // The largest eigenvalues of a mean of few are larger.
+        // The mean over few examples has larger eigenvalues.
         assert!(small.1 > 1.0, "{found:?}");
     }
-    // The refresh that is due at step 20 is on the batch of `raw`, and stays until step 40.
+    // The refresh due at step 20 uses the batch of `raw`, and its result stays in use until step 40.
     let (kept, raw) = (of(20, "kept"), of(20, "raw"));
     assert!(
         (kept.0 - raw.0).abs() < 0.01 && (kept.1 - raw.1).abs() < 0.01,

@@ -1,7 +1,7 @@
-//! Devices beside the CPU: one that isn't there is refused by name, one that is there trains.
+//! Devices other than the CPU: an absent device is refused by name, an available one trains.
 //!
-//! Only with a device's feature. Graphics cards are found through Vulkan's list of drivers, which the environment can
-//! replace: by nothing, or by Mesa's driver that computes on the CPU (`mesa-vulkan-drivers` in Debian).
+//! These tests require a device's feature. Graphics cards are found through Vulkan's list of drivers, which the
+//! environment can replace: by an empty list, or by Mesa's CPU driver (`mesa-vulkan-drivers` in Debian).
 #![cfg(any(feature = "cuda", feature = "wgpu"))]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use fosi_lab::runs::{RefreshOutcome, Run};
 
-/// Where Vulkan's loader looks for drivers, by its old and its new name, and where OpenGL's does.
+/// The variables for Vulkan's list of drivers, by its old and its new name, and for OpenGL's.
 const DRIVERS: [&str; 3] = [
     "VK_ICD_FILENAMES",
     "VK_DRIVER_FILES",
@@ -71,7 +71,7 @@ fn a_device_without_a_driver_is_refused_before_anything_is_written() {
     }
 }
 
-/// Mesa's driver for the CPU, by the file that tells Vulkan of it.
+/// The description file of Mesa's CPU driver for Vulkan.
 #[cfg(all(feature = "wgpu", target_os = "linux"))]
 fn software_driver() -> Option<String> {
     let entries = std::fs::read_dir("/usr/share/vulkan/icd.d").ok()?;
@@ -100,7 +100,7 @@ fn a_software_driver_trains_as_the_cpu_does() {
     for (expected, found) in on_cpu.rows.iter().zip(&on_gpu.rows) {
         let name = expected.optimizer;
         let difference = (expected.valid_loss - found.valid_loss).abs();
-        // Sums in another order; with FOSI also products in f32, and directions that overshoot at another step.
+        // Sums have another order; with FOSI, products are also in f32, and directions overshoot at other steps.
         let allowed = if name.fosi { 0.15 } else { 0.02 };
         assert!(
             difference < allowed * expected.valid_loss,

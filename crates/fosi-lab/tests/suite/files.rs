@@ -1,5 +1,5 @@
-//! What lies where a file belongs: nothing, folders, links, pipes, devices, names that are no UTF-8, files that may
-//! not be read.
+//! Everything that may exist in place of a file: nothing, folders, links, pipes, devices, names that are not UTF-8,
+//! files without read permission.
 #![cfg(unix)]
 
 use std::ffi::OsStr;
@@ -27,7 +27,7 @@ fn result<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<(), String> {
     result.map(drop).map_err(|error| error.to_string())
 }
 
-/// Every reader of one file, with a good one.
+/// All readers of single files, each with a valid file.
 fn readers() -> Vec<(&'static str, FromPath, Vec<u8>)> {
     let good = |name: &str| {
         let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -144,7 +144,7 @@ fn settings_come_from_a_pipe_too() {
     });
 }
 
-/// The system must be the one that refuses: to its administrator it refuses nothing.
+/// Only the operating system can refuse, and it refuses nothing to its administrator.
 #[test]
 fn what_may_not_be_read_is_told_apart_from_what_is_missing() {
     for (name, read, good) in readers() {
@@ -160,7 +160,7 @@ fn what_may_not_be_read_is_told_apart_from_what_is_missing() {
     }
 }
 
-/// A link that leads to itself is found for every user, as a folder that may not be searched is for most.
+/// A circular link is an error for every user; a folder without search permission is one for most.
 #[test]
 fn data_sets_that_cannot_be_looked_for_are_not_called_missing() {
     let finders: [(&str, FromPath); 6] = [
@@ -195,7 +195,7 @@ fn data_sets_that_cannot_be_looked_for_are_not_called_missing() {
     }
 }
 
-/// Latin-1, which is no UTF-8.
+/// Latin-1, which is not valid UTF-8.
 fn latin() -> &'static OsStr {
     OsStr::from_bytes(b"caf\xe9")
 }
@@ -254,7 +254,7 @@ fn links_among_images_are_followed_and_broken_ones_told() {
     );
     let split = read(Damaged::Skip).unwrap();
     assert_eq!((split.train.len(), split.skipped.len()), (1, 1));
-    // A class that is a link to itself is no folder.
+    // A class that is a circular link is not a folder.
     symlink("loop", folder.path().join("train/loop")).unwrap();
     assert!(read(Damaged::Skip).is_ok());
 }
@@ -264,7 +264,7 @@ fn an_empty_file_is_refused_by_every_reader_that_needs_content() {
     for (name, read) in READERS {
         let outcome = read(b"");
         match name {
-            // No text yet, and no settings: allowed until they are used.
+            // Text and settings may be absent until they are used.
             "text" | "settings" => assert_eq!(outcome, Ok(()), "{name}"),
             _ => assert!(outcome.is_err(), "{name}"),
         }

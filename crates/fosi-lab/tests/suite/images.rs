@@ -1,4 +1,4 @@
-//! CIFAR-10's binary version and class folders, against files made here.
+//! CIFAR-10's binary version and class folders, tested on generated files.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 const RECORD: usize = 3073;
 
-/// A record whose pixels tell its number and position.
+/// A record whose pixels encode its number and position.
 fn record(label: u8, number: u8) -> Vec<u8> {
     let mut bytes = vec![label];
     bytes.extend((0..3072).map(|i| (i % 251) as u8 ^ number));
@@ -41,7 +41,7 @@ fn images_error<T: std::fmt::Debug>(result: Result<T, DataError>) -> ImagesError
     }
 }
 
-/// Red grows with x, green with y, blue is `blue`.
+/// Red increases with x, green with y, and blue is `blue`.
 fn picture(width: u32, height: u32, blue: u8) -> RgbImage {
     let pixel = |x, y| Rgb([(x * 8) as u8, (y * 8) as u8, blue]);
     RgbImage::from_fn(width, height, pixel)
@@ -57,7 +57,7 @@ fn png(blue: u8) -> Vec<u8> {
     encode(picture(4, 3, blue), ImageFormat::Png)
 }
 
-/// Two classes; training has three images, test two.
+/// Two classes, with three training and two test images.
 fn class_folder() -> Folder {
     let folder = Folder::new();
     folder.write("train/dog/b.png", png(1));
@@ -161,7 +161,7 @@ fn class_folders_come_in_the_order_of_names() {
     assert_eq!(split.test.labels, [0, 1]);
     assert_eq!(blues(&split.test), [5, 4]);
     assert!(split.skipped.is_empty());
-    // PNG is exact: planes of red, green, blue.
+    // PNG is lossless: planes of red, green, blue.
     let (width, height) = (split.train.width, split.train.height);
     assert_eq!((width, height), (4, 3));
     let image = &split.train.pixels[..36];
@@ -197,7 +197,7 @@ fn grey_transparent_and_deep_images_become_rgb_of_eight_bits() {
 fn a_jpeg_comes_out_as_it_went_in_but_for_its_loss() {
     let folder = class_folder();
     let jpeg = encode(picture(32, 32, 90), ImageFormat::Jpeg);
-    // Content decides, not the name.
+    // The format is detected by content, not by name.
     folder.write("train/cat/z.png", &jpeg);
     folder.write("train/cat/a.jpg", &jpeg);
     folder.write(
@@ -256,7 +256,7 @@ fn every_cut_of_an_image_is_refused_by_name_and_skipped_when_asked() {
         let whole = encode(picture(4, 3, 9), format);
         let folder = class_folder();
         for length in 0..whole.len() {
-            // A PNG's end chunk holds nothing: without it the picture is whole.
+            // A PNG's end chunk is empty: the picture is complete without it.
             if format == ImageFormat::Png && length >= whole.len() - 12 {
                 break;
             }
@@ -269,7 +269,7 @@ fn every_cut_of_an_image_is_refused_by_name_and_skipped_when_asked() {
     }
 }
 
-/// JPEG files as libjpeg writes them; `data/jpeg/make.py` says how.
+/// JPEG files written by libjpeg; `data/jpeg/make.py` documents how.
 const JPEGS: [(&str, &[u8]); 5] = [
     ("baseline", include_bytes!("data/jpeg/baseline.jpg")),
     ("restarts", include_bytes!("data/jpeg/restarts.jpg")),
@@ -278,7 +278,7 @@ const JPEGS: [(&str, &[u8]); 5] = [
     ("thumbnail", include_bytes!("data/jpeg/thumbnail.jpg")),
 ];
 
-/// Reads class folders whose one image to train in `cat` is the JPEG.
+/// Reads class folders whose only training image in `cat` is the JPEG.
 fn read_jpeg(folder: &Folder, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     folder.write("train/cat/z.png", bytes);
     let split = colour_images(folder.path(), Some((40, 24)), Damaged::Refuse)?;
@@ -286,7 +286,7 @@ fn read_jpeg(folder: &Folder, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     Ok(split.train.gather(&[0]).pixels)
 }
 
-/// What programs leave behind a picture: anything, markers too.
+/// Data that programs append to a picture: arbitrary bytes, including markers.
 fn trailer(random: &mut ChaCha8Rng) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..random.random_range(1..2000))
         .map(|_| random.random())
@@ -329,7 +329,7 @@ fn every_cut_of_a_jpeg_is_refused_also_where_a_file_is_filled_up_with_zeros() {
     }
 }
 
-/// The picture's colours as `make.py` sets them; libjpeg's own decoder is 5.8 and 4.9 away from them in the mean.
+/// The picture's colours as set by `make.py`; libjpeg's decoder differs from them by 5.8 and 4.9 on average.
 #[test]
 fn jpegs_of_libjpeg_are_read_with_their_colours() {
     let folder = class_folder();
@@ -448,7 +448,7 @@ fn the_number_of_threads_changes_nothing() {
     assert_eq!(one, with(3));
 }
 
-/// Bilinear interpolation with pixel centres at half-integers, edges continued.
+/// Bilinear interpolation with pixel centres at half-integers and constant extension at the edges.
 fn bilinear(plane: &[u8], width: usize, height: usize, x: f64, y: f64) -> f64 {
     let at = |x: f64, y: f64| {
         let clamp = |v: f64, n: usize| v.clamp(0.0, (n - 1) as f64) as usize;
@@ -543,7 +543,7 @@ fn normalised_values_follow_the_formula_of_their_colour() {
     }
 }
 
-/// Means of the training images over each colour, as they are published for CIFAR-10.
+/// The published means of CIFAR-10's training images for each colour.
 const CIFAR10_MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
 
 fn check_cifar10(directory: &Path, tolerance: f64) {
@@ -565,7 +565,8 @@ fn check_cifar10(directory: &Path, tolerance: f64) {
     }
 }
 
-/// JPEG decoders round colour differences apart: this one's blue lies 0.35 of 255 levels above libjpeg's on average.
+/// JPEG decoders round colour differences differently: this one's blue exceeds libjpeg's by 0.35 of 255 levels on
+/// average.
 #[test]
 fn real_cifar10_in_class_folders() {
     if let Some(directory) = real_data("cifar10") {

@@ -1,4 +1,4 @@
-//! Interrupts in every long stretch: it ends soon, and the next start goes on with the same bits.
+//! Interrupts in every long operation: it ends soon, and the next start continues with the same bits.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -39,7 +39,7 @@ fn open(
     )
 }
 
-/// Interrupts at the `left`-th time that a stretch begins.
+/// Interrupts when an operation starts for the `left`-th time.
 struct Interrupter {
     stretch: &'static str,
     left: usize,
@@ -72,7 +72,7 @@ impl Observer for Interrupter {
     fn notice(&mut self, _: &str) {}
 }
 
-/// `fosi` with a command line; its exit status.
+/// Runs `fosi` with a command line; returns its exit status.
 fn fosi(line: &[&str], stretch: &'static str, left: usize) -> i32 {
     let parsed = Cli::parse_from([&["fosi"], line].concat());
     let Command::Train(command) = parsed.command_or_default() else {
@@ -88,7 +88,7 @@ fn fosi(line: &[&str], stretch: &'static str, left: usize) -> i32 {
     commands::train(&command, &make, &mut observer, &interrupt, &mut Vec::new()).unwrap()
 }
 
-/// Everything of a run that isn't a time.
+/// All contents of a run except times.
 fn content(run: &Run) -> Vec<String> {
     let rows = run.rows.iter().map(|row| {
         let bits = [row.train_loss, row.valid_loss].map(f64::to_bits);
@@ -109,7 +109,7 @@ fn content(run: &Run) -> Vec<String> {
 
 #[test]
 fn a_run_interrupted_in_a_refresh_or_an_evaluation_goes_on_with_the_same_bits() {
-    // Not a task whose start is drawn from Burn's generator, which other tests of this process use.
+    // The task must not initialise from Burn's generator, which other tests of this process use.
     let folder = data_of("lm");
     let place = folder.path().to_str().unwrap();
     let line = |name: &'static str| {
@@ -150,7 +150,7 @@ fn a_run_interrupted_in_a_refresh_or_an_evaluation_goes_on_with_the_same_bits() 
         let run = folder.path().join(name);
         let status = Run::read_record(&run).unwrap().status;
         assert_eq!(status, RunStatus::Interrupted);
-        // Interrupted once more, then left alone.
+        // One more interruption, then an uninterrupted run.
         let resume = ["train", "--resume", run.to_str().unwrap()];
         assert_eq!(fosi(&resume, stretch, 1), EXIT_STATUS, "{name}");
         assert_eq!(fosi(&resume, "none", 0), 0, "{name}");
@@ -201,7 +201,7 @@ fn an_interrupted_refresh_leaves_the_optimizer_as_it_was() {
     }
 }
 
-/// The tensors of a model's file by their names; what else it holds isn't in a fixed order.
+/// The tensors of a model's file by name; the order of its other contents is not fixed.
 fn tensors(file: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let file = safetensors::SafeTensors::deserialize(file).unwrap();
     let tensors = file.tensors();
@@ -211,7 +211,7 @@ fn tensors(file: &[u8]) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A pipe that nobody writes to never gives settings.
+/// A pipe without a writer never delivers settings.
 #[cfg(unix)]
 #[test]
 fn a_program_that_waits_for_its_settings_ends_on_a_signal() {
@@ -233,7 +233,7 @@ fn a_program_that_waits_for_its_settings_ends_on_a_signal() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Long enough to begin to listen; a signal that comes before ends the program, too.
+    // Long enough for the handler to be installed; an earlier signal also ends the program.
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().unwrap().is_none());
     let id = child.id().to_string();
@@ -265,7 +265,7 @@ fn every_preparation_looks_at_the_interrupt() {
     }
 }
 
-/// `fosi quadratic spectrum`, interrupted after as many pieces.
+/// Runs `fosi quadratic spectrum` and interrupts it after this number of pieces.
 fn quadratic(out: &Path, after: u64) -> Result<i32, Box<CommandError>> {
     let out = out.to_str().unwrap();
     let line = [
@@ -312,7 +312,7 @@ fn interrupted_quadratics_go_on_where_they_were() {
     assert!(!part.exists());
 }
 
-/// More images of the two classes than the frozen network is through with in a few seconds.
+/// More images of the two classes than the frozen network processes in a few seconds.
 #[cfg(unix)]
 fn many_images(folder: &Folder) {
     for (class, byte) in [("dark", 40_u8), ("light", 200)] {
@@ -376,7 +376,7 @@ fn the_frozen_network_ends_on_a_signal_and_the_next_start_goes_on() {
     let signalled = Instant::now();
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(EXIT_STATUS), "{rest:?}");
-    // A second is the aim; the machine may have other work.
+    // The goal is one second; the machine may be busy.
     assert!(signalled.elapsed() < Duration::from_secs(8), "{rest:?}");
     let told = rest.last().unwrap();
     assert!(
@@ -400,7 +400,7 @@ fn the_frozen_network_ends_on_a_signal_and_the_next_start_goes_on() {
     let whole = run("other", "whole");
     assert_eq!(content(&resumed), content(&whole));
     assert_eq!(resumed.record.data.checksum, whole.record.data.checksum);
-    // Nothing of the part is left.
+    // The temporary file is deleted.
     let entries = std::fs::read_dir(folder.path().join("cache")).unwrap();
     assert_eq!(entries.count(), 2);
 }

@@ -1,5 +1,5 @@
-//! Lists, tables and settings as editors and spreadsheets leave them: with a byte-order mark, CRLF, blank lines,
-//! quotes.
+//! Lists, tables and settings in the variants written by editors and spreadsheets: with a byte-order mark, CRLF, blank
+//! lines, quotes.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use fosi_lab::runs::{Run, RunError, RunFolder, RunLock};
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// The same lines in the forms in which they are met, each with the lines that come before the first.
+/// The lines in their variants, each with the number of lines before the first.
 fn forms(text: &str) -> Vec<(String, u64)> {
     let crlf = text.replace('\n', "\r\n");
     let mut forms = Vec::new();
@@ -103,7 +103,7 @@ fn lists_of_clips_are_the_same_in_every_form() {
         "--PJHxphWEs, 30.000, 40.000, ",
         "\"--PJHxphWEs\",\"30.000\",\"40.000\",",
     );
-    // As a spreadsheet writes what it has read: fields of the line, some with the quotes as letters.
+    // The output of a spreadsheet after reading the list: one field per line part, some with the quotes as characters.
     let again = "# Segments csv created Sun Mar  5 10:54:31 2017,,,,\n\
                  \"# YTID, start_seconds\", end_seconds, positive_labels,,\n\
                  --PJHxphWEs, 30.000, 40.000,\" \"\"/t/dd00088\",\"/m/09x0r\"\"\"\n\
@@ -170,7 +170,7 @@ fn a_fault_is_named_by_its_line_in_every_form() {
     }
 }
 
-/// A quote that is never closed would make the rest of the list a part of the field.
+/// An unclosed quote would make the rest of the list part of the field.
 #[test]
 fn an_open_quote_swallows_no_row() {
     let comment = SEGMENTS.replace("# YTID,", "\"# YTID,");
@@ -234,7 +234,7 @@ fn metrics_are_the_same_in_every_form() {
             folder.write("metrics.csv", &form);
             let found = Run::read(folder.path()).unwrap_or_else(|e| panic!("{e} in {form:?}"));
             assert_eq!(found, expected, "{form:?}");
-            // A run that goes on keeps its rows.
+            // A resumed run keeps its rows.
             let ended = form.trim_end().len() + 1 < form.len() || form.ends_with('\n');
             if ended {
                 let (_, reopened) =

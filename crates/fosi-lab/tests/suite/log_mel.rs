@@ -1,4 +1,5 @@
-//! Log-mel patches against librosa's and TensorFlow's (tests/suite/golden/log_mel.py made the file) and closed forms.
+//! Log-mel patches against librosa and TensorFlow (the file was written by tests/suite/golden/log_mel.py) and closed
+//! forms.
 
 use std::f64::consts::TAU;
 use std::io::Read;
@@ -7,7 +8,7 @@ use flate2::read::GzDecoder;
 use fosi_lab::data::{BANDS, FRAMES, LogMel, MelFilters, PATCH_SAMPLES};
 
 const GOLDEN: &[u8] = include_bytes!("golden/log_mel.bin.gz");
-/// The golden file holds every fifth frame.
+/// The golden file contains every fifth frame.
 const STRIDE: usize = 5;
 
 fn noise(length: usize, amplitude: f64) -> impl Iterator<Item = f64> {
@@ -78,15 +79,15 @@ fn patches_agree_with_other_implementations() {
     assert_eq!(found.len(), expected.len());
     let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     let worst = difference.fold(0.0, f32::max);
-    // Far below the 1e-4 that is asked for: both work in f64.
+    // Far below the required 1e-4, because both use f64.
     assert!(worst <= 2e-6, "{worst}");
-    // The signals are no trivial ones.
+    // The signals are not trivial.
     let spread =
         |x: &[f32]| x.iter().copied().fold(0.0, f32::max) - x.iter().copied().fold(0.0, f32::min);
     assert!(spread(&expected) > 7.0);
 }
 
-/// A window's transform summed term by term, with weights by the formula.
+/// A window's transform summed term by term, with weights from the formula.
 #[test]
 fn a_frame_follows_the_formula() {
     let signal: Vec<f32> = noise(PATCH_SAMPLES, 0.5).map(|x| x as f32).collect();

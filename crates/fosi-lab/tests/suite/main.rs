@@ -1,4 +1,4 @@
-//! The tests of the program and its library from outside.
+//! Integration tests of the program and its library.
 
 mod campaign;
 mod folder;

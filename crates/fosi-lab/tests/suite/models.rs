@@ -1,4 +1,4 @@
-//! The paper's networks: their sizes, and their values against PyTorch's and against sums written out.
+//! The paper's networks: their sizes, and their values against PyTorch and explicit sums.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ fn sizes_are_the_papers() {
     assert_eq!(parameters(&autoencoder), 468_227);
     let characters = CharLstmConfig::default().init(0, &device);
     assert_eq!(parameters(&characters), 1_018_240);
-    // 3,206,976 of MobileNetV1 with one input channel in place of three (576 fewer), 1,025 a class.
+    // MobileNetV1 has 3,206,976; one input channel instead of three saves 576; each class adds 1,025.
     let classes = 527;
     let mobilenet = MobileNetConfig::default().init(0, &device);
     assert_eq!(parameters(&mobilenet), 3_206_976 - 576 + 1025 * classes);
@@ -60,13 +60,13 @@ fn the_same_seed_gives_the_same_start_and_another_another() {
     assert_ne!(start(1), start(2));
 }
 
-/// Every parameter of a module in f64, in the order of its fields.
+/// All parameters of a module in f64, in the order of its fields.
 fn flat(module: &CharLstm) -> Vec<f64> {
     let replica = Replica::new(module, Precision::F64).unwrap();
     replica.parameters().unwrap()
 }
 
-/// Takes the next rows×columns numbers.
+/// Takes the next rows×columns numbers as a matrix.
 fn matrix<'a>(rest: &mut &'a [f64], rows: usize, columns: usize) -> Vec<&'a [f64]> {
     let (taken, left) = rest.split_at(rows * columns);
     *rest = left;
@@ -150,7 +150,7 @@ fn the_language_model_is_what_its_sums_written_out_are() {
     for (ours, theirs) in ours.iter().zip(&scores) {
         assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
     }
-    // On the f64 copy too: nothing on the way is rounded to f32.
+    // This holds on the f64 copy, too: no intermediate value is rounded to f32.
     let training = Device::flex().autodiff();
     let replica = Replica::new(&model, Precision::F64).unwrap();
     let value = replica.value_and_gradient(&parameters, &|model: &CharLstm| {
@@ -184,7 +184,7 @@ fn the_autoencoders_loss_sums_over_pixels_and_averages_over_the_batch() {
     assert!((loss - squares / 4.0).abs() < 1e-5 * loss, "{loss}");
 }
 
-/// Its layers one after the other, entry by entry, from its parameters in the order of its fields.
+/// The layers computed entry by entry, from the parameters in the order of the module's fields.
 #[test]
 fn the_deep_autoencoders_loss_is_that_of_its_layers() {
     let device = Device::flex().autodiff();
@@ -330,7 +330,7 @@ fn weights_of_another_network_are_refused_by_the_tensors_names() {
     }
 }
 
-/// The golden weights as safetensors by torchvision's names, after `change` to names, types, shapes and bytes.
+/// The golden weights as safetensors with torchvision's names, after `change` modified names, types, shapes and bytes.
 fn changed(path: &Path, change: impl Fn(&mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)) {
     use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
     let model = ResNet18::from_file(&golden("weights.pth"), &Device::flex()).unwrap();

@@ -1,8 +1,8 @@
-//! Every reader of files, fed with damaged ones: no panic, and no more memory than the file's size accounts for.
+//! All readers of files on damaged files: no panic, and memory use bounded by the file's size.
 //!
-//! Each file is a good one with some bits flipped, bytes replaced, parts cut out, doubled or exchanged, or numbers
-//! made huge. `FOSI_MUTATIONS` sets how many for each reader, `FOSI_MUTATION_SEED` the seed; `scripts/mutations` is
-//! the way to a longer campaign.
+//! Each file is a valid one with some bits flipped, bytes replaced, parts removed, duplicated or exchanged, or numbers
+//! made huge. `FOSI_MUTATIONS` sets the number per reader, `FOSI_MUTATION_SEED` the seed; `scripts/mutations` runs a
+//! longer campaign.
 
 use allocation_counter::measure;
 use rand::{RngExt, SeedableRng};
@@ -12,9 +12,9 @@ use crate::campaign::number;
 use crate::corpus::seeds;
 use crate::readers::{READERS, Reader};
 
-/// What a reader may take beside the file: buffers, messages, tables of decoders.
+/// The memory that a reader may use in addition to the file: buffers, messages, decoder tables.
 const FIXED: u64 = 4 << 20;
-/// Bytes that a byte of the file may become: gzip's best ratio is about 1,000, a pixel becomes four bytes.
+/// The maximum expansion of a byte in a file: gzip's best ratio is about 1,000, and a pixel becomes four bytes.
 const FACTOR: u64 = 5_000;
 
 /// A damaged copy.
@@ -24,7 +24,7 @@ fn mutated(good: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
         if bytes.is_empty() {
             break;
         }
-        // Headers are where a byte decides most.
+        // A byte in a header has the largest effect.
         let reach = match random.random_bool(0.5) {
             true => bytes.len().min(64),
             false => bytes.len(),
@@ -64,7 +64,7 @@ fn mutated(good: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
     bytes
 }
 
-/// Reads damaged copies of `good`; both outcomes are allowed, and how often each came is returned.
+/// Reads damaged copies of `good`; success and failure are both allowed and are counted.
 fn campaign(name: &str, good: &[u8], read: Reader) {
     assert_eq!(read(good), Ok(()), "{name}: the good file");
     let (count, seed) = (

@@ -1,4 +1,4 @@
-//! `fosi study pays`: what it makes, keeps, prints and refuses.
+//! `fosi study pays`: its runs, stored files, output and refusals.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,8 +41,8 @@ impl Observer for Interrupter {
     fn notice(&mut self, _: &str) {}
 }
 
-/// `fosi study pays lr` in a folder with the hand-written model, whose `fosi-hb` is Heavy-Ball at three times the rate:
-/// exit status, what is printed, and how many runs were made.
+/// Runs `fosi study pays lr` in a folder with the hand-written model, whose `fosi-hb` is Heavy-Ball at three times the
+/// rate; returns the exit status, the output and the number of new runs.
 fn by_hand(
     folder: &Path,
     line: &str,
@@ -93,7 +93,7 @@ fn cells(text: &str, start: &[&str]) -> Vec<String> {
 
 const BY_HAND: &str = "--bases hb --steps 60 --schedule constant --grid-factor 3 --lr 0.003";
 
-/// With rates a factor of three apart, FOSI's search tries the base's own runs one place further down.
+/// With rates a factor of three apart, FOSI's search repeats the base's runs one place lower.
 #[test]
 fn what_is_no_more_than_another_rate_saves_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn an_interrupted_study_goes_on_to_the_same_table() {
         (lengths, cells(text, &["fosi"])[3].clone())
     };
     assert_eq!(losses(&text), losses(&expected));
-    // Nothing is left of the run that was interrupted, and the third time nothing is made.
+    // The interrupted run leaves no files, and the third start makes no runs.
     let left = fs::read_dir(folder.path().join("runs/making")).unwrap();
     assert_eq!(left.count(), 0);
     let (_, again, none) = by_hand(folder.path(), BY_HAND, None, None).unwrap();
@@ -160,7 +160,7 @@ fn a_method_that_diverges_is_infinitely_bad() {
     assert_eq!(cells(&text, &["fosi", "60"])[4], "> 50 %", "{text}");
 }
 
-/// The kept runs, by name.
+/// The stored runs by name.
 fn runs(folder: &Path) -> BTreeMap<String, Value> {
     let entries = fs::read_dir(folder.join("runs")).unwrap();
     let files = entries.map(|entry| entry.unwrap().path());
@@ -174,7 +174,7 @@ fn runs(folder: &Path) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Runs `fosi study pays lr` with these words, which succeeds; what it prints, and what it says beside.
+/// Runs `fosi study pays lr` with these options, which must succeed; returns the output and the notices.
 fn study(folder: &Path, line: &str) -> (String, String) {
     let words = ["study", "pays", "lr"].into_iter().chain(line.split(' '));
     let output = fosi(folder, &words.collect::<Vec<_>>());
@@ -186,7 +186,7 @@ fn study(folder: &Path, line: &str) -> (String, String) {
 
 const DIGITS: &str = "--bases hb --steps 40 --warmup 5 --interval 10 --k 3";
 
-/// The least of the losses of a method's runs with one seed.
+/// The least loss of a method's runs with one seed.
 fn least(runs: &BTreeMap<String, Value>, method: &str, seed: u64) -> f64 {
     let own = runs.iter().filter(|(name, run)| {
         name.starts_with(&format!("lr-{method}-{seed}-")) && run["train_loss"].is_f64()
@@ -202,7 +202,7 @@ fn the_table_is_what_the_kept_runs_say() {
     let (text, told) = study(folder.path(), DIGITS);
     let kept = runs(&folder.path().join("pays"));
     assert_eq!(told.matches(", seed 0: ").count(), kept.len(), "{told}");
-    // S′ by hand from the runs' files.
+    // S′ computed by hand from the runs' files.
     let losses = [32, 40, 50, 60].map(|steps| least(&kept, &format!("hb-{steps}"), 0).ln());
     let fosi = least(&kept, "fosi-hb-40", 0).ln();
     let cell = cells(&text, &["fosi", "40"])[4].clone();
@@ -218,7 +218,7 @@ fn the_table_is_what_the_kept_runs_say() {
         }
     };
     assert_eq!(cell, expected, "{text}");
-    // Each run has its own cosine: the settings say so, and its length.
+    // Each run has its own cosine, determined by its settings and its length.
     let settings = |name: &str| {
         let found = kept.iter().find(|(other, _)| other.starts_with(name));
         found.unwrap().1["settings"].clone()
@@ -243,7 +243,7 @@ fn runs_are_made_again_only_where_their_settings_change() {
     };
     study(folder.path(), DIGITS);
     let first = names();
-    // FOSI's options don't concern its base, whether they stand with the study or with a variant.
+    // FOSI's options do not affect its base, whether set for the study or for a variant.
     let line = "--bases hb --steps 40 --warmup 5 --interval 10 --k 4";
     study(folder.path(), line);
     let second = names();
@@ -270,7 +270,7 @@ fn runs_are_made_again_only_where_their_settings_change() {
     assert!(text.contains("four: `--k 4`.\nthree: `--k 3`.\n"), "{text}");
     cells(&text, &["four", "40"]);
     cells(&text, &["three", "40"]);
-    // Another seed is trained at the best rates alone.
+    // Another seed is trained only at the best rates.
     let (text, _) = study(folder.path(), &format!("{DIGITS} --seeds 0,1"));
     let third = names();
     let added: Vec<&String> = third.difference(&second).collect();
@@ -317,7 +317,7 @@ fn a_damaged_run_is_named() {
         );
         assert_eq!(error.exit_status(), 2);
     }
-    // Runs on other data are not mixed with new ones.
+    // Runs on other data are not mixed with new runs.
     let shape = whole.replacen("\"train\": 1", "\"train\": 9", 1);
     assert_ne!(shape, whole);
     fs::write(&path, shape).unwrap();

@@ -1,4 +1,4 @@
-//! Making batches ahead on another thread.
+//! Preparing batches in advance on another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +38,7 @@ fn seeded_batches_are_those_made_in_place() {
     assert!(found.eq(expected));
 }
 
-/// Items really are made by another thread while this one is busy, and no more than allowed.
+/// Items are made by another thread while this one is busy, but no more than allowed.
 #[test]
 fn no_more_items_are_made_than_may_wait() {
     let made = Arc::new(AtomicUsize::new(0));
@@ -51,7 +51,7 @@ fn no_more_items_are_made_than_may_wait() {
         let _ = started.send(index);
     })
     .unwrap();
-    // The thread can have made three that wait and one that doesn't fit.
+    // The thread may have made three waiting items and one that does not fit.
     for _ in 0..4 {
         first.recv_timeout(Duration::from_secs(60)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The problems against differences of their own values, published figures and known solutions.
+//! The problems compared with difference quotients, published values and known solutions.
 
 use faer::{Mat, Side};
 use fosi::{Host, Space};
@@ -16,7 +16,7 @@ fn moved(x: &[f64], step: f64, v: &[f64]) -> Vec<f64> {
     x.iter().zip(v).map(|(x, v)| x + step * v).collect()
 }
 
-/// A seeded direction whose entries have the sizes of x's.
+/// A seeded direction whose entries have the magnitudes of x's.
 fn direction(x: &[f64], seed: u64) -> Vec<f64> {
     let mut v = Host::<f64>::new(x.len()).normal(seed);
     for (v, x) in v.iter_mut().zip(x) {
@@ -38,7 +38,7 @@ fn derivative(mut f: impl FnMut(f64) -> Vec<f64>, step: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Points at which derivatives are compared: the start, and one beside it, where nothing is zero.
+/// The points where derivatives are compared: the start, and one nearby without zeros.
 fn places(problem: &Problem) -> [Vec<f64>; 2] {
     let start = problem.start(3);
     let beside = moved(&start, 0.03, &direction(&start, 17));
@@ -117,8 +117,8 @@ fn sizes_are_those_of_the_networks() {
     }
 }
 
-/// The least values of f that Moré, Garbow and Hillstrom give, truncated after six digits, where they aren't 0, and
-/// those of other local minima in which the start ends.
+/// The lowest values of f in Moré, Garbow and Hillstrom if nonzero, truncated to six digits, and those of other local
+/// minima that are reached from the start.
 const PUBLISHED: [(&str, f64); 16] = [
     ("mgh:freudenstein-roth", 48.9842),
     ("mgh:jennrich-sampson", 124.362),
@@ -138,7 +138,7 @@ const PUBLISHED: [(&str, f64); 16] = [
     ("mgh:linear", 10.0),
 ];
 
-/// Minimisers that the paper gives; f is 0 there.
+/// Minimisers from the paper, where f is 0.
 #[test]
 fn published_minimisers_have_the_value_zero() {
     let ones = |n: usize| vec![1.0; n];
@@ -199,8 +199,8 @@ fn newtons_method_finds_the_published_minima() {
     }
 }
 
-/// f at the start and after Newton's method with the absolute values of the Hessian's eigenvalues and a damping as in
-/// Levenberg's method.
+/// f at the start and after Newton's method with the absolute values of the Hessian's eigenvalues and Levenberg
+/// damping.
 fn newton(problem: &Problem) -> (f64, f64) {
     let (mut f, n) = (problem.function(), problem.dim);
     let (mut x, mut g) = (problem.start(0), vec![0.0; n]);
@@ -244,7 +244,7 @@ fn hessian(f: &mut dyn Function, x: &[f64]) -> Mat<f64> {
     hessian
 }
 
-/// Of convex functions: conjugate gradients inside of Newton's method come to the value that the problem says.
+/// For convex functions, Newton's method with inner conjugate gradients reaches the problem's stated minimum.
 #[test]
 fn newton_and_conjugate_gradients_find_the_minima_of_convex_problems() {
     for name in ["logistic", "kernel-ridge"] {
@@ -313,7 +313,7 @@ fn quadratics_have_ten_outliers_above_their_bulk() {
         let n = problem.dim;
         let (zeros, mut eigenvalues) = (vec![0.0; n], vec![0.0; n]);
         let mut f = problem.function();
-        // The Hessian is diagonal: the gradients test sees that it is the function's.
+        // The Hessian is diagonal; the gradients' test verifies that it is the function's.
         f.product(&zeros, &vec![1.0; n], &mut eigenvalues);
         eigenvalues.sort_by(f64::total_cmp);
         let above = eigenvalues.partition_point(|&value| value <= condition * (1.0 + 1e-9));
@@ -325,7 +325,7 @@ fn quadratics_have_ten_outliers_above_their_bulk() {
     }
 }
 
-/// A network that is the solution doesn't exist, but the error of u = 0 is known: 1.
+/// No network equals the solution, but the error of u = 0 is known to be 1.
 #[test]
 fn the_relative_error_is_that_of_the_network() {
     for (name, exact) in [

@@ -1,9 +1,9 @@
-//! The program as a user runs it.
+//! Runs the program like a user.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs the program in a folder, to its end.
+/// Runs the program in a folder until it ends.
 pub fn fosi(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fosi"))
         .args(arguments)
@@ -12,7 +12,7 @@ pub fn fosi(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Runs the program with its standard error or output into a pipe that nobody reads.
+/// Runs the program with its standard error or output connected to a pipe without a reader.
 fn unread(arguments: &[&str], close_stderr: bool) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! Every reader of files, fed from bytes: what the mutations, the corpus and the fuzzer run.
+//! All readers of files, on bytes in memory: used by the mutation tests, the corpus and the fuzzer.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -20,7 +20,7 @@ use fosi_lab::solve::RunsFolder;
 /// A reader, and the file that it takes.
 pub type Reader = fn(&[u8]) -> Result<(), String>;
 
-/// All of them, by the names of their corpora.
+/// All readers, by the names of their corpora.
 pub const READERS: [(&str, Reader); 19] = [
     ("idx-images", idx_images),
     ("idx-labels", idx_labels),
@@ -47,7 +47,7 @@ thread_local! {
     static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
 }
 
-/// A folder of this thread's own, which lasts as long as the thread.
+/// A folder for this thread, deleted when the thread ends.
 fn folder() -> PathBuf {
     FOLDER.with_borrow_mut(|folder| {
         let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a temporary folder"));
@@ -85,7 +85,7 @@ pub fn cifar10(bytes: &[u8]) -> Result<(), String> {
     from_file("batch.bin", bytes, read_cifar10_file)
 }
 
-/// Class folders with one image among good ones.
+/// Class folders with one given image among valid ones.
 fn image(name: &str, bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("images-of").join(name);
     let good = include_bytes!("data/pixel.png");
@@ -102,7 +102,7 @@ pub fn png(bytes: &[u8]) -> Result<(), String> {
     image("a.png", bytes)
 }
 
-/// A JPEG image; one that is read is read with anything after its end, too.
+/// A JPEG image; if it is valid, it is also valid with any bytes after its end.
 pub fn jpeg(bytes: &[u8]) -> Result<(), String> {
     let outcome = image("a.jpg", bytes);
     if outcome.is_ok() {
@@ -112,7 +112,7 @@ pub fn jpeg(bytes: &[u8]) -> Result<(), String> {
     outcome
 }
 
-/// A recording; one that is read is the same with a chunk of odd size before its format.
+/// A recording; if it is valid, a chunk of odd size before its format changes nothing.
 pub fn wav(bytes: &[u8]) -> Result<(), String> {
     let path = folder().join("a.wav");
     let read = |bytes: &[u8]| {
@@ -121,7 +121,7 @@ pub fn wav(bytes: &[u8]) -> Result<(), String> {
     };
     let sound = read(bytes)?;
     assert!(!sound.samples.is_empty() && sound.samples.len() <= bytes.len());
-    // Another form of file states its length elsewhere.
+    // Other file forms state their lengths elsewhere.
     if !bytes.starts_with(b"RIFF") {
         return Ok(());
     }
@@ -133,7 +133,7 @@ pub fn wav(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// What `read` makes of a text; a byte-order mark changes nothing of it.
+/// The result of `read` on a text; a byte-order mark must not change it.
 fn marked(bytes: &[u8], read: impl Fn(&[u8]) -> Result<(), String>) -> Result<(), String> {
     let mark = "\u{feff}".as_bytes();
     if !bytes.starts_with(mark) {
@@ -193,7 +193,7 @@ pub fn settings(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// A run's metrics, beside a good record.
+/// A run's metrics, with a valid record.
 pub fn metrics(bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("run-of-metrics");
     put(&root.join("run.json"), include_bytes!("data/run.json"));
@@ -203,7 +203,7 @@ pub fn metrics(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// A run's record, beside good metrics.
+/// A run's record, with valid metrics.
 pub fn run(bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("run-of-record");
     put(
@@ -230,7 +230,7 @@ pub fn small_optimizer() -> Fosi<Host<f32>, HeavyBall> {
     Fosi::new(Host::new(6), HeavyBall::new(0.9), config).expect("settings that are allowed")
 }
 
-/// An optimizer's state; where it is refused, nothing may have changed.
+/// An optimizer's state; if it is refused, nothing may have changed.
 pub fn optimizer(bytes: &[u8]) -> Result<(), String> {
     let mut optimizer = small_optimizer();
     let before = optimizer.to_bytes().expect("a state");
@@ -242,7 +242,7 @@ pub fn optimizer(bytes: &[u8]) -> Result<(), String> {
     outcome
 }
 
-/// The same with a checksum that fits, so that what lies behind it is reached.
+/// The same with a valid checksum, so that the content is parsed.
 pub fn optimizer_sealed(bytes: &[u8]) -> Result<(), String> {
     optimizer(&sealed(bytes).unwrap_or_else(|| bytes.to_vec()))
 }
@@ -280,7 +280,7 @@ pub fn minimizer_options() -> Options {
     }
 }
 
-/// A minimiser's state; one that is read goes on, and is written again.
+/// A minimiser's state; if it is valid, the minimiser continues and is written again.
 pub fn minimizer(bytes: &[u8]) -> Result<(), String> {
     let space = Host::<f64>::new(6);
     let load = |bytes: &[u8]| Minimizer::from_bytes(space.clone(), minimizer_options(), bytes);
@@ -296,12 +296,12 @@ pub fn minimizer(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The same with a checksum that fits.
+/// The same with a valid checksum.
 pub fn minimizer_sealed(bytes: &[u8]) -> Result<(), String> {
     minimizer(&sealed(bytes).unwrap_or_else(|| bytes.to_vec()))
 }
 
-/// A file of a solver's run beside the good ones.
+/// A file of a solver's run, next to valid ones.
 fn solver_file(name: &str, bytes: &[u8]) -> Result<(), String> {
     let root = folder().join("solver-of").join(name);
     let problem = problems::named("mgh:rosenbrock").map_err(|error| error.to_string())?;
@@ -317,17 +317,17 @@ fn solver_file(name: &str, bytes: &[u8]) -> Result<(), String> {
     runs.all().map(drop).map_err(|error| error.to_string())
 }
 
-/// The record of a solver's run, beside a good curve.
+/// The record of a solver's run, with a valid curve.
 pub fn solver_record(bytes: &[u8]) -> Result<(), String> {
     solver_file("fosi-0.json", bytes)
 }
 
-/// The curve of a solver's run, beside a good record.
+/// The curve of a solver's run, with a valid record.
 pub fn solver_curve(bytes: &[u8]) -> Result<(), String> {
     solver_file("fosi-0.csv", bytes)
 }
 
-/// The file with the right checksum of its content; none where the container is broken.
+/// The file with the correct checksum of its content; `None` if the container is invalid.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let file = safetensors::SafeTensors::deserialize(bytes).ok()?;
     let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).ok()?;

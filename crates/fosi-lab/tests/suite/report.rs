@@ -1,4 +1,4 @@
-//! `fosi report`: pages of real runs, bad input, following a run, and what a browser makes of a page.
+//! `fosi report`: pages of real runs, invalid input, `--watch`, and rendering in a browser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn a_run_ends_with_its_page() {
         first
     );
 
-    // What is resumed ends with its page, too.
+    // A resumed run also writes its page.
     fs::remove_file(&own).unwrap();
     assert!(
         fosi(folder.path(), &["train", "--resume", "runs/r"])
@@ -52,7 +52,7 @@ fn a_run_ends_with_its_page() {
     );
     assert_eq!(fs::read(&own).unwrap(), first);
 
-    // The table is printed even where the page can't be written.
+    // The table is printed even if the page cannot be written.
     fs::remove_file(&own).unwrap();
     fs::create_dir_all(own.join("inside")).unwrap();
     let output = fosi(folder.path(), &["train", "--resume", "runs/r"]);
@@ -65,7 +65,7 @@ fn a_run_ends_with_its_page() {
     );
 }
 
-/// Refuses with every one of `parts` in the message, and writes no page.
+/// Checks that the runs are refused with each of `parts` in the message and without a page.
 fn refused(folder: &Path, runs: &[&str], parts: &[&str]) {
     let output = fosi(folder, &[&["report"], runs].concat());
     let message = String::from_utf8_lossy(&output.stderr);
@@ -178,7 +178,7 @@ fn record(status: RunStatus) -> RunRecord {
     record
 }
 
-/// A run `folder/r` after an epoch.
+/// A run `folder/r` after one epoch.
 fn written(folder: &Path, status: RunStatus) -> RunFolder {
     let mut run = RunFolder::create(folder, "r").unwrap();
     run.append(&row(1)).unwrap();
@@ -196,13 +196,13 @@ fn watching(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Waits until the page holds a text, at most a minute.
+/// Waits until the page contains a text, at most one minute.
 fn wait_for(page: &Path, text: &str) -> String {
     let begin = Instant::now();
     loop {
         let page = fs::read_to_string(page).unwrap_or_default();
         if page.contains(text) {
-            // Never half a page.
+            // The page is never incomplete.
             assert!(page.trim_end().ends_with("</html>"));
             return page;
         }
@@ -243,7 +243,7 @@ fn a_run_that_is_cut_off_ends_watching() {
     let page = folder.path().join("report.html");
     let watch = watching(folder.path());
     wait_for(&page, "http-equiv=\"refresh\"");
-    // The lock goes as it does with a process that is killed; no file changes.
+    // The lock is released as if the process had been killed; no file changes.
     drop(run);
     let output = watch.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -273,7 +273,7 @@ fn ctrl_c_ends_watching_and_keeps_the_page() {
     assert_eq!(fs::read_to_string(&page).unwrap(), text);
 }
 
-/// The browser that `FOSI_CHROMIUM` names, or `chromium`; none where there is none, which is said.
+/// The browser named by `FOSI_CHROMIUM`, or `chromium`; `None`, with a message, if there is none.
 fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("FOSI_CHROMIUM").map(PathBuf::from);
     let places = std::env::var_os("PATH").unwrap_or_default();
@@ -288,7 +288,7 @@ fn chromium() -> Option<PathBuf> {
     program
 }
 
-/// Opens a page; the document after its scripts have run, and what the console shows.
+/// Opens a page; returns the document after its scripts have run, and the console's messages.
 fn opened(program: &Path, page: &Path, fragment: &str) -> (String, Vec<String>) {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new(program)
@@ -314,7 +314,7 @@ fn opened(program: &Path, page: &Path, fragment: &str) -> (String, Vec<String>) 
     (text_of(&output), console.map(str::to_owned).collect())
 }
 
-/// Uses the page as a user would, and writes what it sees into the document.
+/// Uses the page like a user and writes what is visible into the document.
 const PROBE: &str = r#"<script>
 const seen = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.getClientRects().length).length;
 const told = [];
@@ -361,7 +361,7 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
     let page = folder.path().join("runs/r/report.html");
     let (document, console) = opened(&program, &page, "");
     assert_eq!(console, Vec::<String>::new());
-    // Drawn by the program, kept by the browser: three measures with three axes, losses with two scales; two
+    // Drawn by the program and kept by the browser: three measures with three axes, losses with two scales; two
     // optimizers.
     assert_eq!(
         document.matches("<path class=\"stroke line").count(),
@@ -370,7 +370,7 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
     assert!(document.contains("Validation accuracy</caption>"));
     assert_eq!(document.matches("type=\"radio\"").count(), 5);
     assert_eq!(document.matches("type=\"checkbox\"").count(), 2);
-    // Made by the script.
+    // Created by the script.
     assert!(document.contains("class=\"reading\" role=\"status\""));
 
     let text = fs::read_to_string(&page).unwrap();
@@ -403,7 +403,7 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
         last_line(&document)
     );
 
-    // The address keeps choices.
+    // The address stores the choices.
     let (document, _) = opened(&program, &probed, "#show=g0-seconds,g0-linear");
     assert!(
         document.contains("all: 3; epochs: 0; seconds: 3;"),
@@ -411,7 +411,7 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
         last_line(&document)
     );
 
-    // Without the page's own script choices work all the same.
+    // The choices also work without the page's script.
     let start = text.rfind("<script>").unwrap();
     fs::write(&probed, format!("{}{PROBE}", &text[..start])).unwrap();
     let (document, console) = opened(&program, &probed, "");
@@ -423,7 +423,7 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
         last_line(&document)
     );
 
-    // An error would have been seen.
+    // A script error would have been detected.
     fs::write(
         &probed,
         text.replace("</body>", "<script>null.none</script></body>"),
@@ -436,12 +436,12 @@ fn a_browser_shows_curves_and_table_and_its_console_is_empty() {
     );
 }
 
-/// What the probe has told.
+/// The probe's output.
 fn last_line(document: &str) -> &str {
     document.rsplit("<pre>").next().unwrap_or(document)
 }
 
-/// An optimizer's training losses as the page's table has them.
+/// An optimizer's training losses in the page's table.
 fn training_losses(page: &str, optimizer: &str) -> Vec<String> {
     let table = page
         .split("<caption>Training loss</caption>")

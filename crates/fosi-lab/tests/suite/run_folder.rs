@@ -1,4 +1,4 @@
-//! Reading back what a run wrote, whole and damaged.
+//! Reading the files of a run, undamaged and damaged.
 
 use std::fs;
 
@@ -104,7 +104,7 @@ fn a_run_reads_back_bit_for_bit() {
     assert_eq!(run.rows, [row(1), row(2)]);
     let mut expected = record();
     expected.started = run.record.started.clone();
-    // Its folder is closed, and the record didn't say an end.
+    // The folder is unlocked, and the record has no end.
     assert_eq!(expected.status, RunStatus::Running);
     expected.status = RunStatus::CutOff;
     assert_eq!(run.record, expected);
@@ -122,7 +122,7 @@ fn a_run_is_running_while_its_folder_is_held() {
     drop(folder);
     assert_eq!(status(), RunStatus::CutOff);
     assert_ne!(Run::stamp(&path), stamp);
-    // A copy of a folder needn't have the lock's file.
+    // A copy of a folder need not contain the lock file.
     std::fs::remove_file(path.join("run.lock")).unwrap();
     assert_eq!(status(), RunStatus::CutOff);
 }
@@ -167,7 +167,7 @@ fn a_replaced_file_keeps_its_permissions() {
     let path = out.path().join("r/x");
     let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     folder.write_file("x", b"one").unwrap();
-    // As any other new file, whatever the user's mask is.
+    // The permissions are those of any new file, whatever the user's mask.
     fs::write(out.path().join("other"), b"").unwrap();
     let usual = fs::metadata(out.path().join("other")).unwrap();
     assert_eq!(mode(), usual.permissions().mode() & 0o777);
@@ -191,7 +191,7 @@ fn files_are_replaced_and_nothing_else_is_left() {
         names
     };
     assert_eq!(names(), ["metrics.csv", "run.lock", "x"]);
-    // Where a folder stands in the way, the error names the file and no temporary one stays.
+    // If a folder is in the way, the error names the file and no temporary file remains.
     fs::create_dir(path.join("y")).unwrap();
     let error = folder.write_file("y", b"three").unwrap_err();
     assert!(matches!(&error, RunError::Write { path: at, .. } if *at == path.join("y")));
@@ -265,7 +265,7 @@ fn what_a_run_was_is_recorded() {
     assert_eq!(record.command[0], program);
     assert_eq!(record.versions.fosi, env!("CARGO_PKG_VERSION"));
     assert!(record.machine.cores > 0);
-    // Forty hexadecimal digits, and whether files differ from the commit; nothing outside the repository.
+    // Forty hexadecimal digits, and whether files differ from the commit; empty outside the repository.
     let commit = record.versions.commit.trim_end_matches("-modified");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.git");
     match std::path::Path::new(root).exists() {
@@ -304,7 +304,7 @@ fn runs_of_one_default_name_are_numbered() {
         .map(|folder| folder.path().file_name().unwrap())
         .collect();
     assert_eq!(names, ["r", "r-2", "r-3"]);
-    // Its owner is this process, and writes; nobody else does until it is done.
+    // This process owns the folder and is its only writer until the end.
     let path = out.path().join("r");
     assert!(matches!(
         RunLock::take(&path),

@@ -1,4 +1,4 @@
-//! Learning-rate schedules in the trainer: each step moves as a step at the schedule's rate does.
+//! Learning-rate schedules in the trainer: each step equals a step at the schedule's rate.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use fosi_lab::interrupt::Interrupt;
 use fosi_lab::tasks::{self, Advance, Opening, Preparation};
 use fosi_lab::train::{Cost, Trainer, Workload};
 
-/// Logistic regression on the digits with more options.
+/// Logistic regression on the digits with further options.
 pub fn digits_task(more: &[&str]) -> Box<dyn Workload> {
     let Command::Train(command) =
         Cli::parse_from([&["fosi", "train", "lr"], more].concat()).command_or_default()
@@ -31,7 +31,7 @@ fn step(trainer: &mut dyn Trainer, batch: &[u32]) {
     assert!(outcome.is_ok(), "{outcome:?}");
 }
 
-/// The model's tensors by their names; what else its file holds isn't in a fixed order.
+/// The model's tensors by name; the order of its file's other contents is not fixed.
 pub fn model(trainer: &dyn Trainer) -> BTreeMap<String, Vec<u8>> {
     let state = trainer.state().unwrap();
     let file = safetensors::SafeTensors::deserialize(&state.model).unwrap();
@@ -74,7 +74,7 @@ fn a_factor_of_the_grid_multiplies_the_whole_schedule() {
     let whole = digits_task(&[&schedule[..], &["--lr", "0.5"]].concat());
     let mut expected = half.trainer("hb".parse().unwrap(), 0).unwrap();
     let mut found = whole.trainer("hb*0.5".parse().unwrap(), 0).unwrap();
-    // Starts are drawn from Burn's generator, which other tests of this process use.
+    // Initial values come from Burn's generator, which other tests of this process use.
     let start = expected.state().unwrap();
     found.restore(&start, Cost::default()).unwrap();
     for taken in 0..6 {

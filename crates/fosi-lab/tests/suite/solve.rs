@@ -11,7 +11,7 @@ fn a_problem_is_solved_by_both_solvers_and_kept_in_files() {
     let output = fosi(folder.path(), &["solve", "kernel-ridge", "--budget", "600"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    // Few eigenvalues are far above the others here: with them 364 units do, without them 870.
+    // Few eigenvalues are far above the others in this problem: using them takes 364 units instead of 870.
     let row = |solver: &str| {
         text.lines()
             .find(|line| line.trim_start().starts_with(solver))
@@ -20,7 +20,7 @@ fn a_problem_is_solved_by_both_solvers_and_kept_in_files() {
     assert!(row("fosi").ends_with("solved"), "{text}");
     assert!(row("lbfgs").ends_with("the budget is used up"), "{text}");
     let read = |name: &str| fs::read(folder.path().join("solve").join(name)).unwrap();
-    // Both begin at the same start, in one gradient.
+    // Both begin at the same start point with one gradient.
     let start = |name: &str| {
         let curve = String::from_utf8(read(name)).unwrap();
         let mut lines = curve.lines();
@@ -61,7 +61,7 @@ fn a_network_of_physics_is_compared_with_its_solution() {
         errors.iter().all(|error| *error > 0.0 && *error < 100.0),
         "{text}"
     );
-    // The first seed's solution is drawn, with the error of the table.
+    // The first seed's solution is drawn, with the table's error.
     let runs = folder.path().join("solve/poisson1d");
     let picture = fs::read_to_string(runs.join("lbfgs-0.svg")).unwrap();
     assert!(
@@ -71,7 +71,7 @@ fn a_network_of_physics_is_compared_with_its_solution() {
     assert!(!runs.join("lbfgs-1.svg").exists());
 }
 
-/// Runs `fosi solve` with these words, which succeeds; what it prints, and what it says beside.
+/// Runs `fosi solve` with these options, which must succeed; returns the output and the notices.
 fn solve(folder: &Path, line: &str) -> (String, String) {
     let words: Vec<&str> = std::iter::once("solve").chain(line.split(' ')).collect();
     let output = fosi(folder, &words);
@@ -96,7 +96,7 @@ fn rivals_reach_published_minima() {
     );
     let (text, _) = solve(folder.path(), &line);
     for solver in solvers {
-        // The paper's minima, to its digits.
+        // The paper's minima, to its number of digits.
         let value = |problem: &str| {
             let file = format!("{problem}/{solver}-0.json");
             record(folder.path(), &file)["value"].as_f64().unwrap()
@@ -124,12 +124,12 @@ fn kept_runs_are_not_made_again() {
         4,
         "{notices}"
     );
-    // A run made again would have taken other seconds.
+    // A new run would have other times.
     assert_eq!(before, record(folder.path(), "mgh-watson/fosi-0.json"));
     let last = first.lines().last().unwrap();
     assert!(last.starts_with("solved 2 of 2 "), "{last}");
 
-    // With another budget a run is made again, and those of the old one are left out.
+    // A new budget requires new runs, and those of the old budget are omitted.
     let line = "mgh:watson --budget 400 --solvers fosi";
     let (text, notices) = solve(folder.path(), line);
     assert_eq!(
@@ -184,7 +184,7 @@ fn a_budget_may_be_time() {
     }
 }
 
-/// A run of a solver that the program doesn't know, as a script writes it.
+/// A run of a solver unknown to the program, as a script would write it.
 fn add_foreign_run(folder: &Path) {
     let runs = folder.join("solve/mgh-rosenbrock");
     fs::create_dir_all(&runs).unwrap();

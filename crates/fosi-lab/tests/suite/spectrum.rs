@@ -9,16 +9,16 @@ use safetensors::SafeTensors;
 
 use crate::program::fosi;
 
-/// Softmax regression: weights row by row of inputs, and biases.
+/// Softmax regression: the weights, row by row of inputs, and the biases.
 struct Softmax {
     weights: Vec<f64>,
     biases: Vec<f64>,
-    /// Inputs, each with the 1 of the bias at its end.
+    /// The inputs, each followed by a 1 for the bias.
     inputs: Vec<Vec<f64>>,
 }
 
 impl Softmax {
-    /// With the weights of a file, on the training digits.
+    /// The model with the weights in a file, on the training digits.
     fn read(path: &Path) -> Self {
         let bytes = fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -81,7 +81,7 @@ impl Softmax {
         out
     }
 
-    /// λ₁ by power steps.
+    /// λ₁, by power iteration.
     fn largest(&self) -> f64 {
         let probabilities: Vec<Vec<f64>> =
             self.inputs.iter().map(|x| self.probabilities(x)).collect();
@@ -100,7 +100,7 @@ impl Softmax {
     }
 }
 
-/// The rows of a CSV file, by the names of its columns.
+/// The rows of a CSV file, by column name.
 fn rows(path: &Path) -> Vec<HashMap<String, f64>> {
     let text = fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
@@ -164,7 +164,7 @@ fn the_spectrum_along_a_run_is_that_of_the_hessian_in_closed_form() {
         "{} {largest}",
         of_end[0]
     );
-    // Cross-entropy is convex in a linear model.
+    // Cross-entropy is convex for a linear model.
     assert!(of_end[4].abs() < 1e-3 * largest, "{of_end:?}");
     // ∫ φ = 1, and the first moment is tr H/n.
     let density: Vec<_> = rows(&measured.join("density.csv"))
@@ -252,7 +252,7 @@ fn what_a_run_does_not_have_or_decides_itself_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{line}: {message}");
         assert!(message.contains(part), "{line}: {message}");
     }
-    // Damaged weights are named, and so is a run without any end.
+    // The error names damaged weights, as well as a run without an end.
     let weights = here.join("runs/r/weights-hb-0.safetensors");
     let good = fs::read(&weights).unwrap();
     fs::write(&weights, &good[..good.len() / 2]).unwrap();

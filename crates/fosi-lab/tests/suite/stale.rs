@@ -1,4 +1,4 @@
-//! `fosi study stale`, `--refresh-delay` and `--curvature-from`: what they do, write and refuse.
+//! `fosi study stale`, `--refresh-delay` and `--curvature-from`: effects, files and refusals.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn succeeds(folder: &Path, line: &str) -> String {
     text
 }
 
-/// The training loss at the end of a run with these options.
+/// The final training loss of a run with these options.
 fn trained(folder: &Path, name: &str, options: &str) -> f64 {
     let settings = "--steps 30 --optimizers fosi-hb --warmup 4 --seeds 1";
     succeeds(
@@ -37,7 +37,7 @@ fn a_sweep_has_the_losses_that_its_runs_have_and_goes_on_where_it_was() {
     let text = succeeds(folder.path(), line);
     let written = |name: &str| fs::read(folder.path().join("s").join(name)).unwrap();
     let csv = String::from_utf8(written("stale.csv")).unwrap();
-    // T = 6 with D = 0, T = 12 with both, and the base, each with two seeds.
+    // T = 6 with D = 0, T = 12 with both delays, and the base, each with two seeds.
     assert_eq!(csv.lines().count(), 1 + 2 * 4, "{csv}");
     let loss = |start: &str| {
         let line = csv.lines().find(|line| line.starts_with(start)).unwrap();
@@ -58,7 +58,7 @@ fn a_sweep_has_the_losses_that_its_runs_have_and_goes_on_where_it_was() {
         text.split("\n\nstale.md").next().unwrap().trim()
     );
 
-    // A run that is kept isn't made again, as its time shows: it is the one thing that would change.
+    // An existing run is not made again; otherwise its recorded time would change.
     let kept = |folder: &Path| {
         let files = fs::read_dir(folder.join("s/runs")).unwrap();
         let mut times: Vec<_> = files
@@ -80,7 +80,7 @@ fn a_sweep_has_the_losses_that_its_runs_have_and_goes_on_where_it_was() {
     assert_eq!(kept(folder.path()), before);
 }
 
-/// λ of each accepted refresh of a run whose parameters hardly move.
+/// λ of each accepted refresh in a run whose parameters hardly change.
 fn eigenvalues(folder: &Path, source: &str) -> Vec<Vec<f64>> {
     let line = format!(
         "train lr --steps 40 --optimizers fosi-hb --warmup 3 --interval 10 --lr 1e-30 --averaging off --k 3 \
@@ -99,8 +99,8 @@ fn eigenvalues(folder: &Path, source: &str) -> Vec<Vec<f64>> {
         .collect()
 }
 
-/// Where the parameters stay, a Hessian is its batch's: the fixed batch's is the same at each refresh, the previous step's
-/// is the one that the current step's was one step before.
+/// With constant parameters, a Hessian depends only on its batch: the fixed batch's is the same at each refresh, and
+/// the previous step's equals the current step's one step earlier.
 #[test]
 fn curvature_is_taken_from_the_batch_that_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ fn curvature_is_taken_from_the_batch_that_is_named() {
     assert!(same(&early, &previous[0]), "{early:?} {previous:?}");
 }
 
-/// λ of the refresh before the third step, on its own batch.
+/// λ of the refresh before the third step, on that step's batch.
 fn succeeds_with_warmup(folder: &Path) -> Vec<f64> {
     let line = "train lr --steps 3 --optimizers fosi-hb --warmup 2 --interval 10 --lr 1e-30 --averaging off --k 3 \
                 --lanczos-tolerance 0 --curvature-batch 64 --name early";

@@ -1,4 +1,4 @@
-//! Modules import downward only, in each crate.
+//! In each crate, modules import only modules below them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(files).collect()
 }
 
-/// Fails where a module under `root` imports one that isn't before it in `order`; returns the number of imports.
+/// Fails if a module under `root` imports one that is not before it in `order`; returns the number of imports.
 fn imports(root: &Path, order: &[&str], code: impl Fn(&str) -> &str) -> usize {
     let place = |module: &str| {
         let found = order.iter().position(|known| *known == module);
@@ -149,7 +149,7 @@ fn imports(root: &Path, order: &[&str], code: impl Fn(&str) -> &str) -> usize {
     imports
 }
 
-/// Unit tests of the library's lower modules take real base optimizers.
+/// Omits unit tests, which use base optimizers in the library's lower modules.
 fn without_unit_tests(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }

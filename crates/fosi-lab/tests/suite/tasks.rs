@@ -1,4 +1,4 @@
-//! The five tasks from outside, on small data made here: they train, write, repeat themselves and refuse bad input.
+//! The five tasks from outside, on small generated data: training, files, reproducibility and refusals.
 
 use std::f64::consts::TAU;
 use std::fs;
@@ -11,7 +11,7 @@ use fosi_lab::runs::{RefreshOutcome, RefreshRecord, Run, RunStatus};
 use image::{Rgb, RgbImage};
 use strum::IntoEnumIterator;
 
-/// Twelve images of 32×32 in each of two classes: stripes along or across.
+/// Twelve images of 32×32 in each of two classes: horizontal or vertical stripes.
 pub fn images(folder: &Folder) {
     for (class, along) in [("along", true), ("across", false)] {
         for part in ["train", "test"] {
@@ -33,7 +33,7 @@ pub fn text(folder: &Folder) {
     folder.write("tinyshakespeare/input.txt", lines.collect::<String>());
 }
 
-/// Eight recordings of each of two digits by one speaker, the digit being a pitch; half a second at 8 kHz.
+/// Eight recordings of each of two digits by one speaker, half a second at 8 kHz; the pitch encodes the digit.
 pub fn sounds(folder: &Folder) {
     for digit in 0..2_u32 {
         for index in 0..8_u32 {
@@ -94,7 +94,7 @@ pub fn data_of(task: &str) -> Folder {
     folder
 }
 
-/// Trains in `folder` with more arguments; the run.
+/// Trains in `folder` with further arguments; returns the run.
 fn train(task: &str, folder: &Folder, more: &[&str]) -> Run {
     let output = fosi(folder.path(), &[&arguments(task), more].concat());
     let message = String::from_utf8_lossy(&output.stderr);
@@ -136,7 +136,7 @@ fn every_task_trains_with_every_optimizer_and_finds_its_spectrum() {
             let bytes = fs::read(folder.path().join("done/r").join(sample)).unwrap();
             match task {
                 "ae" => {
-                    // The two validation images above their reconstructions, enlarged three times.
+                    // The two validation images above their reconstructions, enlarged by a factor of three.
                     let strip = image::load_from_memory(&bytes).unwrap();
                     assert_eq!((strip.width(), strip.height()), (2 * 96, 2 * 96));
                 }
@@ -146,7 +146,7 @@ fn every_task_trains_with_every_optimizer_and_finds_its_spectrum() {
     }
 }
 
-/// All columns of `metrics.csv` but the times.
+/// All columns of `metrics.csv` except times.
 fn numbers(run: &Run) -> Vec<String> {
     let row = |row: &fosi_lab::runs::MetricsRow| {
         let values = [
@@ -214,7 +214,7 @@ fn the_autoencoder_of_grey_images_is_a_deep_one() {
     let first = run.rows.iter().find(|row| row.epoch == 1).unwrap();
     let last = run.rows.iter().find(|row| row.epoch == 2).unwrap();
     assert!(last.train_loss < first.train_loss);
-    // Twelve validation images of 8×8 above their reconstructions, enlarged three times.
+    // Twelve validation images of 8×8 above their reconstructions, enlarged by a factor of three.
     let strip = folder.path().join("runs/r/reconstructions-fosi-hb-0.png");
     let strip = image::open(strip).unwrap().to_rgb8();
     assert_eq!((strip.width(), strip.height()), (12 * 24, 2 * 24));
@@ -226,7 +226,7 @@ fn the_autoencoder_of_grey_images_is_a_deep_one() {
     assert!(strip.pixels().any(|pixel| pixel[0] > 200));
 }
 
-/// The README's own run: no folder of data, the digits.
+/// The README's run, on the digits without a data folder.
 fn digits(folder: &Folder, more: &[&str]) -> Run {
     let common = ["train", "lr", "--epochs", "6", "--name", "r"];
     let output = fosi(folder.path(), &[&common[..], more].concat());
@@ -263,7 +263,7 @@ fn the_interval_that_an_overhead_led_to_repeats_the_run() {
                 "{timing:?}"
             );
         }
-        // The interval follows the measured times, so that the third refresh may be at another step.
+        // The interval depends on measured times, so the step of the third refresh may vary.
         let at: Vec<u64> = refreshes.iter().map(|r| r.step).collect();
         let interval = at.get(1).map_or(1000, |second| second - at[0]);
         let until = at
@@ -296,7 +296,7 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
             "cosine",
             "--warmup-rate",
             "2",
-            // More than a batch but for `lm`, and more than an epoch's last one.
+            // More than one batch except for `lm`, and more than an epoch's last batch.
             "--curvature-batch",
             "5",
         ];
@@ -328,8 +328,8 @@ fn every_task_goes_on_from_a_checkpoint_with_the_same_bits() {
     }
 }
 
-/// Two epochs of ten steps with each of the optimizers. The same run, stopped within its last one and resumed in another process
-/// from its newest checkpoint, gives the same bits.
+/// Two epochs of ten steps with each of the optimizers. The same run, stopped during its last optimizer and resumed in
+/// another process from its newest checkpoint, gives the same bits.
 fn whole_and_resumed(optimizers: &[String], options: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -389,10 +389,10 @@ fn rivals_train_and_resume_with_the_same_bits() {
         let own: Vec<_> = own.collect();
         assert_eq!(own.len(), 2);
         assert!(own[1].train_loss < own[0].train_loss, "{name}");
-        // Ten steps an epoch; line searches and K-FAC's factors take more passes than that.
+        // Ten steps per epoch; line searches and K-FAC's factors need further passes.
         let more = matches!(name, "kfac" | "lbfgs");
         assert_eq!(own[1].gradients > 20, more, "{name}: {}", own[1].gradients);
-        // K-FAC's adaptive rates and AdaHessian's diagonal take products.
+        // K-FAC's adaptive rates and AdaHessian's diagonal use products.
         let products = matches!(name, "kfac" | "adahessian");
         assert_eq!(own[1].products > 0, products, "{name}: {}", own[1].products);
     }
@@ -402,7 +402,7 @@ fn rivals_train_and_resume_with_the_same_bits() {
 fn kfac_knows_the_layers_of_every_task_but_the_recurrent_one() {
     for task in ["ae", "tl", "ac"] {
         let folder = data_of(task);
-        // What `train` sets is FOSI's.
+        // The helper `train` sets options of FOSI, so an optimizer with FOSI must run, too.
         let run = train(
             task,
             &folder,
@@ -457,7 +457,7 @@ fn a_run_that_diverges_keeps_its_last_good_state() {
         failure.reason.contains("diverged") || failure.reason.contains("finite"),
         "{failure:?}"
     );
-    // Gradient descent went on to the end.
+    // Gradient descent reached the end.
     assert_eq!(
         run.rows
             .iter()
@@ -485,7 +485,7 @@ fn an_interrupt_keeps_what_was_done() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first epoch's line says that training goes on.
+    // The first epoch's line indicates that training is in progress.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("epoch 1/"));
     let id = child.id().to_string();
@@ -519,7 +519,7 @@ fn the_spectrum_may_be_taken_with_running_statistics() {
         &[&more[..], &["--hvp-mode", "eval"]].concat(),
     );
     assert_ne!(spectrum(&by_batch), spectrum(&by_average));
-    // Up to the first refresh nothing differs, and plain Heavy-Ball sees neither.
+    // Nothing differs until the first refresh, and plain Heavy-Ball is not affected at all.
     let plain = |run: &Run| numbers(run)[..2].to_vec();
     assert_eq!(plain(&by_batch), plain(&by_average));
 }
@@ -536,7 +536,7 @@ fn features_are_computed_once_for_the_same_weights_and_images() {
     assert!(notes.contains("computing them took"), "{notes}");
     assert_eq!(numbers(&first), numbers(&second));
 
-    // A damaged file is computed anew.
+    // A damaged file is recomputed.
     let cache = folder.path().join("fosi-cache");
     let files: Vec<_> = fs::read_dir(&cache)
         .unwrap()
@@ -552,7 +552,7 @@ fn features_are_computed_once_for_the_same_weights_and_images() {
     assert!(third.record.notes.join("\n").contains("computed in"));
     assert_eq!(numbers(&first), numbers(&third));
 
-    // Other images have features of their own.
+    // Other images have other features.
     again(&folder);
     train("tl", &folder, &["--examples", "10"]);
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 3);
@@ -578,7 +578,7 @@ fn tables_and_figures_come_of_runs() {
 
     let figure = fosi(folder.path(), &["figure", "done/r", "--out", "drawn"]);
     assert_eq!(figure.status.code(), Some(0));
-    // The paper's Figure 2 is of `ac`.
+    // The paper's Figure 2 is for `ac`.
     assert!(!folder.path().join("drawn/figure2.svg").exists());
     for name in ["figure5", "training", "validation"]
         .into_iter()
@@ -595,7 +595,7 @@ fn tables_and_figures_come_of_runs() {
     }
 }
 
-/// The message must hold every one of `parts`, the status must be 2, and no run may be left.
+/// The message must contain each of `parts`, the status must be 2, and no run may remain.
 fn refused(folder: &Folder, arguments: &[&str], parts: &[&str]) {
     let output = fosi(folder.path(), arguments);
     let message = String::from_utf8_lossy(&output.stderr);
@@ -783,7 +783,7 @@ fn a_dry_run_counts_and_reads_no_more_than_it_must() {
         let trained = train(task, &folder, &[]).record;
         again(&folder);
         fs::remove_dir_all(folder.path().join("fosi-cache")).ok();
-        // What is damaged shows only when it is read.
+        // Damage is detected only when the file is read.
         match task {
             "ae" | "tl" => drop(folder.write("cifar10/train/along/3.png", "no image")),
             "ac" => drop(folder.write("fsdd/recordings/1_someone_7.wav", "no sound")),
@@ -836,7 +836,7 @@ fn a_dry_run_without_fosi_tells_of_no_estimation() {
     assert!(!text.contains("Lanczos vectors"), "{text}");
 }
 
-/// The real data, where it is: the paper's models and batches.
+/// The real data, if available, with the paper's models and batches.
 #[test]
 fn a_dry_run_of_the_papers_settings_takes_seconds() {
     let Some(directory) = real_data("") else {
@@ -882,7 +882,7 @@ fn a_run_on_other_data_is_not_resumed() {
     let record = fs::read_to_string(done.join("run.json")).unwrap();
     let going_on = record.replace("\"finished\",", "\"running\",");
     fs::write(done.join("run.json"), going_on).unwrap();
-    // As many characters, one of them another.
+    // The same number of characters, with one of them changed.
     let path = folder.path().join("tinyshakespeare/input.txt");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("same", "some", 1)).unwrap();

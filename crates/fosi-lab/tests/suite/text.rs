@@ -1,4 +1,4 @@
-//! Text as characters, against texts made here.
+//! Text as characters, tested on generated texts.
 
 use crate::folder::{Folder, named, real_data};
 use fosi_lab::data::{DataError, NonAscii, TextError, TextSplit, read_text, text_sequences};
@@ -17,7 +17,7 @@ fn counting(length: usize) -> Vec<u8> {
 #[test]
 fn sequences_follow_each_other_and_targets_are_one_ahead() {
     let split = load(counting(100), 4).unwrap();
-    // 90 characters train: ⌊89/4⌋ sequences; 10 validate: ⌊9/4⌋.
+    // 90 characters for training: ⌊89/4⌋ sequences; 10 for validation: ⌊9/4⌋.
     assert_eq!((split.train.len(), split.validation.len()), (22, 2));
     assert_eq!(split.replaced, 0);
     let batch = split.train.gather(&[21, 0]);
@@ -61,7 +61,7 @@ fn a_text_shorter_than_one_sequence_is_refused() {
         load(counting(90), 0).unwrap_err(),
         DataError::Text(TextError::Length { given: 0 })
     ));
-    // A length whose successor doesn't fit the type must not overflow in the message.
+    // A length whose successor exceeds the type must not overflow in the message.
     assert!(
         load(counting(90), usize::MAX)
             .unwrap_err()
@@ -90,7 +90,7 @@ fn other_characters_are_refused_by_offset_or_replaced_and_counted() {
     let (codes, replaced) = read_text(&path, NonAscii::Replace).unwrap();
     assert_eq!(codes, b"one\ntwo ? and ?");
     assert_eq!(replaced, 2);
-    // Bytes that are no UTF-8 at all.
+    // Bytes that are not valid UTF-8.
     let path = folder.write("b.txt", b"a\xff\xfeb\x00\x7f");
     let (codes, replaced) = read_text(&path, NonAscii::Replace).unwrap();
     assert_eq!((codes.as_slice(), replaced), (&b"a??b\x00\x7f"[..], 2));
@@ -117,7 +117,7 @@ fn real_tiny_shakespeare() {
         return;
     };
     let split = text_sequences(&directory, 128, NonAscii::Refuse).unwrap();
-    // 1,115,394 characters: 1,003,854 train.
+    // 1,115,394 characters, 1,003,854 of them for training.
     assert_eq!((split.train.len(), split.validation.len()), (7842, 871));
     assert!(split.train.codes().starts_with(b"First Citizen:\n"));
 }

@@ -1,4 +1,4 @@
-//! The training loop and all that it writes, with a hand-written model in place of Burn's.
+//! The training loop and its files, with a hand-written model instead of Burn's.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use fosi_lab::runs::{Failure, MetricsRow, RefreshOutcome, RefreshRecord, Run, Ru
 use fosi_lab::tasks::{Opening, TaskError};
 use fosi_lab::train::{Observer, Start, Workload};
 
-/// Counts what it is told, and may interrupt.
+/// Counts the notifications and may interrupt.
 #[derive(Default)]
 struct Recorder {
     steps: usize,
     rows: Vec<MetricsRow>,
     failures: Vec<Failure>,
-    /// Optimizers to come at each failure.
+    /// The number of remaining optimizers at each failure.
     others: Vec<usize>,
-    /// Whether there was an older spectrum at each refusal, and the steps that had been told until then.
+    /// Whether there was an older spectrum at each refusal, and the number of steps reported until then.
     refused: Vec<(bool, usize)>,
     ended: usize,
     interrupt_at: Option<(usize, Interrupt)>,
@@ -58,7 +58,7 @@ impl Observer for Recorder {
     fn notice(&mut self, _: &str) {}
 }
 
-/// `fosi train lr` on the digits with `arguments`, into `out/run`: exit status and printed text.
+/// Runs `fosi train lr` on the digits with `arguments` into `out/run`; returns the exit status and the output.
 fn train(out: &Path, arguments: &[&str], setup: Setup, recorder: &mut Recorder) -> (i32, String) {
     let mut line = vec![
         "fosi",
@@ -114,7 +114,7 @@ fn a_run_writes_metrics_record_curves_and_table() {
     );
     let run = Run::read(&folder).unwrap();
     assert_eq!(run.rows, recorder.rows);
-    // 1437 examples by 64: 23 steps an epoch; 5 epochs, 2 optimizers, 2 seeds.
+    // 1,437 examples in batches of 64 give 23 steps per epoch; 5 epochs, 2 optimizers, 2 seeds.
     assert_eq!(
         (run.rows.len(), recorder.steps, recorder.ended),
         (20, 23 * 20, 4)
@@ -174,7 +174,7 @@ fn steps_cut_the_last_epoch_short() {
     let (status, text) = train(out.path(), &arguments, AS_IS, &mut recorder);
     assert_eq!((status, recorder.steps), (0, 100), "{text}");
     let run = Run::read(&out.path().join("run")).unwrap();
-    // 23 steps an epoch; the rate of the last step taken, 36, 13 or 1 of 40 steps before the end.
+    // 23 steps per epoch; the rate of the last step, 36, 13 or 1 of 40 steps before the end.
     let found = run.rows.iter().map(|r| (r.epoch, r.step, r.learning_rate));
     let expected = |largest: f64| {
         let row = |epoch, step: u64| {
@@ -215,7 +215,7 @@ fn a_diverging_optimizer_is_stopped_and_the_others_go_on() {
         let own = |row: &&MetricsRow| row.optimizer == name.parse().unwrap();
         run.rows.iter().filter(own).count()
     };
-    // It diverges at its 30th step, in the second epoch of 23 steps.
+    // The optimizer diverges at its 30th step, in the second epoch of 23 steps.
     assert_eq!((epochs("fosi-hb"), epochs("hb")), (1, 3));
     assert_eq!(run.record.failures, recorder.failures);
     let failure = &run.record.failures[0];
@@ -242,7 +242,7 @@ fn refused_refreshes_are_told_at_once_and_at_the_end() {
     let setup: Setup = |model| model.refuses = true;
     let arguments = ["--optimizers", "hb,fosi-hb", "--epochs", "4"];
     let (_, text) = train(out.path(), &arguments, setup, &mut recorder);
-    // 92 steps of each in epochs of 23, a refresh with every 40th: told in the middle of an epoch.
+    // 92 steps each in epochs of 23, with a refresh at every 40th step, reported within an epoch.
     assert_eq!(recorder.refused, [(false, 92 + 39), (false, 92 + 79)]);
     assert!(
         text.contains("2 of 2 refreshes of fosi-hb were refused (first: no curvature today)"),
@@ -326,7 +326,7 @@ fn an_interruption_keeps_the_finished_epochs_and_writes_everything() {
     assert!(text.contains("Validation accuracy"), "{text}");
 }
 
-/// No bound on real time: the pauses alone would make the sum larger than what may be counted.
+/// No bound on real time is needed: the pauses alone would exceed the allowed sum.
 #[test]
 fn evaluation_is_not_training_time() {
     let out = tempfile::tempdir().unwrap();
@@ -369,7 +369,7 @@ fn a_dry_run_tells_every_setting_and_writes_nothing() {
         "epochs           60 of 23 steps",
         "curvature-floor  0.000001",
         "curvature-batch  16",
-        // Numbers of four bytes, for n = 650, k = 7 and a mean of rank 14, m = 28 and the probe's four.
+        // Four-byte numbers, for n = 650, k = 7 and a mean of rank 14, m = 28 and the probe's four steps.
         "memory           3(k+l)n: 54.6 kB kept for 21 eigenvectors; mn: 83.2 kB for 32 Lanczos vectors",
         "refresh          at most about 8.25 s: 33 gradients in f64 of 0.250 s, timed on 16 of 16 examples",
     ] {

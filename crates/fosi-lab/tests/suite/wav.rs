@@ -1,4 +1,4 @@
-//! WAV files as many programs write them, against a writer of its own and against files that five others wrote.
+//! WAV files in the variants of many programs, from a writer in this test and from five other programs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,23 +7,23 @@ use crate::folder::{Folder, named};
 use fosi_lab::data::{AudioError, DataError, Sound, WavError, read_wav};
 
 const RATE: u32 = 8000;
-/// What follows the tag in the GUID of a registered sub-format, by Microsoft's `ksmedia.h`.
+/// The bytes after the tag in the GUID of a registered sub-format, from Microsoft's `ksmedia.h`.
 const GUID_TAIL: &[u8; 14] = b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71";
 
-/// Number `index` of a sequence over all of 32 bits; `data/wav/make.py` computes the same.
+/// Number `index` of a sequence that covers all 32 bits; `data/wav/make.py` computes the same.
 fn sample(index: usize) -> i32 {
     (index as u32)
         .wrapping_mul(2_654_435_761)
         .wrapping_add(12_345) as i32
 }
 
-/// How samples are stored.
+/// The encoding of samples.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     float: bool,
-    /// Bits that mean something.
+    /// The number of valid bits.
     valid: u32,
-    /// Bits that a sample takes.
+    /// The number of stored bits.
     stored: u32,
 }
 
@@ -56,7 +56,7 @@ const KINDS: [Kind; 9] = [
 ];
 
 impl Kind {
-    /// The number as it can be stored.
+    /// The number truncated to its valid bits.
     fn kept(self, number: i32) -> i32 {
         match self.float {
             true => number,
@@ -83,18 +83,18 @@ impl Kind {
     }
 }
 
-/// The forms of the `fmt ` chunk.
+/// The variants of the `fmt ` chunk.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// 16 bytes.
     Plain,
-    /// 18, the last two a size of 0.
+    /// 18 bytes, the last two a size of 0.
     Sized,
-    /// 20, with a size of 2 and as many bytes of a program's own.
+    /// 20 bytes, with a size of 2 and two private bytes.
     Longer,
-    /// 40, with the stored bits and, apart, the valid ones.
+    /// 40 bytes, with the stored bits and separately the valid ones.
     Extensible,
-    /// 40, with the valid bits twice, and a size of 0.
+    /// 40 bytes, with the valid bits in both places and a size of 0.
     Careless,
 }
 
@@ -112,12 +112,12 @@ struct Writer {
     kind: Kind,
     form: Form,
     channels: u16,
-    /// Between `fmt ` and `data`.
+    /// The chunks between `fmt ` and `data`.
     chunks: Vec<u8>,
     frames: usize,
-    /// Lengths of `RIFF` and `data` where they aren't the right ones.
+    /// The stated lengths of `RIFF` and `data`, if they are incorrect.
     lengths: Option<(u32, u32)>,
-    /// After the samples.
+    /// The bytes after the samples.
     tail: Vec<u8>,
 }
 
@@ -212,7 +212,7 @@ impl Writer {
     }
 }
 
-/// A chunk with the padding that odd content needs.
+/// A chunk, padded if its content is odd.
 fn chunk(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let mut chunk = unpadded(id, content);
     chunk.extend(vec![0; content.len() % 2]);
@@ -228,12 +228,12 @@ fn unpadded(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// `LIST` chunks of odd size, whose padding is theirs and the list's at once.
+/// `LIST` chunks of odd size, whose padding belongs both to the inner chunk and to the list.
 fn odd_info() -> Vec<u8> {
     [b"INFO".to_vec(), unpadded(b"IART", b"odd")].concat()
 }
 
-/// What other programs put before the samples.
+/// Chunks that other programs write before the samples.
 fn chunks() -> Vec<(&'static str, Vec<u8>)> {
     let broadcast = vec![b' '; 602];
     vec![
@@ -284,7 +284,7 @@ fn chunks() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 thread_local! {
-    /// A test's folder: one for all its files.
+    /// A common folder for all files of the tests.
     static FOLDER: Folder = Folder::new();
 }
 
@@ -345,7 +345,7 @@ fn chunks_of_other_programs_are_passed_over() {
     }
 }
 
-/// A program that writes into a pipe can't go back to write how much there was.
+/// A program that writes to a pipe cannot seek back to write the length.
 #[test]
 fn lengths_that_a_stream_leaves_behind_mean_the_rest_of_the_file() {
     let riff = [0, 36, u32::MAX, 0x7fff_f024];
@@ -365,7 +365,7 @@ fn lengths_that_a_stream_leaves_behind_mean_the_rest_of_the_file() {
                         writer.expected(),
                         "{writer:?}"
                     );
-                    // A frame that was begun, or padding: less than a frame.
+                    // An incomplete frame or padding: less than a frame.
                     let tail = vec![0; frame as usize - 1];
                     let begun = Writer { tail, ..writer };
                     assert_eq!(read(&begun.file()).unwrap(), begun.expected(), "{begun:?}");
@@ -416,7 +416,7 @@ fn a_file_without_samples_is_empty_whatever_follows() {
     }
 }
 
-/// A stream's end isn't known: each cut of it is a shorter one.
+/// The end of a stream is unknown: each truncation is a shorter stream.
 #[test]
 fn every_cut_is_refused_and_of_a_stream_the_whole_frames_are_read() {
     for (_, chunks) in chunks()
@@ -509,7 +509,7 @@ fn what_is_no_wav_file_says_what_it_is() {
     assert_eq!(wav_error(&good[..36]), WavError::Lacking { id: "data" });
 }
 
-/// A file's lengths moved to a `ds64` chunk, as a writer of RF64 has them.
+/// A file whose lengths are moved to a `ds64` chunk, as in RF64.
 fn wide(file: &[u8], id: &[u8; 4], riff: u64, data: u64) -> Vec<u8> {
     let lengths = [riff, data, 37].map(u64::to_le_bytes).concat();
     let ds64 = chunk(b"ds64", &[&lengths[..], &[0; 4]].concat());
@@ -534,7 +534,7 @@ fn lengths_of_64_bits_are_those_of_rf64() {
     }
     let writer = Writer::new(integer(16, 16), Form::Plain);
     let file = writer.file();
-    // Never written: the samples go on to the end.
+    // The length was never written: the samples extend to the end.
     for (riff, length) in [(0, 0), (u64::MAX, u64::MAX)] {
         let sound = read(&wide(&file, b"RF64", riff, length)).unwrap();
         assert_eq!(sound, writer.expected());
@@ -674,7 +674,7 @@ fn formats_that_are_cut_short_or_unregistered_are_refused() {
         );
     }
     let mut bytes = Writer::new(integer(24, 32), Form::Extensible).file();
-    // More valid bits than there is room for.
+    // More valid bits than stored bits.
     bytes[38] = 33;
     let expected = WavError::Frame {
         frame: 4,

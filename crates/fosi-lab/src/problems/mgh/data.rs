@@ -1,4 +1,4 @@
-//! The measurements to which some of the functions fit a model, from the paper's tables.
+//! The measurements from the paper's tables to which some of the functions fit a model.
 
 pub(super) const BARD: [f64; 15] = [
     0.14, 0.18, 0.22, 0.25, 0.29, 0.32, 0.35, 0.39, 0.37, 0.58, 0.73, 0.96, 1.34, 2.10, 4.39,

@@ -1,4 +1,4 @@
-//! The functions of a fixed number of variables.
+//! The functions with a fixed number of variables.
 
 use std::f64::consts::PI;
 
@@ -141,7 +141,7 @@ pub(super) const DEFINITIONS: [Definition; 19] = [
     },
 ];
 
-/// One of the data's times or indices, from 1.
+/// The numbers 1 to `count`, as the data's times or indices.
 fn from_one(count: usize) -> impl Iterator<Item = f64> {
     (1..=count).map(|i| i as f64)
 }
@@ -211,7 +211,7 @@ fn meyer<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     from_one(16).zip(data::MEYER).map(residual).collect()
 }
 
-/// As in the authors' program (algorithm 566); the paper's formula is misprinted.
+/// The authors' program (algorithm 566) is followed, because the paper's formula is misprinted.
 fn gulf<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     let residual = |i: f64| {
         let t = 0.01 * i;

@@ -11,19 +11,19 @@ use super::tape::{Tape, Var};
 
 type Residuals = for<'t> fn(&[Var<'t>]) -> Vec<Var<'t>>;
 
-/// A function of the set: f = Σ rᵢ², with the start of the paper.
+/// A function of the set: f = Σ rᵢ², with the paper's start.
 #[derive(Clone, Copy)]
 pub(super) struct Definition {
     pub name: &'static str,
     pub summary: &'static str,
     residuals: Residuals,
     start: fn() -> Vec<f64>,
-    /// The values of f at the known local minima, the lowest first. The paper's figures, refined by Newton's method
-    /// where they aren't 0: with its six digits a relative gap of 1e-8 can't be told.
+    /// The values of f at the known local minima, the lowest first. Nonzero values from the paper are refined by
+    /// Newton's method, because its six digits cannot resolve a relative gap of 1e-8.
     minima: &'static [f64],
 }
 
-/// In the paper's order.
+/// The functions in the paper's order.
 pub(super) fn definitions() -> impl Iterator<Item = Definition> {
     fixed::DEFINITIONS.into_iter().chain(variable::DEFINITIONS)
 }

@@ -1,5 +1,5 @@
-//! The functions whose number of variables can be chosen: 10 where the paper has no other custom, 100 where they are
-//! cheap and the set would have none of this size.
+//! The functions with a selectable number of variables: 10 unless the paper has another convention, and 100 for cheap
+//! functions, so that the set has some of this size.
 
 use super::super::tape::Var;
 use super::Definition;
@@ -106,14 +106,14 @@ pub(super) const DEFINITIONS: [Definition; 14] = [
     },
 ];
 
-/// Σ over `terms`.
+/// The sum of `terms`.
 fn sum<'t>(x: &[Var<'t>], terms: impl IntoIterator<Item = Var<'t>>) -> Var<'t> {
     terms
         .into_iter()
         .fold(x[0].constant(0.0), |sum, term| sum + term)
 }
 
-/// x with its number, from 1.
+/// Each x with its number, from 1.
 fn numbered<'a, 't>(x: &'a [Var<'t>]) -> impl Iterator<Item = (f64, Var<'t>)> + 'a {
     x.iter().enumerate().map(|(i, &x)| (i as f64 + 1.0, x))
 }
@@ -138,7 +138,7 @@ fn extended_powell_singular<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     x.chunks(4).flat_map(powell_singular).collect()
 }
 
-/// √a of the weak terms of both penalty functions.
+/// √a for the weak terms of both penalty functions.
 fn weak() -> f64 {
     1e-5f64.sqrt()
 }
@@ -185,7 +185,7 @@ fn brown_almost_linear<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     linear.chain([product - 1.0]).collect()
 }
 
-/// t(t − 1) at the n inner points of a grid of the unit interval.
+/// t(t − 1) at the n inner points of a grid on the unit interval.
 fn start_on_grid(n: usize) -> Vec<f64> {
     let step = 1.0 / (n as f64 + 1.0);
     (1..=n)
@@ -194,7 +194,7 @@ fn start_on_grid(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// (x + t + 1)³ at the points t of the grid.
+/// (x + t + 1)³ at the grid's points t.
 fn cubes<'t>(x: &[Var<'t>]) -> Vec<Var<'t>> {
     let step = 1.0 / (x.len() as f64 + 1.0);
     let cube = |(i, x): (f64, Var<'t>)| (x + (i * step + 1.0)).cube();

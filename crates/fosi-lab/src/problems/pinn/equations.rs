@@ -1,10 +1,10 @@
-//! The equations.
+//! The differential equations.
 
 use std::f64::consts::{PI, TAU};
 
 use super::{Condition, Equation, points};
 
-/// The network of all equations in two inputs but one: n = 2,241.
+/// The network for the equations with two inputs, except `poisson2d-wide`: n = 2,241.
 const WIDTHS: &[usize] = &[2, 32, 32, 32, 1];
 
 pub(in super::super) static EQUATIONS: [Equation; 7] = [
@@ -197,8 +197,8 @@ fn helmholtz(x: &[f64]) -> f64 {
     (PI * x[0]).sin() * (4.0 * PI * x[1]).sin()
 }
 
-/// The transformation of Cole and Hopf, with the heat kernel integrated by the trapezoidal rule, which for such
-/// functions converges faster than any power of the step.
+/// The Cole–Hopf transformation, with the heat kernel integrated by the trapezoidal rule, which for such functions
+/// converges faster than any power of the step.
 fn burgers(x: &[f64]) -> f64 {
     let (x, t) = (x[0], x[1]);
     let width = (4.0 * BURGERS_VISCOSITY * t).sqrt();

@@ -1,6 +1,6 @@
-//! Physics-informed networks (Raissi, Perdikaris, Karniadakis 2019): a tanh network u trained on a differential
-//! equation's residuals at fixed points, full batch. The loss is the mean square of the residuals, plus that of each
-//! boundary or initial condition.
+//! Physics-informed networks (Raissi, Perdikaris, Karniadakis 2019): a tanh network u is trained on a differential
+//! equation's residuals at fixed points, on the full batch. The loss is the mean square of the residuals plus that of
+//! each boundary or initial condition.
 
 mod equations;
 mod points;
@@ -15,19 +15,19 @@ use super::planes::Planes;
 use super::tape::{Tape, Var};
 use super::{Function, Problem, Solution};
 
-/// What has to vanish: given the coordinates of a point and the jet there, u and then for each input the derivatives
-/// by it. Where a condition joins two points, the jet of the second follows, and the coordinates are the first's.
+/// The residual, given the coordinates of a point and the jet there: u, then its derivatives with respect to each
+/// input. If a condition joins two points, the jet of the second follows, and the coordinates are the first's.
 type Residual = for<'t> fn(&[f64], &[Var<'t>]) -> Var<'t>;
 
-/// A condition and where it holds.
+/// A condition and the points where it must hold.
 #[derive(Debug)]
 struct Condition {
     residual: Residual,
-    /// The highest derivative by each input in the residual.
+    /// The highest derivative with respect to each input in the residual.
     orders: &'static [usize],
-    /// The points of one residual: 1 or 2.
+    /// The number of points per residual: 1 or 2.
     joined: usize,
-    /// Point by point; where two are joined, all the first ones, then all the second ones.
+    /// The points; for joined points, all the first ones, then all the second ones.
     points: fn() -> Vec<Vec<f64>>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Equation {
     summary: &'static str,
     widths: &'static [usize],
     conditions: &'static [Condition],
-    /// The solution, if there is a formula.
+    /// The solution, if a formula is known.
     solution: Option<fn(&[f64]) -> f64>,
     /// The ends of each input's interval.
     domain: &'static [(f64, f64)],
@@ -61,7 +61,7 @@ impl Equation {
         }
     }
 
-    /// Of the network with the parameters `x`, on a grid of 101 points along each input.
+    /// The solution of the network with the parameters `x`, on a grid of 101 points along each input.
     fn solution(&self, network: &Network, exact: fn(&[f64]) -> f64, x: &[f64]) -> Solution {
         const COUNT: usize = 101;
         let batch = Batch {
@@ -113,7 +113,8 @@ impl Head for MeanSquare {
         let count = batch.len() / self.joined;
         let mut sum = 0.0;
         for point in 0..count {
-            // The channels of a point are apart by the number of points, joined points by the number of residuals.
+            // The stride between a point's channels is the number of points, that between joined points the number of
+            // residuals.
             let places = || {
                 let points = (point..batch.len()).step_by(count);
                 points.flat_map(|p| (p..outputs.rows).step_by(batch.len()))
@@ -138,7 +139,7 @@ impl Head for MeanSquare {
 mod tests {
     use super::*;
 
-    /// The jet of `u` at `x`, by differences of fourth order.
+    /// The jet of `u` at `x`, by fourth-order differences.
     fn jet(u: fn(&[f64]) -> f64, x: &[f64], orders: &[usize], step: f64) -> Vec<f64> {
         let mut jet = vec![u(x)];
         for (axis, &order) in orders.iter().enumerate() {
@@ -161,7 +162,7 @@ mod tests {
             let Some(solution) = equation.solution else {
                 continue;
             };
-            // Burgers' solution has a layer of width 0.01.
+            // The solution of Burgers' equation has a layer of width 0.01.
             let step = if equation.name == "burgers" {
                 1e-4
             } else {
@@ -181,7 +182,7 @@ mod tests {
                     let size = jets.iter().fold(1.0, |size: f64, u| size.max(u.abs()));
                     let share = residual.value().value.abs() / size;
                     let at = batch.point(first);
-                    // There is no time before 0, so near it no differences.
+                    // Differences would need times before 0, so the earliest points are skipped.
                     let early = at.len() > 1 && at[1] < 2.0 * step && condition.orders[1] > 0;
                     assert!(
                         share < 1e-5 || early,

@@ -1,13 +1,13 @@
-//! Points of a box, input by input.
+//! Points of a box, with one list of coordinates per input.
 
 /// The ends of each input's interval.
 type Domain = [(f64, f64)];
 
-/// `count` points inside of a box, spread evenly: the additive sequence of Roberts (2018), frac(½ + i·a) with
-/// aⱼ = g^−(j+1) and g the root above 1 of g^(d+1) = g + 1.
+/// `count` evenly distributed points inside a box: the additive sequence of Roberts (2018), frac(½ + i·a) with aⱼ =
+/// g^−(j+1), where g > 1 solves g^(d+1) = g + 1.
 pub(super) fn inside(domain: &Domain, count: usize) -> Vec<Vec<f64>> {
     let exponent = 1.0 / (domain.len() as f64 + 1.0);
-    // The iteration contracts by at least 3 in each round.
+    // Each iteration reduces the error by a factor of at least 3.
     let g = (0..60).fold(1.5, |g: f64, _| (1.0 + g).powf(exponent));
     let axis = |((low, high), power): (&(f64, f64), i32)| {
         let share = |i: usize| (0.5 + i as f64 * g.powi(-power)).fract();
@@ -16,7 +16,7 @@ pub(super) fn inside(domain: &Domain, count: usize) -> Vec<Vec<f64>> {
     domain.iter().zip(1..).map(axis).collect()
 }
 
-/// All points of a grid with `count` points along each input, the ends included.
+/// All points of a grid with `count` points along each input, including the ends.
 pub(super) fn grid(domain: &Domain, count: usize) -> Vec<Vec<f64>> {
     let total = count.pow(domain.len() as u32);
     let axis = |(&ends, power): (&(f64, f64), u32)| {
@@ -27,7 +27,7 @@ pub(super) fn grid(domain: &Domain, count: usize) -> Vec<Vec<f64>> {
     domain.iter().zip(0..).map(axis).collect()
 }
 
-/// `count` even points of an interval, the ends included.
+/// `count` equidistant points of an interval, including the ends.
 pub(super) fn line((low, high): (f64, f64), count: usize) -> Vec<f64> {
     let step = (high - low) / (count - 1) as f64;
     (0..count).map(|i| low + i as f64 * step).collect()
@@ -44,7 +44,7 @@ pub(super) fn sides(domain: [(f64, f64); 2], count: usize) -> Vec<Vec<f64>> {
     ]
 }
 
-/// The first input at one end, then at the other, against the second input.
+/// Points with the first input at one end, then at the other, over the second input.
 pub(super) fn ends(domain: [(f64, f64); 2], count: usize) -> Vec<Vec<f64>> {
     let [(low, high), y] = domain;
     vec![
@@ -53,7 +53,7 @@ pub(super) fn ends(domain: [(f64, f64); 2], count: usize) -> Vec<Vec<f64>> {
     ]
 }
 
-/// The second input at its lower end, against the first input.
+/// Points with the second input at its lower end, over the first input.
 pub(super) fn initial(domain: [(f64, f64); 2], count: usize) -> Vec<Vec<f64>> {
     vec![line(domain[0], count), vec![domain[1].0; count]]
 }

@@ -1,4 +1,4 @@
-//! A folder of files made by a test, gone when the test ends.
+//! A folder for a test's files, deleted at the end of the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ impl Folder {
     }
 }
 
-/// The error, whose message must name the file.
+/// The error; its message must name the file.
 pub fn named<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> DataError {
     let error = result.unwrap_err();
     let message = error.to_string();
@@ -32,7 +32,7 @@ pub fn named<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> D
     error
 }
 
-/// The folder of real data, where there is one.
+/// The folder of the real data, if it exists.
 pub fn real_data(part: &str) -> Option<PathBuf> {
     let Some(directory) = std::env::var_os("FOSI_DATA_DIR") else {
         eprintln!("skipped: FOSI_DATA_DIR names no folder with {part}");

@@ -1,4 +1,4 @@
-//! Two processes that go on with one run: one of them does, the other is told which.
+//! Two processes that resume the same run: one succeeds, and the other is told which process has it.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use fosi_lab::runs::{Run, RunStatus};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Goes on with the run, and keeps what it says.
+/// Starts a process that resumes the run, and captures its output.
 fn resume(folder: &std::path::Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_fosi"))
         .args(["train", "--resume", "runs/r"])
@@ -23,7 +23,7 @@ fn resume(folder: &std::path::Path) -> Child {
         .unwrap()
 }
 
-/// Status and message of a process that has ended or is killed now; the status is none where it was killed.
+/// Status and message of a process that has ended or is killed now; the status is `None` if it was killed.
 fn end(mut child: Child, kill: bool) -> (Option<i32>, String) {
     if kill && child.try_wait().unwrap().is_none() {
         child.kill().unwrap();
@@ -33,7 +33,7 @@ fn end(mut child: Child, kill: bool) -> (Option<i32>, String) {
     (output.status.code(), message)
 }
 
-/// How many of two processes were refused, each for the other's sake.
+/// The number of processes that were refused because of the other.
 fn refusals(children: [Child; 2], kill: bool) -> u64 {
     let ids = [children[1].id(), children[0].id()];
     let mut refused = 0;
@@ -68,7 +68,7 @@ fn two_processes_that_fight_for_a_run_end_it_bit_equal() {
         while !run.join("run.json").exists() {
             sleep(Duration::from_millis(1));
         }
-        // The first owner against one that comes later.
+        // A later process is refused in favour of the first owner.
         let (status, message) = end(resume(folder.path()), false);
         if child.try_wait().unwrap().is_none() {
             assert_eq!(status, Some(2), "{message}");
@@ -78,14 +78,14 @@ fn two_processes_that_fight_for_a_run_end_it_bit_equal() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // Two that come at once, killed at once.
+        // Two processes that start and are killed simultaneously.
         while fights < kills && Run::read_record(&run).unwrap().status != RunStatus::Finished {
             let both = [resume(folder.path()), resume(folder.path())];
             sleep(duration.mul_f64(0.6 * random.random::<f64>()));
             refused += refusals(both, true);
             fights += 1;
         }
-        // Two that come at once and are left alone: one ends the run.
+        // Two processes that start simultaneously and are not killed: one finishes the run.
         let both = [resume(folder.path()), resume(folder.path())];
         refused += refusals(both, false);
         let found = Run::read(&run).unwrap();

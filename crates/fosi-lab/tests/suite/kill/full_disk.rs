@@ -1,4 +1,4 @@
-//! Disks that fill up, on a small file system in memory of the test's own.
+//! Full disks, simulated by small in-memory file systems.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,8 +11,8 @@ use fosi_lab::runs::{Checkpoint, Run};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Runs a shell's lines in a folder with `disk`, a file system of `size` kilobytes that is gone when they end; the
-/// lines find the program as `$fosi`. None where this user may not mount.
+/// Runs shell commands in a folder with `disk`, a file system of `size` kilobytes that is removed afterwards; the
+/// commands find the program as `$fosi`. `None` if this user may not mount.
 fn on_small_disk(folder: &Path, size: u64, lines: &str) -> Option<Output> {
     let shell = |lines: &str| {
         Command::new("unshare")
@@ -43,7 +43,7 @@ fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
     let (mut filled, mut resumed) = (0, 0);
     for _ in 0..kills {
         let folder = tempfile::tempdir().unwrap();
-        // From too small for a second checkpoint to roomy enough for all but the figures.
+        // The sizes range from too small for a second checkpoint to large enough for everything except the figures.
         let size = random.random_range(84..240);
         let Some(output) = on_small_disk(folder.path(), size, &lines) else {
             return;
@@ -59,7 +59,7 @@ fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
                     "{size} kB: {message}"
                 );
                 filled += 1;
-                // What the full disk held: the newest checkpoint is whole.
+                // The newest checkpoint on the full disk is undamaged.
                 if let Some((_, damaged)) =
                     Checkpoint::read_newest(&folder.path().join("full")).unwrap()
                 {

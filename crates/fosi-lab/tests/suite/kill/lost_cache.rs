@@ -1,5 +1,5 @@
-//! Kills that take the page cache with them, as a power failure does: what was written and not synced is lost, cut, or
-//! there, and the resumed run still ends bit-equal.
+//! Kills that lose the page cache, like a power failure: unsynced data is lost, truncated or kept, and the resumed run
+//! is still bit-identical.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -23,14 +23,14 @@ enum Entry {
     Folder(BTreeMap<String, Entry>),
 }
 
-/// A folder whose program runs with every sync kept in a journal.
+/// A folder whose program records every sync in a journal.
 struct Disk {
     root: tempfile::TempDir,
     journal: tempfile::TempDir,
     library: PathBuf,
 }
 
-/// As the journal names files and folders.
+/// The name of a file or folder in the journal.
 fn key(metadata: &Metadata) -> Option<String> {
     let born = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
     let (seconds, nanos) = (born.as_secs(), born.subsec_nanos());
@@ -38,7 +38,7 @@ fn key(metadata: &Metadata) -> Option<String> {
 }
 
 impl Disk {
-    /// None where there is no C compiler, or where files don't tell when they were born.
+    /// `None` without a C compiler, or if files have no creation times.
     fn new(tools: &Path) -> Option<Self> {
         let library = tools.join("journal.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/kill/journal.c");
@@ -81,7 +81,7 @@ impl Disk {
             .unwrap()
     }
 
-    /// Makes the disk hold `entries`, all of them synced.
+    /// Sets the disk's content to `entries`, all of them synced.
     fn boot(&self, entries: &BTreeMap<String, Entry>) {
         for folder in [self.root.path(), self.journal.path()] {
             for entry in fs::read_dir(folder).unwrap() {
@@ -120,14 +120,14 @@ impl Disk {
         fs::write(self.journal.path().join(own), lines).unwrap();
     }
 
-    /// What a power failure leaves: of each folder the entries when it was last synced or, for some names, those of
-    /// now; of each file what was synced or, for some, what was written since, cut anywhere.
+    /// A possible state after a power failure: each folder has the entries of its last sync or, for some names, the
+    /// current ones; each file has its synced content or, for some, a truncated part of what was written since.
     fn after_power_failure(&self, random: &mut ChaCha8Rng) -> BTreeMap<String, Entry> {
         let own = key(&self.root.path().metadata().unwrap()).unwrap();
         self.surviving(Some(self.root.path()), &own, random)
     }
 
-    /// `now`: where the folder is, if it still is.
+    /// `now` is the folder's current position, if it still exists.
     fn surviving(
         &self,
         now: Option<&Path>,
@@ -204,7 +204,7 @@ fn runs_whose_page_cache_is_lost_end_bit_equal() {
         };
         let run = disk.root.path().join("runs/r");
         loop {
-            // A run whose first files were lost has not begun.
+            // A run that has lost its first files counts as not started.
             let begun = run.join("run.json").exists();
             if !begun && run.exists() {
                 fs::remove_dir_all(&run).unwrap();
@@ -247,7 +247,7 @@ fn runs_whose_page_cache_is_lost_end_bit_equal() {
     );
 }
 
-/// A journal that kept too much would test nothing.
+/// A journal that kept too much would make the test meaningless.
 #[test]
 fn what_was_not_synced_can_be_lost() {
     let tools = tempfile::tempdir().unwrap();
@@ -271,7 +271,7 @@ fn what_was_not_synced_can_be_lost() {
             "one\ntwo\n".starts_with(&kept) && kept.len() >= 4,
             "{kept:?}"
         );
-        // Its entry may be lost, its content not.
+        // The file's entry may be lost, but not its content.
         let unknown = text("unknown");
         assert!(
             unknown.as_deref().is_none_or(|text| text == "three\n"),

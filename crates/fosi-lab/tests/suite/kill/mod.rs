@@ -1,8 +1,8 @@
-//! Runs that are killed at random moments and resumed end as if nobody had touched them; so do runs that two processes
-//! fight for, on a disk that fills up, and with a page cache that is lost.
+//! Runs that are killed at random moments and resumed are identical to uninterrupted ones; this includes runs contested
+//! by two processes, on a full disk, and with a lost page cache.
 //!
-//! `FOSI_KILLS` and `FOSI_KILL_SEED` set the number of kills and the seed of the moments; `scripts/kill-test` is the
-//! way to a longer campaign.
+//! `FOSI_KILLS` and `FOSI_KILL_SEED` set the number of kills and the seed of the moments; `scripts/kill-test` runs a
+//! longer campaign.
 #![cfg(unix)]
 
 mod fight;
@@ -21,7 +21,7 @@ use fosi_lab::runs::{Checkpoint, MetricsRow, RefreshOutcome, Run, RunStatus};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A run with batches, refreshes and checkpoints in all positions to each other; its twelfth epoch is cut short.
+/// A run whose batches, refreshes and checkpoints occur in all relative positions; its twelfth epoch is incomplete.
 const ARGUMENTS: [&str; 19] = [
     "train",
     "lr",
@@ -54,7 +54,7 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Everything of a run that isn't a time.
+/// All contents of a run except times.
 fn content(run: &Run) -> (Vec<String>, Vec<String>) {
     let row = |row: &MetricsRow| {
         let numbers = [
@@ -82,7 +82,7 @@ fn content(run: &Run) -> (Vec<String>, Vec<String>) {
     (run.rows.iter().map(row).collect(), refreshes.collect())
 }
 
-/// The run that nobody touches.
+/// The uninterrupted run.
 struct LeftAlone {
     run: Run,
     duration: Duration,
@@ -101,7 +101,7 @@ fn left_alone() -> &'static LeftAlone {
     })
 }
 
-/// Goes on with the run in `folder` to its end.
+/// Resumes the run in `folder` until its end.
 fn resumed(folder: &Path) -> Run {
     let mut child = start(folder, &["train", "--resume", "runs/r"]);
     assert!(child.wait().unwrap().success());
@@ -124,7 +124,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
         let run = folder.path().join("runs/r");
         let mut interrupted = 0;
         loop {
-            // A run killed before its first file is whole has not begun.
+            // A run killed before its first file is complete counts as not started.
             let begun = run.join("run.json").exists();
             if !begun && run.exists() {
                 fs::remove_dir_all(&run).unwrap();
@@ -166,7 +166,7 @@ fn runs_killed_at_any_moment_end_bit_equal() {
 #[test]
 fn a_full_disk_leaves_the_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
-    // The first refresh makes checkpoints larger than a file may get, as a disk that is full would.
+    // The first refresh makes checkpoints exceed the allowed file size, which simulates a full disk.
     let program = env!("CARGO_BIN_EXE_fosi");
     let line = format!(
         "trap '' XFSZ; ulimit -f 40; exec {program} {}",

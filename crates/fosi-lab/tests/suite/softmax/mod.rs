@@ -1,5 +1,5 @@
-//! Softmax regression with Heavy-Ball by hand: a [`Workload`] to test the training loop with. The name `fosi-hb`
-//! stands for three times the learning rate; every second epoch it reports a made-up refresh.
+//! A hand-written softmax regression with Heavy-Ball: a [`Workload`] for testing the training loop. `fosi-hb` denotes
+//! three times the learning rate, and every second epoch it reports an invented refresh.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -18,13 +18,13 @@ pub struct Softmax {
     dim: usize,
     classes: usize,
     pub rate: f64,
-    /// This optimizer gets NaN as its loss at its 30th step.
+    /// The optimizer whose loss is NaN at its 30th step.
     pub diverges: Option<OptimizerName>,
     /// Whether refreshes are refused.
     pub refuses: bool,
-    /// What it says of measured times, with FOSI.
+    /// The measured times to report with FOSI.
     pub timing: Option<Timing>,
-    /// Each evaluation takes as long.
+    /// The duration of each evaluation.
     pub evaluation_pause: Duration,
 }
 
@@ -115,7 +115,7 @@ struct Regression<'a> {
 }
 
 impl Regression<'_> {
-    /// Class probabilities of one example.
+    /// The class probabilities of one example.
     fn probabilities(&self, x: &[f32]) -> Vec<f64> {
         let row = self.setup.dim + 1;
         let score =
