@@ -1,4 +1,4 @@
-//! The cost of a Hessian-vector product compared with a gradient, for the paper's networks at the paper's size: a product
+//! The cost of a Hessian-vector product relative to a gradient, for the paper's networks at the paper's size: a product
 //! is one gradient on the f64 copy, because the gradient at the parameters is computed once per estimation.
 
 use std::time::Duration;

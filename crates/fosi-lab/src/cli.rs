@@ -56,7 +56,7 @@ pub enum Command {
     Data(DataCommand),
     /// Repeat the paper's experiments on quadratics
     Quadratic(QuadraticCommand),
-    /// Compare FOSI with its base over many runs, each at its best learning rate; or study its curvature estimates
+    /// Study FOSI: what it saves against a tuned base, what its curvature estimates capture, what stale spectra do
     Study(StudyCommand),
     /// Measure the spectrum of the loss's Hessian at a model's start, or at the checkpoints and the end of a run
     Spectrum(Box<SpectrumCommand>),
@@ -200,7 +200,7 @@ fn bases(text: &str) -> Result<u64, String> {
 pub enum Experiment {
     /// Figure 3: one large eigenvalue above a decaying spectrum
     Spectrum,
-    /// Figure 4: the whole problem is conditioned worse, both subspaces better
+    /// Figure 4: a worse condition number of the whole problem, better ones of both subspaces
     Condition,
     /// Figures 7 and 8: condition number against rotation
     Grid,
@@ -247,8 +247,8 @@ pub enum StudySubcommand {
     Pays(Box<PaysCommand>),
     /// Measure how much of the loss's curvature the estimates on small batches capture during one training run
     Curvature(Box<CurvatureCommand>),
-    /// Measure the effect of stale spectra: the loss over the interval T between estimations, and over the delay D from
-    /// the parameters of the Hessian to the estimation
+    /// Measure the effect of stale spectra: the loss for several intervals T between estimations and several delays D,
+    /// where an estimation takes the Hessian at the parameters from D steps before
     Stale(Box<StaleCommand>),
 }
 
@@ -414,7 +414,7 @@ pub struct SpectrumCommand {
     /// Task whose model is measured at its start: lr, ae, lm, tl, ac, as for `fosi train`
     #[arg(required_unless_present = "run")]
     pub task: Option<TaskName>,
-    /// Folder of a run whose model is measured at the start, at the kept checkpoints (--checkpoint-every,
+    /// Folder of a run; its model is measured at the start, at the kept checkpoints (--checkpoint-every,
     /// --keep-checkpoints all) and at the end. Only --k, --l, --m, --seed, --threads and --out may be added
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,

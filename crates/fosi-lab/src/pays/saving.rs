@@ -54,7 +54,7 @@ pub struct BoundedSpread {
 }
 
 impl BoundedSpread {
-    /// The spread of `values`, with lower bounds of the range first and upper bounds last; `None` without values.
+    /// The spread of `values`, where those below the range sort first and those above it last; `None` without values.
     pub fn of(values: impl IntoIterator<Item = Bounded>) -> Option<Self> {
         let mut sorted: Vec<Bounded> = values.into_iter().collect();
         sorted.sort_by(|a, b| {
@@ -93,8 +93,8 @@ pub struct End {
 
 /// S′: the number of steps in which the base first reaches `target`. Between two `ends`, which are in ascending order
 /// of steps, the logarithm of the loss is interpolated linearly in the steps; after a diverged run, the loss drops to
-/// the next value at the next end. If a longer run ends at a higher loss, the first crossing counts. `None` if both
-/// ends of a crossing diverged, or without ends.
+/// the next value only at the next end. If a longer run ends at a higher loss, the first crossing counts. `None` if
+/// both sides of the crossing diverged, or without ends.
 pub fn steps_to(target: f64, ends: &[End]) -> Option<Bounded> {
     let (first, last) = (ends.first()?, ends.last()?);
     if target.is_infinite() && first.loss.is_infinite() {

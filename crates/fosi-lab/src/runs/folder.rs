@@ -197,7 +197,7 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
     files::sync_folder(folder).map_err(|source| write_error(folder, source))
 }
 
-/// Refuses a path that is a file or a broken link, or that contains one.
+/// Refuses a path that is a file or a broken link, or that leads through one.
 ///
 /// # Errors
 /// [`RunError::NotAFolder`], [`RunError::BrokenLink`].
