@@ -191,8 +191,13 @@ impl QuadraticCommand {
 }
 
 fn bases(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|n| (1..=1000).contains(n));
-    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 1000"))
+    whole(text, 1000)
+}
+
+/// A whole number from 1 to `most`.
+fn whole(text: &str, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|n| (1..=most).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to {most}"))
 }
 
 /// An experiment on quadratics.
@@ -404,8 +409,7 @@ fn grid_factor(text: &str) -> Result<f64, String> {
 }
 
 fn jobs(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (1..=256).contains(n));
-    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 256"))
+    whole(text, 256).map(|number| number as usize)
 }
 
 /// `fosi spectrum`.
@@ -449,8 +453,7 @@ impl SpectrumCommand {
 }
 
 fn probes(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (1..=10_000).contains(n));
-    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 10000"))
+    whole(text, 10_000).map(|number| number as usize)
 }
 
 /// `fosi solve`.

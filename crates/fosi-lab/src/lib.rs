@@ -11,7 +11,7 @@
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
 //! | [`tasks`] | the paper's tasks through Burn |
-//! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`html`], [`quadratic`], [`solve`], [`pays`], [`curvature`], [`spectrum`] | reports and figures |
+//! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`html`], [`quadratic`], [`solve`], [`pays`], [`stale`], [`curvature`], [`spectrum`] | reports and figures |
 //! | [`progress`], [`cli`], [`commands`] | progress display and command line |
 
 #![warn(missing_debug_implementations)]

@@ -66,10 +66,7 @@ fn path(command: &CurvatureCommand) -> Result<Path, CommandError> {
         ..TrainOptions::default()
     };
     let mut layers = vec![lowest];
-    if let Some(file) = &command.config {
-        layers.push(TrainOptions::from_file(file)?);
-    }
-    layers.push(command.options.clone());
+    layers.extend(command.options.with_file(command.config.as_deref())?);
     layers.push(TrainOptions {
         optimizers: Some(List(vec![command.optimizer])),
         ..TrainOptions::default()

@@ -1,7 +1,7 @@
 //! `fosi report`: an HTML page about one or several runs.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::CommandError;
@@ -9,7 +9,7 @@ use super::output::make_folder;
 use crate::cli::ReportCommand;
 use crate::html::{PageOptions, page};
 use crate::interrupt::{EXIT_STATUS, Interrupt};
-use crate::runs::{Run, RunError, RunStatus, read_runs, replace_file};
+use crate::runs::{Run, RunStatus, read_runs, read_whole_runs, replace_file};
 
 /// Time between two checks of the runs' files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -43,8 +43,8 @@ pub fn report(
 }
 
 fn write_once(command: &ReportCommand, out: &mut dyn Write) -> Result<i32, CommandError> {
-    let (folders, left_out) = whole_runs(&command.runs)?;
-    let runs = read_runs(&folders)?;
+    let (runs, damaged) = read_whole_runs(&command.runs)?;
+    let left_out: Vec<String> = damaged.iter().map(ToString::to_string).collect();
     let options = PageOptions {
         left_out: &left_out,
         ..PageOptions::default()
@@ -55,29 +55,6 @@ fn write_once(command: &ReportCommand, out: &mut dyn Write) -> Result<i32, Comma
     }
     writeln!(out, "The page is {}", command.out.display())?;
     Ok(i32::from(!left_out.is_empty()))
-}
-
-/// The folders whose runs can be read, and why the others are damaged.
-///
-/// # Errors
-/// [`RunError`] if a folder holds no run, or if every run is damaged.
-fn whole_runs(folders: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<String>), RunError> {
-    let (mut whole, mut left_out) = (Vec::new(), Vec::new());
-    let mut first = None;
-    for folder in folders {
-        match Run::read(folder) {
-            Ok(_) => whole.push(folder.clone()),
-            Err(error) if error.is_damage() => {
-                left_out.push(error.to_string());
-                first.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    match first.filter(|_| whole.is_empty()) {
-        Some(error) => Err(error),
-        None => Ok((whole, left_out)),
-    }
 }
 
 fn watch(

@@ -25,7 +25,7 @@ pub(super) trait Runs {
 
 impl Runs for Study {
     fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
-        self.missing(kept)
+        Study::missing(self, kept)
     }
 
     fn check_against(&self, examples: usize) -> Result<(), PaysError> {
@@ -36,11 +36,11 @@ impl Runs for Study {
 
 impl Runs for Sweep {
     fn missing(&self, kept: &KeptRuns) -> Result<Vec<TrainConfig>, PaysError> {
-        self.missing(kept)
+        Sweep::missing(self, kept)
     }
 
     fn check_against(&self, examples: usize) -> Result<(), PaysError> {
-        self.check_against(examples)
+        Sweep::check_against(self, examples)
     }
 }
 
@@ -142,9 +142,9 @@ fn name_of(settings: &TrainConfig) -> String {
     let (name, rate) = optimizer.map_or((String::new(), 0.0), |optimizer| {
         (optimizer.to_string(), settings.lr.get(optimizer.family))
     });
-    let steps = settings.length.steps(1);
+    let length = settings.length;
     let seed = settings.seeds.first().copied().unwrap_or_default();
-    format!("{name}, {steps} steps, rate {rate:.3e}, seed {seed}")
+    format!("{name}, {length}, rate {rate:.3e}, seed {seed}")
 }
 
 fn ending(record: &Record) -> String {

@@ -29,15 +29,14 @@ pub fn quadratic(
 ) -> Result<i32, CommandError> {
     interrupt.heed();
     let folder = &command.out;
-    let without_bases = !command.experiment.has_bases();
-    if without_bases && (command.bases.is_some() || command.convention.is_some()) {
-        return Err(CommandError::NoBases {
-            option: if command.bases.is_some() {
-                "bases"
-            } else {
-                "as"
-            },
-        });
+    let given = [
+        ("bases", command.bases.is_some()),
+        ("as", command.convention.is_some()),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|(_, given)| *given)
+        && !command.experiment.has_bases()
+    {
+        return Err(CommandError::NoBases { option });
     }
     let setup = Setup {
         bases: command.bases.unwrap_or(QuadraticCommand::BASES),

@@ -118,10 +118,7 @@ fn at_start(command: &SpectrumCommand) -> Result<Measurement, CommandError> {
         ..TrainOptions::default()
     };
     let mut layers = vec![lowest];
-    if let Some(file) = &command.config {
-        layers.push(TrainOptions::from_file(file)?);
-    }
-    layers.push(command.options.clone());
+    layers.extend(command.options.with_file(command.config.as_deref())?);
     let task = command.task.unwrap_or(TaskName::Lr);
     let config = Resolved::new(task, &layers)?.config;
     Ok(Measurement {

@@ -9,9 +9,9 @@ use super::surroundings::Surroundings;
 use crate::cli::StaleCommand;
 use crate::config::TrainOptions;
 use crate::interrupt;
-use crate::pays::{KeptRuns, Record};
+use crate::pays::KeptRuns;
 use crate::runs::replace_file;
-use crate::stale::{Place, Sweep, SweepPlan, csv, picture, table};
+use crate::stale::{Row, Sweep, SweepPlan, csv, picture, table};
 
 /// Makes the missing runs and writes `stale.csv`, `stale.md` and the figure.
 pub(super) fn stale(
@@ -30,17 +30,13 @@ pub(super) fn stale(
         surroundings,
     };
     maker.make_all()?;
-    let mut rows: Vec<(&Place, Vec<Record>)> = Vec::new();
+    let mut rows: Vec<Row<'_>> = Vec::new();
     for place in sweep.places() {
         let runs = place.runs(&maker.kept)?;
         if !runs.is_empty() {
             rows.push((place, runs));
         }
     }
-    let rows: Vec<(&Place, &[Record])> = rows
-        .iter()
-        .map(|(place, runs)| (*place, runs.as_slice()))
-        .collect();
     let text = table(&sweep, &rows);
     replace_file(&folder.join("stale.md"), text.as_bytes())?;
     replace_file(&folder.join("stale.csv"), csv(&rows).as_bytes())?;
@@ -65,10 +61,7 @@ fn sweep(command: &StaleCommand) -> Result<Sweep, CommandError> {
         ..TrainOptions::default()
     };
     let mut layers = vec![lowest];
-    if let Some(file) = &command.config {
-        layers.push(TrainOptions::from_file(file)?);
-    }
-    layers.push(command.options.clone());
+    layers.extend(command.options.with_file(command.config.as_deref())?);
     let plan = SweepPlan {
         optimizer: command.optimizer,
         intervals: command.intervals.clone(),

@@ -11,7 +11,6 @@ use super::stale::stale;
 use super::surroundings::Surroundings;
 use super::workers::Workers;
 use crate::cli::{PaysCommand, StudyCommand, StudySubcommand};
-use crate::config::TrainOptions;
 use crate::interrupt;
 use crate::pays::{KeptRuns, Report, Study, Variant, picture};
 use crate::runs::replace_file;
@@ -38,11 +37,7 @@ fn pays(
     surroundings: &Surroundings<'_>,
     out: &mut dyn Write,
 ) -> Result<i32, CommandError> {
-    let mut layers = Vec::new();
-    if let Some(path) = &command.config {
-        layers.push(TrainOptions::from_file(path)?);
-    }
-    layers.push(command.options.clone());
+    let layers = command.options.with_file(command.config.as_deref())?;
     let variants = match command.variants.as_slice() {
         [] => vec![Variant::plain()],
         given => given.to_vec(),

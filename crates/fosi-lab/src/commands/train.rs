@@ -32,11 +32,7 @@ pub fn train(
     if let Some(folder) = &command.resume {
         return resume(folder, make_workload, observer, interrupt, out);
     }
-    let mut layers = Vec::new();
-    if let Some(path) = &command.config {
-        layers.push(TrainOptions::from_file(path)?);
-    }
-    layers.push(command.options.clone());
+    let layers = command.options.with_file(command.config.as_deref())?;
     for notice in layers.iter().filter_map(TrainOptions::old_spellings) {
         observer.notice(&notice);
     }

@@ -141,13 +141,6 @@ named! {
     }
 }
 
-impl KeptCheckpoints {
-    /// Whether it is the default. The default is not written, so that older records stay equal.
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 named! {
     "source",
     /// The batch over which an estimation takes the Hessian, if it uses at most one batch.
@@ -161,13 +154,6 @@ named! {
         Previous,
         /// Always the first batch of the first epoch, as in the paper's public implementation.
         Fixed,
-    }
-}
-
-impl CurvatureSource {
-    /// Whether it is the default. The default isn't written, so that older records stay equal.
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }
 

@@ -260,6 +260,15 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
+    /// The layers of a command line: the options of the file, if one is given, below these.
+    ///
+    /// # Errors
+    /// Those of [`from_file`](Self::from_file).
+    pub fn with_file(&self, file: Option<&Path>) -> Result<Vec<Self>, ConfigError> {
+        let below = file.map(Self::from_file).transpose()?;
+        Ok(below.into_iter().chain([self.clone()]).collect())
+    }
+
     /// Reads a TOML file of at most 1 MiB whose keys are the flags' names.
     ///
     /// # Errors

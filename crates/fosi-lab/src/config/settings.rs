@@ -62,10 +62,10 @@ pub struct TrainConfig {
     /// The number of examples over which an estimation takes the Hessian; `None`: the step's whole batch.
     pub curvature_batch: Option<usize>,
     /// The batch of these examples, if they are at most one batch.
-    #[serde(default, skip_serializing_if = "CurvatureSource::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub curvature_from: CurvatureSource,
     /// D: an estimation takes the Hessian at the parameters from D steps before.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub refresh_delay: usize,
     /// When the spectrum is estimated.
     pub refreshes: RefreshSchedule,
@@ -120,7 +120,7 @@ pub struct TrainConfig {
     /// Steps between checkpoints; `None`: none are written.
     pub checkpoint_every: Option<usize>,
     /// The checkpoints that are kept.
-    #[serde(default, skip_serializing_if = "KeptCheckpoints::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub keep_checkpoints: KeptCheckpoints,
     /// The folder that contains the run's folder.
     pub out: PathBuf,
@@ -128,8 +128,9 @@ pub struct TrainConfig {
     pub name: Option<String>,
 }
 
-fn is_zero(count: &usize) -> bool {
-    *count == 0
+/// A default isn't written, so that records from before the setting existed stay equal.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TrainConfig {

@@ -67,6 +67,15 @@ pub enum TrainingLength {
     Steps(usize),
 }
 
+impl fmt::Display for TrainingLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epochs(epochs) => write!(f, "{epochs} epochs"),
+            Self::Steps(steps) => write!(f, "{steps} steps"),
+        }
+    }
+}
+
 impl TrainingLength {
     /// The number of steps in the run.
     #[must_use]

@@ -23,4 +23,5 @@ pub use result::{Comparison, Entry, Saving};
 pub use saving::{Bounded, BoundedSpread, End, LENGTHS, falls, steps_to};
 pub use search::{Best, Grid, Next};
 pub use study::Study;
+pub(crate) use study::refuse_options;
 pub use variant::Variant;

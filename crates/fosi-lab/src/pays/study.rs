@@ -208,7 +208,7 @@ fn resolve(
 
 fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
     let bases = "give the base optimizers with --bases";
-    let options = [
+    let own = [
         ("optimizers", layer.optimizers.is_some(), bases),
         ("epochs", layer.epochs.is_some(), "give --steps S"),
         (
@@ -216,6 +216,17 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
             layer.lr_grid.is_some(),
             "it searches for the best rate of every method; --grid-factor sets the resolution",
         ),
+    ];
+    refuse_options(layer, &own)
+}
+
+/// An error if an option is given that a study of kept runs has no use for: one of `own`, with what to give instead, or
+/// one that concerns the folders of runs.
+pub(crate) fn refuse_options(
+    layer: &TrainOptions,
+    own: &[(&'static str, bool, &'static str)],
+) -> Result<(), PaysError> {
+    let of_folders = [
         (
             "checkpoint-every",
             layer.checkpoint_every.is_some(),
@@ -228,9 +239,9 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
         ),
         ("name", layer.name.is_some(), "give its folder with --out"),
     ];
-    let given = options.into_iter().find(|(_, given, _)| *given);
-    match given {
-        Some((option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
+    let mut given = own.iter().chain(&of_folders).filter(|(_, given, _)| *given);
+    match given.next() {
+        Some(&(option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
         None => Ok(()),
     }
 }

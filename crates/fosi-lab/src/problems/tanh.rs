@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_the_standard_librarys() {
+    fn values_equal_those_of_the_standard_library() {
         let sizes =
             (-320..=3).flat_map(|e| (10..100).map(move |m| f64::from(m) * 10f64.powi(e - 1)));
         let mut x: Vec<f64> = sizes.flat_map(|x| [x, -x]).collect();

@@ -1,7 +1,6 @@
 //! Where the paper's text and its public implementation differ, and which of them the experiments follow.
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 
 /// The source of what the paper's text and its public implementation specify differently.
 ///
@@ -11,8 +10,7 @@ use serde::{Deserialize, Serialize};
 /// | μ in the scale s | 0 | λ_n (A.6) |
 /// | eigenvalues of f_{b,ζ} | 0.001·bⁱ, i = 0…99 | 0.001·bⁱ, i = 1…100 |
 /// | eigenvectors | a uniformly random orthonormal basis | those of a symmetric matrix with entries of U(0, 1) (§4.3) |
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Convention {
     /// As in the public implementation, whose values are in the tests.
     #[default]

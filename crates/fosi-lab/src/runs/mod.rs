@@ -22,4 +22,4 @@ pub use record::{
     DataDescription, Failure, MemoryRecord, ModelDescription, RefreshOutcome, RefreshRecord,
     RunRecord, RunStatus, Versions,
 };
-pub use several::read_runs;
+pub use several::{read_runs, read_whole_runs};

@@ -9,6 +9,36 @@ use super::{Run, RunError};
 /// # Errors
 /// Those of [`Run::read`], for the first run that cannot be read; [`RunError::Repeated`].
 pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
+    check_repeats(folders)?;
+    let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
+    Ok(with_distinct_names(folders, runs?))
+}
+
+/// As [`read_runs`], without the damaged runs, and why each of these is left out.
+///
+/// # Errors
+/// Those of [`Run::read`], for the first folder that holds no run, or for the first run if all are damaged;
+/// [`RunError::Repeated`].
+pub fn read_whole_runs(folders: &[PathBuf]) -> Result<(Vec<Run>, Vec<RunError>), RunError> {
+    check_repeats(folders)?;
+    let (mut runs, mut whole, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+    for folder in folders {
+        match Run::read(folder) {
+            Ok(run) => {
+                runs.push(run);
+                whole.push(folder.clone());
+            }
+            Err(error) if error.is_damage() => damaged.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match damaged.is_empty() || !runs.is_empty() {
+        true => Ok((with_distinct_names(&whole, runs), damaged)),
+        false => Err(damaged.remove(0)),
+    }
+}
+
+fn check_repeats(folders: &[PathBuf]) -> Result<(), RunError> {
     let places: Vec<_> = folders
         .iter()
         .map(|folder| folder.canonicalize().ok())
@@ -19,13 +49,15 @@ pub fn read_runs(folders: &[PathBuf]) -> Result<Vec<Run>, RunError> {
             return Err(RunError::Repeated { path });
         }
     }
-    let runs: Result<Vec<Run>, RunError> = folders.iter().map(|folder| Run::read(folder)).collect();
-    let mut runs = runs?;
+    Ok(())
+}
+
+fn with_distinct_names(folders: &[PathBuf], mut runs: Vec<Run>) -> Vec<Run> {
     let names: Vec<String> = runs.iter().map(|run| run.record.name.clone()).collect();
-    for (index, name) in distinct_names(folders, &names).into_iter().enumerate() {
-        runs[index].record.name = name;
+    for (run, name) in runs.iter_mut().zip(distinct_names(folders, &names)) {
+        run.record.name = name;
     }
-    Ok(runs)
+    runs
 }
 
 /// The runs' names; for a shared name, the shortest ends of the folders' paths that distinguish the runs.

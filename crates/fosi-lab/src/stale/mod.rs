@@ -4,5 +4,5 @@
 mod report;
 mod sweep;
 
-pub use report::{csv, picture, table};
+pub use report::{Row, csv, picture, table};
 pub use sweep::{Place, Sweep, SweepPlan};

@@ -6,7 +6,7 @@ use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 use crate::summary::Spread;
 
 /// A place with its runs.
-type Row<'a> = (&'a Place, &'a [Record]);
+pub type Row<'a> = (&'a Place, Vec<Record>);
 
 /// A Markdown table of the final training loss, with one row per T and one column per D.
 pub fn table(sweep: &Sweep, rows: &[Row<'_>]) -> String {
@@ -17,7 +17,7 @@ pub fn table(sweep: &Sweep, rows: &[Row<'_>]) -> String {
         sweep.config.task,
         sweep.config.data,
         sweep.plan.optimizer,
-        length(sweep),
+        sweep.config.length,
         header.join(" | "),
         "---:|".repeat(delays.len())
     );
@@ -28,7 +28,7 @@ pub fn table(sweep: &Sweep, rows: &[Row<'_>]) -> String {
                 let own = |row: &&Row<'_>| row.0.swept == Some((*interval, *delay));
                 rows.iter()
                     .find(own)
-                    .map_or_else(String::new, |row| cell(row.1))
+                    .map_or_else(String::new, |row| cell(&row.1))
             })
             .collect();
         text.push_str(&format!("| T = {interval} | {} |\n", cells.join(" | ")));
@@ -61,14 +61,6 @@ fn cell(runs: &[Record]) -> String {
     }
 }
 
-fn length(sweep: &Sweep) -> String {
-    use crate::config::TrainingLength::{Epochs, Steps};
-    match sweep.config.length {
-        Epochs(epochs) => format!("{epochs} epochs"),
-        Steps(steps) => format!("{steps} steps"),
-    }
-}
-
 /// `stale.csv`: one line per run; T and D are empty for the base alone.
 pub fn csv(rows: &[Row<'_>]) -> String {
     let mut text =
@@ -78,7 +70,7 @@ pub fn csv(rows: &[Row<'_>]) -> String {
             Some((interval, delay)) => (interval.to_string(), delay.to_string()),
             None => (String::new(), String::new()),
         };
-        for run in *runs {
+        for run in runs {
             let loss = |loss: Option<f64>| loss.map_or_else(String::new, |loss| loss.to_string());
             let seed = run.settings.seeds.first().copied().unwrap_or_default();
             text.push_str(&format!(
@@ -117,7 +109,7 @@ pub fn picture(sweep: &Sweep, rows: &[Row<'_>]) -> Option<Sheet> {
     let [left, right] = ends.map(|end| end.map_or(1.0, |end| *end as f64));
     let base = rows.iter().find(|row| row.0.swept.is_none());
     let level = base
-        .and_then(|row| finite(row.1))
+        .and_then(|row| finite(&row.1))
         .map(|spread| vec![(left, spread), (right, spread)]);
     let plain = LineStyle {
         dashed: true,
@@ -135,7 +127,7 @@ pub fn picture(sweep: &Sweep, rows: &[Row<'_>]) -> Option<Sheet> {
     let panel = Panel {
         title: String::new(),
         x_label: "T: steps between estimations".to_owned(),
-        y_label: format!("training loss after {}", length(sweep)),
+        y_label: format!("training loss after {}", sweep.config.length),
         x: Axis::logarithmic(left, right).padded(0.02),
         y: Axis::logarithmic(low, high).padded(0.05),
         lines: drawn.iter().map(|(_, style, p)| line(p, *style)).collect(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{List, Resolved, TaskName, TrainConfig, TrainOptions, no_repeats};
 use crate::optimizers::OptimizerName;
-use crate::pays::{KeptRuns, PaysError, Record};
+use crate::pays::{KeptRuns, PaysError, Record, refuse_options};
 
 /// The parameters of a sweep.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Place {
 }
 
 fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
-    let options = [
+    let own = [
         ("optimizers", layer.optimizers.is_some(), "give --optimizer"),
         ("interval", layer.interval.is_some(), "give --intervals"),
         ("overhead", layer.overhead.is_some(), "give --intervals"),
@@ -148,21 +148,6 @@ fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
             layer.lr_grid.is_some(),
             "it compares at a single rate; give --lr",
         ),
-        (
-            "checkpoint-every",
-            layer.checkpoint_every.is_some(),
-            "it resumes run by run; leave it out",
-        ),
-        (
-            "tensorboard",
-            layer.tensorboard,
-            "it stores the runs' numbers without their folders; leave it out",
-        ),
-        ("name", layer.name.is_some(), "give its folder with --out"),
     ];
-    let given = options.into_iter().find(|(_, given, _)| *given);
-    match given {
-        Some((option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
-        None => Ok(()),
-    }
+    refuse_options(layer, &own)
 }

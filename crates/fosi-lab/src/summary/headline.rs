@@ -32,25 +32,11 @@ impl Headline {
     pub(super) fn of(run: &Run) -> Option<Self> {
         let measure = run.record.config.task.validation_measure();
         let all = series(std::slice::from_ref(run));
-        let own_rate = |series: &&Series| series.optimizer.rate == RateFactor::ONE;
-        let named = |fosi: bool| {
-            let mut names: Vec<OptimizerName> = Vec::new();
-            for series in all.iter().filter(own_rate) {
-                if series.optimizer.fosi == fosi && !names.contains(&series.optimizer) {
-                    names.push(series.optimizer);
-                }
-            }
-            names
-        };
-        let base = named(false).into_iter().reduce(|best, other| {
-            let value = |name| best_of(measure, name, &all);
-            match measure.reaches(value(best), value(other)) {
-                true => best,
-                false => other,
-            }
-        })?;
+        let own_rate = |name: &OptimizerName| name.rate == RateFactor::ONE;
+        let base = best_base_of(measure, &all, own_rate)?;
+        let with_fosi = names(&all, |name| name.fosi && own_rate(name));
         let reached = |name: OptimizerName| Some((name, reach(measure, name, base, &all)?));
-        let reaches = named(true).into_iter().filter_map(reached);
+        let reaches = with_fosi.into_iter().filter_map(reached);
         let (fosi, reach) =
             reaches.reduce(
                 |best, other| match other.1.seconds.median < best.1.seconds.median {
@@ -70,8 +56,38 @@ impl Headline {
     }
 }
 
+/// The base without FOSI that has the best value, among those that `fits` accepts; `None` if none has one.
+pub(super) fn best_base_of(
+    measure: Measure,
+    all: &[Series],
+    fits: impl Fn(&OptimizerName) -> bool,
+) -> Option<OptimizerName> {
+    let value = |name| best_of(measure, name, all);
+    let bases = names(all, |name| {
+        !name.fosi && name.family.is_base() && fits(name)
+    });
+    let with_value = bases.into_iter().filter(|name| !value(*name).is_nan());
+    with_value.reduce(
+        |best, other| match measure.reaches(value(best), value(other)) {
+            true => best,
+            false => other,
+        },
+    )
+}
+
+/// The optimizers that `fits` accepts, in the order in which they ran.
+fn names(all: &[Series], fits: impl Fn(&OptimizerName) -> bool) -> Vec<OptimizerName> {
+    let mut names = Vec::new();
+    for series in all {
+        if fits(&series.optimizer) && !names.contains(&series.optimizer) {
+            names.push(series.optimizer);
+        }
+    }
+    names
+}
+
 /// An optimizer's best value (median over the seeds).
-pub(super) fn best_of(measure: Measure, name: OptimizerName, all: &[Series]) -> f64 {
+fn best_of(measure: Measure, name: OptimizerName, all: &[Series]) -> f64 {
     let own = all.iter().filter(|series| series.optimizer == name);
     Spread::of(own.filter_map(|series| Some(measure.best(&series.rows)?.1))).median
 }

@@ -372,6 +372,8 @@ mod tests {
         let rows = vec![
             row("hb", 1, 1, 0.8, 0.6, 2.0),
             row("hb*10", 1, 1, 0.99, 0.6, 0.1),
+            // Not a base.
+            row("kfac", 1, 1, 0.99, 0.1, 0.1),
             row("adam", 1, 1, 0.9, 0.4, 4.0),
             row("fosi-hb", 1, 1, 0.95, 0.5, 3.0),
             row("fosi-adam", 1, 1, 0.7, 0.5, 1.0),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::headline::{best_of, reach};
+use super::headline::{best_base_of, reach};
 use super::series::{Series, series};
 use super::{Entry, Measure, Spread, summarize};
 use crate::config::TaskName;
@@ -53,7 +53,7 @@ impl RivalRow {
     pub(super) fn of(run: &Run) -> Vec<Self> {
         let measure = run.record.config.task.validation_measure();
         let all = series(std::slice::from_ref(run));
-        let Some(base) = best_base(measure, &all) else {
+        let Some(base) = best_base_of(measure, &all, |_| true) else {
             return Vec::new();
         };
         let entries = summarize(std::slice::from_ref(run));
@@ -71,9 +71,10 @@ impl RivalRow {
         let reach = reach(measure, entry.optimizer, base, all);
         let totals = &entry.totals;
         let per_step = |total: &Spread| total.median / totals.steps.median;
-        let memory = &run.record.memory;
-        let mut own = memory.iter().filter(|m| m.optimizer == entry.optimizer);
-        let first = own.next();
+        let mut memory = run.record.memory.iter();
+        let memory = memory.find(|memory| memory.optimizer == entry.optimizer);
+        let config = &run.record.config;
+        let alone = config.all_optimizers().len() * config.seeds.len() == 1;
         Self {
             run: run.record.name.clone(),
             task: run.record.config.task,
@@ -90,16 +91,9 @@ impl RivalRow {
             step_seconds: per_step(&totals.seconds),
             gradients: per_step(&totals.gradients),
             products: per_step(&totals.products),
-            state: first.map(|memory| memory.state),
-            peak: match memory.as_slice() {
-                [alone] => alone.peak,
-                _ => None,
-            },
+            state: memory.map(|memory| memory.state),
+            peak: memory.filter(|_| alone).and_then(|memory| memory.peak),
         }
-    }
-
-    fn measure_of(&self) -> Measure {
-        self.task.validation_measure()
     }
 
     /// Names of the columns for people.
@@ -144,27 +138,6 @@ impl RivalRow {
     }
 }
 
-/// The base without FOSI, at any of its rates, with the best value.
-fn best_base(measure: Measure, all: &[Series]) -> Option<OptimizerName> {
-    let mut names: Vec<OptimizerName> = Vec::new();
-    for series in all {
-        let name = series.optimizer;
-        if !name.fosi && name.family.is_base() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let value = |name| best_of(measure, name, all);
-    names
-        .into_iter()
-        .filter(|name| !value(*name).is_nan())
-        .reduce(
-            |best, other| match measure.reaches(value(best), value(other)) {
-                true => best,
-                false => other,
-            },
-        )
-}
-
 /// A Markdown table for each run; empty where there is none.
 pub(super) fn markdown(rows: &[RivalRow]) -> String {
     let mut text = String::new();
@@ -194,24 +167,8 @@ pub(super) fn markdown(rows: &[RivalRow]) -> String {
 
 /// Which optimizer has the best value, and which of those with FOSI.
 fn best_sentence(rows: &[&RivalRow]) -> String {
-    let Some(first) = rows.first() else {
-        return String::new();
-    };
-    let best = |rows: &[&RivalRow]| {
-        let finite = rows.iter().filter(|row| row.best.is_finite());
-        finite.copied().cloned().reduce(|best, row| {
-            match first.measure_of().reaches(best.best, row.best) {
-                true => best,
-                false => row,
-            }
-        })
-    };
-    let with_fosi: Vec<&RivalRow> = rows
-        .iter()
-        .copied()
-        .filter(|row| row.optimizer.fosi)
-        .collect();
-    match (best(rows), best(&with_fosi)) {
+    let rows = || rows.iter().copied();
+    match (best(rows()), best(rows().filter(|row| row.optimizer.fosi))) {
         (Some(all), Some(fosi)) if all.optimizer != fosi.optimizer => format!(
             "`{}` has the best value, {:.4}; of the optimizers with FOSI `{}` has it, {:.4}.",
             all.optimizer, all.best, fosi.optimizer, fosi.best
@@ -219,6 +176,18 @@ fn best_sentence(rows: &[&RivalRow]) -> String {
         (Some(all), _) => format!("`{}` has the best value, {:.4}.", all.optimizer, all.best),
         (None, _) => String::new(),
     }
+}
+
+/// The row with the best value; of equal ones the first.
+fn best<'a>(rows: impl Iterator<Item = &'a RivalRow>) -> Option<&'a RivalRow> {
+    let finite = rows.filter(|row| row.best.is_finite());
+    finite.reduce(|best, row| {
+        let measure = row.task.validation_measure();
+        match measure.reaches(best.best, row.best) {
+            true => best,
+            false => row,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -239,6 +208,7 @@ mod tests {
                 row("kfac", 1, 2, 0.95, 0.1, 12.0),
             ],
         );
+        run.record.config.optimizers = vec!["kfac".parse().unwrap()];
         run.record.memory = vec![MemoryRecord {
             optimizer: "kfac".parse().unwrap(),
             seed: 1,
@@ -284,8 +254,12 @@ mod tests {
             peak: Some(9),
         };
         let mut run = run("a", vec![row("hb", 1, 1, 0.8, 0.6, 2.0)]);
+        run.record.config.optimizers = vec!["hb".parse().unwrap()];
         run.record.memory = vec![memory("hb")];
         assert_eq!(RivalRow::of(&run)[0].peak, Some(9));
+        run.record.config.optimizers.push("adam".parse().unwrap());
+        // Also where the other was stopped before its end, so that nothing is known of its memory.
+        assert_eq!(RivalRow::of(&run)[0].peak, None);
         run.record.memory.push(memory("adam"));
         assert_eq!(RivalRow::of(&run)[0].peak, None);
     }

@@ -48,15 +48,16 @@ impl CurvatureBatch {
     /// or all of it if an epoch's last batch is smaller. A larger number is drawn from the training data without
     /// repetition, anew for each estimation.
     pub(super) fn draw(&self, taken: u64, batch: &[u32]) -> Curvature {
+        if let Some(size) = self.size.filter(|size| *size > self.batch) {
+            return Curvature::Of(self.slices(taken, size));
+        }
         let other = match (self.from, taken) {
-            _ if self.size.is_some_and(|size| size > self.batch) => None,
             (CurvatureSource::Current, _) | (CurvatureSource::Previous, 0) => None,
             (CurvatureSource::Previous, taken) => Some(self.batches.of_step(taken - 1)),
             (CurvatureSource::Fixed, _) => Some(self.batches.of_step(0)),
         };
         let source = other.as_deref().unwrap_or(batch);
         match self.size {
-            Some(size) if size > self.batch => Curvature::Of(self.slices(taken, size)),
             Some(size) if size < source.len() => Curvature::Of(vec![source[..size].to_vec()]),
             _ => other.map_or(Curvature::OfStep, |other| Curvature::Of(vec![other])),
         }

@@ -183,12 +183,17 @@ fn lemma_4(refreshes: &Refreshes, config: &TrainConfig) -> Option<String> {
     let low = median(intervals.iter().map(|(low, ..)| *low))?;
     let high = median(intervals.iter().map(|(_, high, _)| *high))?;
     let inside = intervals.iter().filter(|(.., inside)| *inside).count();
-    let (count, all, alpha) = (intervals.len(), refreshes.count, config.alpha);
+    let (count, alpha) = (intervals.len(), config.alpha);
+    let others = match refreshes.count - count {
+        0 => String::new(),
+        others => format!(
+            " At the other {others} of {} the Hessian was not positive definite, as the lemma assumes.",
+            refreshes.count
+        ),
+    };
     Some(format!(
         "Lemma 4 of the paper, for a base without a preconditioner, does not worsen the condition number for α from {low:.1e} to \
-         {high:.1e} (medians); α = {alpha} is inside at {inside} of {count} refreshes. At the other {} of {all} the Hessian was not \
-         positive definite, as the lemma assumes.",
-        all - count
+         {high:.1e} (medians); α = {alpha} is inside at {inside} of {count} refreshes.{others}"
     ))
 }
 

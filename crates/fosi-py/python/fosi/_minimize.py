@@ -207,8 +207,8 @@ def minimize(
         ``nit``, ``nfev``, ``njev``, ``nhev`` : steps, and calls of `fun`, of the gradient and of `hess` or `hessp`, those of
         differences and checks included. ``cost`` : units of cost, as `maxfun` counts them.
 
-        ``status``, ``message``, ``success`` : 0 success; 1 a limit is reached; 2 no step lowers the value any more, what
-        is left of the gradient is beyond its precision; 3 value or gradient are not finite at every step tried; 4 `fun` is
+        ``status``, ``message``, ``success`` : 0 success; 1 a limit is reached; 2 no step lowers the value any
+        more, since the remaining gradient is below the value's precision; 3 value or gradient are not finite at every step tried; 4 `fun` is
         −inf; 98 Ctrl-C; 99 `callback` raised StopIteration. Only 0 is a success.
 
         ``spectrum`` : the `Spectrum` in the metric, or None. ``estimations``, ``failed_estimations`` : lists of `Estimation`

@@ -336,6 +336,44 @@ proptest! {
         }
     }
 
+    /// A refresh that sees the whole space has the eigenvalues on which Lemma 4 depends; a given strong convexity stands
+    /// for λ_n, and the lemma says nothing of an indefinite Hessian.
+    #[test]
+    fn a_refresh_says_where_lemma_4_puts_alpha((eigenvalues, k, l, seed) in spectrum(), eta in 0.001..0.5f64, alpha in 0.001..2.0f64) {
+        let n = eigenvalues.len();
+        let refresh = |eigenvalues: &[f64], config: FosiConfig| {
+            let f = Quadratic::new(eigenvalues, seed);
+            let mut optimizer = Fosi::new(Host::<f64>::new(n), GradientDescent, config).unwrap();
+            optimizer.refresh(&mut f.operator()).unwrap()
+        };
+        let close = |found: f64, expected: f64| (found / expected - 1.0).abs() < 1e-6;
+        let exact = refresh(&eigenvalues, config(n, k, l, alpha));
+        let known = Conditioning::new(eigenvalues[0], eigenvalues[k], eigenvalues[n - l - 1], eigenvalues[n - 1]).unwrap();
+        let found = exact.conditioning.unwrap();
+        for (found, expected) in [
+            (found.largest, known.largest),
+            (found.next, known.next),
+            (found.last, known.last),
+            (found.smallest, known.smallest),
+        ] {
+            prop_assert!(close(found, expected), "{found} instead of {expected}");
+        }
+        let (case, (low, high)) = exact.lemma_4(eta, alpha).unwrap();
+        let interval = known.newton_rates(eta);
+        prop_assert!(close(low, interval.0) && close(high, interval.1));
+        prop_assert_eq!(case.is_some(), low <= alpha && alpha <= high);
+
+        let strong_convexity = Some(0.5 * eigenvalues[n - 1]);
+        let given = refresh(&eigenvalues, FosiConfig { strong_convexity, ..config(n, k, l, alpha) });
+        prop_assert_eq!(given.conditioning.map(|c| c.smallest), strong_convexity);
+
+        let mut indefinite = eigenvalues;
+        indefinite[n - 1] = -indefinite[n - 1];
+        let refresh = refresh(&indefinite, config(n, k, l, alpha));
+        prop_assert_eq!(refresh.conditioning, None);
+        prop_assert_eq!(refresh.lemma_4(eta, alpha), None);
+    }
+
     /// §3.5: gradient descent with η = 1/L has f(θ_t) − f* ≤ ‖θ₀−θ*‖²/(2ηt) on convex functions; inside FOSI with α =
     /// 1 the same holds with λ_{k+1} in place of L = λ₁, where plain gradient descent may diverge. The smallest
     /// eigenvalues may be zero.

@@ -8,7 +8,7 @@ use thiserror::Error;
 pub enum WavError {
     /// The file has another format or less than a header.
     #[error(
-        "it starts with {found:02x?}{}, but a WAV file with `RIFF` (or `RF64`), four bytes of length and `WAVE`{}",
+        "it starts with {found:02x?}{}, but a WAV file starts with `RIFF` (or `RF64`), four bytes of length and `WAVE`{}",
         format.map(|name| format!(" as {name} does")).unwrap_or_default(),
         format.map_or("", |_| "; convert it, as with `ffmpeg -i IN OUT.wav`"),
     )]
