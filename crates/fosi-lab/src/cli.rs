@@ -175,12 +175,12 @@ pub struct QuadraticCommand {
     /// Folder for data and figures; existing files of these names are replaced
     #[arg(long, value_name = "DIR", default_value = "quadratic")]
     pub out: PathBuf,
-    /// Number of random bases for the medians of spectrum, grid and rates; only optimizers that depend on the basis
-    /// (Adam) need them [default: 10]
+    /// Number of random bases for the medians of spectrum, grid, rates and diagonal; only optimizers that depend on the
+    /// basis (Adam, AdaHessian) need them [default: 10]
     #[arg(long, value_name = "N", value_parser = bases)]
     pub bases: Option<u64>,
     /// What to follow where the paper's text and its public implementation differ (α of FOSI-HB, μ, eigenvalues,
-    /// eigenvectors): of spectrum, grid, rates [default: code]
+    /// eigenvectors): of spectrum, grid, rates, diagonal [default: code]
     #[arg(long = "as", value_name = "SOURCE")]
     pub convention: Option<Convention>,
 }
@@ -213,6 +213,8 @@ pub enum Experiment {
     Rates,
     /// Figure 1: two dimensions, step by step
     Illustrate,
+    /// Figure 7's functions with AdaHessian, a method on the Hessian's diagonal
+    Diagonal,
     /// All experiments
     All,
 }

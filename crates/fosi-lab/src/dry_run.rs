@@ -3,7 +3,8 @@
 use strum::IntoEnumIterator;
 
 use crate::config::{
-    Averaging, HvpPrecision, PerFamily, RefreshSchedule, TaskName, TrainConfig, TrainingLength,
+    Averaging, HvpPrecision, KfacChoice, PerFamily, RefreshSchedule, TaskName, TrainConfig,
+    TrainingLength,
 };
 use crate::optimizers::{Family, OptimizerName};
 use crate::runs::{DataDescription, ModelDescription};
@@ -79,7 +80,7 @@ fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static
             "clip-gradient",
             or_none(config.clip_gradient.map(|limit| limit.to_string())),
         ),
-        ("momentum", format!("{} (hb, nesterov)", config.momentum)),
+        ("momentum", momentum(config)),
         (
             "weight-decay",
             format!("{} (adamw, muon, soap)", config.weight_decay),
@@ -88,6 +89,16 @@ fn training_lines(config: &TrainConfig, steps_per_epoch: usize) -> Vec<(&'static
     .into_iter()
     .chain(rival_lines(config))
     .collect()
+}
+
+/// The momentum, and the optimizers that use it.
+fn momentum(config: &TrainConfig) -> String {
+    let kfac = config.runs(Family::Kfac) && config.kfac_momentum == KfacChoice::Fixed;
+    let users = match kfac {
+        true => "hb, nesterov, kfac",
+        false => "hb, nesterov",
+    };
+    format!("{} ({users})", config.momentum)
 }
 
 /// The settings that only apply to rivals.

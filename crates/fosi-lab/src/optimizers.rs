@@ -186,6 +186,15 @@ impl OptimizerName {
         Self::new(family, true)
     }
 
+    /// The base that it is compared with: FOSI's base at the same rate, otherwise the plain optimizer at the run's rate.
+    pub const fn base(self) -> Self {
+        let base = Self::plain(self.family);
+        match self.fosi {
+            true => base.at_rate(self.rate),
+            false => base,
+        }
+    }
+
     /// The same optimizer with another factor on its learning rate.
     pub const fn at_rate(self, rate: RateFactor) -> Self {
         Self { rate, ..self }

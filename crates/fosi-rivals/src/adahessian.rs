@@ -47,6 +47,41 @@ impl Default for AdaHessianConfig {
     }
 }
 
+impl AdaHessianConfig {
+    /// The update of step t ≥ 1.
+    pub fn update(&self, t: u64) -> AdaHessianUpdate {
+        let t = t as f64;
+        AdaHessianUpdate {
+            config: *self,
+            corrections: [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(t)),
+        }
+    }
+}
+
+/// The update of one step of [`AdaHessian`], coordinate by coordinate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaHessianUpdate {
+    config: AdaHessianConfig,
+    /// 1 − β₁ᵗ and 1 − β₂ᵗ.
+    corrections: [f64; 2],
+}
+
+impl AdaHessianUpdate {
+    /// The coordinate's new moments m and v, and m̂/(v̂^{κ/2} + ε), from its moments before the step, its gradient and D.
+    pub fn coordinate(
+        &self,
+        (m, v): (f64, f64),
+        gradient: f64,
+        diagonal: f64,
+    ) -> ((f64, f64), f64) {
+        let config = &self.config;
+        let m = config.beta1 * m + (1.0 - config.beta1) * gradient;
+        let v = config.beta2 * v + (1.0 - config.beta2) * diagonal * diagonal;
+        let size = (v / self.corrections[1]).powf(0.5 * config.hessian_power);
+        ((m, v), m / self.corrections[0] / (size + config.epsilon))
+    }
+}
+
 /// AdaHessian (Yao, Gholami, Shen, Mustafa, Keutzer, Mahoney 2021).
 ///
 /// Step t, with random signs z: D = |z ⊙ Hz|, the absolute value of Hutchinson's estimate of the Hessian's diagonal,
@@ -158,16 +193,12 @@ impl<M: Module> Rival<M> for AdaHessian<M> {
         let diagonal = self.diagonal(&*model, loss)?;
         let mut parameters: Vec<f64> = self.layout.parameters(&*model)?;
         let (value, gradient) = gradient(&self.layout, &*model, loss)?;
-        let t = (self.steps + 1) as f64;
-        let corrections = [config.beta1, config.beta2].map(|beta| 1.0 - beta.powf(t));
+        let update = config.update(self.steps + 1);
         let (mut first, mut second) = (self.first.clone(), self.second.clone());
         for i in 0..parameters.len() {
-            let m = config.beta1 * f64::from(first[i]) + (1.0 - config.beta1) * gradient[i];
-            let v = config.beta2 * f64::from(second[i])
-                + (1.0 - config.beta2) * diagonal[i] * diagonal[i];
+            let moments = (f64::from(first[i]), f64::from(second[i]));
+            let ((m, v), step) = update.coordinate(moments, gradient[i], diagonal[i]);
             (first[i], second[i]) = (m as f32, v as f32);
-            let size = (v / corrections[1]).powf(0.5 * config.hessian_power);
-            let step = m / corrections[0] / (size + config.epsilon);
             parameters[i] -= learning_rate * (step + config.weight_decay * parameters[i]);
         }
         if !value.is_finite() || !all_finite(&parameters) {

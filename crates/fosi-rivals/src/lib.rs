@@ -21,7 +21,7 @@ mod rival;
 mod soap;
 mod state;
 
-pub use adahessian::{AdaHessian, AdaHessianConfig};
+pub use adahessian::{AdaHessian, AdaHessianConfig, AdaHessianUpdate};
 pub use error::RivalError;
 pub use kfac::{Kfac, KfacConfig};
 pub use lbfgs::{Lbfgs, LbfgsConfig};

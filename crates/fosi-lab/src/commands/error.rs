@@ -107,7 +107,7 @@ pub enum CommandError {
     },
     /// An option was given for an experiment that depends neither on the basis nor on the convention.
     #[error(
-        "--{option} has no effect on this experiment: it is for spectrum, grid, rates and all; leave it out"
+        "--{option} has no effect on this experiment: it is for spectrum, grid, rates, diagonal and all; leave it out"
     )]
     NoBases {
         /// The option.

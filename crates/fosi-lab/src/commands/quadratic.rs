@@ -11,7 +11,9 @@ use super::CommandError;
 use super::output::{make_folder, write_figure};
 use crate::cli::{Experiment, QuadraticCommand};
 use crate::interrupt::Interrupt;
-use crate::quadratic::{Pieces, Report, Setup, Tick, condition, grid, illustrate, rates, spectrum};
+use crate::quadratic::{
+    Pieces, Report, Setup, Tick, condition, diagonal, grid, illustrate, rates, spectrum,
+};
 use crate::runs::replace_file;
 
 /// Creates the progress callback for an experiment, given its name and its number of pieces.
@@ -92,6 +94,11 @@ const RATES: Study = Study {
     ticks: rates::ticks,
     run: |setup, pieces| Ok(rates::run(setup, pieces)?.report()),
 };
+const DIAGONAL: Study = Study {
+    name: "diagonal",
+    ticks: diagonal::ticks,
+    run: |setup, pieces| Ok(diagonal::run(setup, pieces)?.report()),
+};
 
 fn studies(experiment: Experiment) -> &'static [Study] {
     match experiment {
@@ -100,7 +107,8 @@ fn studies(experiment: Experiment) -> &'static [Study] {
         Experiment::Condition => &[CONDITION],
         Experiment::Grid => &[GRID],
         Experiment::Rates => &[RATES],
-        Experiment::All => &[ILLUSTRATE, SPECTRUM, CONDITION, GRID, RATES],
+        Experiment::Diagonal => &[DIAGONAL],
+        Experiment::All => &[ILLUSTRATE, SPECTRUM, CONDITION, GRID, RATES, DIAGONAL],
     }
 }
 

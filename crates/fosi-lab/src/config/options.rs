@@ -168,8 +168,9 @@ pub struct TrainOptions {
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup_rate: Option<usize>,
-    /// Also run each plain optimizer with its learning rate multiplied by these factors, and compare FOSI with the best
-    /// of them [without a value: 0.1,0.3,3,10]
+    /// Also run each optimizer, plain and with FOSI, with its learning rate multiplied by these factors, and compare FOSI
+    /// with the base at the best of its rates; lbfgs, and kfac without --kfac-rate fixed, find their own rate
+    /// [without a value: 0.1,0.3,3,10]
     #[arg(
         long,
         value_name = "LIST",
@@ -181,7 +182,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub clip_gradient: Option<f64>,
-    /// Momentum of hb and nesterov [default: 0.9]
+    /// Momentum of hb and nesterov, and of kfac with --kfac-momentum fixed [default: 0.9]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub momentum: Option<f64>,

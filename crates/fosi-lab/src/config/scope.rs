@@ -10,8 +10,8 @@ enum For {
     Fosi,
     /// FOSI around one base.
     FosiOf(Family),
-    /// Any optimizer without FOSI.
-    Plain,
+    /// Optimizers whose learning rate the run gives.
+    GivenRate,
     /// These bases, plain or inside FOSI.
     Bases(&'static [Family]),
     /// One base, plain or inside FOSI.
@@ -32,7 +32,7 @@ impl For {
         match self {
             Self::Fosi => optimizer.fosi,
             Self::FosiOf(base) => optimizer.fosi && optimizer.family == base,
-            Self::Plain => !optimizer.fosi,
+            Self::GivenRate => config.gives_rate(*optimizer),
             Self::Bases(bases) => bases.contains(&optimizer.family),
             Self::Base(base) => optimizer.family == base,
             Self::AnyBase => optimizer.family.is_base(),
@@ -49,7 +49,10 @@ impl For {
         match self {
             Self::Fosi => "optimizers with FOSI (`fosi-…`)".to_owned(),
             Self::FosiOf(base) => format!("`fosi-{base}`"),
-            Self::Plain => "optimizers without FOSI".to_owned(),
+            Self::GivenRate => {
+                "optimizers with a given learning rate, and `lbfgs` and `kfac` (without --kfac-rate fixed) find their own"
+                    .to_owned()
+            }
             Self::Bases(bases) => {
                 let names: Vec<String> = bases.iter().map(|base| format!("`{base}`")).collect();
                 let either = match bases.iter().any(|family| family.is_base()) {
@@ -187,7 +190,7 @@ impl TrainOptions {
             ("hvp", self.hvp.is_some(), For::Fosi),
             ("hvp-mode", self.hvp_mode.is_some(), For::Fosi),
             ("scale-limit", scale_limit.is_some(), For::Fosi),
-            ("lr-grid", self.lr_grid.is_some(), For::Plain),
+            ("lr-grid", self.lr_grid.is_some(), For::GivenRate),
             ("momentum", self.momentum.is_some(), For::Momentum),
             ("clip-gradient", self.clip_gradient.is_some(), For::AnyBase),
             ("weight-decay", self.weight_decay.is_some(), DECAY),

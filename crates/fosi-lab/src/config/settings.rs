@@ -216,18 +216,23 @@ impl TrainConfig {
         }
     }
 
-    /// The optimizers in the order of their runs; each plain one is followed by its runs with the factors of `lr_grid`.
+    /// Whether the run gives this optimizer its learning rate; L-BFGS, and K-FAC unless its rate is fixed, find their own.
+    pub(super) fn gives_rate(&self, optimizer: OptimizerName) -> bool {
+        match optimizer.family {
+            Family::Lbfgs => false,
+            Family::Kfac => self.kfac_rate == KfacChoice::Fixed,
+            _ => true,
+        }
+    }
+
+    /// The optimizers in the order of their runs; each whose learning rate is given is followed by its runs with the
+    /// factors of `lr_grid`.
     #[must_use]
     pub fn all_optimizers(&self) -> Vec<OptimizerName> {
         let with_grid = |&optimizer: &OptimizerName| {
-            let finds_its_own = match optimizer.family {
-                Family::Lbfgs => true,
-                Family::Kfac => self.kfac_rate == KfacChoice::Adaptive,
-                _ => false,
-            };
-            let factors = match optimizer.fosi || finds_its_own {
-                true => &[][..],
-                false => &self.lr_grid,
+            let factors = match self.gives_rate(optimizer) {
+                true => &self.lr_grid,
+                false => &[][..],
             };
             let varied = factors.iter().map(move |&factor| optimizer.at_rate(factor));
             std::iter::once(optimizer).chain(varied)

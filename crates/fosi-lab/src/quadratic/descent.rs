@@ -2,6 +2,9 @@
 
 use fosi::base::{Adam, AdamW, Base as Rule, GradientDescent, HeavyBall, Nesterov};
 use fosi::{Fosi, FosiConfig, Host, NewtonRate, Schedule};
+use fosi_rivals::AdaHessianConfig;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +29,7 @@ pub struct Descent {
     pub largest: usize,
     /// Steps.
     pub steps: usize,
-    /// Seed of Lanczos' start.
+    /// Seed of Lanczos' start, and of AdaHessian's random signs.
     pub seed: u64,
     /// α of the momentum methods and μ in the scale, where text and code differ.
     pub convention: Convention,
@@ -79,10 +82,11 @@ impl Descent {
                     ..AdamW::default()
                 },
             ),
+            Family::AdaHessian => Ok(self.run_adahessian(f)),
             other => Err(fosi::Error::InvalidSetting {
                 setting: "the optimizer on a quadratic",
                 given: other.to_string(),
-                allowed: "gd, hb, nesterov, adam or adamw",
+                allowed: "gd, hb, nesterov, adam, adamw or adahessian",
             }),
         }
     }
@@ -146,6 +150,38 @@ impl Descent {
             seed: self.seed,
             ..FosiConfig::quadratic()
         }
+    }
+
+    /// With exact products Hz, and the authors' defaults but for β₁.
+    fn run_adahessian(&self, f: &Quadratic) -> Vec<f64> {
+        let config = AdaHessianConfig {
+            beta1: self.momentum,
+            ..AdaHessianConfig::default()
+        };
+        let n = f.dim();
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut theta = f.start().to_vec();
+        let (mut gradient, mut product) = (vec![0.0; n], vec![0.0; n]);
+        let mut moments = vec![(0.0, 0.0); n];
+        let mut values = vec![f.gradient(&theta, &mut gradient)];
+        for t in 1..=self.steps as u64 {
+            let signs: Vec<f64> = (0..n)
+                .map(|_| if random.random() { 1.0 } else { -1.0 })
+                .collect();
+            f.gradient(&signs, &mut product);
+            let update = config.update(t);
+            for i in 0..n {
+                let diagonal = (signs[i] * product[i]).abs();
+                let (new, step) = update.coordinate(moments[i], gradient[i], diagonal);
+                moments[i] = new;
+                theta[i] -= self.learning_rate * step;
+            }
+            values.push(f.gradient(&theta, &mut gradient));
+        }
+        for value in values.iter_mut().filter(|value| !value.is_finite()) {
+            *value = f64::INFINITY;
+        }
+        values
     }
 
     fn run_with<B: Rule<Host<f64>>>(

@@ -5,6 +5,7 @@
 //! | [`spectrum`] | 3 | one large eigenvalue above a falling spectrum |
 //! | [`condition`] | 4 | ten eigenvalues near each other, the rest far below: FOSI worsens the condition number and wins |
 //! | [`grid`] | 7, 8 | f_{b,ζ}: condition number against rotation |
+//! | [`diagonal`] | – | those of Figure 7, with AdaHessian |
 //! | [`rates`] | 9 | one function over learning rates and momenta |
 //! | [`illustrate`] | 1 | two dimensions, step by step |
 //!
@@ -15,6 +16,7 @@
 mod claim;
 pub mod condition;
 mod descent;
+pub mod diagonal;
 pub mod grid;
 pub mod illustrate;
 mod pieces;

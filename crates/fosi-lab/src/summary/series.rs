@@ -34,9 +34,9 @@ pub(super) fn series(runs: &[Run]) -> Vec<Series<'_>> {
     all
 }
 
-/// The base of a series with the same seed: from its own run, otherwise from another.
+/// The [base](OptimizerName::base) of a series with the same seed: from its own run, otherwise from another.
 pub(super) fn base_of<'a>(series: &'a Series, all: &'a [Series<'a>]) -> Option<&'a Series<'a>> {
-    let base = OptimizerName::plain(series.optimizer.family);
+    let base = series.optimizer.base();
     let fits = |other: &&Series| other.optimizer == base && other.seed == series.seed;
     let mut candidates = all.iter().filter(fits);
     let own = candidates.clone().find(|other| other.run == series.run);

@@ -126,7 +126,7 @@ fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
     if !(share > 0.0 && totals.products.median > 0.0) {
         return None;
     }
-    let base = OptimizerName::plain(entry.optimizer.family);
+    let base = entry.optimizer.base();
     let base = entries.iter().find(|other| other.optimizer == base);
     let step = |entry: &Entry| entry.totals.seconds.median / entry.totals.steps.median;
     let product = totals.refresh_seconds.median / totals.products.median;
@@ -208,7 +208,7 @@ fn validation(entry: &Entry) -> Option<String> {
     let (measure, standing) = accuracy?;
     let (rival, reach) = match (&standing.best_base, &standing.reach) {
         (Some(best), _) => (best.optimizer, &best.reach),
-        (None, Some(reach)) => (OptimizerName::plain(entry.optimizer.family), reach),
+        (None, Some(reach)) => (entry.optimizer.base(), reach),
         (None, None) => return None,
     };
     let Spread { median, .. } = reach.second_ratio;
@@ -226,7 +226,7 @@ fn validation(entry: &Entry) -> Option<String> {
 
 /// When the validation loss is least, and how far it has risen at the end, beside the base's (§4.1 of the paper).
 fn overfitting(entry: &Entry, entries: &[Entry], run: &Run) -> Option<String> {
-    let base = OptimizerName::plain(entry.optimizer.family);
+    let base = entry.optimizer.base();
     let base = entries
         .iter()
         .find(|other| (other.optimizer, &other.run) == (base, &entry.run))?;

@@ -53,7 +53,7 @@ pub(super) fn judge(entry: &Entry, label: &str, config: &TrainConfig) -> Judged 
         .find(|(measure, _)| **measure == Measure::TrainingLoss)
         .map(|(_, standing)| standing);
     let fosi = entry.optimizer;
-    let base = OptimizerName::plain(fosi.family);
+    let base = fosi.base();
     let Some(at_this_rate) = standing.and_then(|standing| standing.reach.as_ref()) else {
         return Judged {
             judgement: Judgement::NotEnough,

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::optimizers::OptimizerName;
 use crate::runs::Run;
-use crate::summary::summarize;
+use crate::summary::{Entry, Measure, summarize};
 
 pub use judgement::Judgement;
 
@@ -37,16 +37,16 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict for each optimizer with FOSI, in the order of the runs, which must use the same data.
+/// A verdict for each base with FOSI, in the order of the runs, which must use the same data.
 ///
-/// The criterion is the lowest training loss of the base, at the best of its learning rates if there are several
-/// (`--lr-grid`): FOSI [pays](Judgement::Pays) if it reaches that loss in fewer seconds than the base with every one of
-/// at least three seeds.
+/// The criterion is the lowest training loss of the base. If there are several learning rates (`--lr-grid`), both are at
+/// the rate with the lowest training loss (median over the seeds): FOSI [pays](Judgement::Pays) if it reaches the base's
+/// loss in fewer seconds than the base with every one of at least three seeds.
 #[must_use]
 pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     let entries = summarize(runs);
-    let with_fosi = entries.iter().filter(|entry| entry.optimizer.fosi);
-    with_fosi
+    best_rates(&entries)
+        .into_iter()
         .filter_map(|entry| {
             let run = runs.iter().find(|run| run.record.name == entry.run)?;
             let label = match runs.len() {
@@ -64,4 +64,27 @@ pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
             })
         })
         .collect()
+}
+
+/// For each base with FOSI in each run, the entry with the lowest training loss; of equal ones, the first.
+fn best_rates(entries: &[Entry]) -> Vec<&Entry> {
+    let loss = |entry: &Entry| {
+        let standing = &entry.standings[Measure::TrainingLoss as usize];
+        match standing.best.median {
+            loss if loss.is_nan() => f64::INFINITY,
+            loss => loss,
+        }
+    };
+    let mut best: Vec<&Entry> = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.optimizer.fosi) {
+        let same = |other: &&mut &Entry| {
+            (&other.run, other.optimizer.family) == (&entry.run, entry.optimizer.family)
+        };
+        match best.iter_mut().find(same) {
+            Some(known) if loss(entry) < loss(known) => *known = entry,
+            Some(_) => {}
+            None => best.push(entry),
+        }
+    }
+    best
 }

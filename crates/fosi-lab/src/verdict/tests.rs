@@ -107,6 +107,20 @@ fn a_gain_counts_against_the_base_at_its_best_rate() {
 }
 
 #[test]
+fn fosi_is_judged_at_its_best_rate() {
+    // At its own rate FOSI is as fast as hb; at three times the rate it needs 3 of hb*3's 10 epochs.
+    let mut run = tuned(1.0, 1.0);
+    run.rows
+        .extend((0..3).flat_map(|seed| rows("fosi-hb*3", seed, 1.5, 8.0)));
+    let (judgement, text) = judged(&run);
+    assert_eq!(judgement, Judgement::Pays, "{text}");
+    assert!(
+        text.contains("fosi-hb*3 reaches the lowest training loss of hb*3 in 0.30 of its steps and 0.45 of its seconds"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let mut few = tuned(1.5, 4.0);
     few.rows.retain(|row| row.seed < 2);

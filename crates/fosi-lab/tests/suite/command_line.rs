@@ -470,7 +470,11 @@ fn options_that_have_no_effect() {
             &["--momentum", "0.5"],
             &["--momentum", "`hb` and `nesterov`"],
         ),
-        ("fosi-hb", &["--lr-grid"], &["--lr-grid", "without FOSI"]),
+        (
+            "lbfgs,kfac",
+            &["--lr-grid"],
+            &["--lr-grid", "find their own"],
+        ),
     ];
     for (optimizers, arguments, parts) in cases {
         let line = [&["train", "lr", "--optimizers", optimizers], arguments].concat();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use fosi_lab::optimizers::{Family, OptimizerName};
-use fosi_lab::quadratic::{Convention, Pieces, Setup, condition, grid, rates, spectrum};
+use fosi_lab::quadratic::{Convention, Pieces, Setup, condition, diagonal, grid, rates, spectrum};
 use serde::Deserialize;
 
 const BASES: u64 = 10;
@@ -352,4 +352,20 @@ fn any_number_of_threads_gives_the_same_bits() {
         entry.outcomes
     };
     assert_eq!(run(1), run(4));
+}
+
+#[test]
+fn a_method_on_the_diagonal_is_newtons_only_where_the_hessian_is_diagonal() {
+    let setup = Setup { bases: 3, ..SETUP };
+    let fosi_hb = OptimizerName::fosi(Family::HeavyBall);
+    let last = |zeta| {
+        let entry = diagonal::run_one(1.12, zeta, setup).unwrap();
+        let value = |optimizer| entry.median(optimizer).unwrap();
+        (value(diagonal::DIAGONAL), value(fosi_hb))
+    };
+    let ((straight, fosi), (turned, fosi_turned)) = (last(0), last(90));
+    // Each of the 200 steps shrinks every coordinate's amplitude by at least √β₁, so f by 0.9²⁰⁰.
+    assert!(straight < 1e-6 && fosi > straight, "{straight:e} {fosi:e}");
+    assert!(turned > 2.0 * fosi_turned, "{turned:e} {fosi_turned:e}");
+    assert!((fosi / fosi_turned - 1.0).abs() < 1e-6);
 }
