@@ -1,7 +1,7 @@
 //! Why FOSI pays or doesn't: what its refreshes have seen of the curvature, and what they cost.
 
 use crate::config::TrainConfig;
-use crate::optimizers::{Family, OptimizerName};
+use crate::optimizers::{Family, OptimizerName, RateFactor};
 use crate::runs::{RefreshOutcome, Run};
 use crate::summary::{Entry, Measure, Spread};
 
@@ -73,10 +73,11 @@ pub(super) fn evidence(entry: &Entry, entries: &[Entry], run: &Run) -> Vec<Strin
     let refreshes = Refreshes::of(entry.optimizer, run);
     let config = &run.record.config;
     [
+        edge(entry, entries),
         gap(&refreshes),
         batch(&refreshes),
         cost(entry, entries),
-        limit(entry, &refreshes, config),
+        limit(entry, entries, &refreshes, config),
         lemma_4(&refreshes, config),
         validation(entry),
         overfitting(entry, entries, run),
@@ -146,7 +147,12 @@ fn cost(entry: &Entry, entries: &[Entry]) -> Option<String> {
 }
 
 /// The base's rate against the largest with which it is stable on a quadratic of curvature λ₁ (Cohen et al. 2021, appendix B).
-fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<String> {
+fn limit(
+    entry: &Entry,
+    entries: &[Entry],
+    refreshes: &Refreshes,
+    config: &TrainConfig,
+) -> Option<String> {
     let base = entry.optimizer.family;
     let beta = config.momentum;
     let (limit, formula) = match base {
@@ -160,20 +166,52 @@ fn limit(entry: &Entry, refreshes: &Refreshes, config: &TrainConfig) -> Option<S
     let best = training_loss
         .filter(|(measure, _)| **measure == Measure::TrainingLoss)
         .find_map(|(_, standing)| standing.best_base.as_ref());
-    let (factor, which) = match best {
-        Some(best) => (best.optimizer.rate.get(), "best"),
-        None => (1.0, "only"),
+    let (name, which) = match best {
+        Some(best) => (best.optimizer, "best"),
+        None => (OptimizerName::plain(base), "only"),
     };
-    let rate = config.lr.get(base) * factor;
+    let rate = config.lr.get(base) * name.rate.get();
     let share = rate * largest / limit;
     let rate = short(rate);
-    let consequence = match share < NEAR_LIMIT {
-        true => "noise limits it before the largest eigenvalues do, which are what FOSI takes away",
-        false => "the largest eigenvalues limit it, and these are what FOSI takes away",
+    let larger_tried = rates(entry, entries).any(|rate| rate > name.rate);
+    let consequence = match (share < NEAR_LIMIT, larger_tried) {
+        (true, true) => {
+            "noise limits it before the largest eigenvalues do, which are what FOSI takes away"
+        }
+        (true, false) => {
+            "no larger rate was tried, so it isn't known whether noise or curvature limits it"
+        }
+        (false, _) => "the largest eigenvalues limit it, and these are what FOSI takes away",
     };
     Some(format!(
         "The {which} learning rate of {base} here, {rate}, is {:.0} % of what its curvature allows ({formula}): {consequence}.",
         100.0 * share
+    ))
+}
+
+/// The rates at which an entry's base ran in the entry's run.
+fn rates<'a>(entry: &'a Entry, entries: &'a [Entry]) -> impl Iterator<Item = RateFactor> + 'a {
+    let own = entries.iter().filter(move |other| {
+        (&other.run, other.optimizer.family) == (&entry.run, entry.optimizer.family)
+    });
+    let plain = own.filter(|other| !other.optimizer.fosi);
+    plain.map(|other| other.optimizer.rate)
+}
+
+/// That the base's best rate is the largest or the smallest that was tried, so that a better one may exist.
+fn edge(entry: &Entry, entries: &[Entry]) -> Option<String> {
+    let standing = &entry.standings[Measure::TrainingLoss as usize];
+    let best = standing.best_base.as_ref()?.optimizer;
+    let (end, other) = if rates(entry, entries).all(|rate| rate <= best.rate) {
+        ("largest", "larger")
+    } else if rates(entry, entries).all(|rate| rate >= best.rate) {
+        ("smallest", "smaller")
+    } else {
+        return None;
+    };
+    Some(format!(
+        "The best rate of the base, {best}, is the {end} that was tried: {other} factors in --lr-grid would tell whether a better \
+         one exists."
     ))
 }
 

@@ -86,6 +86,10 @@ fn a_gain_counts_against_the_base_at_its_best_rate() {
         "{text}"
     );
     assert!(text.contains("--schedule cosine"), "{text}");
+    assert!(
+        text.contains("The best rate of the base, hb*3, is the largest that was tried"),
+        "{text}"
+    );
     // With epochs of 3 s, the ratio to the best base's seconds is 1.5; hb's 1 is reached in 3 epochs, a ratio of 0.9.
     let (judgement, text) = judged(&tuned(3.0, 4.0));
     assert_eq!(judgement, Judgement::PaysAtThisRate, "{text}");
@@ -239,6 +243,18 @@ fn reasons_are_what_was_measured() {
         text.contains("for α from 1.0e-4 to 1.0e-1 (medians); α = 0.01 is inside at 1 of 2 refreshes. At the other 1 of 3"),
         "{text}"
     );
+    // With the curvature a tenth as large, η is 15 % of the limit: noise limits it only if a larger rate was tried.
+    for refresh in &mut run.record.refreshes {
+        if let RefreshOutcome::Accepted { eigenvalues, .. } = &mut refresh.outcome {
+            eigenvalues[0] = 1.9;
+        }
+    }
+    let (_, flat) = judged(&run);
+    assert!(flat.contains("no larger rate was tried"), "{flat}");
+    run.rows
+        .extend((0..3).flat_map(|seed| rows("hb*10", seed, 1.0, 0.5)));
+    let (_, flat) = judged(&run);
+    assert!(flat.contains("noise limits it before"), "{flat}");
     // The validation loss falls to the end.
     assert!(!text.contains("Its validation loss is least"), "{text}");
 }
