@@ -67,6 +67,7 @@ fn main() -> Result<(), OptimizerError> {
     };
     let (x, labels) = data(&device);
     let (x, labels) = (&x, &labels);
+    // ANCHOR: loss
     // The loss over `count` examples from `first` on.
     let loss_on = |first: usize, count: usize| {
         let range = first..first + count;
@@ -77,6 +78,7 @@ fn main() -> Result<(), OptimizerError> {
             )
         }
     };
+    // ANCHOR_END: loss
 
     let config = FosiConfig {
         schedule: Schedule::Every {
