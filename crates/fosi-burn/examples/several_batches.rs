@@ -133,7 +133,7 @@ fn main() -> Result<(), OptimizerError> {
             mean_loss = 0.0;
         }
         // ANCHOR: accumulate
-        // The batch in four slices, as where a whole batch wouldn't fit in memory: the gradient is that of the mean.
+        // The batch in four slices, as for a batch that doesn't fit in memory; the gradient is that of the mean.
         let slices: Vec<_> = (0..4)
             .map(|slice| loss_on(first + slice * BATCH / 4, BATCH / 4))
             .collect();

@@ -4,7 +4,6 @@
 //! with Burn's AdamW in Burn's loop, with the same optimizer in a `BurnBase` without refreshes, which takes the same steps
 //! bit for bit, and with FOSI around it.
 
-// ANCHOR: use
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -12,7 +11,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fosi::base::Momentum;
 use fosi::{FosiConfig, Schedule};
 use fosi_burn::{BurnBase, FosiOptimizer, like_module};
-// ANCHOR_END: use
 
 const STEPS: usize = 600;
 const LEARNING_RATE: f64 = 0.002;
