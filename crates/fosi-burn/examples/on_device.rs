@@ -90,14 +90,14 @@ fn main() -> Result<(), OptimizerError> {
         host_losses.push(on_host.step(LEARNING_RATE, &mut network, &loss)?.loss);
     }
 
-    // ANCHOR: device
     let mut network = start;
+    // ANCHOR: device
     let mut optimizer = FosiOptimizer::on_device(&network, Adam::default(), config)?;
+    // ANCHOR_END: device
     println!("on {name}: {} parameters", optimizer.layout().len());
     println!("step  loss, on the host  on the device");
     for (step, on_host) in host_losses.iter().enumerate() {
         let taken = optimizer.step(LEARNING_RATE, &mut network, &loss)?;
-        // ANCHOR_END: device
         match taken
             .refresh
             .map(|refresh| (refresh.precision, refresh.result))

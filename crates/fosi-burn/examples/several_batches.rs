@@ -67,6 +67,7 @@ fn main() -> Result<(), OptimizerError> {
     };
     let (x, labels) = data(&device);
     let (x, labels) = (&x, &labels);
+    // ANCHOR: loss
     // The loss over `count` examples from `first` on.
     let loss_on = |first: usize, count: usize| {
         let range = first..first + count;
@@ -77,6 +78,7 @@ fn main() -> Result<(), OptimizerError> {
             )
         }
     };
+    // ANCHOR_END: loss
 
     let config = FosiConfig {
         schedule: Schedule::Every {
@@ -131,7 +133,7 @@ fn main() -> Result<(), OptimizerError> {
             mean_loss = 0.0;
         }
         // ANCHOR: accumulate
-        // The batch in four slices, as where a whole batch wouldn't fit in memory: the gradient is that of the mean.
+        // The batch in four slices, as for a batch that doesn't fit in memory; the gradient is that of the mean.
         let slices: Vec<_> = (0..4)
             .map(|slice| loss_on(first + slice * BATCH / 4, BATCH / 4))
             .collect();

@@ -78,10 +78,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let by_burn = loss(&network).into_scalar::<f64>();
     println!("Burn's AdamW in Burn's loop     {by_burn:.9}");
 
-    // ANCHOR: wrap
     let train = |config: FosiConfig| -> Result<f64, Box<dyn std::error::Error>> {
         let mut network = start.clone();
-        // Burn keeps its rule to itself, so the momentum rule for the subspace is said here: Adam's.
+        // ANCHOR: wrap
+        // Burn doesn't expose an optimizer's momentum rule, so the rule for the subspace is given here: Adam's.
         let base = BurnBase::new(&network, adamw())?.with_momentum(Momentum {
             decay: 0.9,
             gain: 0.1,
@@ -89,12 +89,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             bias_correction: true,
         });
         let mut optimizer = FosiOptimizer::new(&network, base, config)?;
+        // ANCHOR_END: wrap
         for _ in 0..STEPS {
             optimizer.step(LEARNING_RATE, &mut network, &loss)?;
         }
         Ok(loss(&network).into_scalar::<f64>())
     };
-    // ANCHOR_END: wrap
     let unchanged = train(FosiConfig::base_only())?;
     println!("the same in a BurnBase          {unchanged:.9}");
     let with_fosi = train(FosiConfig {

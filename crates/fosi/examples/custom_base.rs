@@ -3,7 +3,9 @@
 //! `cargo run --release -p fosi --example custom_base` prints f on a quadratic whose axes are oblique to the
 //! coordinates, so that a rule which treats each coordinate alone can't remove the bad condition.
 
+// ANCHOR: use
 use fosi::base::{Elements, Elementwise, UpdateRule};
+// ANCHOR_END: use
 use fosi::{Error, Fosi, FosiConfig, Host, operator};
 
 const VARIABLES: usize = 50;

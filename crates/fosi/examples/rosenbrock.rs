@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release -p fosi --example rosenbrock` prints the way down, then what the run found and what it cost.
 
+// ANCHOR: function
 use fosi::minimize::{Minimizer, Objective, Options};
 
 const VARIABLES: usize = 20;
 
-// ANCHOR: function
 /// Σ 100(xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)², and its gradient. The minimum is 0, at x = (1, …, 1).
 fn rosenbrock(x: &[f64], gradient: &mut [f64]) -> f64 {
     gradient.fill(0.0);

@@ -3,9 +3,11 @@
 //! `cargo run --release -p fosi --example training_loop` trains with Heavy-Ball, then with FOSI around it, both at the
 //! same learning rate, and prints the loss over all examples after each epoch.
 
+// ANCHOR: use
 use fosi::base::HeavyBall;
 use fosi::operator::{DifferenceQuotient, HostGradient};
 use fosi::{Fosi, FosiConfig, Host, Schedule};
+// ANCHOR_END: use
 
 const FEATURES: usize = 30;
 const EXAMPLES: usize = 2048;

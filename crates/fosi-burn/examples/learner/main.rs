@@ -159,6 +159,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         true => FosiConfig::base_only(),
         false => FosiConfig::default(),
     };
+    // ANCHOR: training
     // FOSI: in place of `SgdConfig::new().with_momentum(..).init()`
     let optimizer = FosiOptimizer::new(&network, HeavyBall::new(0.9), config)?;
     let strategy = FosiStrategy::new(optimizer); // FOSI
@@ -192,4 +193,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(error) => Err(error.to_string().into()),
         None => Ok(()),
     }
+    // ANCHOR_END: training
 }
