@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 pub enum Precision {
     /// Single precision: for devices without f64, and smooth activations.
     F32,
-    /// Double precision, the default. It allows steps small enough not to cross ReLU kinks.
+    /// Double precision, the default. It allows steps so small that they rarely cross ReLU kinks.
     #[default]
     F64,
 }

@@ -152,7 +152,8 @@ pub enum LanczosError {
         /// Lanczos step, from 1.
         step: usize,
     },
-    /// An exact operator is not symmetric: `⟨u, Hv⟩ ≠ ⟨v, Hu⟩`.
+    /// The operator is not symmetric, `⟨u, Hv⟩ ≠ ⟨v, Hu⟩`, and there is no other way to compute the product: exact products,
+    /// or central differences in f32.
     #[error(
         "the operator is not symmetric at Lanczos step {step}: ⟨u,Hv⟩ and ⟨v,Hu⟩ differ by {asymmetry:.2e} \
          of the largest value seen (allowed: {tolerance:.0e}); check the product, and that every product \
