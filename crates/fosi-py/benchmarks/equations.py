@@ -1,7 +1,7 @@
 """Physics-informed networks: the equations, points and networks of `fosi solve pinn`, in JAX.
 
-A tanh network u is trained on a differential equation's residuals at fixed points. The loss is the mean square of the
-residuals, plus that of each boundary or initial condition.
+A tanh network u is trained on the residuals of a differential equation at fixed points. The loss is the mean squared
+residual of the equation, plus that of each boundary or initial condition.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ pi, sin, cos = np.pi, np.sin, np.cos
 
 @dataclass(frozen=True)
 class Equation:
-    """An equation with its network: `loss(params)`, and the solution if there is a formula."""
+    """An equation with its network: `loss(params)`, and the solution if it has a formula."""
 
     name: str
     widths: tuple
@@ -30,14 +30,14 @@ class Equation:
 
 
 def start(widths, seed):
-    """Weights normal with variance 2/(inputs + outputs) (Glorot and Bengio 2010), biases 0."""
+    """Normal weights with variance 2/(inputs + outputs) (Glorot and Bengio 2010), biases 0."""
     random = np.random.default_rng(seed)
     shapes = zip(widths, widths[1:])
     return [(jnp.asarray(random.normal(size=(a, b)) * np.sqrt(2 / (a + b))), jnp.zeros(b)) for a, b in shapes]
 
 
 def network(params, x):
-    """u at points, one a row."""
+    """u at points, one per row."""
     for weight, bias in params[:-1]:
         x = jnp.tanh(x @ weight + bias)
     weight, bias = params[-1]
@@ -45,7 +45,7 @@ def network(params, x):
 
 
 def derivatives(u, x, axis, order):
-    """u and its derivatives by one input up to an order, at points."""
+    """u and its derivatives with respect to one input, up to an order, at points."""
     unit = jnp.zeros_like(x).at[:, axis].set(1.0)
     first = lambda x: jax.jvp(u, (x,), (unit,))
     if order == 1:
@@ -70,7 +70,7 @@ def initial(x, count):
 
 
 def ends(domain, count):
-    """Points at the two ends of the first input, against the second: two arrays."""
+    """Points at the two ends of the first input, along the second: two arrays."""
     (low, high), y = domain
     line = np.linspace(*y, count)
     return np.stack([np.full(count, low), line], axis=1), np.stack([np.full(count, high), line], axis=1)
@@ -84,7 +84,7 @@ def sides(domain, count):
 
 
 def grid(domain, count=101):
-    """All points of a grid, the ends included."""
+    """All points of a grid, including the ends."""
     axes = np.meshgrid(*(np.linspace(*interval, count) for interval in domain), indexing="ij")
     return np.stack([axis.ravel() for axis in axes], axis=1)
 
@@ -155,7 +155,7 @@ def burgers():
 
 
 def burgers_solution(points):
-    """The transformation of Cole and Hopf, with the heat kernel integrated by the trapezoidal rule."""
+    """The solution, by the Cole-Hopf transformation; the heat kernel is integrated by the trapezoidal rule."""
     x, t = points[:, :1], points[:, 1:]
     z = np.arange(-500, 501) / 50.0
     y = x - np.sqrt(4 * VISCOSITY * t) * z
@@ -204,7 +204,7 @@ EQUATIONS = {make().name: make for make in (poisson1d, poisson2d, helmholtz, bur
 
 
 def relative_error(equation, params):
-    """‖u − u*‖/‖u*‖ on a grid; None without a formula."""
+    """‖u − u*‖/‖u*‖ on a grid; None if the solution has no formula."""
     if equation.solution is None:
         return None
     points = grid(equation.domain)

@@ -1,11 +1,14 @@
-"""The time per iteration beside scipy's L-BFGS-B: python benchmarks/iteration.py [--powers 3 4 5 6 7] [--repeats 5]
+"""The time per iteration of fosi and of scipy's L-BFGS-B.
 
-Both minimise ½ Σ dᵢ xᵢ² with 10 pairs, where d runs from 1 to 1e6, so that neither is done before its iterations are. fosi
-runs without estimations: what is compared is L-BFGS. Runs of the two alternate, and each row is the median of the repeats;
-the ratio is that of the medians. The function's own time is in both. The last column, up to a million variables, is fosi with
-its default settings, estimations and 20 pairs: seconds per gradient, those of Lanczos' difference quotients included.
+    python benchmarks/iteration.py [--powers 3 4 5 6 7] [--repeats 5]
 
-Numpy's and scipy's threads are those of their BLAS (OPENBLAS_NUM_THREADS), fosi's RAYON_NUM_THREADS: set both.
+Both minimise ½ Σ dᵢ xᵢ² with 10 correction pairs. d runs from 1 to 1e6, so that neither converges before its last iteration.
+fosi runs without estimations, because the benchmark compares L-BFGS. The runs of the two alternate. Each row has the medians
+of the repeats and the ratio of these medians; the time of the function itself is in both. The last column, for at most a
+million variables, is for fosi with its default settings (estimations, 20 pairs): seconds per gradient, where the gradients for
+Lanczos' difference quotients count.
+
+Set both OPENBLAS_NUM_THREADS, for the BLAS of numpy and scipy, and RAYON_NUM_THREADS, for fosi.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import fosi
 import numpy as np
 from scipy.optimize import minimize
 
-# Iterations by the power of ten of n.
+# The number of iterations for each power of ten of n.
 ITERATIONS = {3: 300, 4: 300, 5: 100, 6: 40, 7: 20}
 PAIRS = 10
 
@@ -35,7 +38,7 @@ def function(n):
 
 
 def seconds(method, evaluate, n, options):
-    """Run it once: (seconds per iteration, result)."""
+    """Run a method once: (seconds per iteration, result)."""
     start = np.ones(n)
     began = time.perf_counter()
     result = minimize(evaluate, start, jac=True, method=method, options=options)
@@ -45,8 +48,8 @@ def seconds(method, evaluate, n, options):
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--powers", type=int, nargs="+", choices=ITERATIONS, default=list(ITERATIONS), help="of ten: n")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--powers", type=int, nargs="+", choices=ITERATIONS, default=list(ITERATIONS), help="powers of ten for n [default: all]")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each method [default: 5]")
     given = parser.parse_args()
     print("| n | L-BFGS-B, s | fosi, s | ratio | evaluations per iteration | fosi by default, s per gradient |")
     print("|---:|---:|---:|---:|---:|---:|")

@@ -1,11 +1,12 @@
-"""Physics-informed networks from Python: fosi, scipy's L-BFGS-B and optax's L-BFGS on the same losses.
+"""Physics-informed networks: fosi, scipy's L-BFGS-B and optax's L-BFGS on the same losses.
 
     python benchmarks/pinns.py [--budget 10000] [--seeds 0 1 2] [--equations NAME ...] [--out FOLDER]
 
-Prints a Markdown table: for each equation and solver the loss after the budget, median and range over the seeds, the relative
-error of the solution and the processor's seconds, with compiling. A unit of the budget is a gradient or an exact
-Hessian-vector product. Runs are kept in FOLDER/runs.jsonl and not made again. L-BFGS-B and optax's L-BFGS have 50 pairs, fosi its default settings (20 pairs) and exact
-products; L-BFGS-B is started again from its best point when it stops early, as long as that helps. It needs jax and optax.
+Prints a Markdown table with, for each equation and solver, the loss after the budget (median and range over the seeds), the
+relative error of the solution (median), and the CPU seconds including compilation (median). A unit of the budget is a gradient or
+an exact Hessian-vector product. Finished runs are kept in FOLDER/runs.jsonl and not repeated. L-BFGS-B and optax's L-BFGS have 50
+correction pairs; fosi has its default settings (20 pairs) and exact products. If L-BFGS-B stops early, it is restarted from its
+best point for as long as that helps. The benchmark needs jax and optax.
 """
 
 import argparse
@@ -30,13 +31,13 @@ PAIRS = 50
 
 
 def with_fosi(equation, params, budget):
-    """fosi.jax.minimize: (loss, parameters, units)."""
+    """Train with fosi.jax.minimize: (loss, parameters, units)."""
     result = fosi.jax.minimize(equation.loss, params, lower_bound=0, gtol=0, maxfun=budget)
     return result.fun, result.params, result.cost
 
 
 def with_scipy(equation, params, budget):
-    """scipy's L-BFGS-B."""
+    """Train with scipy's L-BFGS-B: the same."""
     x, unravel = ravel_pytree(params)
     evaluate = jax.jit(jax.value_and_grad(lambda x: equation.loss(unravel(x))))
     x, best, units = np.asarray(x), np.inf, 0
@@ -52,11 +53,11 @@ def with_scipy(equation, params, budget):
 
 
 def with_optax(equation, params, budget):
-    """optax's L-BFGS with its default line search, compiled as a whole."""
+    """Train with optax's L-BFGS and its default line search, compiled as a whole: the same."""
     x, unravel = ravel_pytree(params)
     loss = lambda x: equation.loss(unravel(x))
     optimizer = optax.lbfgs(memory_size=PAIRS)
-    # Of the last point of a line search, value and gradient are in its state.
+    # The state of the line search holds the value and gradient of its last point.
     value_and_grad = optax.value_and_grad_from_state(loss)
 
     @jax.jit
@@ -83,7 +84,7 @@ SOLVERS = {"fosi": with_fosi, "L-BFGS-B": with_scipy, "optax": with_optax}
 
 
 def run(name, solver, seed, budget):
-    """Make a run: a record."""
+    """Run a solver and return the record."""
     equation = EQUATIONS[name]()
     params = start(equation.widths, seed)
     began = time.process_time()
@@ -122,7 +123,7 @@ def table(records):
 
 
 def main():
-    """Make the runs that are missing and print the table of those asked for."""
+    """Make the missing runs and print the table of those requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

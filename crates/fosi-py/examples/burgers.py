@@ -1,4 +1,4 @@
-"""Burgers' equation by a physics-informed network: fosi beside scipy's L-BFGS-B.
+"""Burgers' equation with a physics-informed network: fosi and scipy's L-BFGS-B.
 
     python examples/burgers.py [--budget 5000] [--picture burgers.png]
 
@@ -6,8 +6,9 @@ A network u(x, t) with three hidden layers is trained on the residuals of
 
     u_t + u u_x = (0.01/π) u_xx,    u(x, 0) = −sin πx,    u(±1, t) = 0
 
-at 600 points inside, 50 at the start and 50 at the walls. The picture has the loss against gradients (fosi's Hessian-vector
-products count as gradients, too), and the network's solution beside the exact one. It needs jax and matplotlib.
+at 600 points inside, 50 at the start and 50 at the walls. The picture shows the loss against the number of gradients (fosi's
+Hessian-vector products count as gradients, too), and the solution of each network next to the exact one. The example needs jax
+and matplotlib.
 """
 
 # %% The problem
@@ -28,7 +29,7 @@ VISCOSITY = 0.01 / np.pi
 
 
 def start(seed=0, widths=(2, 32, 32, 32, 1)):
-    """Weights normal with variance 2/(inputs + outputs), biases 0."""
+    """Normal weights with variance 2/(inputs + outputs), biases 0."""
     random = np.random.default_rng(seed)
     shapes = zip(widths, widths[1:])
     return [(jnp.asarray(random.normal(size=(a, b)) * np.sqrt(2 / (a + b))), jnp.zeros(b)) for a, b in shapes]
@@ -44,7 +45,7 @@ def network(params, x, t):
 
 
 def residual(params, x, t):
-    """What has to vanish inside."""
+    """The residual of the equation inside."""
     u = lambda x, t: network(params, x, t)
     u_x = jax.grad(u, 0)
     return jax.grad(u, 1)(x, t) + u(x, t) * u_x(x, t) - VISCOSITY * jax.grad(u_x, 0)(x, t)
@@ -52,7 +53,7 @@ def residual(params, x, t):
 
 def points(count=600):
     """Points spread evenly over (−1, 1) × (0, 1)."""
-    # The additive sequence of Roberts (2018), of the plastic number.
+    # The additive sequence of Roberts (2018), from the plastic number.
     g = 1.32471795724474602596
     i = np.arange(count)
     return 2 * ((0.5 + i / g) % 1) - 1, (0.5 + i / g**2) % 1
@@ -64,12 +65,12 @@ WALLS = np.repeat([-1.0, 1.0], 25), np.tile(np.linspace(0, 1, 25), 2)
 
 
 def at(function, params, x, t):
-    """A function of one point, at many."""
+    """Evaluate a function of one point at many points."""
     return jax.vmap(lambda x, t: function(params, x, t))(x, t)
 
 
 def loss(params):
-    """The mean squares of the residuals, inside, at the start and at the walls."""
+    """The sum of the mean squared residuals inside, at the start and at the walls."""
     inside = at(residual, params, *INSIDE)
     begin = at(network, params, BEGIN, np.zeros(50)) + np.sin(np.pi * BEGIN)
     walls = at(network, params, *WALLS)
@@ -77,7 +78,7 @@ def loss(params):
 
 
 def exact(x, t):
-    """The solution: the transformation of Cole and Hopf, with the heat kernel integrated by the trapezoidal rule."""
+    """The solution, by the Cole-Hopf transformation; the heat kernel is integrated by the trapezoidal rule."""
     z = np.arange(-500, 501) / 50.0
     y = x[..., None] - np.sqrt(4 * VISCOSITY * t[..., None]) * z
     weight = np.exp(-z * z - (np.cos(np.pi * y) + 1) / (2 * np.pi * VISCOSITY))
@@ -86,7 +87,7 @@ def exact(x, t):
 
 # %% The two solvers
 def with_fosi(params, budget):
-    """fosi: (parameters, gradients so far, the loss there)."""
+    """Train with fosi: (parameters, numbers of gradients, losses)."""
     curve = []
     result = fosi.jax.minimize(
         loss,
@@ -100,7 +101,7 @@ def with_fosi(params, budget):
 
 
 def with_scipy(params, budget):
-    """scipy's L-BFGS-B with 50 pairs."""
+    """Train with scipy's L-BFGS-B and 50 correction pairs: the same."""
     x, unravel = ravel_pytree(params)
     compiled = jax.jit(jax.value_and_grad(lambda x: loss(unravel(x))))
     values = []
@@ -143,8 +144,8 @@ def draw(runs, path):
 def main():
     """Train, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=int, default=5000, help="gradients and products of each solver")
-    parser.add_argument("--picture", default="burgers.png")
+    parser.add_argument("--budget", type=int, default=5000, help="number of gradients and products for each solver [default: 5000]")
+    parser.add_argument("--picture", default="burgers.png", help="file for the picture [default: burgers.png]")
     given = parser.parse_args()
     runs = {solver.__name__[5:]: solver(start(), given.budget) for solver in (with_fosi, with_scipy)}
     draw({"fosi": runs["fosi"], "L-BFGS-B": runs["scipy"]}, given.picture)

@@ -1,4 +1,4 @@
-//! Numbers and vectors, from Python and to it.
+//! Conversion of numbers and vectors from and to Python.
 
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray,
@@ -15,7 +15,7 @@ pub trait Number: fosi::space::Scalar + Element {}
 impl Number for f32 {}
 impl Number for f64 {}
 
-/// A number that a function returned: anything with one entry.
+/// Converts what a function returned to a number: anything with one entry.
 ///
 /// # Errors
 /// TypeError for anything else.
@@ -35,11 +35,11 @@ pub fn number(given: &Bound<'_, PyAny>, what: &str) -> PyResult<f64> {
     })
 }
 
-/// out ← a vector that a function returned: in one pass where it is an array of the entries' type, else through numpy's
-/// conversion.
+/// Copies a vector that a function returned to `out`: in one pass if it is an array of the same type, otherwise through
+/// numpy's conversion.
 ///
 /// # Errors
-/// TypeError for what isn't an array of real numbers, ValueError for another shape than that of the variables.
+/// TypeError for anything but an array of real numbers, ValueError for a shape other than that of the variables.
 pub fn copy_vector<T: Number>(given: &Bound<'_, PyAny>, what: &str, out: &mut [T]) -> PyResult<()> {
     if let Ok(array) = given.cast::<PyArray1<T>>()
         && array.len() == out.len()
@@ -48,7 +48,7 @@ pub fn copy_vector<T: Number>(given: &Bound<'_, PyAny>, what: &str, out: &mut [T
     }
     let array = real_array(given, what)?;
     let (n, shape) = (out.len(), array.shape());
-    // As scipy does, a number for one variable.
+    // As in scipy, a single number is accepted for one variable.
     if shape != [n] && !(n == 1 && array.len() == 1) {
         let message = format!(
             "{what} must be an array of {n} numbers in one dimension, but has the shape {shape:?}"
@@ -76,7 +76,7 @@ fn copy_entries<T: Number>(array: &Bound<'_, PyArray1<T>>, out: &mut [T]) -> PyR
     Ok(())
 }
 
-/// What numpy makes of it, unless that has no real numbers.
+/// Converts to an array with numpy; an error if its entries are not real numbers.
 fn real_array<'py>(given: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
     let numpy = given.py().import(intern!(given.py(), "numpy"))?;
     let array = numpy.call_method1(intern!(given.py(), "asarray"), (given,))?;
@@ -92,7 +92,7 @@ fn real_array<'py>(given: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py,
     Ok(array)
 }
 
-/// How an object shows itself, shortened.
+/// The object's `repr`, shortened.
 fn text(object: &Bound<'_, PyAny>) -> String {
     const LONGEST: usize = 60;
     let text = object
@@ -104,11 +104,11 @@ fn text(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Vectors as the rows of an array. They are given back one by one, so that memory holds them little more than once.
+/// Vectors as the rows of an array. They are freed one by one, so that memory holds them little more than once.
 pub fn rows<T: Number>(py: Python<'_>, vectors: Vec<Vec<T>>, dim: usize) -> PyResult<Py<PyAny>> {
     let array = PyArray2::<T>::zeros(py, [vectors.len(), dim], false);
     let mut memory = array.try_readwrite()?;
-    // A chunk can't be of length 0.
+    // A chunk can't have length 0.
     let rows = memory.as_slice_mut()?.chunks_exact_mut(dim.max(1));
     rows.zip(vectors)
         .for_each(|(row, vector)| row.copy_from_slice(&vector));
@@ -116,12 +116,12 @@ pub fn rows<T: Number>(py: Python<'_>, vectors: Vec<Vec<T>>, dim: usize) -> PyRe
     Ok(array.into_any().unbind())
 }
 
-/// A vector as an array, which takes over its memory.
+/// Turns a vector into an array without copying it.
 pub fn array<T: Number>(py: Python<'_>, vector: Vec<T>) -> Py<PyAny> {
     PyArray1::from_vec(py, vector).into_any().unbind()
 }
 
-/// Refuses a computation whose vectors no memory holds, which would end the process.
+/// Refuses a computation whose vectors don't fit in memory; without this check the process would be aborted.
 ///
 /// # Errors
 /// MemoryError.
@@ -132,7 +132,7 @@ pub fn check_memory<T: Number>(vectors: usize, dim: usize) -> PyResult<()> {
         return Ok(());
     }
     let message = format!(
-        "there is no memory for {vectors} vectors of {dim} numbers: take fewer Lanczos steps, which are as many vectors"
+        "there is no memory for {vectors} vectors of {dim} numbers, one per Lanczos step: use fewer Lanczos steps"
     );
     Err(PyMemoryError::new_err(message))
 }

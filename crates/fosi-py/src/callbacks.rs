@@ -1,20 +1,20 @@
-//! Calls of Python functions from a computation that runs without the interpreter's lock.
+//! Calls to Python functions from a computation that runs without the interpreter's lock.
 
 use fosi::error::BoxError;
 use pyo3::{PyErr, PyResult, Python};
 
-/// The way to Python, until a function there raises an exception.
+/// Calls Python functions until one raises an exception.
 #[derive(Debug, Default)]
 pub struct Callbacks {
     exception: Option<PyErr>,
 }
 
 impl Callbacks {
-    /// Takes the lock and calls Python. After the first exception, of which a signal such as Ctrl-C is one, nothing is
-    /// called any more: every call fails at once, so that the computation ends.
+    /// Takes the lock and calls Python. After the first exception (a signal such as Ctrl-C counts as one) nothing is
+    /// called any more: every further call fails at once, so that the computation ends.
     ///
     /// # Errors
-    /// After an exception; the exception itself is [kept](Self::into_exception).
+    /// If this or an earlier call raised an exception; [`into_exception`](Self::into_exception) returns it.
     pub fn call<R>(&mut self, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R, BoxError> {
         if self.exception.is_some() {
             return Err(RAISED.into());
@@ -34,7 +34,7 @@ impl Callbacks {
         self.exception.as_ref()
     }
 
-    /// The same.
+    /// The exception that ended the computation, if one did, by value.
     pub fn into_exception(self) -> Option<PyErr> {
         self.exception
     }

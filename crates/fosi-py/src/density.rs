@@ -8,7 +8,7 @@ use crate::arrays::{Number, array, check_memory};
 use crate::errors::exception;
 use crate::spectrum::estimated;
 
-/// The settings of an estimation, all of which Python gives.
+/// The settings of an estimation; Python passes all of them.
 #[derive(Debug, FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Settings {
@@ -17,7 +17,7 @@ pub struct Settings {
     seed: u64,
 }
 
-/// What Python gets: a dictionary.
+/// The result, a dictionary in Python.
 #[derive(Debug, IntoPyObject)]
 pub struct Found {
     /// One array for each probe.
@@ -27,7 +27,7 @@ pub struct Found {
 }
 
 /// The nodes and weights of the spectral density of the symmetric operator v ↦ product(v) in `dim` dimensions, in f32
-/// where `single`.
+/// if `single`, otherwise in f64.
 #[pyfunction]
 pub fn density(
     py: Python<'_>,

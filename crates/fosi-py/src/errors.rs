@@ -8,10 +8,10 @@ create_exception!(
     fosi,
     LanczosError,
     PyRuntimeError,
-    "The spectrum could not be estimated: a product isn't finite, or the operator isn't symmetric."
+    "The spectrum can't be estimated: a product isn't finite, or the operator isn't symmetric."
 );
 
-/// What Python calls the settings that have another name in the library.
+/// The settings whose name in Python differs from that in the library.
 const OPTIONS: [(&str, &str); 7] = [
     ("gradient_norm", "gtol"),
     ("relative_gradient_norm", "gtol_rel"),
@@ -22,7 +22,7 @@ const OPTIONS: [(&str, &str); 7] = [
     ("lanczos_tolerance", "tolerance"),
 ];
 
-/// The exception for an error: [`LanczosError`], or ValueError for what the caller has given.
+/// The exception for an error: [`LanczosError`], or ValueError for wrong arguments.
 pub fn exception(error: Error) -> PyErr {
     match error {
         Error::Lanczos(_) => LanczosError::new_err(error.to_string()),

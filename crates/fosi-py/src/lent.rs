@@ -1,4 +1,4 @@
-//! The array in which a Python function gets a vector.
+//! The array in which a vector is passed to a Python function.
 
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -6,19 +6,19 @@ use pyo3::sync::PyOnceLock;
 
 use crate::arrays::Number;
 
-/// An array that is lent to a Python function call after call, as long as the function doesn't keep it. What it keeps,
-/// or shares the memory of, is its own from then on, and the next call gets another array: so a vector crosses in one
-/// pass, without an allocation, and no array changes under its owner's hands.
+/// An array that is passed to a Python function again and again, as long as the function doesn't keep it. If the function
+/// keeps the array, or something that shares its memory, the next call gets a new array. So a vector is passed in one
+/// copy, without an allocation, and an array that the function has kept never changes.
 #[derive(Debug, Default)]
 pub struct Lent {
     lent: Option<(Py<PyAny>, Count)>,
 }
 
-/// A count of references, as `sys.getrefcount` gives it.
+/// A reference count, as returned by `sys.getrefcount`.
 type Count = isize;
 
 impl Lent {
-    /// An array of these entries.
+    /// An array with these entries.
     pub fn fill<'py, T: Number>(
         &mut self,
         py: Python<'py>,
@@ -30,13 +30,13 @@ impl Lent {
             return Ok(array);
         }
         let array = PyArray1::from_slice(py, entries).into_any().unbind();
-        // What is counted while there is no other reference than this one.
+        // The count while this is the only reference.
         let alone = references(py, &array)?;
         let (array, _) = self.lent.insert((array, alone));
         Ok(array.bind(py).cast::<PyArray1<T>>()?.clone())
     }
 
-    /// The array of the call before, if nobody else refers to it and it is what it was.
+    /// The array of the previous call, if nothing else refers to it and it is unchanged in type, shape and access.
     fn free<'py, T: Number>(
         &self,
         py: Python<'py>,
@@ -45,11 +45,11 @@ impl Lent {
         let Some((array, alone)) = &self.lent else {
             return Ok(None);
         };
-        // Views of it, and whatever else shares its memory, refer to it.
+        // Views, and everything else that shares its memory, hold a reference to it.
         if references(py, array)? != *alone {
             return Ok(None);
         }
-        // The function may have changed its type, its shape or whether it may be written.
+        // The function may have changed its type, its shape or its write permission.
         let Ok(array) = array.bind(py).cast::<PyArray1<T>>() else {
             return Ok(None);
         };

@@ -1,16 +1,16 @@
-//! The native part of the Python package `fosi`: it calls Python functions from the algorithms of the crate `fosi`,
-//! which run without the interpreter's lock.
+//! The native part of the Python package `fosi`. It runs the algorithms of the crate `fosi` without the interpreter's lock
+//! and calls Python functions from them.
 //!
-//! | what | where |
+//! | task | file |
 //! |---|---|
-//! | Python functions, called from a computation | `callbacks.rs` |
-//! | numbers and vectors, from Python and to it | `arrays.rs`; `lent.rs` |
+//! | calls to Python functions from a computation | `callbacks.rs` |
+//! | conversion of numbers and vectors | `arrays.rs`, `lent.rs` |
 //! | errors as exceptions | `errors.rs` |
 //! | threads of a forked process | `threads.rs` |
-//! | what Python calls | `minimize.rs`, `spectrum.rs`, `density.rs` |
+//! | the functions that Python calls | `minimize.rs`, `spectrum.rs`, `density.rs` |
 //!
-//! The Python part (`python/fosi`) has the conventions of scipy and JAX, and checks what it is given. Nothing here is
-//! meant to be called by anything else.
+//! The Python part (`python/fosi`) follows the conventions of scipy and JAX, and checks the arguments. Only it is meant to
+//! call the functions here.
 
 mod arrays;
 mod callbacks;

@@ -18,7 +18,7 @@ use crate::errors::exception;
 use crate::lent::Lent;
 use crate::threads::join_pool;
 
-/// The settings of a minimisation, all of which Python gives.
+/// The settings of a minimisation; Python passes all of them.
 #[derive(Debug, FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Settings {
@@ -76,12 +76,12 @@ impl Settings {
     }
 }
 
-/// What Python gets: a dictionary.
+/// The result, a dictionary in Python.
 #[derive(Debug, IntoPyObject)]
 pub struct Outcome {
     x: Py<PyAny>,
     fun: f64,
-    /// The gradient at x, where it is known.
+    /// The gradient at x, if it is known.
     jac: Option<Py<PyAny>>,
     status: &'static str,
     message: String,
@@ -92,7 +92,7 @@ pub struct Outcome {
     products: u64,
     estimations: Vec<EstimationRecord>,
     failed_estimations: Vec<FailedRecord>,
-    /// One in each row: those of the last estimation that is in the metric.
+    /// One per row: those of the last estimation that the minimiser used.
     eigenvectors: Option<Py<PyAny>>,
     curvature: &'static str,
     smallest_curvature: Option<f64>,
@@ -125,11 +125,11 @@ struct FailedRecord {
 
 /// Minimises from `start`, a vector of f32 or f64.
 ///
-/// `evaluate(x)` returns the value and the gradient, `product(x, v)` the Hessian-vector product; without it products are
-/// differences of gradients. `observe(x, value, steps, cost)` is called after each step, with an array of its own, and ends the
-/// run where it returns True.
+/// `evaluate(x)` returns the value and the gradient, `product(x, v)` the Hessian-vector product; without `product`,
+/// products are differences of gradients. `observe(x, value, steps, cost)` is called after each step with a new array, and
+/// ends the run if it returns True.
 ///
-/// Returns the outcome, and the exception that ended the run if one did. There is no outcome where the run has not begun.
+/// Returns the outcome, and the exception that ended the run if one did. There is no outcome if the run had not begun.
 #[pyfunction]
 #[pyo3(signature = (evaluate, product, start, observe, settings))]
 pub fn minimize(
@@ -187,7 +187,7 @@ fn run<T: Number>(
     Ok((outcome, calls.callbacks.into_exception()))
 }
 
-/// The calls of a run.
+/// The functions of a run, and the numbers of their calls.
 #[derive(Debug)]
 struct Calls<'a> {
     functions: &'a Functions,
@@ -218,7 +218,7 @@ impl<'a> Calls<'a> {
             let pair = (found.get_item(0), found.get_item(1));
             let (Ok(value), Ok(slope)) = pair else {
                 let message = "with jac=True the function must return its value and its gradient; \
-                               give a function of its own for the gradient as jac";
+                               if it doesn't, give another function for the gradient as jac";
                 return Err(PyTypeError::new_err(message));
             };
             copy_vector(&slope, "the gradient", gradient)?;
@@ -239,7 +239,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Whether the caller has had enough.
+    /// Whether the callback ends the run.
     fn observe<T: Number>(&mut self, run: &Minimizer<Host<T>>) -> Result<bool, BoxError> {
         let Some(observe) = &self.functions.observe else {
             return Ok(false);
@@ -252,10 +252,10 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// A minimisation that is over, and what is known of its last point.
+/// The result of a minimisation, with the gradient and the eigenvectors.
 struct Found<T: Number> {
     minimum: Minimum<Host<T>>,
-    /// ∇f at the point of the outcome, where it is known.
+    /// ∇f at the point of the outcome, if it is known.
     gradient: Option<Vec<T>>,
     basis: Option<Vec<Vec<T>>>,
 }
@@ -263,7 +263,7 @@ struct Found<T: Number> {
 /// Minimises step by step.
 ///
 /// # Errors
-/// Where the run can't begin.
+/// If the run can't begin.
 fn minimized<T: Number>(
     calls: &RefCell<Calls<'_>>,
     start: &[T],
@@ -287,7 +287,7 @@ fn minimized<T: Number>(
             Err(error) => break Status::Failed(Error::User(error).into()),
         }
     };
-    // The point of least value may be another one than the last, by the values' rounding as a rule.
+    // The point with the lowest value may differ from the last one, usually through rounding of the values.
     let gradient = match is_last(&status, run.best().value, run.value()) {
         true => Some(run.gradient().to_vec()),
         false => {
@@ -309,8 +309,8 @@ fn minimized<T: Number>(
     })
 }
 
-/// Whether the outcome is the last point and not the one of least value: where it is as low, or has the short gradient
-/// that was asked for.
+/// Whether the outcome is the last point and not the one with the lowest value: if its value is as low, or its gradient is
+/// as small as requested.
 fn is_last(status: &Status, best: f64, last: f64) -> bool {
     matches!(status, Status::GradientNorm) || best >= last
 }
@@ -352,7 +352,7 @@ impl<T: Number> Found<T> {
     }
 }
 
-/// Why a run stopped, in a word.
+/// The reason why a run stopped, as a word.
 fn name(status: &Status) -> &'static str {
     match status {
         Status::GradientNorm => "gradient",

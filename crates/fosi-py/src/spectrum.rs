@@ -12,7 +12,7 @@ use crate::errors::exception;
 use crate::lent::Lent;
 use crate::threads::join_pool;
 
-/// The settings of an estimation, all of which Python gives.
+/// The settings of an estimation; Python passes all of them.
 #[derive(Debug, FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Settings {
@@ -39,12 +39,12 @@ impl Settings {
     }
 }
 
-/// What Python gets: a dictionary.
+/// The result, a dictionary in Python.
 #[derive(Debug, IntoPyObject)]
 pub struct Found {
     eigenvalues: Py<PyAny>,
     residuals: Py<PyAny>,
-    /// One in each row.
+    /// One per row.
     eigenvectors: Option<Py<PyAny>>,
     minimum: f64,
     maximum: f64,
@@ -53,7 +53,8 @@ pub struct Found {
     products: usize,
 }
 
-/// The extreme eigenpairs of the symmetric operator v ↦ product(v) in `dim` dimensions, in f32 where `single`.
+/// The extreme eigenpairs of the symmetric operator v ↦ product(v) in `dim` dimensions, in f32 if `single`, otherwise in
+/// f64.
 #[pyfunction]
 pub fn spectrum(
     py: Python<'_>,
@@ -105,10 +106,10 @@ fn of<T: Number>(
     })
 }
 
-/// The result of a computation with the operator v ↦ product(v), made without the interpreter's lock.
+/// The result of a computation with the operator v ↦ product(v), which runs without the interpreter's lock.
 ///
 /// # Errors
-/// The exception that the product raised, or else the computation's own.
+/// The exception that the product raised, otherwise the computation's own error.
 pub fn estimated<R: Send>(
     py: Python<'_>,
     product: Py<PyAny>,

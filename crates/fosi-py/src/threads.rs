@@ -21,8 +21,8 @@ pub fn after_fork() {
     JOINED.set(false);
 }
 
-/// Before a computation: in a forked process the threads of rayon's pool are missing, for they stay with the parent, and
-/// who waits for them waits for ever. There this thread joins a new pool, once and for good.
+/// Called before a computation. A forked process lacks the threads of rayon's pool, which stay with the parent; waiting for
+/// them would never end. In a forked process this thread therefore joins a new pool, once and for good.
 pub fn join_pool() -> PyResult<()> {
     if !FORKED.load(Ordering::Relaxed) || JOINED.get() {
         return Ok(());

@@ -1,10 +1,10 @@
-"""Minimising without a learning rate, and the spectra of Hessians.
+"""Minimisation without a learning rate, and spectra of Hessians.
 
 ================  =====================================================================
 `minimize`        a minimiser, and a ``method`` of `scipy.optimize.minimize`
 `fosi.jax`        the same for a function of a pytree of JAX arrays
 `spectrum`        the extreme eigenpairs of a symmetric operator
-`density`         the distribution of all of its eigenvalues
+`density`         the distribution of all eigenvalues of such an operator
 ================  =====================================================================
 """
 
@@ -15,7 +15,7 @@ from fosi._fosi import LanczosError, __version__, after_fork
 from fosi._minimize import Estimation, FailedEstimation, minimize
 from fosi._spectrum import Spectrum, spectrum
 
-# Processes can't be forked everywhere.
+# Not every system can fork a process.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=after_fork)
 

@@ -6,8 +6,8 @@ from fosi import __version__
 
 
 def main() -> None:
-    """Answer what is asked on the command line."""
-    parser = argparse.ArgumentParser(prog="fosi", description="Minimising without a learning rate, from Python.")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="fosi", description="The Python package fosi: minimisation without a learning rate.")
     parser.add_argument("--version", action="version", version=f"fosi {__version__}")
     parser.parse_args()
     parser.print_help()

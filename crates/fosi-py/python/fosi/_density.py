@@ -19,7 +19,7 @@ class SampleMean(NamedTuple):
     ----------
     mean : float or ndarray
     standard_error : float or ndarray
-        NaN where there is one probe, which says nothing of its error.
+        NaN if there is only one probe.
     """
 
     mean: Any
@@ -28,12 +28,12 @@ class SampleMean(NamedTuple):
 
 @dataclass(frozen=True)
 class SpectralDensity:
-    """The spectral density ``φ(t) = (1/n) Σ δ(t − λᵢ)`` of a symmetric operator A, as `density` found it.
+    """The spectral density ``φ(t) = (1/n) Σ δ(t − λᵢ)`` of a symmetric operator A, estimated by `density`.
 
     Attributes
     ----------
     nodes, weights : tuple of ndarray
-        For each probe the Ritz values, ascending, and their weights, which sum to one.
+        For each probe the Ritz values (Lanczos' estimates of eigenvalues), ascending, and their weights, which sum to one.
     n : int
         The number of eigenvalues.
     products : int
@@ -51,8 +51,8 @@ class SpectralDensity:
         Parameters
         ----------
         function : callable
-            Takes an array of eigenvalues and returns one of numbers. n times the mean for ``np.log`` is the logarithm of the
-            determinant of a positive definite A.
+            Maps an array of eigenvalues to an array of numbers. For example, n times the mean of ``np.log`` is the logarithm
+            of the determinant of a positive definite A.
 
         Returns
         -------
@@ -91,13 +91,13 @@ class SpectralDensity:
         ----------
         grid : array_like, shape (points,)
         width : float
-            The Gaussian's standard deviation. Below the distance of neighbouring nodes, about the length of the spectrum
-            over the Lanczos steps, one sees the nodes and not the density.
+            The Gaussian's standard deviation. If it is smaller than the distance between neighbouring nodes, about the length
+            of the spectrum divided by the number of Lanczos steps, the result shows the nodes and not the density.
 
         Returns
         -------
         SampleMean
-            Of arrays, in 1/units of the eigenvalues.
+            Two arrays, in 1/units of the eigenvalues.
         """
         points = np.asarray(grid, dtype=np.float64)
         if points.ndim != 1 or not np.all(np.isfinite(points)):
@@ -111,7 +111,10 @@ class SpectralDensity:
         return self._mean(samples)
 
     def extent(self) -> tuple[float, float]:
-        """Return the smallest and the largest node: bounds on the smallest eigenvalue from above, the largest from below."""
+        """Return the smallest and the largest node.
+
+        The smallest eigenvalue is at most the smallest node; the largest eigenvalue is at least the largest node.
+        """
         return min(float(nodes[0]) for nodes in self.nodes), max(float(nodes[-1]) for nodes in self.nodes)
 
     def _mean(self, samples: Any) -> SampleMean:
@@ -133,8 +136,8 @@ def density(
 ) -> SpectralDensity:
     """Estimate how the eigenvalues of a symmetric operator are distributed, by stochastic Lanczos quadrature.
 
-    Lanczos from a random unit vector u gives the Gauss quadrature of ``uᵀ f(A) u``, whose mean is ``tr(f(A))/n``; several are
-    averaged (Golub, Meurant 1994; Ubaru, Chen, Saad 2017; for neural networks Ghorbani, Krishnan, Xiao 2019).
+    A Lanczos run from a random unit vector u gives a Gauss quadrature of ``uᵀ f(A) u``, whose mean over u is ``tr(f(A))/n``.
+    Several runs are averaged (Golub, Meurant 1994; Ubaru, Chen, Saad 2017; for neural networks Ghorbani, Krishnan, Xiao 2019).
 
     Parameters
     ----------
@@ -143,13 +146,13 @@ def density(
     n : int, optional
         The dimension; needed for a callable.
     probes : int, default 10
-        Lanczos runs, each from a random vector of its own. Standard errors fall with its square root.
+        Number of Lanczos runs, each from its own random vector. Standard errors fall with its square root.
     lanczos_steps : int, default 80
-        Products of each run; at most n are made. The memory is as many vectors of n numbers.
+        Products in each run, at most n. A run needs memory for as many vectors of n numbers.
     seed : int, default 0
         Seed of the random vectors.
     dtype : float32 or float64, optional
-        The precision of the vectors: by default that of `product` where it is float32, else float64.
+        The precision of the vectors; default: float32 if `product` is in float32, else float64.
 
     Returns
     -------
@@ -158,13 +161,13 @@ def density(
     Raises
     ------
     ValueError
-        For impossible settings.
+        If a setting is outside its range.
     MemoryError
-        Where there is no room for the vectors.
+        If there is no memory for the vectors.
     LanczosError
-        For an operator that isn't symmetric, or a product that isn't finite.
+        If the operator isn't symmetric, or a product isn't finite.
     Exception
-        What `product` raises, and KeyboardInterrupt, come out as they are.
+        An exception that `product` raises, or KeyboardInterrupt, is passed on unchanged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The native part: see the functions of `fosi`, which check what they are given."""
+"""The native part. The functions of `fosi` check their arguments before they call it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator
 from fosi import _fosi
 from fosi._spectrum import Spectrum, count, number
 
-# The statuses of scipy's own methods, and what goes beyond them.
+# The statuses of scipy's own methods, and some more.
 _STATUS = {
     "gradient": 0,
     "value": 0,
@@ -37,26 +37,28 @@ _STOPPED = "`callback` raised `StopIteration`."
 
 @dataclass(frozen=True)
 class Estimation:
-    """One estimation of the spectrum in the course of a minimisation.
+    """One estimation of the spectrum during a minimisation.
 
     Attributes
     ----------
     step, cost : int
-        Steps taken and units of cost spent before it.
+        Steps taken and units of cost spent before the estimation.
     eigenvalues : ndarray of float64
         The eigenvalues chosen, by descending absolute value.
     residuals : ndarray of float64
-        Bounds on ``norm(H @ v - value * v)``, one for each of them.
+        Bounds on ``norm(H @ v - value * v)``, one per eigenvalue.
     maximum, minimum : float
-        The largest and the smallest Ritz value of all.
+        The largest and the smallest of all Ritz values (Lanczos' estimates of eigenvalues).
+    noise : float
+        Eigenvalues below this are hidden by the rounding of the products.
     products : int
-        Hessian-vector products that it took, repeated ones included.
+        Number of Hessian-vector products, repeated ones included.
     gradients : int
-        Gradients that the products took; 0 with `hess` or `hessp`.
+        Number of gradients computed for the products; 0 with `hess` or `hessp`.
     seconds : float
         Wall time.
     in_metric : bool
-        Whether the minimiser's metric took the eigenpairs. It does not take those of ``check_minimum``.
+        Whether the minimiser uses the eigenpairs. It doesn't use those of ``check_minimum``.
     """
 
     step: int
@@ -74,12 +76,12 @@ class Estimation:
 
 @dataclass(frozen=True)
 class FailedEstimation:
-    """An estimation that failed; the run went on with the metric before.
+    """An estimation that failed; the run went on with the eigenpairs that it had.
 
     Attributes
     ----------
     step, cost : int
-        Steps taken and units of cost spent before it.
+        Steps taken and units of cost spent before the estimation.
     reason : str
         Why it failed.
     """
@@ -123,108 +125,111 @@ def minimize(
 ) -> OptimizeResult:
     """Minimise a function of one or more variables, given with its gradient, without a learning rate.
 
-    It is L-BFGS with a line search on top of the metric
+    It is L-BFGS with a line search. Its initial inverse Hessian
 
         H0 = V |Λ|⁻¹ Vᵀ + γ (I − V Vᵀ)
 
-    of the Hessian's extreme eigenpairs ``(V, Λ)``, which Lanczos estimates where progress slows. It pays on
+    is built from the Hessian's extreme eigenpairs ``(V, Λ)``, which Lanczos estimates after the first gradients and again when
+    progress slows; γ is L-BFGS's usual scale, computed from the last step and its change of gradient. It gains most on
     ill-conditioned functions with some eigenvalues far above the others: physics-informed networks, kernels, regressions
-    on raw features. Elsewhere it is L-BFGS. The function must be the same at every call: no batches, no dropout.
+    on raw features. On other functions it takes the steps of L-BFGS and pays for an estimation. `fun` must be the same
+    function at every call: no batches, no dropout.
 
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args) -> (float, array)``, the value and the gradient, where `jac` is True; else
-        ``fun(x, *args) -> float``. `x` is the function's own, to keep or to change.
+        ``fun(x, *args) -> (float, array)``, the value and the gradient, if `jac` is True; otherwise
+        ``fun(x, *args) -> float``. The function may keep or change `x`.
     x0 : array_like, shape (n,)
-        The start. An array of float32 is minimised in float32, all others in float64.
+        The start. If it is in float32, the run is in float32, otherwise in float64.
     args : tuple, optional
         Further arguments of `fun`, `jac`, `hess` and `hessp`.
     jac : True or callable
-        ``jac(x, *args) -> array``, the gradient; True where `fun` returns it with the value.
-        There are no differences of values.
+        ``jac(x, *args) -> array``, the gradient; True if `fun` returns it with the value. It can't be approximated by
+        differences of values.
     hess : callable, optional
         ``hess(x, *args)``, the Hessian: an array, a sparse matrix or a `scipy.sparse.linalg.LinearOperator`.
     hessp : callable, optional
-        ``hessp(x, p, *args) -> array``, its product with the vector `p`. Without `hess` and `hessp`, products are guarded
-        difference quotients of gradients, each of which costs at least one.
+        ``hessp(x, p, *args) -> array``, the Hessian's product with the vector `p`. Without `hess` and `hessp`, products are
+        difference quotients of gradients, checked for rounding errors; each costs at least one gradient.
     bounds, constraints
-        Refused: the minimiser has none.
+        Not supported: any but none are refused.
     callback : callable, optional
         Called after each step as ``callback(intermediate_result=result)``, with an `OptimizeResult` of ``x``, ``fun``, ``nit``
-        and ``cost``, where that is the name of its only parameter, else as ``callback(x)``. It ends the run by raising StopIteration.
+        and ``cost``, if ``intermediate_result`` is the name of its only parameter; otherwise as ``callback(x)``. It ends the run
+        by raising StopIteration.
     tol : float, optional
         The same as `gtol`, which takes precedence.
     gtol : float, default 1e-6
-        Stop where the Euclidean norm of the gradient is at most this. (Scipy's BFGS and L-BFGS-B take the largest entry,
-        which is at most as large; its trust-region methods the Euclidean norm.)
+        Stop once the Euclidean norm of the gradient is at most this. (Scipy's BFGS and L-BFGS-B compare the largest entry, which
+        is never larger than the norm; scipy's trust-region methods compare the Euclidean norm.)
     gtol_rel : float, default 0
-        Stop where it is at most this share of its first value.
+        Stop once the norm of the gradient is at most this fraction of its first value.
     ftol : float, default 0
-        Stop where a step changes `fun` by at most this share of its absolute value; 0 for never.
+        Stop once a step changes `fun` by at most this fraction of its absolute value; 0 for never.
     maxiter : int, optional
         Stop after this many steps.
     maxfun : int or None, default 10000
-        Stop after this many units of cost: gradients, those of difference quotients included, and products by `hess` or
-        `hessp`. None for no limit.
+        Stop after this many units of cost. A unit is a gradient (including those for difference quotients) or a product by
+        `hess` or `hessp`. None for no limit.
     maxtime : float, optional
         Stop after this many seconds.
     disp : bool, default False
         Print how the run ended.
     maxcor : int, default 20
-        Pairs of L-BFGS.
+        Number of L-BFGS's correction pairs.
     eigenpairs : int, optional
-        Eigenpairs of the metric. By default all that are resolved, at most `max_eigenpairs`.
+        Number of eigenpairs in H0; default: all whose residual is small enough, at most `max_eigenpairs`.
     max_eigenpairs : int, default 50
-        See `eigenpairs`; not with it.
+        Maximum number of eigenpairs in H0. Don't combine it with `eigenpairs`.
     lanczos_steps : int, default 60
-        Lanczos steps of an estimation. Where n is at most twice as much, all n: the whole spectrum. Memory in vectors of
-        n numbers is about ``2 * maxcor + lanczos_steps + max_eigenpairs``.
+        Lanczos steps in an estimation; n, which gives the whole spectrum, if n is at most twice this number. The run needs memory
+        for about ``2 * maxcor + lanczos_steps + max_eigenpairs`` vectors of n numbers.
     estimate : bool, default True
-        Whether the spectrum is estimated at all; L-BFGS alone where not.
+        Whether the spectrum is estimated; if False, the run is plain L-BFGS.
     first_estimation : int, optional
-        Units of cost before the first estimation; by default ``min(60, 3 * lanczos_steps)``.
+        Units of cost before the first estimation; default: ``min(60, 3 * lanczos_steps)``.
     lower_bound : float, optional
-        A value below which `fun` never falls, such as 0 for a sum of squares: progress is then measured by
-        ``log(fun - lower_bound)``, else by the gradient.
+        A value below which `fun` never falls, such as 0 for a sum of squares. Progress is then measured by
+        ``log(fun - lower_bound)``, otherwise by the norm of the gradient.
     check_gradient : bool, default True
-        Whether the first gradient is compared with differences of `fun` along three random directions: at least seven
-        evaluations, not counted as cost.
+        Whether the first gradient is compared with differences of `fun` along three random directions; this takes at least
+        seven evaluations, which don't count as cost.
     check_minimum : bool, default False
-        Whether the curvature is examined where a stationary point is found, and a saddle left.
+        Whether the curvature is examined at a stationary point, so that the run can leave a saddle point.
     seed : int, default 0
-        Seed of Lanczos' start vectors. The same seed gives the same bits on any number of threads.
+        Seed of Lanczos' start vectors. The same seed gives the same bits with any number of threads.
     return_eigenvectors : bool, default False
-        Whether ``spectrum.eigenvectors`` are in the result.
+        Whether the result includes ``spectrum.eigenvectors``.
 
     Returns
     -------
     OptimizeResult
-        ``x``, ``fun``, ``jac`` : the solution, and value and gradient there. Where the gradient is short enough this is the
-        last point, else the one of the lowest value seen. ``jac`` is None where a run was ended by an exception or by
-        Ctrl-C and the gradient at ``x`` isn't at hand.
+        ``x``, ``fun``, ``jac`` : the solution, and the value and gradient there. If the run met `gtol` or `gtol_rel`, the
+        solution is the last point, otherwise the point with the lowest value. ``jac`` is None if an exception or Ctrl-C ended
+        the run and the gradient at ``x`` isn't known.
 
-        ``nit``, ``nfev``, ``njev``, ``nhev`` : steps, and calls of `fun`, of the gradient and of `hess` or `hessp`, those of
-        differences and checks included. ``cost`` : units of cost, as `maxfun` counts them.
+        ``nit``, ``nfev``, ``njev``, ``nhev`` : the number of steps, and of calls of `fun`, of the gradient, and of `hess` or
+        `hessp`, including calls for differences and checks. ``cost`` : units of cost, as `maxfun` counts them.
 
-        ``status``, ``message``, ``success`` : 0 success; 1 a limit is reached; 2 no step lowers the value any
-        more, since the remaining gradient is below the value's precision; 3 value or gradient are not finite at every step tried; 4 `fun` is
-        −inf; 98 Ctrl-C; 99 `callback` raised StopIteration. Only 0 is a success.
+        ``status``, ``message``, ``success`` : 0 success; 1 a limit was reached; 2 no step lowers the value any more, because the
+        remaining gradient is below the value's precision; 3 the value or the gradient is not finite at every step
+        tried; 4 `fun` is −inf; 5 the run failed; 98 Ctrl-C; 99 `callback` raised StopIteration. Only 0 is a success.
 
-        ``spectrum`` : the `Spectrum` in the metric, or None. ``estimations``, ``failed_estimations`` : lists of `Estimation`
-        and `FailedEstimation`.
+        ``spectrum`` : the `Spectrum` that the minimiser used last, or None. ``estimations``, ``failed_estimations`` : lists of
+        `Estimation` and `FailedEstimation`.
 
-        ``curvature``, ``smallest_curvature`` : "none negative", "negative", "unresolved" or "not examined", and the
-        smallest Ritz value at the last point. ``seconds`` : wall time.
+        ``curvature`` : "none negative", "negative", "unresolved" or "not examined". ``smallest_curvature`` : the smallest Ritz
+        value at the last point. ``seconds`` : wall time.
 
     Raises
     ------
     ValueError
-        For impossible options, bounds or constraints; where value or gradient at the start are not finite; where the
-        function isn't the same at two calls, or the gradient isn't its own.
+        If an option is outside its range, or bounds or constraints are given; if the value or the gradient at the start
+        isn't finite; if two calls of the function differ, or the gradient isn't the function's.
     Exception
-        What `fun`, `jac`, `hess`, `hessp` or `callback` raise comes out as it is. Its attribute ``fosi_result`` has the
-        result so far, or None where the run had not begun. Ctrl-C raises nothing: the result so far is returned.
+        An exception in `fun`, `jac`, `hess`, `hessp` or `callback` is passed on unchanged. Its attribute ``fosi_result`` has the
+        result so far, or None if the run had not begun. Ctrl-C raises nothing: the result so far is returned.
 
     See Also
     --------
@@ -232,9 +237,9 @@ def minimize(
 
     Notes
     -----
-    The interpreter's lock is released between the calls. A vector crosses to Python and back in one pass each, through
-    memory that is there already: no array is allocated for a call unless the function keeps the one it has got. Vectors
-    of more than 2**18 numbers are computed on all cores; ``RAYON_NUM_THREADS`` limits them.
+    The interpreter's lock is released between calls. Each vector is copied once to Python and once back. The arrays that your
+    functions get are reused from call to call; a new one is allocated only if a function keeps the one that it got. Vectors of
+    more than 2**18 numbers are computed on all cores; ``RAYON_NUM_THREADS`` limits the number of threads.
 
     Examples
     --------
@@ -244,7 +249,7 @@ def minimize(
     >>> result.success, result.x.round(6)
     (True, array([1., 1.]))
 
-    With exact products, and called by itself:
+    With exact products, and called without scipy:
 
     >>> x0 = [1.3, 0.7, 0.8, 1.9, 1.2]
     >>> result = fosi.minimize(rosen, x0, jac=rosen_der, hessp=rosen_hess_prod, gtol=1e-9)
@@ -302,16 +307,16 @@ def minimize(
 
 
 def _unlimited(limit: Any) -> bool:
-    """Return whether a limit is none."""
+    """Return whether there is no limit."""
     return limit is None or (isinstance(limit, float) and limit == np.inf)
 
 
 def _refuse(bounds: Any, constraints: Any) -> None:
-    """Refuse what the minimiser doesn't have."""
+    """Refuse bounds and constraints."""
     if bounds is not None:
-        raise ValueError("fosi.minimize has no bounds: leave them out, or take scipy's L-BFGS-B or trust-constr")
+        raise ValueError("fosi.minimize has no bounds: leave them out, or use scipy's L-BFGS-B or trust-constr")
     if constraints is not None and (not isinstance(constraints, Sequence) or len(constraints) > 0):
-        raise ValueError("fosi.minimize has no constraints: leave them out, or take scipy's trust-constr or SLSQP")
+        raise ValueError("fosi.minimize has no constraints: leave them out, or use scipy's trust-constr or SLSQP")
 
 
 def _start(x0: Any) -> np.ndarray:
@@ -320,14 +325,14 @@ def _start(x0: Any) -> np.ndarray:
     if start.ndim != 1:
         raise ValueError(f"x0 has {start.ndim} dimensions, but must have one: ravel it")
     if start.dtype.kind not in "fiub":
-        raise TypeError(f"x0 has the type {start.dtype}, but must have real numbers")
+        raise TypeError(f"x0 has the type {start.dtype}, but must consist of real numbers")
     return np.ascontiguousarray(start, dtype=np.float32 if start.dtype == np.float32 else np.float64)
 
 
 def _evaluation(fun: Callable[..., Any], jac: Any, args: tuple[Any, ...]) -> Callable[[np.ndarray], Any]:
     """Return x ↦ (value, gradient)."""
-    # With jac=True scipy hands over two functions that share an object, which keeps a copy of x and the last results.
-    # The function behind it gives both at once.
+    # With jac=True scipy passes two functions that share an object, which keeps a copy of x and the last results.
+    # The user's function behind it returns both at once.
     behind = getattr(fun, "fun", None)
     if getattr(jac, "__self__", None) is fun and callable(behind):
         fun, jac = behind, True
@@ -336,7 +341,7 @@ def _evaluation(fun: Callable[..., Any], jac: Any, args: tuple[Any, ...]) -> Cal
     if callable(jac):
         return lambda x: (fun(x, *args), jac(x, *args))
     raise ValueError(
-        f"fosi.minimize needs the gradient, but jac is {jac!r}: give a function, or True where fun returns (value, "
+        f"fosi.minimize needs the gradient, but jac is {jac!r}: give a function, or True if fun returns (value, "
         "gradient). There are no differences of values; automatic differentiation (fosi.jax) gives exact gradients"
     )
 
@@ -349,7 +354,7 @@ def _product(hessp: Callable[..., Any] | None, args: tuple[Any, ...]) -> Callabl
 
 
 class _Hessian:
-    """The products of a Hessian that is computed as a whole, once for each point."""
+    """Products with a Hessian that is computed as a whole, once per point."""
 
     def __init__(self, hess: Any, args: tuple[Any, ...]) -> None:
         if not callable(hess):
@@ -369,7 +374,7 @@ class _Hessian:
 
 
 def _matrix(given: Any, n: int) -> Any:
-    """Return what a function returned as the Hessian, in a form that multiplies vectors."""
+    """Return the Hessian that a function returned, in a form that multiplies vectors."""
     matrix = given if issparse(given) or isinstance(given, LinearOperator) else np.asarray(given)
     if matrix.shape != (n, n):
         raise ValueError(f"hess must return a matrix of the shape {(n, n)}, but its shape is {matrix.shape}")
@@ -377,7 +382,7 @@ def _matrix(given: Any, n: int) -> Any:
 
 
 def _observer(callback: Callable[..., Any] | None) -> Callable[..., bool] | None:
-    """Return (x, value, steps, cost) ↦ whether to stop, for both forms of scipy's callbacks."""
+    """Return (x, value, steps, cost) ↦ whether to stop, for both of scipy's forms of callbacks."""
     if callback is None:
         return None
     named = takes_result(callback)
@@ -400,12 +405,12 @@ def takes_result(callback: Callable[..., Any]) -> bool:
     try:
         return set(inspect.signature(callback).parameters) == {"intermediate_result"}
     except (TypeError, ValueError):
-        # Some callables that are not written in Python have no signature.
+        # Some callables that aren't written in Python have no signature.
         return False
 
 
 def _result(outcome: dict[str, Any] | None, start: np.ndarray) -> OptimizeResult:
-    """Return the outcome in scipy's form; the start where the run has not begun."""
+    """Return the outcome in scipy's form; the start if the run has not begun."""
     if outcome is None:
         outcome = _not_begun(start)
     estimations = [Estimation(**estimation) for estimation in outcome["estimations"]]
@@ -431,7 +436,7 @@ def _result(outcome: dict[str, Any] | None, start: np.ndarray) -> OptimizeResult
 
 
 def _not_begun(start: np.ndarray) -> dict[str, Any]:
-    """Return the outcome of a run that was stopped before there was a value."""
+    """Return the outcome of a run that ended before there was a value."""
     return {
         "x": start,
         "fun": float("nan"),
@@ -452,14 +457,14 @@ def _not_begun(start: np.ndarray) -> dict[str, Any]:
 
 
 def _end(result: OptimizeResult, reason: str, message: str) -> None:
-    """Enter why the run ended."""
+    """Set the reason why the run ended."""
     result.status = _STATUS[reason]
     result.message = message
     result.success = result.status == 0
 
 
 def _spectrum(estimations: list[Estimation], eigenvectors: np.ndarray | None) -> Spectrum | None:
-    """Return the spectrum in the metric: the last one that it took."""
+    """Return the spectrum that the minimiser used last."""
     last = next((estimation for estimation in reversed(estimations) if estimation.in_metric), None)
     if last is None:
         return None
@@ -476,11 +481,11 @@ def _spectrum(estimations: list[Estimation], eigenvectors: np.ndarray | None) ->
 
 
 def _attach(exception: BaseException, result: OptimizeResult | None) -> None:
-    """Make the result so far reachable from the exception."""
+    """Attach the result so far to the exception."""
     try:
         exception.fosi_result = result  # type: ignore[attr-defined]
     except AttributeError:
-        # A class with slots has no room for it.
+        # A class with slots can't have the attribute.
         pass
 
 

@@ -19,22 +19,22 @@ class Spectrum:
     Attributes
     ----------
     eigenvalues : ndarray of float64
-        From `spectrum` the k largest in descending order, then the smallest in ascending order; from a minimisation those
-        in its metric, by descending absolute value.
+        From `spectrum`: the k largest in descending order, then the smallest in ascending order. From `minimize`: those that
+        the minimiser uses, by descending absolute value.
     residuals : ndarray of float64
-        Bounds on ``norm(A @ v - value * v)``, one for each pair, rounding apart.
+        Bounds on ``norm(A @ v - value * v)``, one for each pair, up to rounding.
     eigenvectors : ndarray, shape (n, pairs), or None
-        One in each column, orthonormal to rounding; None where they were not asked for.
+        One per column, orthonormal up to rounding; None if they were not requested.
     maximum, minimum : float
-        The largest and the smallest Ritz value found: bounds on the largest eigenvalue from below and on the smallest from
-        above.
+        The largest and the smallest Ritz value (Lanczos' estimates of eigenvalues). The largest eigenvalue is at least
+        `maximum`, the smallest at most `minimum`.
     missed : float or None
-        An upper bound on the largest eigenvalue that the probe found and the run before it had missed. Where it exceeds the
-        k-th eigenvalue, further copies of an eigenvalue may be left.
+        An upper bound on the largest eigenvalue that the probe found after the main run had missed it. If it exceeds the
+        k-th eigenvalue, further copies of an eigenvalue may be missing.
     noise : float
-        What no product resolves, in units of the operator.
+        Eigenvalues below this are hidden by the rounding of the products.
     products : int
-        Products computed, repeated ones included.
+        Number of products, repeated ones included.
     """
 
     eigenvalues: np.ndarray
@@ -67,9 +67,10 @@ def spectrum(
 ) -> Spectrum:
     """Estimate the largest and smallest eigenpairs of a symmetric operator with Lanczos.
 
-    Every pair comes with a bound on its residual. A product that isn't finite or shows that the operator is not symmetric
-    ends the estimation with an error, and a few steps from a second start vector look for copies of repeated eigenvalues.
-    Unlike `scipy.sparse.linalg.eigsh` it makes a fixed number of products, and says how good the pairs are.
+    Every pair comes with a bound on its residual. A product that isn't finite, or shows that the operator is not symmetric,
+    ends the estimation with an error. A few steps from a second start vector, the probe, look for copies of repeated
+    eigenvalues. Unlike `scipy.sparse.linalg.eigsh`, the function makes a fixed number of products and returns the pairs'
+    accuracy.
 
     Parameters
     ----------
@@ -78,22 +79,22 @@ def spectrum(
     n : int, optional
         The dimension; needed for a callable.
     k : int, default 10
-        How many of the algebraically largest eigenvalues.
+        Number of largest eigenvalues (algebraically).
     smallest : int, default 0
-        How many of the smallest.
+        Number of smallest eigenvalues.
     lanczos_steps : int, optional
-        Products at most, without the probe's; by default the larger of ``4 * (k + smallest)`` and ``2 * log(n)``, never
-        more than n. The memory is as many vectors of n numbers.
+        Maximum number of products, not counting the probe's; default: the larger of ``4 * (k + smallest)`` and
+        ``2 * log(n)``, at most n. Needs memory for as many vectors of n numbers.
     tolerance : float, optional
-        Stop earlier, where each residual is at most this share of its eigenvalue.
+        Stop earlier, once each residual is at most this fraction of its eigenvalue.
     probe : bool, default True
-        Whether further ``max(4, 0.15 * lanczos_steps)`` steps look for copies of repeated eigenvalues.
+        Whether ``max(4, 0.15 * lanczos_steps)`` more steps look for copies of repeated eigenvalues.
     seed : int, default 0
         Seed of the start vector.
     dtype : float32 or float64, optional
-        The precision of the vectors: by default that of `product` where it is float32, else float64.
+        The precision of the vectors; default: float32 if `product` is in float32, else float64.
     return_eigenvectors : bool, default True
-        Whether the eigenvectors are in the result.
+        Whether the result includes the eigenvectors.
 
     Returns
     -------
@@ -102,13 +103,13 @@ def spectrum(
     Raises
     ------
     ValueError
-        For impossible settings.
+        If a setting is outside its range.
     MemoryError
-        Where there is no room for the vectors.
+        If there is no memory for the vectors.
     LanczosError
-        For an operator that isn't symmetric, or a product that isn't finite.
+        If the operator isn't symmetric, or a product isn't finite.
     Exception
-        What `product` raises, and KeyboardInterrupt, come out as they are.
+        An exception that `product` raises, or KeyboardInterrupt, is passed on unchanged.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def spectrum(
     >>> bool(np.all(found.residuals < 1e-6))
     True
 
-    Of a sparse matrix:
+    For a sparse matrix:
 
     >>> from scipy.sparse import diags
     >>> fosi.spectrum(diags([3.0, 1.0, 2.0]), k=1).eigenvalues.round(6)
@@ -156,7 +157,7 @@ def operator_of(product: Any, n: Any, dtype: Any) -> tuple[Callable[[np.ndarray]
         apply, dim = (lambda v: product @ v), int(shape[0])
     elif callable(product):
         if n is None:
-            raise ValueError("give n, the dimension: a function doesn't tell it")
+            raise ValueError("give n, the dimension: it can't be derived from a function")
         apply, dim = product, count("n", n)
     else:
         raise TypeError(f"product is {product!r}, but must be a function or have a shape and @")
@@ -171,7 +172,7 @@ def operator_of(product: Any, n: Any, dtype: Any) -> tuple[Callable[[np.ndarray]
 
 
 def count(name: str, given: Any) -> int:
-    """Return a count that fits 64 bits: an integer, or a float that is one."""
+    """Return a count that fits into 64 bits: an integer, or a float with an integer value."""
     try:
         found = int(given) if isinstance(given, float) and given.is_integer() else operator.index(given)
     except TypeError:

@@ -1,6 +1,6 @@
-"""The minimiser for functions of JAX: any pytree of parameters, exact gradients and products.
+"""The minimiser for JAX: any pytree of parameters, with exact gradients and Hessian-vector products.
 
-It needs JAX, which `import fosi` alone does not.
+This module needs JAX; `import fosi` alone does not.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["minimize"]
 
 _WHY_DOUBLE = (
     "fosi.jax.minimize computes in float64, which JAX has turned off: call jax.config.update('jax_enable_x64', True) "
-    "before any array is made. In float32 a loss is known to 1e-7 of itself at best, so a line search sees no decrease "
-    "below that, and training ends where in float64 it goes on. To minimise in float32 all the same, give "
+    "before any array is made. In float32 a loss is known to 1e-7 of its value at best, so a line search sees no decrease "
+    "below that, and the run ends earlier than in float64. To minimise in float32 nevertheless, give "
     "dtype=jnp.float32"
 )
 
@@ -38,50 +38,52 @@ def minimize(
 ) -> OptimizeResult:
     """Minimise a function of a pytree of JAX arrays, without a learning rate.
 
-    The loss must be the same function at every call: all data, no dropout. It is compiled once, with its gradient, and so
-    is its Hessian-vector product, forward over reverse: ``jvp(grad(loss))``.
+    The loss must be the same function at every call: all data, no dropout. The loss with its gradient is compiled once, and
+    so is its Hessian-vector product, in forward over reverse mode: ``jvp(grad(loss))``.
 
     Parameters
     ----------
     loss : callable
-        ``loss(params, *args) -> scalar``, which JAX can trace and differentiate.
+        ``loss(params, *args) -> scalar``; JAX must be able to trace and differentiate it.
     params : pytree
-        The start: real floating arrays in any pytree. They are computed, and returned, in the precision of the run.
+        The start: a pytree of real floating-point arrays. They are converted to the precision of the run, in which the
+        solution is returned, too.
     args : tuple, optional
-        Further arguments of `loss`, such as the data. They are arguments of the compiled functions and stay on their
-        device; data that `loss` closes over become constants of the compiled functions.
+        Further arguments of `loss`, such as the data. They are passed to the compiled functions and stay on their device.
+        Data that `loss` closes over become constants of the compiled functions.
     products : {"exact", "differences"}, default "exact"
-        Hessian-vector products by differentiation, at 2 to 4 times the time of a gradient as a rule, or by difference
-        quotients of gradients, at about one.
+        How Hessian-vector products are computed: by differentiation, which usually takes the time of 2 to 4 gradients, or as
+        difference quotients of gradients, which takes the time of about one.
     dtype : float64 or float32, optional
-        The precision of the run, by default float64, for which ``jax_enable_x64`` must be on: see Raises.
+        The precision of the run; default: float64, for which ``jax_enable_x64`` must be on.
     callback : callable, optional
-        Called after each step as ``callback(params)``, or as ``callback(intermediate_result=result)`` where that is the
-        name of its only parameter, with what `fosi.minimize` gives it and ``result.params``. StopIteration ends the run.
+        Called after each step as ``callback(intermediate_result=result)`` if ``intermediate_result`` is the name of its only
+        parameter, otherwise as ``callback(params)``. ``result`` is as for `fosi.minimize`, with ``result.params`` added.
+        StopIteration ends the run.
     **options
-        Those of `fosi.minimize`: ``gtol``, ``maxiter``, ``maxfun``, ``lower_bound`` and so on. Give ``lower_bound=0`` for a
-        sum of squares.
+        The options of `fosi.minimize`, such as ``gtol``, ``maxiter``, ``maxfun`` and ``lower_bound``. Give
+        ``lower_bound=0`` for a sum of squares.
 
     Returns
     -------
     OptimizeResult
-        That of `fosi.minimize`, with the solution as ``params``, a pytree like the start.
+        The result of `fosi.minimize`, with the solution also as ``params``, a pytree like the start.
 
     Raises
     ------
     ValueError
-        Where JAX has float64 turned off and `dtype` doesn't ask for float32: in float32 a loss is known to 1e-7 of itself
-        at best, so that no decrease below that is seen. Where a leaf isn't a real floating array. Otherwise as
+        If JAX has float64 turned off and `dtype` isn't float32: in float32 a loss is known to 1e-7 of its value at best, and
+        a line search sees no decrease below that. If a leaf isn't a real floating-point array. For the other reasons of
         `fosi.minimize`.
     Exception
-        What `loss` raises, with the result so far in its attribute ``fosi_result``.
+        An exception in `loss` is passed on; its attribute ``fosi_result`` has the result so far.
 
     Notes
     -----
-    The loss runs on JAX's default device, or on that of `args`. The minimiser's own vectors are on the host, so with each
-    gradient one vector of parameters goes to the device and one comes back, and with each exact product two go and one
-    comes back: 16 and 24 bytes per parameter in float64. For a million parameters that is 16 MB, about a millisecond on
-    a bus of 16 GB/s. The minimiser's arithmetic is on the host, too.
+    The loss runs on JAX's default device, or on the device of `args`. The minimiser's own vectors and arithmetic are on the
+    host. Each gradient moves one vector of parameters to the device and one back, and each exact product moves two there
+    and one back: 16 and 24 bytes per parameter in float64. For a million parameters a gradient moves 16 MB, which takes
+    about a millisecond on a bus of 16 GB/s.
 
     Examples
     --------
@@ -102,7 +104,7 @@ def minimize(
         raise ValueError(f"products is {products!r}, but must be 'exact' or 'differences'")
     unknown = {"jac", "hess", "hessp"} & options.keys()
     if unknown:
-        raise ValueError(f"{', '.join(sorted(unknown))}: leave it out, for JAX gives the derivatives")
+        raise ValueError(f"{', '.join(sorted(unknown))}: leave it out, because JAX computes the derivatives")
     args = args if isinstance(args, tuple) else (args,)
     flat, unravel = ravel_pytree(_in_precision(params, _precision(dtype)))
 
@@ -130,7 +132,7 @@ def minimize(
 
 
 def _precision(dtype: Any) -> Any:
-    """Return the type of the run's numbers."""
+    """Return the floating-point type of the run."""
     asked = np.dtype(np.float64 if dtype is None else dtype)
     if asked not in (np.float32, np.float64):
         raise ValueError(f"dtype is {asked}, but must be float64 or float32")
@@ -140,7 +142,7 @@ def _precision(dtype: Any) -> Any:
 
 
 def _in_precision(params: Any, dtype: Any) -> Any:
-    """Return the tree with its leaves in the run's precision."""
+    """Return the tree with its leaves converted to the precision of the run."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
         raise ValueError("params has no leaf: there is nothing to minimise over")
@@ -153,7 +155,7 @@ def _in_precision(params: Any, dtype: Any) -> Any:
 
 
 def _with_params(result: OptimizeResult, unravel: Callable[[Any], Any]) -> OptimizeResult:
-    """Enter the solution as a tree."""
+    """Add the solution as a tree."""
     result.params = unravel(jnp.asarray(result.x))
     return result
 
@@ -161,7 +163,7 @@ def _with_params(result: OptimizeResult, unravel: Callable[[Any], Any]) -> Optim
 def _callback(
     callback: Callable[..., Any] | None, unravel: Callable[[Any], Any]
 ) -> Callable[[OptimizeResult], None] | None:
-    """Return the callback in one of scipy's forms."""
+    """Return the callback in scipy's form with a result."""
     if callback is None:
         return None
     call, named = callback, _minimize.takes_result(callback)
