@@ -100,7 +100,7 @@ pub struct TableCommand {
     /// Folders of runs, written by `fosi train`
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// Output format
+    /// Output format: markdown for people, csv for programs
     #[arg(long, value_enum, default_value = "markdown")]
     pub format: TableFormat,
 }

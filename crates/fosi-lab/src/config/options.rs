@@ -33,8 +33,8 @@ pub struct TrainOptions {
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Data set: digits (embedded) or mnist for lr and ae, cifar10 for ae and tl, tinyshakespeare (any text) for lm,
-    /// fsdd or audioset for ac; all but digits need --data-dir [default: digits, cifar10, tinyshakespeare, fsdd; paper:
-    /// mnist, audioset]
+    /// fsdd or audioset for ac; all but digits need --data-dir [default: lr: digits, with --preset paper mnist; ae, tl:
+    /// cifar10; lm: tinyshakespeare; ac: fsdd, with --preset paper audioset]
     #[arg(long, value_name = "NAME")]
     pub data: Option<DataName>,
     /// Folder with the data set's files, directly or in a subfolder with the data set's name
@@ -73,8 +73,8 @@ pub struct TrainOptions {
     #[arg(long, value_name = "LIST")]
     pub optimizers: Option<List<OptimizerName>>,
     /// FOSI as in the paper (paper) or with safeguards against misleading spectra (guarded): unresolved eigenpairs and
-    /// directions that overshoot stay with the base, a few more products search for repeated eigenvalues, and a scaling
-    /// that makes the gradient grow is withdrawn. With paper, T = 800 and W = one epoch unless given [default: guarded;
+    /// directions that overshoot stay with the base, a few more products search for repeated eigenvalues, and FOSI's
+    /// scaling of the learning rate is withdrawn if it makes the gradient grow. With paper, T = 800 and W = one epoch unless given [default: guarded;
     /// with --preset paper: paper]
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<Algorithm>,
@@ -100,13 +100,13 @@ pub struct TrainOptions {
     /// with --algorithm paper: off]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
     pub averaging: Option<Averaging>,
-    /// Newton rate in the subspace [default: 0.01]
+    /// Newton rate α, the step size along the eigenvectors; --newton-rate says how it changes over a run [default: 0.01]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub alpha: Option<f64>,
-    /// Newton rate over a run: proportional to the learning rate's schedule (following), constant, or between the
-    /// following rate and the base optimizer's rate, depending on how much of the gradient is signal (adaptive)
-    /// [default: following; with --algorithm paper: constant]
+    /// How the Newton rate --alpha changes over a run: proportional to the learning rate's schedule (following), constant,
+    /// or for each direction between the following rate and the base's, depending on how much of the gradient is signal
+    /// (adaptive) [default: following; with --algorithm paper: constant]
     #[arg(long, value_name = "RULE")]
     pub newton_rate: Option<NewtonRateRule>,
     /// Lower limit of |λ| in the Newton step, relative to the largest |λ|, at most 1 [default: 0.000001; with
@@ -125,8 +125,8 @@ pub struct TrainOptions {
     /// --curvature-batch exceeds --batch [default: current]
     #[arg(long, value_name = "BATCH")]
     pub curvature_from: Option<CurvatureSource>,
-    /// For the study of stale spectra: each estimation takes the Hessian at the parameters from this many steps before,
-    /// at most --interval [default: 0]
+    /// For the study of stale spectra: each estimation takes the Hessian at the parameters of this many steps ago; at most
+    /// --interval [default: 0]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub refresh_delay: Option<usize>,
@@ -140,7 +140,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, value_parser = number)]
     #[serde(deserialize_with = "number_in_file")]
     pub overhead: Option<f64>,
-    /// Steps before the first estimation [default: by task; see --dry-run]
+    /// Steps before FOSI's first estimation; for the learning rate see --warmup-rate [default: by task; see --dry-run]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup: Option<usize>,
@@ -163,8 +163,8 @@ pub struct TrainOptions {
     /// − 1 of the S steps after --warmup-rate, so that the rate would be 0 after the last step [default: constant]
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<LearningRateSchedule>,
-    /// Number of steps over which the learning rate rises linearly at the start, from lr/STEPS at the first to lr at
-    /// the last [default: 0]
+    /// Number of steps over which the learning rate rises linearly at the start (not FOSI's --warmup), from lr/STEPS at the
+    /// first to lr at the last [default: 0]
     #[arg(long, value_name = "STEPS", allow_negative_numbers = true, value_parser = whole)]
     #[serde(deserialize_with = "whole_in_file")]
     pub warmup_rate: Option<usize>,

@@ -46,12 +46,28 @@ pub const VARIANTS: [Variant; 8] = {
     ]
 };
 
+impl Variant {
+    /// The base without FOSI.
+    fn base(self) -> Self {
+        Self {
+            optimizer: OptimizerName::plain(self.optimizer.family),
+            unscaled: false,
+        }
+    }
+}
+
 impl std::fmt::Display for Variant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let c = if self.unscaled { " (c=1)" } else { "" };
         write!(f, "{}{c}", self.optimizer)
     }
 }
+
+/// An f of at most this many times an optimizer's lowest is good.
+const GOOD: f64 = 10.0;
+const RANGES: &str = "\
+Sensitivity: the largest over the smallest learning rate with f below the base's best, and with f at most ten times the
+optimizer's own lowest (good)";
 
 /// One point of the figure.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -195,9 +211,10 @@ impl Rates {
             tables: vec![("figure9.csv".to_owned(), self.csv())],
             figures: vec![("figure9".to_owned(), self.sheet())],
             text: format!(
-                "Figure 9: the lowest f after 200 steps over learning rates\n{}\n\n{}\n\n{claims}",
+                "Figure 9: the lowest f after 200 steps over learning rates\n{}\n\n{}\n\n{RANGES}\n\n{}\n\n{claims}",
                 self.convention.sentence(),
-                self.table()
+                self.table(),
+                self.ranges()
             ),
         }
     }
@@ -207,15 +224,15 @@ impl Rates {
         let mut claims = Vec::new();
         for (name, points) in [("momentum 0.9", &self.fixed), ("best momentum", &self.best)] {
             for fosi in VARIANTS.into_iter().filter(|v| v.optimizer.fosi) {
-                let base = Variant {
-                    optimizer: OptimizerName::plain(fosi.optimizer.family),
-                    unscaled: false,
-                };
+                let base = fosi.base();
                 let (Some(fosi_best), Some(base_best)) =
                     (lowest(points, fosi), lowest(points, base))
                 else {
                     continue;
                 };
+                if !fosi.unscaled {
+                    claims.push(at_every_rate(points, fosi, base, name));
+                }
                 claims.push(Claim::check(
                     format!(
                         "{fosi} at its best learning rate ends lower than {base} at its own, {name}"
@@ -263,6 +280,36 @@ impl Rates {
         )
     }
 
+    /// How far the learning rate may be from the best one.
+    fn ranges(&self) -> String {
+        let cells = |points: &[Point], variant: Variant| {
+            let base = lowest(points, variant.base()).map_or(f64::NAN, |p| p.f200);
+            let own = lowest(points, variant).map_or(f64::NAN, |p| p.f200);
+            let below = |p: &Point| p.f200 < base;
+            let good = |p: &Point| p.f200 <= GOOD * own;
+            [
+                ratio_of_rates(points, variant, below),
+                ratio_of_rates(points, variant, good),
+            ]
+        };
+        let header = [
+            "",
+            "below the base's best, momentum 0.9",
+            "good, momentum 0.9",
+            "below the base's best, best momentum",
+            "good, best momentum",
+        ];
+        table(
+            &header,
+            VARIANTS.map(|variant| {
+                let mut row = vec![variant.to_string()];
+                row.extend(cells(&self.fixed, variant));
+                row.extend(cells(&self.best, variant));
+                row
+            }),
+        )
+    }
+
     fn sheet(&self) -> Sheet {
         let panel = |title: &str, points: &[Point]| {
             let line = |variant: Variant| Line {
@@ -302,6 +349,41 @@ impl Rates {
             cell: (620, 420),
             bar: None,
         }
+    }
+}
+
+/// Whether FOSI ends lower than the base at each learning rate at which the base converges, that is, ends lower than at the
+/// smallest rate.
+fn at_every_rate(points: &[Point], fosi: Variant, base: Variant, name: &str) -> Claim {
+    let of = |variant| points.iter().filter(move |p| p.variant == variant);
+    let smallest = of(base).min_by(|a, b| a.learning_rate.total_cmp(&b.learning_rate));
+    let start = smallest.map_or(f64::NAN, |p| p.f200);
+    let cases: Vec<(f64, f64)> = of(base)
+        .filter(|p| p.f200 < start)
+        .filter_map(|p| {
+            let own = of(fosi).find(|own| own.learning_rate == p.learning_rate)?;
+            Some((p.learning_rate, own.f200 / p.f200))
+        })
+        .collect();
+    Claim::check(
+        format!(
+            "{fosi} ends lower than {base} at every learning rate at which {base} converges, {name}"
+        ),
+        &cases,
+        |(_, ratio)| *ratio < 1.0,
+        |(rate, ratio)| format!("η={} ({ratio:.3}×)", short(*rate)),
+    )
+}
+
+/// The largest learning rate of the points that `fits` accepts, divided by the smallest.
+fn ratio_of_rates(points: &[Point], variant: Variant, fits: impl Fn(&Point) -> bool) -> String {
+    let own = points.iter().filter(|p| p.variant == variant && fits(p));
+    let (low, high) = own.fold((f64::INFINITY, 0.0_f64), |(low, high), p| {
+        (low.min(p.learning_rate), high.max(p.learning_rate))
+    });
+    match high > 0.0 {
+        true => format!("{}×", short(high / low)),
+        false => "–".to_owned(),
     }
 }
 

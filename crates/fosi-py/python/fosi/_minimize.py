@@ -254,7 +254,7 @@ def minimize(
     >>> x0 = [1.3, 0.7, 0.8, 1.9, 1.2]
     >>> result = fosi.minimize(rosen, x0, jac=rosen_der, hessp=rosen_hess_prod, gtol=1e-9)
     >>> print(result.message)
-    the gradient is short enough
+    the gradient's norm is small enough
     """
     _refuse(bounds, constraints)
     if unknown_options:

@@ -38,7 +38,7 @@ pub enum Status {
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::GradientNorm => f.write_str("the gradient is short enough"),
+            Self::GradientNorm => f.write_str("the gradient's norm is small enough"),
             Self::ValueChange => f.write_str("the value has stopped changing"),
             Self::Stalled => f.write_str(
                 "no step lowers the value any more: the remaining gradient is below the value's precision",

@@ -570,7 +570,7 @@ fn a_result_is_written_as_json() {
         Options::default(),
     );
     let json = serde_json::to_value(minimum.unwrap()).unwrap();
-    assert_eq!(json["status"], "the gradient is short enough");
+    assert_eq!(json["status"], "the gradient's norm is small enough");
     assert!(json["best"]["value"].as_f64().unwrap() < 1e-10);
     assert_eq!(json["last"]["parameters"].as_array().unwrap().len(), 2);
 }
