@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{TaskName, TrainOptions};
 use crate::names::UnknownName;
 use crate::optimizers::{Family, OptimizerName};
 use crate::pays::Variant;
+use crate::pays::refused::{self, Refused};
 use crate::quadratic::Convention;
 use crate::solve::{Budget, Solver};
 
@@ -259,8 +260,19 @@ pub enum StudySubcommand {
     Stale(Box<StaleCommand>),
 }
 
+/// Hides from a study's help the options that it refuses. If one is given, the error says what to give instead.
+fn hide(options: &'static [Refused]) -> impl FnMut(Arg) -> Arg {
+    move |option| {
+        let hidden = options
+            .iter()
+            .any(|(name, _)| option.get_long() == Some(name));
+        if hidden { option.hide(true) } else { option }
+    }
+}
+
 /// `fosi study stale`.
 #[derive(Clone, Debug, Args)]
+#[command(mut_args(hide(&refused::STALE)))]
 pub struct StaleCommand {
     /// Task: lr, ae, lm, tl, ac, as for `fosi train`
     pub task: TaskName,
@@ -328,6 +340,7 @@ impl CurvatureCommand {
 
 /// `fosi study pays`.
 #[derive(Clone, Debug, Args)]
+#[command(mut_args(hide(&refused::PAYS)))]
 pub struct PaysCommand {
     /// Task: lr, ae, lm, tl, ac, as for `fosi train`
     pub task: TaskName,

@@ -3,6 +3,7 @@
 use super::error::PaysError;
 use super::kept::KeptRuns;
 use super::method::{Method, Standing};
+use super::refused::{self, refuse};
 use super::result::{Comparison, Entry};
 use super::saving::LENGTHS;
 use super::search::Grid;
@@ -56,7 +57,7 @@ impl Study {
         no_repeats("bases", bases)?;
         let names: Vec<&str> = variants.iter().map(|v| v.name.as_str()).collect();
         no_repeats("variant", &names)?;
-        layers.iter().try_for_each(check_layer)?;
+        refuse(layers, &refused::PAYS)?;
         variants.iter().try_for_each(check_variant)?;
         let cosine = TrainOptions {
             schedule: Some(LearningRateSchedule::Cosine),
@@ -204,46 +205,6 @@ fn resolve(
     };
     let layers = [layers, &[optimizers]].concat();
     Resolved::new(task, &layers).map(|resolved| resolved.config)
-}
-
-fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
-    let bases = "give the base optimizers with --bases";
-    let own = [
-        ("optimizers", layer.optimizers.is_some(), bases),
-        ("epochs", layer.epochs.is_some(), "give --steps S"),
-        (
-            "lr-grid",
-            layer.lr_grid.is_some(),
-            "it searches for the best rate of every method; --grid-factor sets the resolution",
-        ),
-    ];
-    refuse_options(layer, &own)
-}
-
-/// An error if an option is given that a study of kept runs has no use for: one of `own`, with what to give instead, or
-/// one that concerns the folders of runs.
-pub(crate) fn refuse_options(
-    layer: &TrainOptions,
-    own: &[(&'static str, bool, &'static str)],
-) -> Result<(), PaysError> {
-    let of_folders = [
-        (
-            "checkpoint-every",
-            layer.checkpoint_every.is_some(),
-            "it resumes run by run; leave it out",
-        ),
-        (
-            "tensorboard",
-            layer.tensorboard,
-            "it stores the runs' numbers without their folders; leave it out",
-        ),
-        ("name", layer.name.is_some(), "give its folder with --out"),
-    ];
-    let mut given = own.iter().chain(&of_folders).filter(|(_, given, _)| *given);
-    match given.next() {
-        Some(&(option, _, instead)) => Err(PaysError::NoEffect { option, instead }),
-        None => Ok(()),
-    }
 }
 
 fn check_variant(variant: &Variant) -> Result<(), PaysError> {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::config::{List, Resolved, TaskName, TrainConfig, TrainOptions, no_repeats};
 use crate::optimizers::OptimizerName;
-use crate::pays::{KeptRuns, PaysError, Record, refuse_options};
+use crate::pays::refused::{self, refuse};
+use crate::pays::{KeptRuns, PaysError, Record};
 
 /// The parameters of a sweep.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl Sweep {
     ) -> Result<Self, PaysError> {
         no_repeats("intervals", &plan.intervals)?;
         no_repeats("delays", &plan.delays)?;
-        layers.iter().try_for_each(check_layer)?;
+        refuse(layers, &refused::STALE)?;
         let with = |options: TrainOptions, optimizer: OptimizerName, layers: &[TrainOptions]| {
             let own = TrainOptions {
                 optimizers: Some(List(vec![optimizer])),
@@ -131,23 +132,4 @@ impl Place {
         let found = self.settings.iter().map(|settings| kept.find(settings));
         found.filter_map(Result::transpose).collect()
     }
-}
-
-fn check_layer(layer: &TrainOptions) -> Result<(), PaysError> {
-    let own = [
-        ("optimizers", layer.optimizers.is_some(), "give --optimizer"),
-        ("interval", layer.interval.is_some(), "give --intervals"),
-        ("overhead", layer.overhead.is_some(), "give --intervals"),
-        (
-            "refresh-delay",
-            layer.refresh_delay.is_some(),
-            "give --delays",
-        ),
-        (
-            "lr-grid",
-            layer.lr_grid.is_some(),
-            "it compares at a single rate; give --lr",
-        ),
-    ];
-    refuse_options(layer, &own)
 }

@@ -131,7 +131,7 @@ fn what_is_missing_is_named() {
     let (judgement, text) = judged(&few);
     assert_eq!(judgement, Judgement::NotEnough);
     assert!(
-        text.contains("--seeds 0,1,2") && !text.contains("--lr-grid"),
+        text.contains("--seeds 0,1,2, which") && !text.contains("and --lr-grid"),
         "{text}"
     );
 
