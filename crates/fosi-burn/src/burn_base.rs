@@ -19,8 +19,8 @@ use crate::record::{is_half, renamed, widened};
 
 /// An optimizer of Burn as the base of [`FosiOptimizer`](crate::FosiOptimizer).
 ///
-/// In each step it gets the module's parameters and, as their gradient, the complement's gradient g₂; d_b is the change
-/// of the parameters that it makes. Before the first refresh the step is bit for bit Burn's own, except for parameters
+/// In each step it gets the module's parameters and, as their gradient, the complement's gradient g₂; d_b is minus the
+/// change of the parameters that it makes. Before the first refresh the step is bit for bit Burn's own, except for parameters
 /// that the loss does not reach: Burn skips them, whereas here their gradient is zero, which matters with weight decay.
 /// For parameters in f16 and bf16 it gets the f32 master weights of [`FosiOptimizer`](crate::FosiOptimizer), so its
 /// state is in f32 too.

@@ -214,7 +214,7 @@ pub enum Experiment {
     Rates,
     /// Figure 1: two dimensions, step by step
     Illustrate,
-    /// Figure 7's functions with AdaHessian, a method on the Hessian's diagonal
+    /// Figure 7's functions with AdaHessian, a method that uses only the Hessian's diagonal
     Diagonal,
     /// All experiments
     All,

@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut theta = start;
     let mut first = optimizer()?;
     train(&mut first, &mut theta, SAVED_AT)?;
-    first.save(&path)?; // the optimizer's state; the parameters are the program's to keep
+    first.save(&path)?; // the optimizer's state; the program saves the parameters itself
     drop(first);
 
     let mut second = optimizer()?;

@@ -195,10 +195,10 @@ pub enum LanczosError {
         /// The rounding of the difference quotient, relative to the largest |α| and β so far.
         noise: f64,
     },
-    /// The curvature found next to a tie differs from that at the point itself.
+    /// The curvature found beside a kink differs from that at the point itself.
     #[error(
-        "the point is a tie of kinks, and the largest eigenvalue {shifted:.3e} that was found beside it is not the curvature \
-         at the point along its eigenvector, {found:.3e}; use exact products, or move the parameters off the tie"
+        "the parameters lie exactly on a kink, and the largest eigenvalue {shifted:.3e} that was found beside it is not the \
+         curvature at the point along its eigenvector, {found:.3e}; use exact products, or move the parameters off the kink"
     )]
     Shifted {
         /// λ̂₁ at the shifted point.

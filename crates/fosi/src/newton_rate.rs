@@ -11,7 +11,7 @@ use crate::schedule::{Rate, check_rate};
 /// // If a schedule takes the learning rate to zero, the Newton step goes to zero as well.
 /// let config = FosiConfig { newton_rate: NewtonRate::Following(0.01), ..FosiConfig::default() };
 /// assert_eq!(config.newton_rate.at(500, 0.05, 0.1), 0.005);
-/// // A bare number means the same.
+/// // A plain number means the same.
 /// assert_eq!(NewtonRate::from(0.01).at(500, 0.05, 0.1), 0.005);
 /// // The paper's α does not depend on the learning rate.
 /// assert_eq!(NewtonRate::Constant(0.01).at(500, 0.05, 0.1), 0.01);

@@ -74,8 +74,9 @@ pub struct TrainOptions {
     pub optimizers: Option<List<OptimizerName>>,
     /// FOSI as in the paper (paper) or with safeguards against misleading spectra (guarded): unresolved eigenpairs and
     /// directions that overshoot stay with the base, a few more products search for repeated eigenvalues, and FOSI's
-    /// scaling of the learning rate is withdrawn if it makes the gradient grow. With paper, T = 800 and W = one epoch unless given [default: guarded;
-    /// with --preset paper: paper]
+    /// scaling of the learning rate is withdrawn if it makes the gradient grow. With paper also no mean over estimations,
+    /// no early end of an estimation, a constant α, no lower limit of |λ|, and T = 800 and W = one epoch unless given
+    /// [default: guarded; with --preset paper: paper]
     #[arg(long, value_name = "NAME")]
     pub algorithm: Option<Algorithm>,
     /// Number of largest eigenpairs that FOSI uses [default: 10]

@@ -1,4 +1,4 @@
-//! A method on the Hessian's diagonal on the functions of Figure 7: the paper (§5) says that such methods suffer where
+//! A method that uses only the Hessian's diagonal, on the functions of Figure 7: the paper (§5) says that such methods suffer where
 //! the Hessian is ill-conditioned and not diagonal.
 
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use super::{Claim, Convention, Descent, Outcome, Pieces, Quadratic, Report, Setu
 use crate::optimizers::{Family, OptimizerName};
 use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
 
-/// The method on the diagonal.
+/// The method that uses only the diagonal.
 pub const DIAGONAL: OptimizerName = OptimizerName::plain(Family::AdaHessian);
 /// Its learning rates, of which each function gets the best; 1 is a Newton step where the Hessian is diagonal.
 pub const LEARNING_RATES: [f64; 7] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -122,7 +122,7 @@ impl Diagonal {
             tables: vec![("diagonal.csv".to_owned(), self.csv())],
             figures: vec![("diagonal".to_owned(), self.maps())],
             text: format!(
-                "A method on the Hessian's diagonal: f after 200 steps on f_(b,ζ), medians over random bases; {DIAGONAL} at \
+                "A method that uses only the Hessian's diagonal: f after 200 steps on f_(b,ζ), medians over random bases; {DIAGONAL} at \
                  the best of seven η from 0.01 to 10 for each function, the others at the paper's rates\n{}\n\n{}\n\n{claims}",
                 self.convention.sentence(),
                 self.table()
@@ -212,7 +212,7 @@ impl Diagonal {
         };
         let [adam, fosi_adam, _, fosi_hb] = BESIDE;
         Sheet {
-            title: "f after 200 steps: a method on the Hessian's diagonal".to_owned(),
+            title: "f after 200 steps: a method that uses only the Hessian's diagonal".to_owned(),
             legend: Vec::new(),
             cells: [DIAGONAL, fosi_hb, adam, fosi_adam].map(map).into(),
             columns: 2,
