@@ -96,7 +96,7 @@ const RATES: Study = Study {
 };
 const DIAGONAL: Study = Study {
     name: "diagonal",
-    ticks: diagonal::ticks,
+    ticks: grid::ticks,
     run: |setup, pieces| Ok(diagonal::run(setup, pieces)?.report()),
 };
 

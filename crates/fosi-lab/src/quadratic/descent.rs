@@ -99,7 +99,8 @@ impl Descent {
         Ok(self.run(f)?.last().copied().unwrap_or(f64::NAN))
     }
 
-    /// The same function in several bases; the seed counts up from this one's.
+    /// The same function in several bases, of which one is enough for an optimizer that doesn't depend on them; the seed
+    /// counts up from this one's.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -107,6 +108,11 @@ impl Descent {
         let run = |(i, f): (usize, &Quadratic)| {
             let seed = self.seed + i as u64;
             Self { seed, ..*self }.run(f)
+        };
+        let bases = if sees_axes(self.optimizer) {
+            bases
+        } else {
+            &bases[..1]
         };
         let curves = bases.par_iter().enumerate().map(run);
         let curves: Vec<Vec<f64>> = curves.collect::<Result<_, _>>()?;
@@ -269,11 +275,6 @@ pub(super) fn compare(
     convention: Convention,
 ) -> Result<Vec<Outcome>, fosi::Error> {
     let outcome = |optimizer: OptimizerName| {
-        let bases = if sees_axes(optimizer) {
-            bases
-        } else {
-            &bases[..1]
-        };
         let rate = Descent::paper_rate(optimizer.family, extremes);
         let descent = Descent {
             convention,

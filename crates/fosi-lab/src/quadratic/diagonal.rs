@@ -3,16 +3,13 @@
 
 use std::ops::RangeInclusive;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::claim::claims_text;
-use super::descent::sees_axes;
-use super::grid::{function, growths, rotations, turned};
 use super::report::{short, table};
-use super::{Claim, Convention, Descent, Outcome, Pieces, Quadratic, Report, Setup};
+use super::{Claim, Convention, Descent, Outcome, Pieces, Report, Setup, grid};
 use crate::optimizers::{Family, OptimizerName};
-use crate::plot::{Cell, ColorScale, HeatMap, Sheet};
+use crate::plot::{ColorScale, Sheet};
 
 /// The method that uses only the diagonal.
 pub const DIAGONAL: OptimizerName = OptimizerName::plain(Family::AdaHessian);
@@ -50,26 +47,14 @@ pub struct Diagonal {
     pub entries: Vec<Entry>,
 }
 
-/// Number of pieces of a run, each followed by a tick.
-pub fn ticks() -> u64 {
-    (growths().len() * rotations().len()) as u64
-}
-
 /// Runs 200 steps of each optimizer on each function, those that depend on the eigenvectors in several random bases.
 ///
 /// # Errors
 /// Where Lanczos fails.
 pub fn run(setup: Setup, pieces: &Pieces) -> Result<Diagonal, fosi::Error> {
-    let functions: Vec<(f64, usize)> = growths()
-        .into_iter()
-        .flat_map(|b| rotations().into_iter().map(move |zeta| (b, zeta)))
-        .collect();
-    let entry = |&(b, zeta): &(f64, usize)| {
-        pieces.piece(format!("b={b} ζ={zeta}"), || run_one(b, zeta, setup))
-    };
     Ok(Diagonal {
         convention: setup.convention,
-        entries: functions.par_iter().map(entry).collect::<Result<_, _>>()?,
+        entries: grid::on_each(pieces, |b, zeta| run_one(b, zeta, setup))?,
     })
 }
 
@@ -79,22 +64,14 @@ pub fn run(setup: Setup, pieces: &Pieces) -> Result<Diagonal, fosi::Error> {
 /// Where Lanczos fails.
 pub fn run_one(b: f64, zeta: usize, setup: Setup) -> Result<Entry, fosi::Error> {
     let convention = setup.convention;
-    let f = function(b, convention);
-    // Without a rotation there is one basis.
-    let bases = if zeta == 0 { 1 } else { setup.bases };
-    let bases: Vec<Quadratic> = (0..bases)
-        .map(|seed| turned(&f, zeta, seed, convention))
-        .collect();
+    let f = grid::function(b, convention);
+    let bases = grid::in_bases(b, zeta, setup);
     let run = |optimizer, rate| {
-        let bases = match sees_axes(optimizer) {
-            true => &bases[..],
-            false => &bases[..1],
-        };
         let descent = Descent {
             convention,
             ..Descent::new(optimizer, rate)
         };
-        descent.run_in(bases)
+        descent.run_in(&bases)
     };
     let [first, others @ ..] = LEARNING_RATES;
     let (mut learning_rate, mut own) = (first, run(DIAGONAL, first)?);
@@ -169,7 +146,7 @@ impl Diagonal {
         let mut text = "b,zeta,optimizer,learning_rate,f200\n".to_owned();
         for e in &self.entries {
             for o in &e.outcomes {
-                let extremes = function(e.b, self.convention).extremes();
+                let extremes = grid::function(e.b, self.convention).extremes();
                 let rate = match o.optimizer == DIAGONAL {
                     true => e.learning_rate,
                     false => Descent::paper_rate(o.optimizer.family, extremes),
@@ -200,15 +177,8 @@ impl Diagonal {
         let scale = ColorScale::logarithmic(1e-8, 1e3);
         let map = |optimizer: OptimizerName| {
             let value = |e: &Entry| e.median(optimizer).unwrap_or(f64::NAN);
-            Cell::HeatMap(HeatMap {
-                title: optimizer.to_string(),
-                x_label: "b".to_owned(),
-                y_label: "ζ".to_owned(),
-                xs: growths(),
-                ys: rotations().into_iter().map(|zeta| zeta as f64).collect(),
-                values: self.entries.iter().map(value).collect(),
-                scale,
-            })
+            let values = self.entries.iter().map(value).collect();
+            grid::map(optimizer.to_string(), values, scale)
         };
         let [adam, fosi_adam, _, fosi_hb] = BESIDE;
         Sheet {
@@ -224,7 +194,7 @@ impl Diagonal {
 
 impl Entry {
     fn name(&self) -> String {
-        format!("b={} ζ={}", self.b, self.zeta)
+        grid::name(self.b, self.zeta)
     }
 
     /// The median of f after the last step.

@@ -10,6 +10,7 @@
 use std::ops::RangeInclusive;
 
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::claim::{better_than_bases, claims_text, exceptions_csv};
@@ -103,18 +104,49 @@ pub fn ticks() -> u64 {
 /// # Errors
 /// Where Lanczos fails.
 pub fn run(setup: Setup, pieces: &Pieces) -> Result<Grid, fosi::Error> {
+    Ok(Grid {
+        convention: setup.convention,
+        entries: on_each(pieces, |b, zeta| run_one(b, zeta, setup))?,
+    })
+}
+
+/// The results of `run` on each function, b by b, ζ by ζ; each is a piece.
+pub(super) fn on_each<T: Serialize + DeserializeOwned + Send>(
+    pieces: &Pieces,
+    run: impl Fn(f64, usize) -> Result<T, fosi::Error> + Sync,
+) -> Result<Vec<T>, fosi::Error> {
     let functions: Vec<(f64, usize)> = growths()
         .into_iter()
         .flat_map(|b| rotations().into_iter().map(move |zeta| (b, zeta)))
         .collect();
-    let entry = |&(b, zeta): &(f64, usize)| {
-        pieces.piece(format!("b={b} ζ={zeta}"), || run_one(b, zeta, setup))
-    };
-    let entries = functions.par_iter().map(entry).collect::<Result<_, _>>()?;
-    let convention = setup.convention;
-    Ok(Grid {
-        convention,
-        entries,
+    let piece = |&(b, zeta): &(f64, usize)| pieces.piece(name(b, zeta), || run(b, zeta));
+    functions.par_iter().map(piece).collect()
+}
+
+/// f_{b,ζ} in each of the setup's bases; without a rotation there is one.
+pub(super) fn in_bases(b: f64, zeta: usize, setup: Setup) -> Vec<Quadratic> {
+    let f = function(b, setup.convention);
+    let bases = if zeta == 0 { 1 } else { setup.bases };
+    (0..bases)
+        .map(|seed| turned(&f, zeta, seed, setup.convention))
+        .collect()
+}
+
+/// The name of f_{b,ζ}.
+pub(super) fn name(b: f64, zeta: usize) -> String {
+    format!("b={b} ζ={zeta}")
+}
+
+/// A picture of one value per function, in the order of [`on_each`].
+pub(super) fn map(title: String, values: Vec<f64>, scale: ColorScale) -> Cell {
+    Cell::HeatMap(HeatMap {
+        title,
+        x_label: "b".to_owned(),
+        y_label: "ζ".to_owned(),
+        xs: growths(),
+        ys: rotations().into_iter().map(|zeta| zeta as f64).collect(),
+        values,
+        scale,
     })
 }
 
@@ -125,11 +157,7 @@ pub fn run(setup: Setup, pieces: &Pieces) -> Result<Grid, fosi::Error> {
 pub fn run_one(b: f64, zeta: usize, setup: Setup) -> Result<Entry, fosi::Error> {
     let convention = setup.convention;
     let f = function(b, convention);
-    // Without a rotation there is one basis.
-    let bases = if zeta == 0 { 1 } else { setup.bases };
-    let bases: Vec<Quadratic> = (0..bases)
-        .map(|seed| turned(&f, zeta, seed, convention))
-        .collect();
+    let bases = in_bases(b, zeta, setup);
     let outcomes = compare(&bases, f.extremes(), convention)?;
     let rate = Descent::paper_rate(Family::Adam, f.extremes());
     let corrected = Descent {
@@ -292,19 +320,9 @@ impl Grid {
     fn maps(&self) -> Sheet {
         let scale = ColorScale::logarithmic(1e-4, 1e3);
         let map = |optimizer: OptimizerName| {
-            Cell::HeatMap(HeatMap {
-                title: optimizer.to_string(),
-                x_label: "b".to_owned(),
-                y_label: "ζ".to_owned(),
-                xs: growths(),
-                ys: rotations().into_iter().map(|zeta| zeta as f64).collect(),
-                values: self
-                    .entries
-                    .iter()
-                    .map(|e| e.median(optimizer).unwrap_or(f64::NAN))
-                    .collect(),
-                scale,
-            })
+            let value = |e: &Entry| e.median(optimizer).unwrap_or(f64::NAN);
+            let values = self.entries.iter().map(value).collect();
+            map(optimizer.to_string(), values, scale)
         };
         Sheet {
             title: "f after 200 steps over condition number (b) and rotation (ζ)".to_owned(),
@@ -339,7 +357,7 @@ impl Grid {
 
 impl Entry {
     fn name(&self) -> String {
-        format!("b={} ζ={}", self.b, self.zeta)
+        name(self.b, self.zeta)
     }
 
     /// The median of f after the last step.
