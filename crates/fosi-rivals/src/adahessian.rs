@@ -184,9 +184,9 @@ impl<M: Module> Rival<M> for AdaHessian<M> {
 
     fn step(
         &mut self,
+        learning_rate: f64,
         model: &mut M,
         loss: &dyn Loss<M>,
-        learning_rate: f64,
     ) -> Result<StepDone, RivalError> {
         require_rate(learning_rate)?;
         let config = self.config;

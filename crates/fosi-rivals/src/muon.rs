@@ -115,9 +115,9 @@ impl<M: Module> Rival<M> for Muon<M> {
 
     fn step(
         &mut self,
+        learning_rate: f64,
         model: &mut M,
         loss: &dyn Loss<M>,
-        learning_rate: f64,
     ) -> Result<StepDone, RivalError> {
         let (value, gradients) = backward(&*model, |model| loss.loss(model))?;
         self.optimizer

@@ -20,9 +20,9 @@ pub trait Rival<M>: Send {
     /// parameters are then unchanged.
     fn step(
         &mut self,
+        learning_rate: f64,
         model: &mut M,
         loss: &dyn Loss<M>,
-        learning_rate: f64,
     ) -> Result<StepDone, RivalError>;
 
     /// Steps taken.

@@ -122,7 +122,7 @@ impl<T: Task> Trainer for RivalTrainer<T> {
             let rate = self.learning_rate.at(self.rival.steps());
             let done = self
                 .rival
-                .step(&mut self.subject.model, &loss, rate)
+                .step(rate, &mut self.subject.model, &loss)
                 .map_err(StepError::other)?;
             if on_event(TrainEvent::Stepped { loss: done.loss }).is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -90,8 +90,8 @@ const NAME: &str = "kfac";
 ///     ..KfacConfig::default()
 /// };
 /// let mut kfac = Kfac::new(&model, &loss, config)?;
-/// let first = kfac.step(&mut model, &loss, 0.5)?.loss;
-/// assert!(kfac.step(&mut model, &loss, 0.5)?.loss < 0.3 * first);
+/// let first = kfac.step(0.5, &mut model, &loss)?.loss;
+/// assert!(kfac.step(0.5, &mut model, &loss)?.loss < 0.3 * first);
 /// # Ok::<(), fosi_rivals::RivalError>(())
 /// ```
 #[derive(Debug)]
@@ -246,9 +246,9 @@ impl<M: Module> Rival<M> for Kfac<M> {
 
     fn step(
         &mut self,
+        learning_rate: f64,
         model: &mut M,
         loss: &dyn Loss<M>,
-        learning_rate: f64,
     ) -> Result<StepDone, RivalError> {
         require_rate(learning_rate)?;
         let (config, step) = (self.config, self.steps);

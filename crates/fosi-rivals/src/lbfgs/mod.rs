@@ -62,9 +62,9 @@ impl Default for LbfgsConfig {
 /// let loss = |model: &Linear| (model.forward(x.clone()) - x.clone().sum_dim(1)).square().mean();
 /// let mut lbfgs = Lbfgs::new(&model, LbfgsConfig::default())?;
 /// for _ in 0..10 {
-///     lbfgs.step(&mut model, &loss, 1.0)?;
+///     lbfgs.step(1.0, &mut model, &loss)?;
 /// }
-/// assert!(lbfgs.step(&mut model, &loss, 1.0)?.loss < 1e-6);
+/// assert!(lbfgs.step(1.0, &mut model, &loss)?.loss < 1e-6);
 /// # Ok::<(), fosi_rivals::RivalError>(())
 /// ```
 #[derive(Debug)]
@@ -116,9 +116,9 @@ impl<M: Module> Rival<M> for Lbfgs<M> {
 
     fn step(
         &mut self,
+        _learning_rate: f64,
         model: &mut M,
         loss: &dyn Loss<M>,
-        _learning_rate: f64,
     ) -> Result<StepDone, RivalError> {
         let copies = Copies::of(&*model)?;
         let parameters = copies.parameters()?;

@@ -33,7 +33,7 @@ fn steps_are_those_of_the_formulas() {
     let mut optimizer = AdaHessian::new(&model, config).unwrap();
     let rate = 0.05;
     for t in 1..=10 {
-        optimizer.step(&mut model, &loss, rate).unwrap();
+        optimizer.step(rate, &mut model, &loss).unwrap();
         for i in 0..x.len() {
             let h = diagonal[i];
             m[i] = 0.9 * m[i] + 0.1 * h * x[i];
@@ -64,7 +64,7 @@ fn the_diagonal_is_averaged_over_a_kernel() {
     let x = parameters(&layer);
     let c: Vec<f64> = entries(4, 7).iter().map(|c| c + 2.0).collect();
     let mut optimizer = AdaHessian::new(&layer, AdaHessianConfig::default()).unwrap();
-    optimizer.step(&mut layer, &loss, 0.1).unwrap();
+    optimizer.step(0.1, &mut layer, &loss).unwrap();
     let expected: Vec<f64> = (0..4)
         .map(|i| {
             let mean = (c[i / 2 * 2] + c[i / 2 * 2 + 1]) / 2.0;
@@ -93,14 +93,14 @@ fn a_resumed_run_has_the_same_bits() {
         if step == 3 {
             halfway = Some((whole.clone(), optimizer.to_bytes().unwrap()));
         }
-        optimizer.step(&mut whole, &batch, 0.01).unwrap();
-        of_another_seed.step(&mut other, &batch, 0.01).unwrap();
+        optimizer.step(0.01, &mut whole, &batch).unwrap();
+        of_another_seed.step(0.01, &mut other, &batch).unwrap();
     }
     let (mut model, bytes) = halfway.unwrap();
     let mut resumed = new(&model, 1);
     resumed.load(&bytes).unwrap();
     for _ in 3..6 {
-        resumed.step(&mut model, &batch, 0.01).unwrap();
+        resumed.step(0.01, &mut model, &batch).unwrap();
     }
     assert_eq!(bits(&model), bits(&whole));
     assert_ne!(bits(&other), bits(&whole));

@@ -141,15 +141,15 @@ fn settings_out_of_range_are_named() {
 fn a_failed_step_changes_nothing() {
     let (mut model, loss) = (Perceptron::new(3, 4, 2), Regression::new(5, 3, 2, 1));
     let mut kfac = Kfac::new(&model, &loss, KfacConfig::default()).unwrap();
-    kfac.step(&mut model, &loss, 0.1).unwrap();
+    kfac.step(0.1, &mut model, &loss).unwrap();
     let before = (bits(&model), kfac.to_bytes().unwrap());
     let broken = Regression {
         y: loss.y.clone() * f64::NAN,
         x: loss.x.clone(),
     };
-    let error = kfac.step(&mut model, &broken, 0.1).unwrap_err();
+    let error = kfac.step(0.1, &mut model, &broken).unwrap_err();
     assert!(matches!(error, RivalError::NotFinite { step: 1, .. }));
-    let error = kfac.step(&mut model, &loss, -0.1).unwrap_err();
+    let error = kfac.step(-0.1, &mut model, &loss).unwrap_err();
     assert!(matches!(
         error,
         RivalError::Setting {
@@ -165,7 +165,7 @@ fn a_failed_step_changes_nothing() {
     };
     let one = Regression::new(1, 3, 2, 1);
     let mut kfac = Kfac::new(&model, &one, singular).unwrap();
-    let error = kfac.step(&mut model, &one, 0.1).unwrap_err();
+    let error = kfac.step(0.1, &mut model, &one).unwrap_err();
     assert!(matches!(&error, RivalError::Singular { path, .. } if path == "hidden.weight"));
     assert_eq!(bits(&model), before.0);
 }

@@ -69,7 +69,7 @@ fn factors<M: Module>(model: &M, loss: &dyn Loss<M>, config: KfacConfig) -> Vec<
         ..config
     };
     let mut kfac = Kfac::new(model, loss, config).unwrap();
-    kfac.step(&mut model.clone(), loss, 0.0).unwrap();
+    kfac.step(0.0, &mut model.clone(), loss).unwrap();
     let layers = kfac.factors().unwrap();
     layers.into_iter().map(|layer| layer.factors).collect()
 }
@@ -349,7 +349,7 @@ fn sampled_targets_give_the_exact_factors_on_average() {
         };
         let mut kfac = Kfac::new(&layer, &loss, config).unwrap();
         for _ in 0..200 {
-            kfac.step(&mut layer.clone(), &loss, 0.0).unwrap();
+            kfac.step(0.0, &mut layer.clone(), &loss).unwrap();
         }
         let found = &kfac.factors().unwrap()[0].factors;
         let doubles = |x: &[f32]| -> Vec<f64> { x.iter().map(|x| f64::from(*x)).collect() };

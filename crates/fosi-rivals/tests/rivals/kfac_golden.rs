@@ -60,7 +60,7 @@ fn follow<M: Module>(
     let mut model = layout.set_parameters(&model, &case.parameters[..]).unwrap();
     let mut kfac = Kfac::new(&model, loss, config).unwrap();
     for (index, expected) in case.steps.iter().enumerate() {
-        let done = kfac.step(&mut model, loss, learning_rate).unwrap();
+        let done = kfac.step(learning_rate, &mut model, loss).unwrap();
         let numbers = [
             (done.loss, expected.loss),
             (done.learning_rate, expected.learning_rate),

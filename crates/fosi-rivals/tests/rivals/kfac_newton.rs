@@ -70,7 +70,7 @@ fn a_full_step_without_damping_is_newtons() {
         ..KfacConfig::default()
     };
     let mut kfac = Kfac::new(&model, &loss, config).unwrap();
-    kfac.step(&mut model, &loss, 1.0).unwrap();
+    kfac.step(1.0, &mut model, &loss).unwrap();
     let error = distance(&parameters(&model), &solution());
     assert!(error < 1e-5, "{error}");
 }
@@ -87,7 +87,7 @@ fn the_adaptive_rate_finds_the_full_step_itself() {
         ..KfacConfig::default()
     };
     let mut kfac = Kfac::new(&model, &loss, config).unwrap();
-    let done = kfac.step(&mut model, &loss, 0.0).unwrap();
+    let done = kfac.step(0.0, &mut model, &loss).unwrap();
     assert!((done.learning_rate - 1.0).abs() < 1e-5, "{done:?}");
     assert_eq!(done.momentum, Some(0.0));
     let error = distance(&parameters(&model), &solution());
@@ -114,7 +114,7 @@ fn the_norm_constraint_shortens_the_step() {
     };
     let mut kfac = Kfac::new(&start, &loss, config).unwrap();
     let mut model = start.clone();
-    kfac.step(&mut model, &loss, 0.5).unwrap();
+    kfac.step(0.5, &mut model, &loss).unwrap();
     // Half of half the distance.
     let (before, after) = (parameters(&start), parameters(&model));
     let expected: Vec<f64> = before

@@ -23,7 +23,7 @@ fn trained(seed: u64, steps: u64) -> (Perceptron, Kfac<Perceptron>) {
     let mut model = Perceptron::new(4, 6, 2);
     let mut kfac = Kfac::new(&model, &batch(0), config(seed)).unwrap();
     for step in 0..steps {
-        kfac.step(&mut model, &batch(step), 0.0).unwrap();
+        kfac.step(0.0, &mut model, &batch(step)).unwrap();
     }
     (model, kfac)
 }
@@ -39,7 +39,7 @@ fn a_resumed_run_has_the_same_bits() {
         resumed.load(&bytes).unwrap();
         assert_eq!(resumed.to_bytes().unwrap(), bytes);
         for step in stop..end {
-            resumed.step(&mut model, &batch(step), 0.0).unwrap();
+            resumed.step(0.0, &mut model, &batch(step)).unwrap();
         }
         assert_eq!(bits(&model), bits(&expected));
         assert_eq!(resumed.to_bytes().unwrap(), whole.to_bytes().unwrap());
@@ -100,10 +100,10 @@ fn it_trains_in_few_steps() {
     let loss = Regression::new(32, 4, 2, 50);
     let mut model = Perceptron::new(4, 24, 2);
     let mut kfac = Kfac::new(&model, &loss, config(3)).unwrap();
-    let first = kfac.step(&mut model, &loss, 0.0).unwrap().loss;
+    let first = kfac.step(0.0, &mut model, &loss).unwrap().loss;
     let mut last = first;
     for _ in 0..100 {
-        last = kfac.step(&mut model, &loss, 0.0).unwrap().loss;
+        last = kfac.step(0.0, &mut model, &loss).unwrap().loss;
     }
     assert!(last < 0.05 * first, "from {first} to {last}");
     assert!(kfac.damping() < 1.0);

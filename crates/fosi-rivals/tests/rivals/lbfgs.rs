@@ -104,7 +104,7 @@ fn each_step_is_bfgss_with_the_kept_pairs_and_satisfies_the_strong_wolfe_conditi
     for _ in 0..12 {
         let before = point(&model);
         let gradient = quadratic.gradient(&before);
-        let done = lbfgs.step(&mut model, &loss, f64::NAN).unwrap();
+        let done = lbfgs.step(f64::NAN, &mut model, &loss).unwrap();
         let after = point(&model);
         let kept = &pairs[pairs.len().saturating_sub(history)..];
         let expected = direction(kept, &gradient) * faer::Scale(done.learning_rate);
@@ -129,7 +129,7 @@ fn it_finds_the_minimum() {
     let mut model = start();
     let mut lbfgs = Lbfgs::new(&model, LbfgsConfig::default()).unwrap();
     for _ in 0..40 {
-        lbfgs.step(&mut model, &loss, 0.0).unwrap();
+        lbfgs.step(0.0, &mut model, &loss).unwrap();
     }
     let minimum = quadratic
         .hessian
@@ -149,10 +149,10 @@ fn a_pair_without_positive_curvature_is_left_out() {
     let loss = |model: &Linear| model.weight.val().square().sum() * -0.5;
     let mut model = start();
     let mut lbfgs = Lbfgs::new(&model, LbfgsConfig::default()).unwrap();
-    let first = lbfgs.step(&mut model, &loss, 0.0).unwrap();
+    let first = lbfgs.step(0.0, &mut model, &loss).unwrap();
     assert!(first.learning_rate > 0.0);
     assert_eq!(lbfgs.pairs(), 0);
-    let second = lbfgs.step(&mut model, &loss, 0.0).unwrap();
+    let second = lbfgs.step(0.0, &mut model, &loss).unwrap();
     assert!(second.loss < first.loss);
 }
 
@@ -169,7 +169,7 @@ fn where_the_loss_is_not_finite_a_shorter_step_is_taken() {
     };
     let mut model = begin;
     let mut lbfgs = Lbfgs::new(&model, LbfgsConfig::default()).unwrap();
-    let done = lbfgs.step(&mut model, &loss, 0.0).unwrap();
+    let done = lbfgs.step(0.0, &mut model, &loss).unwrap();
     assert!(
         done.learning_rate > 0.0 && done.learning_rate < 1e-2,
         "{done:?}"
@@ -190,13 +190,13 @@ fn a_resumed_run_has_the_same_bits() {
         if step == 5 {
             halfway = Some((whole.clone(), lbfgs.to_bytes().unwrap()));
         }
-        lbfgs.step(&mut whole, &batch(step), 0.0).unwrap();
+        lbfgs.step(0.0, &mut whole, &batch(step)).unwrap();
     }
     let (mut model, bytes) = halfway.unwrap();
     let mut resumed = Lbfgs::new(&model, config).unwrap();
     resumed.load(&bytes).unwrap();
     for step in 5..10 {
-        resumed.step(&mut model, &batch(step), 0.0).unwrap();
+        resumed.step(0.0, &mut model, &batch(step)).unwrap();
     }
     assert_eq!(bits(&model), bits(&whole));
     assert_eq!(resumed.to_bytes().unwrap(), lbfgs.to_bytes().unwrap());

@@ -21,7 +21,7 @@ fn change(config: &MuonConfig) -> (Vec<f64>, Vec<f64>) {
     let start = linear(ROWS, COLUMNS, 1);
     let mut model = start.clone();
     let mut muon = Muon::new(&model, config).unwrap();
-    muon.step(&mut model, &loss, 0.01).unwrap();
+    muon.step(0.01, &mut model, &loss).unwrap();
     let (before, after) = (parameters(&start), parameters(&model));
     let change: Vec<f64> = after.iter().zip(&before).map(|(a, b)| a - b).collect();
     let (weight, bias) = change.split_at(ROWS * COLUMNS);
@@ -76,13 +76,13 @@ fn a_resumed_run_has_the_same_bits() {
         if step == 3 {
             halfway = Some((whole.clone(), muon.to_bytes().unwrap()));
         }
-        muon.step(&mut whole, &batch, 0.01).unwrap();
+        muon.step(0.01, &mut whole, &batch).unwrap();
     }
     let (mut model, bytes) = halfway.unwrap();
     let mut resumed = new(&model);
     resumed.load(&bytes).unwrap();
     for _ in 3..6 {
-        resumed.step(&mut model, &batch, 0.01).unwrap();
+        resumed.step(0.01, &mut model, &batch).unwrap();
     }
     assert_eq!(bits(&model), bits(&whole));
     assert_eq!(resumed.steps(), 6);

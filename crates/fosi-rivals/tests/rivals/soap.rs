@@ -153,7 +153,7 @@ fn steps_are_those_of_the_formulas() {
         let mut soap = Soap::new(&model, config(interval)).unwrap();
         for steps in 1..=8 {
             let loss = |model: &Linear| loss(steps - 1, model);
-            soap.step(&mut model, &loss, 0.02).unwrap();
+            soap.step(0.02, &mut model, &loss).unwrap();
             let (x, at) = (parameters(&start), parameters(&model));
             let (weight, bias) = x.split_at(ROWS * COLUMNS);
             let mut expected = reference(weight.to_vec(), steps, 0.02, interval);
@@ -191,13 +191,13 @@ fn a_resumed_run_has_the_same_bits() {
         if step == 5 {
             halfway = Some((whole.clone(), soap.to_bytes().unwrap()));
         }
-        soap.step(&mut whole, &batch, 0.01).unwrap();
+        soap.step(0.01, &mut whole, &batch).unwrap();
     }
     let (mut model, bytes) = halfway.unwrap();
     let mut resumed = Soap::new(&model, config(2)).unwrap();
     resumed.load(&bytes).unwrap();
     for _ in 5..10 {
-        resumed.step(&mut model, &batch, 0.01).unwrap();
+        resumed.step(0.01, &mut model, &batch).unwrap();
     }
     assert_eq!(bits(&model), bits(&whole));
     assert_eq!(resumed.to_bytes().unwrap(), soap.to_bytes().unwrap());
@@ -213,10 +213,10 @@ fn kernels_of_convolutions_are_matrices() {
     let loss = |model: &burn::nn::conv::Conv2d| (model.weight.val() - 1.0).square().sum();
     let mut soap = Soap::new(&layer, SoapConfig::default()).unwrap();
     assert_eq!(soap.kept_floats(), 2 * 24 + 2 * (9 + 64));
-    let first = soap.step(&mut layer, &loss, 0.05).unwrap().loss;
+    let first = soap.step(0.05, &mut layer, &loss).unwrap().loss;
     for _ in 0..200 {
-        soap.step(&mut layer, &loss, 0.05).unwrap();
+        soap.step(0.05, &mut layer, &loss).unwrap();
     }
-    let last = soap.step(&mut layer, &loss, 0.05).unwrap().loss;
+    let last = soap.step(0.05, &mut layer, &loss).unwrap().loss;
     assert!(last < 0.05 * first, "from {first} to {last}");
 }
