@@ -25,7 +25,7 @@ use crate::record::{is_half, renamed, widened};
 /// For parameters in f16 and bf16 it gets the f32 master weights of [`FosiOptimizer`](crate::FosiOptimizer), so its
 /// state is in f32 too.
 ///
-/// Burn does not expose an optimizer's rule, so the caller must provide two things: the momentum rule for the subspace
+/// Burn does not expose an optimizer's rule, so the caller can provide two things: the momentum rule for the subspace
 /// ([`with_momentum`](Self::with_momentum); default none, c̄ = c) and the factor by which removing the subspace raises
 /// the learning rate ([`with_rate_ratio`](Self::with_rate_ratio); default 1). A refresh keeps the part of the
 /// subspace's momentum that lies in the new subspace. Momentum in the base's own state is inaccessible and stays there,

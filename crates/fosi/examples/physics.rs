@@ -189,7 +189,7 @@ fn draw(curves: &[Curve]) -> Result<String, std::fmt::Error> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let curves = [
         fit("L-BFGS alone", "#888888", false)?,
-        fit("with spectra", "#c0392b", true)?,
+        fit("minimize", "#c0392b", true)?,
     ];
     println!(
         "gradients  loss of {:14}  {}",

@@ -252,7 +252,7 @@ impl StepTimer {
                 overhead,
                 base_step = timing.base_step,
                 fosi_step = timing.fosi_step,
-                "no interval keeps the overhead: FOSI's steps alone take longer; T follows from FOSI's steps instead"
+                "no interval stays within the overhead: FOSI's steps alone take longer; T follows from FOSI's steps instead"
             );
         }
     }

@@ -7,7 +7,7 @@ use crate::summary::{Entry, Measure, Spread};
 
 /// λ₁/λ_{k+1} below which the base's problem hardly becomes better conditioned.
 const SMALL_GAP: f64 = 3.0;
-/// Share of its curvature limit from which on curvature, rather than noise, limits the base's rate.
+/// Share of its curvature limit from which on the largest eigenvalues limit the base's rate.
 const NEAR_LIMIT: f64 = 0.5;
 /// Share of a new batch's curvature below which estimations are mostly of the batch.
 const MOSTLY_BATCH: f64 = 0.5;
@@ -176,11 +176,9 @@ fn limit(
     let larger_tried = rates(entry, entries).any(|rate| rate > name.rate);
     let consequence = match (share < NEAR_LIMIT, larger_tried) {
         (true, true) => {
-            "noise limits it before the largest eigenvalues do, which are what FOSI takes away"
+            "something other than the largest eigenvalues limits it, such as noise, and FOSI takes these away"
         }
-        (true, false) => {
-            "no larger rate was tried, so it isn't known whether noise or curvature limits it"
-        }
+        (true, false) => "no larger rate was tried, so it isn't known what limits it",
         (false, _) => "the largest eigenvalues limit it, and these are what FOSI takes away",
     };
     Some(format!(

@@ -243,7 +243,7 @@ fn reasons_are_what_was_measured() {
         text.contains("for α from 1.0e-4 to 1.0e-1 (medians); α = 0.01 is inside at 1 of 2 refreshes. At the other 1 of 3"),
         "{text}"
     );
-    // With the curvature a tenth as large, η is 15 % of the limit: noise limits it only if a larger rate was tried.
+    // With the curvature a tenth as large, η is 15 % of the limit: noise may limit it, if a larger rate was tried.
     for refresh in &mut run.record.refreshes {
         if let RefreshOutcome::Accepted { eigenvalues, .. } = &mut refresh.outcome {
             eigenvalues[0] = 1.9;
@@ -254,7 +254,7 @@ fn reasons_are_what_was_measured() {
     run.rows
         .extend((0..3).flat_map(|seed| rows("hb*10", seed, 1.0, 0.5)));
     let (_, flat) = judged(&run);
-    assert!(flat.contains("noise limits it before"), "{flat}");
+    assert!(flat.contains("such as noise"), "{flat}");
     // The validation loss falls to the end.
     assert!(!text.contains("Its validation loss is least"), "{text}");
 }

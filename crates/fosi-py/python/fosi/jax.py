@@ -19,7 +19,7 @@ from fosi import _minimize
 __all__ = ["minimize"]
 
 _WHY_DOUBLE = (
-    "fosi.jax.minimize computes in float64, which JAX has turned off: call jax.config.update('jax_enable_x64', True) "
+    "fosi.jax.minimize computes in float64, which is off in JAX by default: call jax.config.update('jax_enable_x64', True) "
     "before any array is made. In float32 a loss is known to 1e-7 of its value at best, so a line search sees no decrease "
     "below that, and the run ends earlier than in float64. To minimise in float32 nevertheless, give "
     "dtype=jnp.float32"

@@ -27,7 +27,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// vector of a tenth of its norm.
     ///
     /// The public Python implementation does not split the momentum: the base's momentum keeps its part in the new
-    /// subspace. Comparison with Heavy-Ball: where the subspace rotates steadily, splitting is far better (the mean of
+    /// subspace. Comparison with Heavy-Ball: where the subspace rotates fast, splitting is far better (the mean of
     /// ln f over a run is lower by 2 to 3); where it rotates slowly, the two differ by less than 0.3
     /// (`tests/suite/momentum.rs`, quadratics). On a small network (`fosi-burn`'s example `momentum`, T = 10, 50, 200,
     /// five seeds) they are nearly equal: losses after 600 steps differ by at most 0.3 %, and the loss without
