@@ -1,7 +1,9 @@
 //! Float buffers of a module: its tensors that are not parameters, such as batch norm's running statistics.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+use fosi::Ranks;
+use fosi::communicator::Numbers;
 
 use crate::error::BridgeError;
 use crate::precision::is_plain_float;
@@ -51,5 +53,89 @@ impl ModuleVisitor for Buffers {
         }
         let value = value.without_autodiff().reshape([entries]);
         self.found.push((self.path.join("."), value));
+    }
+}
+
+/// Gives the module the buffers of rank 0.
+pub(crate) fn broadcast<M: Module>(ranks: &Ranks, module: &mut M) -> Result<(), BridgeError> {
+    exchange(ranks, module, |values| ranks.agree(values))
+}
+
+/// Gives the module the mean over the ranks of each buffer, with the ranks' numbers of examples as weights.
+pub(crate) fn average<M: Module>(
+    ranks: &Ranks,
+    module: &mut M,
+    examples: f64,
+) -> Result<(), BridgeError> {
+    exchange(ranks, module, |values| {
+        // Relative to rank 0's, so that equal values stay as they are.
+        let mut first = values.to_vec();
+        ranks.agree(&mut first);
+        for (value, first) in values.iter_mut().zip(&first) {
+            *value = examples * (*value - first);
+        }
+        let mut total = [examples];
+        if let Some(communicator) = ranks.communicator() {
+            communicator.sum(Numbers::F64(values), &mut total);
+        }
+        let total = if total[0] > 0.0 { total[0] } else { 1.0 };
+        for (value, first) in values.iter_mut().zip(&first) {
+            *value = first + *value / total;
+        }
+    })
+}
+
+/// Replaces all buffers by what `collective` makes of them. All ranks must have as many, as modules of one architecture
+/// do; a rank that cannot read its own takes part with zeros.
+fn exchange<M: Module>(
+    ranks: &Ranks,
+    module: &mut M,
+    collective: impl FnOnce(&mut [f64]),
+) -> Result<(), BridgeError> {
+    if ranks.size() == 1 {
+        return Ok(());
+    }
+    // Burn keeps the last forward's running statistics apart from their value until `valid` or the next forward.
+    drop(module.valid());
+    let found = Buffers::of(module);
+    let mut values = Vec::new();
+    let mut failure = None;
+    for (_, buffer) in found {
+        let [entries] = buffer.dims();
+        match buffer.try_into_vec_as::<f64>() {
+            Ok(buffer) => values.extend(buffer),
+            Err(error) => {
+                failure = Some(error);
+                values.resize(values.len() + entries, 0.0);
+            }
+        }
+    }
+    collective(&mut values);
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    *module = module.clone().map(&mut Replace { values, next: 0 });
+    Ok(())
+}
+
+/// Writes the buffers' values, in the order of [`Buffers`].
+struct Replace {
+    values: Vec<f64>,
+    next: usize,
+}
+
+impl ModuleMapper for Replace {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let value = param.base();
+        let (shape, dtype) = (value.shape(), value.dtype());
+        let entries = shape.num_elements();
+        if param.is_require_grad() || entries == 0 || !is_plain_float(&dtype) {
+            return param;
+        }
+        let values = self.values[self.next..self.next + entries].to_vec();
+        self.next += entries;
+        let device = value.device();
+        let value = Tensor::from_data(TensorData::new(values, shape), (&device, dtype));
+        param.map(|_| value)
     }
 }

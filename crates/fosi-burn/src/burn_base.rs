@@ -220,6 +220,11 @@ impl<S: ModuleSpace, M: Module> Base<S> for BurnBase<M> {
         Ok(())
     }
 
+    /// No: Burn's optimizers take whole tensors.
+    fn works_on_shards(&self) -> bool {
+        false
+    }
+
     /// Possibly: an infinity would stay undetected in the inaccessible state.
     fn squares(&self) -> bool {
         true

@@ -11,6 +11,12 @@ pub enum BridgeError {
          create it on an autodiff device (`device.autodiff()`) or unfreeze some of its parameters"
     )]
     NothingToTrain,
+    /// A step was given no gradients by a rank that has examples.
+    #[error(
+        "the step was given no gradients, but this rank has examples: only a rank whose `set_examples(0)` says that it has \
+         none may leave them out"
+    )]
+    NoGradients,
     /// Two parameters with the same id have different shapes.
     #[error("the parameters `{first}` and `{second}` have the same id but different shapes")]
     ConflictingShapes {

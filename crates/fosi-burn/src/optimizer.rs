@@ -2,6 +2,7 @@
 
 mod check;
 mod follow;
+mod parallel;
 mod rates;
 mod refresh;
 
@@ -12,10 +13,9 @@ use std::path::Path;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{GradAdaptor, OptimizerRecord};
+use burn::optim::{GradAdaptor, GradientsParams, OptimizerRecord};
 use burn::tensor::{DType, Device, Element, Tensor};
 use fosi::base::Base;
-use fosi::checkpoint::{read, write_atomically};
 use fosi::space::Scalar;
 use fosi::{Fosi, FosiConfig, Host, Schedule, Space, StepReport, Storage};
 
@@ -26,9 +26,10 @@ use crate::module_space::ModuleSpace;
 use crate::precision::Precision;
 use crate::products::{Products, Progress, require_losses};
 use crate::record;
-use crate::report::{GradientStep, RefreshAttempt, RefreshProgress, TrainingStep};
+use crate::report::{GradientStep, RefreshProgress, TrainingStep};
 use crate::tensor_space::TensorSpace;
 
+use parallel::{Prepared, Step};
 use rates::Rates;
 
 /// FOSI around a base optimizer, for modules of one architecture.
@@ -72,11 +73,14 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     products: Products,
     progress: Option<Box<Progress>>,
     /// The parameters after the last step, in the space's precision: the master weights of a module in a narrower float
-    /// type. Otherwise scratch memory, since allocating it takes longer than a step.
+    /// type. Otherwise scratch memory, since allocating it takes longer than a step. Whole on every rank.
     parameters: S::Owned,
     /// Whether `parameters` had a higher precision than the module at the last step.
     master_weights: bool,
+    /// Whole on every rank.
     gradient: S::Owned,
+    /// The number of examples in this rank's share of a batch: its weight in the means over the ranks.
+    examples: f64,
 }
 
 impl<B: Base<S>, S: Space> std::fmt::Debug for FosiOptimizer<B, S> {
@@ -208,6 +212,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             parameters,
             master_weights: false,
             gradient,
+            examples: 1.0,
         })
     }
 
@@ -293,8 +298,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<TrainingStep, OptimizerError> {
         let loss = RefCell::new(loss);
         let loss = |module: &M| (loss.borrow_mut())(module);
-        let rates = self.rates(module, learning_rate)?;
-        self.step_on(&rates, module, &[&loss])
+        let rates = self.rates(module, learning_rate);
+        self.step_on(rates, module, &[&loss])
     }
 
     /// Like [`step`](Self::step), on the mean of several losses, one per batch, for batches that do not fit in memory
@@ -325,8 +330,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &mut M,
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<TrainingStep, OptimizerError> {
-        let rates = self.rates(module, learning_rate)?;
-        self.step_on(&rates, module, &erased(losses))
+        let rates = self.rates(module, learning_rate);
+        self.step_on(rates, module, &erased(losses))
     }
 
     /// Takes one step with the caller's gradients (`GradientsParams`, or `MultiGradientsParams` of several devices),
@@ -358,9 +363,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         gradients: impl Into<GradAdaptor>,
         losses: &[impl Fn(&M) -> Tensor<1>],
     ) -> Result<GradientStep, OptimizerError> {
-        let rates = self.rates(module, learning_rate)?;
-        let refresh = self.prepare(module, &erased(losses))?;
-        let report = self.advance(&rates, module, gradients.into(), 1.0)?;
+        let rates = self.rates(module, learning_rate);
+        let (rates, refresh) = self.prepare(rates, module, &erased(losses))?;
+        let gradients = Some(gradients.into());
+        let step = rates.map(|rates| (rates, 0.0, gradients));
+        let (_, report) = self.advance(step, module, 1.0)?;
         Ok(GradientStep { report, refresh })
     }
 
@@ -376,8 +383,41 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &mut M,
         gradients: impl Into<GradAdaptor>,
     ) -> Result<StepReport, OptimizerError> {
-        let rates = self.rates(module, learning_rate)?;
-        self.advance(&rates, module, gradients.into(), 1.0)
+        let rates = self.rates(module, learning_rate);
+        let gradients = Some(gradients.into());
+        let step = rates.map(|rates| (rates, 0.0, gradients));
+        self.advance(step, module, 1.0).map(|(_, report)| report)
+    }
+
+    /// Takes one step with the result of [`backward`](crate::backward()), and never a refresh; see
+    /// [`step_without_refresh`](Self::step_without_refresh). The loss in the report is the mean over the ranks. A rank
+    /// without [examples](Self::set_examples) may pass `None`, and a rank whose loss has failed passes the error, which
+    /// is then one on all ranks.
+    ///
+    /// # Errors
+    /// Those of [`step`](Self::step), and the given one.
+    pub fn step_evaluated<M: Module>(
+        &mut self,
+        learning_rate: impl Into<ModuleLearningRate>,
+        module: &mut M,
+        evaluated: Result<Option<(f64, GradientsParams)>, BridgeError>,
+    ) -> Result<TrainingStep, OptimizerError> {
+        let rates = self.rates(module, learning_rate);
+        let step = rates.and_then(|rates| {
+            let evaluated = evaluated?;
+            if evaluated.is_none() && self.has_examples() {
+                return Err(BridgeError::NoGradients.into());
+            }
+            let loss = evaluated.as_ref().map_or(0.0, |(loss, _)| *loss);
+            let gradients = evaluated.map(|(_, gradients)| gradients.into());
+            Ok((rates, loss, gradients))
+        });
+        let (loss, report) = self.advance(step, module, 1.0)?;
+        Ok(TrainingStep {
+            loss,
+            report,
+            refresh: None,
+        })
     }
 
     /// The learning rates of the module's parameters.
@@ -396,14 +436,20 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
 
     fn step_on<M: Module>(
         &mut self,
-        rates: &Rates,
+        rates: Result<Rates, OptimizerError>,
         module: &mut M,
         losses: &[Loss<'_, M>],
     ) -> Result<TrainingStep, OptimizerError> {
-        let refresh = self.prepare(module, losses)?;
-        let (loss, gradients) = backward_sum(module, losses)?;
+        let (rates, refresh) = self.prepare(rates, module, losses)?;
+        let step = rates.and_then(|rates| match self.has_examples() {
+            true => {
+                let (loss, gradients) = backward_sum(module, losses)?;
+                Ok((rates, loss, Some(gradients.into())))
+            }
+            false => Ok((rates, 0.0, None)),
+        });
         let weight = 1.0 / losses.len() as f64;
-        let report = self.advance(rates, module, gradients.into(), weight)?;
+        let (loss, report) = self.advance(step, module, weight)?;
         Ok(TrainingStep {
             loss,
             report,
@@ -412,42 +458,57 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// Prepares a step: checks the losses at the first step, and refreshes if due.
+    ///
+    /// On several ranks, all ranks return an error of this method together. An error in place of the rates is this
+    /// rank's own, which the others learn in [`advance`](Self::advance).
     fn prepare<M: Module>(
         &mut self,
+        rates: Result<Rates, OptimizerError>,
         module: &M,
         losses: &[Loss<'_, M>],
-    ) -> Result<Option<RefreshAttempt>, OptimizerError> {
-        require_losses(losses)?;
+    ) -> Result<Prepared, OptimizerError> {
+        let rates = rates.and_then(|rates| {
+            require_losses(losses)?;
+            Ok(rates)
+        });
         if self.due() {
-            return self.refresh_on(module, losses).map(Some);
+            let rates = self.together(rates)?;
+            let refresh = self.refresh_on(module, losses)?;
+            return Ok((Ok(rates), Some(refresh)));
         }
-        if self.products.checks() && self.fosi.config().schedule != Schedule::Never {
-            self.products.check_losses(module, losses)?;
+        let checks = self.products.checks() && self.has_examples();
+        let rates = rates.and_then(|rates| {
+            if checks && self.fosi.config().schedule != Schedule::Never {
+                self.products.check_losses(module, losses)?;
+            }
+            Ok(rates)
+        });
+        match self.fosi.space().ranks().size() {
+            1 => Ok((Ok(rates?), None)),
+            _ => Ok((rates, None)),
         }
-        Ok(None)
     }
 
-    /// Takes one step along the gradient, which is `weight` times `gradients`.
+    /// Takes one step along the gradient, which is `weight` times the gradients; they may be absent on a rank without
+    /// examples. Returns the loss, averaged over the ranks, and the report. An error in place of the step is one on all
+    /// ranks.
     fn advance<M: Module>(
         &mut self,
-        rates: &Rates,
+        step: Result<Step, OptimizerError>,
         module: &mut M,
-        gradients: GradAdaptor,
         weight: f64,
-    ) -> Result<StepReport, OptimizerError> {
-        let gradient: &mut S::Vector = self.gradient.borrow_mut();
+    ) -> Result<(f64, StepReport), OptimizerError> {
+        let (rates, loss) = self.read_and_average(step, module, weight)?;
+        let gradient: &S::Vector = self.gradient.borrow();
         let parameters: &mut S::Vector = self.parameters.borrow_mut();
-        self.layout.read_gradient(module, gradients, gradient)?;
-        self.master_weights = self.layout.update_master_weights(module, parameters)?;
-        if weight != 1.0 {
-            // Scales only: y ← 0·x + weight·y.
-            self.fosi.space().axpby(0.0, parameters, weight, gradient);
-        }
         let before = rates.slowed(&self.layout, parameters);
-        let report = self.fosi.step(rates.largest(), parameters, gradient)?;
+        let space = self.fosi.space();
+        let (own, gradient) = (space.own_mut(parameters), space.own(gradient));
+        let report = self.fosi.step(rates.largest(), own, gradient)?;
+        self.fosi.space().gather(parameters);
         rates.slow(&self.layout, before, parameters)?;
         *module = self.layout.set_parameters(module, parameters)?;
-        Ok(report)
+        Ok((loss, report))
     }
 
     /// Whether the schedule asks for a refresh before the next step.
@@ -484,7 +545,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// [`fosi::Error::Checkpoint`] where the base cannot be saved, `fosi::Error::Spoiled` after a step that spoiled the
     /// state.
     pub fn to_bytes(&self) -> Result<Vec<u8>, OptimizerError> {
-        Ok(self.fosi.to_bytes_with(self.master_weights())?)
+        Ok(self.fosi.to_bytes_with(self.own_master_weights())?)
     }
 
     /// Restores a state from [`to_bytes`](Self::to_bytes) for the same architecture and base. If it contains no master
@@ -494,10 +555,25 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// [`fosi::Error::Checkpoint`]; the optimizer is then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), OptimizerError> {
         let master_weights = self.fosi.restore_with(bytes)?;
-        self.master_weights = master_weights.is_some();
-        // Zeros differ from every nonzero parameter, so the next step takes the module's parameters.
-        self.parameters = master_weights.unwrap_or_else(|| self.fosi.space().zeros());
+        self.set_master_weights(master_weights);
         Ok(())
+    }
+
+    /// This rank's part of the master weights.
+    fn own_master_weights(&self) -> Option<&S::Vector> {
+        let whole = self.master_weights()?;
+        Some(self.fosi.space().own(whole))
+    }
+
+    /// Takes over this rank's part of restored master weights.
+    fn set_master_weights(&mut self, own: Option<S::Owned>) {
+        let space = self.fosi.space();
+        self.master_weights = own.is_some();
+        self.parameters = match own {
+            Some(own) => space.whole(own.borrow()),
+            // Zeros differ from every nonzero parameter, so the next step takes the module's parameters.
+            None => space.whole_zeros(),
+        };
     }
 
     /// The optimizer's complete state as a Burn record, for programs that store the records of Burn's optimizers. It
@@ -540,21 +616,23 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// Atomically writes the optimizer's complete state to a file; see [`to_bytes`](Self::to_bytes). Save the module
-    /// with its own `save_file`.
+    /// with its own `save_file`. On several ranks all call it, and rank 0 writes.
     ///
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`fosi::Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
-        Ok(write_atomically(path.as_ref(), &self.to_bytes()?)?)
+        Ok(self.fosi.save_with(path, self.own_master_weights())?)
     }
 
     /// Restores the state from a file of [`save`](Self::save) for the same architecture and base; see
-    /// [`restore`](Self::restore).
+    /// [`restore`](Self::restore). On several ranks all call it; their number may differ from that at the save.
     ///
     /// # Errors
     /// [`fosi::Error::Checkpoint`] or [`fosi::Error::Io`]; the optimizer is then unchanged.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
-        self.restore(&read(path.as_ref())?)
+        let master_weights = self.fosi.load_with(path)?;
+        self.set_master_weights(master_weights);
+        Ok(())
     }
 }
 

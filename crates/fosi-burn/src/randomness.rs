@@ -5,6 +5,8 @@ use std::sync::{PoisonError, RwLock};
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
 
+use fosi::Ranks;
+
 use crate::error::BridgeError;
 
 /// A process has one generator per device. While a thread evaluates a loss with fixed random numbers, no step or
@@ -78,6 +80,21 @@ impl FixedNumbers {
             device.seed(seed);
         }
     }
+}
+
+/// Gives each rank's devices a random stream of its own, which follows from the next numbers of rank 0.
+pub(crate) fn split(ranks: &Ranks, devices: &[Device]) -> Result<(), BridgeError> {
+    let own = with_next_numbers(|| next_seed(devices));
+    // As many bits as a number that the ranks exchange holds exactly.
+    let bits = own.as_ref().map_or(0, |seed| seed >> 16);
+    let mut seed = [bits as f64];
+    ranks.agree(&mut seed);
+    own?;
+    let stream = (ranks.rank() as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for device in devices {
+        device.seed(seed[0] as u64 ^ stream);
+    }
+    Ok(())
 }
 
 /// 64 bits from the generator of the first device.

@@ -10,9 +10,10 @@
 //! | [`config`] | the settings of a run |
 //! | [`runs`] | a run's folder: records, metrics, checkpoints |
 //! | [`train`] | the training loop |
+//! | [`parallel`] | the training loop on several processes |
 //! | [`tasks`] | the paper's tasks through Burn |
 //! | [`dry_run`], [`plot`], [`summary`], [`verdict`], [`curves`], [`html`], [`quadratic`], [`solve`], [`pays`], [`stale`], [`curvature`], [`spectrum`] | reports and figures |
-//! | [`progress`], [`cli`], [`commands`] | progress display and command line |
+//! | [`progress`], [`cli`], [`commands`], [`program`] | progress display and command line |
 
 #![warn(missing_debug_implementations)]
 
@@ -29,9 +30,11 @@ pub mod interrupt;
 pub mod models;
 pub mod names;
 pub mod optimizers;
+pub mod parallel;
 pub mod pays;
 pub mod plot;
 pub mod problems;
+pub mod program;
 pub mod progress;
 pub mod quadratic;
 pub mod runs;

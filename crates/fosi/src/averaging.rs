@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, LanczosError, require};
 use crate::lanczos::Workspace;
+use crate::ranks::Ranks;
 use crate::space::Space;
 use crate::spectrum::{Ritz, Spectrum, SpectrumParams, eigenpairs};
 
@@ -186,6 +187,7 @@ impl Merge {
         let weight = given.max(1.0 / state.count as f64);
         let new = ritz.extreme(2 * k, 2 * l);
         let joint = Joint {
+            ranks: space.ranks(),
             ritz,
             pairs: before.map(|before| &before.average.pairs),
             old: &old,
@@ -256,6 +258,7 @@ impl Merge {
         };
         let leading = |values: &[f64]| values[..self.leading].to_vec();
         let spectrum = ritz.spectrum_with(
+            space,
             leading(&self.eigenvalues),
             leading(&self.residuals),
             self.largest,
@@ -321,6 +324,7 @@ impl Ritz {
 
 /// The span of B = [W V]: the old columns of W and the refresh's Ritz vectors V = QY.
 struct Joint<'a> {
+    ranks: &'a Ranks,
     ritz: &'a Ritz,
     /// The old pairs, if there are any.
     pairs: Option<&'a Pairs>,
@@ -384,7 +388,7 @@ impl Joint<'_> {
     fn rayleigh_ritz(&self) -> Result<Eigenpairs, LanczosError> {
         let gram = self.gram();
         let size = gram.nrows();
-        let (sigma, u) = eigenpairs(&gram)?;
+        let (sigma, u) = eigenpairs(&gram, self.ranks)?;
         let least = SHARED * sigma.last().copied().unwrap_or(0.0);
         let kept: Vec<usize> = (0..size).filter(|&i| sigma[i] > least).collect();
         let diagonal = self.diagonal();
@@ -394,7 +398,7 @@ impl Joint<'_> {
             (sigma[i] * sigma[j]).sqrt() * sum
         };
         let matrix = faer::Mat::from_fn(kept.len(), kept.len(), |i, j| entry(i.max(j), i.min(j)));
-        let (values, z) = eigenpairs(&matrix)?;
+        let (values, z) = eigenpairs(&matrix, self.ranks)?;
         let vector = |column: usize| -> Vec<f64> {
             let term = |p: usize| {
                 let terms = kept.iter().enumerate();

@@ -78,6 +78,12 @@ pub trait Base<S: Space>: UpdateRule {
     fn squares(&self) -> bool {
         false
     }
+    /// Whether each entry of the direction follows from the same entries of gradient and state and from numbers that the
+    /// space computes, so that each rank can compute its shard of it, as for every [`Elementwise`] rule; default false.
+    /// [`Fosi::sharded`](crate::Fosi::sharded) refuses other bases.
+    fn works_on_shards(&self) -> bool {
+        false
+    }
     /// x ← Dx for a base whose direction after step t is η·D·m̂, with the momentum m̂ and a symmetric matrix D from the
     /// state; see [`NewtonRate::adaptive`](crate::NewtonRate::adaptive). Returns `false` if the base has no such D; x
     /// is then unspecified. Does not change the state.
@@ -225,6 +231,9 @@ impl<S: Space, E: Elementwise> Base<S> for E {
     fn squares(&self) -> bool {
         E::SQUARES
     }
+    fn works_on_shards(&self) -> bool {
+        true
+    }
     fn precondition(
         &self,
         space: &S,
@@ -298,6 +307,9 @@ impl<S: Space> Base<S> for Box<dyn Base<S>> {
     }
     fn squares(&self) -> bool {
         (**self).squares()
+    }
+    fn works_on_shards(&self) -> bool {
+        (**self).works_on_shards()
     }
     fn precondition(
         &self,

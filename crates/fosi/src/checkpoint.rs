@@ -1,12 +1,15 @@
 //! Conversion of the optimizer's complete state to bytes and back.
 //!
 //! The format (`checkpoint/container.rs`) is safetensors with a JSON header and a checksum over everything; the header
-//! holds the format's version. A file (`checkpoint/files.rs`) is written next to its destination, synced and renamed,
-//! so a crash leaves either the old or the new file.
+//! holds the format's version. On ranks with shards (`checkpoint/pieces.rs`) it is gathered and read vector by vector,
+//! and the file is the same as that of a single rank. A file (`checkpoint/files.rs`) is written next to its destination,
+//! synced and renamed, so a crash leaves either the old or the new file.
 
 mod container;
 mod files;
+mod pieces;
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -15,18 +18,20 @@ use serde::{Deserialize, Serialize};
 use container::OPTIMIZER;
 pub(crate) use container::{deserialize, serialize, take};
 pub use files::{read, replace, write_atomically};
+use pieces::{Part, Parts};
 
-use crate::averaging::{Average, Pairs, State};
+use crate::averaging::{self, Average, Pairs};
 use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
+use crate::ranks::Ranks;
 use crate::safeguard::Monitor;
 use crate::signal::Signal;
 use crate::space::{Array, Space};
 use crate::spectrum::Spectrum;
 use crate::subspace::Subspace;
-use crate::timing::SavedMeasurements;
+use crate::timing::{Measurements, SavedMeasurements};
 
 /// The format's version; files of other versions are refused.
 pub const VERSION: u32 = 4;
@@ -50,7 +55,7 @@ struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 struct AverageHeader {
     last_largest: usize,
-    state: State,
+    state: averaging::State,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,6 +71,34 @@ struct SubspaceHeader {
     info: LanczosInfo,
     monitor: Monitor,
     signal: Signal,
+}
+
+/// The contents of a checkpoint before they replace an optimizer's state.
+struct State<S: Space> {
+    base: Vec<u8>,
+    state: Vec<S::Owned>,
+    subspace: Option<Subspace<S>>,
+    average: Option<Average<S>>,
+    progress: Progress,
+    times: Measurements,
+    master_weights: Option<S::Owned>,
+}
+
+impl<S: Space> State<S> {
+    /// A checksum of what all ranks have in common, sharded or not.
+    fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        // Only a number that is not finite cannot be written; a file has none.
+        hasher.update(&serde_json::to_vec(&self.progress).unwrap_or_default());
+        hasher.update(&self.base);
+        if let Some(subspace) = &self.subspace {
+            for numbers in [&subspace.spectrum.eigenvalues, &subspace.momentum] {
+                let bytes = numbers.iter().flat_map(|x| x.to_le_bytes());
+                hasher.update(&bytes.collect::<Vec<u8>>());
+            }
+        }
+        hasher.finalize()
+    }
 }
 
 /// Names of the arrays in a file.
@@ -85,8 +118,11 @@ const FURTHER: &str = "average.further";
 const LAST: &str = "average.last";
 const AVERAGE_ARRAYS: [&str; 3] = ["average.eigenvalues", "average.residuals", "average.gram"];
 
+/// The prefix of the names of the base's state vectors.
+const STATE: &str = "state.";
+
 fn state_name(index: usize) -> String {
-    format!("state.{index}")
+    format!("{STATE}{index}")
 }
 
 impl<S: Space, B: Base<S>> Fosi<S, B> {
@@ -105,19 +141,30 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// Like [`to_bytes`](Self::to_bytes), plus the master weights of a caller whose parameters have a narrower float
     /// type.
     pub fn to_bytes_with(&self, master_weights: Option<&S::Vector>) -> Result<Vec<u8>, Error> {
-        use std::borrow::Borrow;
+        let (header, parts) = self.parts(master_weights)?;
+        let whole = |(name, part): (String, Part<'_, S>)| (name, part.whole(&self.space));
+        let arrays: Vec<(String, Array)> = parts.into_iter().map(whole).collect();
+        serialize(&header, &arrays)
+    }
+
+    /// The contents of a checkpoint, with references to the vectors.
+    fn parts<'a>(
+        &'a self,
+        master_weights: Option<&'a S::Vector>,
+    ) -> Result<(Header, Parts<'a, S>), Error> {
         self.refuse_spoiled()?;
-        let mut arrays: Vec<(String, Array)> = Vec::new();
+        let mut parts: Parts<'a, S> = Vec::new();
         if let Some(master_weights) = master_weights {
-            arrays.push((MASTER_WEIGHTS.into(), self.space.export(master_weights)));
+            parts.push((MASTER_WEIGHTS.into(), Part::Vector(master_weights)));
         }
         for (i, vector) in self.state.iter().enumerate() {
-            arrays.push((state_name(i), self.space.export(vector.borrow())));
+            parts.push((state_name(i), Part::Vector(vector.borrow())));
         }
-        arrays.push((BASE.into(), Array::from_rows(&[self.base.export()?])));
+        let base = Array::from_rows(&[self.base.export()?]);
+        parts.push((BASE.into(), Part::Numbers(base)));
         let mut subspace = None;
         if let Some(s) = &self.subspace {
-            arrays.push((BASIS.into(), self.space.export_basis(&s.spectrum.basis)));
+            parts.push((BASIS.into(), Part::Basis(&s.spectrum.basis)));
             let arrays_of_pairs = [
                 &s.spectrum.eigenvalues,
                 &s.spectrum.residuals,
@@ -126,7 +173,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 &s.spectrum.gram_inverse,
             ];
             for (name, values) in PAIR_ARRAYS.iter().zip(arrays_of_pairs) {
-                arrays.push(((*name).into(), Array::from_rows(&[values])));
+                parts.push(((*name).into(), Part::numbers(values)));
             }
             subspace = Some(SubspaceHeader {
                 largest: s.spectrum.largest,
@@ -143,7 +190,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             });
         }
         if let Some(average) = &self.average {
-            self.export_average(average, &mut arrays);
+            parts_of_average(average, &mut parts);
         }
         let header = Header {
             version: VERSION,
@@ -158,7 +205,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 state: average.state,
             }),
         };
-        serialize(&header, &arrays)
+        Ok((header, parts))
     }
 
     /// Restores a state from [`to_bytes`](Self::to_bytes) of an optimizer with the same base and dimension. Settings
@@ -175,7 +222,38 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// Those of [`restore`](Self::restore).
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
-        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, OPTIMIZER)?;
+        let read = deserialize::<Header>(bytes, VERSION, OPTIMIZER);
+        let read = read.and_then(|(header, arrays)| self.read_state(header, arrays));
+        self.take_over(read)
+    }
+
+    fn take_over(&mut self, read: Result<State<S>, Error>) -> Result<Option<S::Owned>, Error> {
+        let ranks = self.space.ranks();
+        let mut read = ranks.fail_together(read)?;
+        if let Some(rank) = ranks.first_that_differs(read.checksum()) {
+            let step = self.progress.step;
+            let what = "the checkpoint";
+            return Err(Error::RanksDiffer { what, rank, step });
+        }
+        if let Some(subspace) = &mut read.subspace {
+            subspace.join(ranks);
+        }
+        self.base.import(&read.base)?;
+        self.state = read.state;
+        self.subspace = read.subspace;
+        self.average = read.average;
+        self.progress = read.progress;
+        self.spoiled = None;
+        self.timer.restore(read.times);
+        self.forget_comparison();
+        Ok(read.master_weights)
+    }
+
+    fn read_state(
+        &self,
+        header: Header,
+        mut arrays: HashMap<String, Array>,
+    ) -> Result<State<S>, Error> {
         self.fits(&header)?;
         let master_weights = match arrays.remove(MASTER_WEIGHTS) {
             Some(array) => Some(self.space.import(&array)?),
@@ -203,14 +281,15 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let progress = resumed(header.progress)?;
         let times = header.times.map(|times| times.check()).transpose()?;
         let mut base: Vec<Vec<u8>> = take(&mut arrays, BASE)?.into_rows()?;
-        self.base.import(&base.pop().unwrap_or_default())?;
-        self.state = state;
-        self.subspace = subspace;
-        self.average = average;
-        self.progress = progress;
-        self.spoiled = None;
-        self.timer.restore(times.unwrap_or_default());
-        Ok(master_weights)
+        Ok(State {
+            base: base.pop().unwrap_or_default(),
+            state,
+            subspace,
+            average,
+            progress,
+            times: times.unwrap_or_default(),
+            master_weights,
+        })
     }
 
     fn fits(&self, header: &Header) -> Result<(), Error> {
@@ -281,6 +360,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             missed: scalars.missed,
             noise: scalars.noise,
             info: scalars.info,
+            // Those of the space only when all ranks have read the checkpoint: until then one may fail alone.
+            ranks: Ranks::ALONE,
         };
         Ok(Subspace::new(
             spectrum,
@@ -291,20 +372,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             scalars.signal,
             self.config.safeguards,
         ))
-    }
-
-    fn export_average(&self, average: &Average<S>, arrays: &mut Vec<(String, Array)>) {
-        for (name, basis) in [(FURTHER, &average.further), (LAST, &average.last)] {
-            arrays.push((name.into(), self.space.export_basis(basis)));
-        }
-        let Pairs {
-            eigenvalues,
-            residuals,
-            gram,
-        } = &average.pairs;
-        for (name, values) in AVERAGE_ARRAYS.iter().zip([eigenvalues, residuals, gram]) {
-            arrays.push(((*name).into(), Array::from_rows(&[values])));
-        }
     }
 
     /// The mean over refreshes, with `leading` leading pairs.
@@ -341,21 +408,90 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         })
     }
 
-    /// Writes the state to a file, atomically.
+    /// Atomically writes the state to a file. On several ranks, all call it and rank 0 writes; shards are gathered one
+    /// vector at a time.
     ///
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_atomically(path.as_ref(), &self.to_bytes()?)
+        self.save_with(path, None)
     }
 
-    /// Reads the state from a file: see [`restore`](Self::restore).
+    /// Like [`save`](Self::save), plus master weights; see [`to_bytes_with`](Self::to_bytes_with).
+    ///
+    /// # Errors
+    /// Those of [`save`](Self::save).
+    pub fn save_with(
+        &self,
+        path: impl AsRef<Path>,
+        master_weights: Option<&S::Vector>,
+    ) -> Result<(), Error> {
+        let (ranks, path) = (self.space.ranks(), path.as_ref());
+        if !ranks.is_sharded() {
+            return write_once(ranks, path, &self.to_bytes_with(master_weights)?);
+        }
+        let (header, parts) = self.parts(master_weights)?;
+        pieces::write(&self.space, path, &header, parts)
+    }
+
+    /// Reads the state from a file; see [`restore`](Self::restore). On several ranks, all call it and each reads its shard;
+    /// the number of ranks may differ from that at the save.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Checkpoint`]; the optimizer is then unchanged.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.restore(&read(path.as_ref())?)
+        self.load_with(path).map(drop)
     }
+
+    /// Like [`load`](Self::load), and returns the master weights in the file, if any.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_with(&mut self, path: impl AsRef<Path>) -> Result<Option<S::Owned>, Error> {
+        let (ranks, path) = (self.space.ranks(), path.as_ref());
+        if !ranks.is_sharded() {
+            let bytes = ranks.fail_together(read(path))?;
+            return self.restore_with(&bytes);
+        }
+        let (dim, own) = (self.space.dim(), ranks.range(self.space.dim()));
+        let is_vector = |name: &str| {
+            [BASIS, FURTHER, LAST, MASTER_WEIGHTS].contains(&name) || name.starts_with(STATE)
+        };
+        // One rank checks the whole file.
+        let check = ranks.rank() == 0;
+        let read = pieces::read::<Header>(path, VERSION, OPTIMIZER, check, |name, len| {
+            match is_vector(name) && len == dim {
+                true => own.clone(),
+                false => 0..len,
+            }
+        });
+        let read = read.and_then(|(header, arrays)| self.read_state(header, arrays));
+        self.take_over(read)
+    }
+}
+
+/// The vectors and numbers of a mean over refreshes.
+fn parts_of_average<'a, S: Space>(average: &'a Average<S>, parts: &mut Parts<'a, S>) {
+    for (name, basis) in [(FURTHER, &average.further), (LAST, &average.last)] {
+        parts.push((name.into(), Part::Basis(basis)));
+    }
+    let Pairs {
+        eigenvalues,
+        residuals,
+        gram,
+    } = &average.pairs;
+    for (name, values) in AVERAGE_ARRAYS.iter().zip([eigenvalues, residuals, gram]) {
+        parts.push(((*name).into(), Part::numbers(values)));
+    }
+}
+
+/// Like [`write_atomically`], by rank 0 only.
+pub(crate) fn write_once(ranks: &Ranks, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let written = match ranks.rank() {
+        0 => write_atomically(path, bytes),
+        _ => Ok(()),
+    };
+    ranks.fail_together(written)
 }
 
 /// The saved progress; an error if no run can reach it.

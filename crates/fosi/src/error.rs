@@ -123,6 +123,28 @@ pub enum Error {
          learning rate"
     )]
     NoPositiveCurvature,
+    /// Another rank has failed, so no rank has taken the step. The other rank returns the error itself.
+    #[error("rank {rank} failed, and all ranks with it: {message}")]
+    OtherRank {
+        /// The first rank that failed.
+        rank: usize,
+        /// Its message; a long message is truncated.
+        message: String,
+    },
+    /// The ranks' states differ, so averages over them are meaningless: they run different programs, have loaded
+    /// different checkpoints, or their processors round differently. Load a checkpoint on all ranks.
+    #[error(
+        "{what} of rank {rank} at step {step} differs from rank 0's: start all ranks with the same program, settings and \
+         checkpoint, on processors of one kind"
+    )]
+    RanksDiffer {
+        /// What differs.
+        what: &'static str,
+        /// The first rank that differs.
+        rank: usize,
+        /// The number of steps taken before.
+        step: u64,
+    },
     /// The user's own code failed.
     #[error("{0}")]
     User(#[source] BoxError),

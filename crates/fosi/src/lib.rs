@@ -24,6 +24,9 @@
 //! In your own training loop, [`Fosi`] takes three calls: [`due`](Fosi::due), [`refresh`](Fosi::refresh) with the
 //! Hessian as a [`SymmetricOperator`](operator::SymmetricOperator), and [`step`](Fosi::step).
 //!
+//! Several processes share one optimizer through a [`Communicator`](communicator::Communicator). Each takes a share of
+//! the batch ([`Fosi::data_parallel`]) and, optionally, a shard of every vector ([`Fosi::sharded`]).
+//!
 //! # The algorithm
 //!
 //! One step t of the paper's Algorithm 2 for the loss f at θ, with the base optimizer's learning rate η:
@@ -72,10 +75,10 @@
 //! | not in the paper: H₀ and its γ; when to estimate | [`mod@minimize`] | `minimize/metric.rs`; `minimize/estimation.rs` |
 //!
 //! Modules import only modules to their left or in their own group: `error`, `float`, `scaling`, `momentum`,
-//! `update_rule`, `elementwise`, `split`, `sampling` ← [`space`] ← [`operator`], [`mod@base`], `schedule`,
-//! `newton_rate` ← `lanczos` ← [`spectrum`] ← [`trace`] ← [`density`], `averaging` ← `safeguard`, `signal`, `subspace`,
-//! [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The safeguards (`safeguard.rs`) are not from
-//! the paper.
+//! `update_rule`, `elementwise`, `split`, `sampling`, [`communicator`] ← `ranks` ← [`space`] ← [`operator`],
+//! [`mod@base`], `schedule`, `newton_rate` ← `lanczos` ← [`spectrum`] ← [`trace`] ← [`density`], `averaging` ←
+//! `safeguard`, `signal`, `subspace`, [`timing`], `config` ← `optimizer` ← [`checkpoint`] ← [`mod@minimize`]. The
+//! safeguards (`safeguard.rs`) are not from the paper.
 //!
 //! The paper: H. Sivan, M. Gabel, A. Schuster, *FOSI: Hybrid First and Second Order Optimization*, ICLR 2024,
 //! [arXiv:2302.08484](https://arxiv.org/abs/2302.08484), [doi:10.48550/arXiv.2302.08484](https://doi.org/10.48550/arXiv.2302.08484).
@@ -83,6 +86,7 @@
 mod averaging;
 pub mod base;
 pub mod checkpoint;
+pub mod communicator;
 mod conditioning;
 mod config;
 pub mod density;
@@ -96,6 +100,7 @@ mod newton_rate;
 mod non_exhaustive;
 pub mod operator;
 mod optimizer;
+mod ranks;
 mod report;
 mod safeguard;
 mod sampling;
@@ -120,6 +125,7 @@ pub use newton_rate::NewtonRate;
 #[doc(hidden)]
 pub use non_exhaustive::NonExhaustive;
 pub use optimizer::Fosi;
+pub use ranks::Ranks;
 pub use report::{Refresh, StepReport};
 pub use safeguard::Interventions;
 pub use sampling::SampleMean;

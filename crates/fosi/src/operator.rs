@@ -3,6 +3,7 @@
 mod dense;
 mod difference;
 mod mean;
+mod reduced;
 mod symmetric;
 
 pub use dense::DenseMatrix;
@@ -10,5 +11,6 @@ pub use difference::{
     DifferenceQuotient, GradientOracle, HostGradient, StepSizes, magnitude_group,
 };
 pub use mean::Mean;
+pub use reduced::Reduced;
 pub(crate) use symmetric::check_dim;
 pub use symmetric::{Counted, FromFn, SymmetricOperator, from_fn};

@@ -1,6 +1,7 @@
 //! FOSI itself: the optimizer that wraps a base (paper, Algorithm 2).
 
 mod change;
+mod parallel;
 mod refresh;
 mod step;
 
@@ -61,6 +62,8 @@ pub struct Fosi<S: Space, B> {
     clipped: Option<S::Owned>,
     workspace: Option<Workspace<S>>,
     pub(crate) timer: StepTimer,
+    /// Whether the parameters of all ranks are known to be equal since the last refresh.
+    parameters_compared: bool,
 }
 
 impl<S: Space, B: Base<S>> std::fmt::Debug for Fosi<S, B> {
@@ -133,6 +136,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             clipped: None,
             workspace: None,
             timer,
+            parameters_compared: false,
         })
     }
 

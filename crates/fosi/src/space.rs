@@ -10,6 +10,7 @@ mod vectors;
 
 pub use crate::float::FloatLimits;
 pub use array::Array;
+pub(crate) use host::weigh;
 pub use host::{Host, HostBasis, Storage};
 pub use kernels::{ElementType, Scalar, Stored};
 pub use vectors::Space;

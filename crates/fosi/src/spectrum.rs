@@ -12,6 +12,7 @@ use crate::lanczos::{
 };
 use crate::non_exhaustive::NonExhaustive;
 use crate::operator::{SymmetricOperator, check_dim};
+use crate::ranks::Ranks;
 use crate::scaling::Extremes;
 use crate::space::Space;
 
@@ -139,6 +140,8 @@ pub struct Spectrum<S: Space> {
     pub noise: f64,
     /// The Lanczos run's counts and errors.
     pub info: LanczosInfo,
+    /// The ranks that share it.
+    pub(crate) ranks: Ranks,
 }
 
 impl<S: Space> std::fmt::Debug for Spectrum<S> {
@@ -237,7 +240,7 @@ pub(crate) fn ritz_pairs<S: Space>(
         seed: params.seed,
     };
     let enough = |projected: &Projected| match params.tolerance {
-        Some(tolerance) => is_converged(projected, params, tolerance),
+        Some(tolerance) => is_converged(projected, params, tolerance, space.ranks()),
         None => false,
     };
     let projected = lanczos(space, operator, &lanczos_params, start, workspace, &enough)?;
@@ -250,14 +253,19 @@ pub(crate) fn ritz_pairs<S: Space>(
 }
 
 /// Whether the residuals of the wanted pairs are below the tolerance, relative to |θ|.
-fn is_converged(projected: &Projected, params: &SpectrumParams, tolerance: f64) -> bool {
+fn is_converged(
+    projected: &Projected,
+    params: &SpectrumParams,
+    tolerance: f64,
+    ranks: &Ranks,
+) -> bool {
     let m = projected.gram.size();
     let pairs = params.largest + params.smallest;
     // The check costs m³ operations, so long runs do it less often.
     if m < pairs || !m.is_multiple_of(m / CHECKS + 1) {
         return false;
     }
-    let Ok(ritz) = RitzPairs::of(projected) else {
+    let Ok(ritz) = RitzPairs::of(projected, ranks) else {
         return false;
     };
     extreme(m, params.largest, params.smallest)
@@ -302,7 +310,7 @@ pub(crate) struct Ritz {
 
 impl Ritz {
     fn of<S: Space>(space: &S, projected: Projected) -> Result<Self, LanczosError> {
-        let pairs = RitzPairs::of(&projected)?;
+        let pairs = RitzPairs::of(&projected, space.ranks())?;
         let in_units = |value: f64| times_power_of_two(value, projected.exponent);
         let values: Vec<f64> = pairs.values.iter().map(|&value| in_units(value)).collect();
         let residual = |i| in_units(pairs.residual(i, &projected));
@@ -387,7 +395,7 @@ impl Ritz {
         let (basis, gram) = space.rotate(&mut workspace.vectors, &columns);
         let take = |values: &[f64]| chosen.iter().map(|&i| values[i]).collect();
         let (eigenvalues, residuals) = (take(&self.values), take(&self.residuals));
-        self.spectrum_with(eigenvalues, residuals, largest, basis, &gram)
+        self.spectrum_with(space, eigenvalues, residuals, largest, basis, &gram)
     }
 
     /// The spectrum of the given pairs; this run provides the extreme Ritz values, the noise and the counts.
@@ -395,6 +403,7 @@ impl Ritz {
     /// ℓ count the given pairs.
     pub(crate) fn spectrum_with<S: Space>(
         self,
+        space: &S,
         eigenvalues: Vec<f64>,
         residuals: Vec<f64>,
         largest: usize,
@@ -408,7 +417,7 @@ impl Ritz {
         Spectrum {
             last_of_largest: last(largest, m.saturating_sub(largest)),
             last_of_smallest: last(smallest, smallest.saturating_sub(1)),
-            gram_inverse: inverse(gram, eigenvalues.len()),
+            gram_inverse: inverse(gram, eigenvalues.len(), space.ranks()),
             eigenvalues,
             residuals,
             largest,
@@ -421,6 +430,7 @@ impl Ritz {
                 .map(|i| self.values[i] + self.residuals[i]),
             noise: self.noise,
             info: self.projected.info,
+            ranks: space.ranks().clone(),
         }
     }
 
@@ -468,14 +478,14 @@ struct RitzPairs {
 
 impl RitzPairs {
     /// With QᵀQ = LLᵀ, (θ, Lᵀy) are the eigenpairs of L⁻¹·QᵀAQ·L⁻ᵀ.
-    fn of(projected: &Projected) -> Result<Self, LanczosError> {
+    fn of(projected: &Projected, ranks: &Ranks) -> Result<Self, LanczosError> {
         let (gram, lower) = (&projected.gram, &projected.matrix);
         let m = gram.size();
         let mut matrix = faer::Mat::from_fn(m, m, |i, j| lower[i.max(j)][i.min(j)]);
         solve_columns(&mut matrix, |x| gram.forward(x));
         matrix = matrix.transpose().to_owned();
         solve_columns(&mut matrix, |x| gram.forward(x));
-        let (values, mut vectors) = eigenpairs(&matrix)?;
+        let (values, mut vectors) = eigenpairs(&matrix, ranks)?;
         solve_columns(&mut vectors, |x| gram.backward(x));
         Ok(Self { values, vectors })
     }
@@ -500,20 +510,51 @@ impl RitzPairs {
     }
 }
 
-/// The eigenvalues of a symmetric matrix in ascending order, and its eigenvectors in the columns.
+/// The eigenvalues of a symmetric matrix in ascending order, and its eigenvectors in the columns. All ranks use rank 0's,
+/// since the eigensolver rounds differently on other processors.
 pub(crate) fn eigenpairs(
     matrix: &faer::Mat<f64>,
+    ranks: &Ranks,
 ) -> Result<(Vec<f64>, faer::Mat<f64>), LanczosError> {
     let size = matrix.nrows();
     if size == 0 {
         // The eigensolver panics on an empty matrix.
         return Ok((Vec::new(), faer::Mat::new()));
     }
-    let pairs = matrix
-        .self_adjoint_eigen(Side::Lower)
-        .map_err(|_| LanczosError::Eigensolver { size })?;
-    let values = pairs.S().column_vector();
-    Ok(((0..size).map(|i| values[i]).collect(), pairs.U().to_owned()))
+    let own = matrix.self_adjoint_eigen(Side::Lower).map(|pairs| {
+        let values = pairs.S().column_vector().iter().copied().collect();
+        (values, pairs.U().to_owned())
+    });
+    let own = own.map_err(|_| LanczosError::Eigensolver { size });
+    match ranks.size() {
+        1 => own,
+        _ => those_of_rank_0(own, size, ranks),
+    }
+}
+
+/// Rank 0's eigenpairs, or its error.
+fn those_of_rank_0(
+    own: Result<(Vec<f64>, faer::Mat<f64>), LanczosError>,
+    size: usize,
+    ranks: &Ranks,
+) -> Result<(Vec<f64>, faer::Mat<f64>), LanczosError> {
+    // Whether the solver succeeded, the eigenvalues and the eigenvectors.
+    let mut found = vec![0.0; 1 + size + size * size];
+    if let Ok((own_values, own_vectors)) = &own {
+        found[0] = 1.0;
+        let (values, vectors) = found[1..].split_at_mut(size);
+        values.copy_from_slice(own_values);
+        for (at, entry) in vectors.iter_mut().enumerate() {
+            *entry = own_vectors[(at % size, at / size)];
+        }
+    }
+    ranks.agree(&mut found);
+    if found[0] == 0.0 {
+        return Err(LanczosError::Eigensolver { size });
+    }
+    let (values, vectors) = found[1..].split_at(size);
+    let vectors = faer::Mat::from_fn(size, size, |i, j| vectors[j * size + i]);
+    Ok((values.to_vec(), vectors))
 }
 
 /// Applies `solve` to each column of an m×m matrix.
@@ -531,13 +572,13 @@ impl<S: Space> Spectrum<S> {
         if indices.len() == k {
             return self.gram_inverse.clone();
         }
-        let gram = inverse(&self.gram_inverse, k);
+        let gram = inverse(&self.gram_inverse, k, &self.ranks);
         let count = indices.len();
         let part = indices
             .iter()
             .flat_map(|i| indices.iter().map(move |j| i * k + j));
         let part: Vec<f64> = part.map(|at| gram[at]).collect();
-        let part = inverse(&part, count);
+        let part = inverse(&part, count, &self.ranks);
         let mut out = vec![0.0; k * k];
         for (a, i) in indices.iter().enumerate() {
             for (b, j) in indices.iter().enumerate() {
@@ -548,13 +589,15 @@ impl<S: Space> Spectrum<S> {
     }
 }
 
-/// The inverse of a symmetric k×k matrix, both row by row.
-fn inverse(gram: &[f64], k: usize) -> Vec<f64> {
+/// The inverse of a symmetric k×k matrix, both row by row. All ranks use rank 0's, as for [`eigenpairs`].
+fn inverse(gram: &[f64], k: usize, ranks: &Ranks) -> Vec<f64> {
     use faer::linalg::solvers::DenseSolveCore;
     if k == 0 {
         return Vec::new();
     }
     let matrix = faer::Mat::from_fn(k, k, |i, j| gram[i * k + j]);
     let inverse = matrix.partial_piv_lu().inverse();
-    (0..k * k).map(|i| inverse[(i / k, i % k)]).collect()
+    let mut inverse: Vec<f64> = (0..k * k).map(|i| inverse[(i / k, i % k)]).collect();
+    ranks.agree(&mut inverse);
+    inverse
 }

@@ -2,6 +2,7 @@
 
 use crate::float::{FloatLimits, norm};
 use crate::momentum::Momentum;
+use crate::ranks::Ranks;
 use crate::safeguard::{Direction, Growth, Monitor, Observation, observe};
 use crate::signal::Signal;
 use crate::space::Space;
@@ -77,6 +78,14 @@ impl<S: Space> Subspace<S> {
             gram_inverse,
             scratch,
         }
+    }
+}
+
+impl<S: Space> Subspace<S> {
+    /// Puts a subspace that was read alone on the ranks of the space, which then all use rank 0's inverse.
+    pub(crate) fn join(&mut self, ranks: &Ranks) {
+        self.spectrum.ranks = ranks.clone();
+        ranks.agree(&mut self.gram_inverse);
     }
 }
 

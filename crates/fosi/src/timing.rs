@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{BoxError, Error};
 use crate::operator::SymmetricOperator;
+use crate::ranks::Ranks;
 use crate::schedule::{Costs, Schedule, interval};
 use crate::space::Space;
 
@@ -226,8 +227,8 @@ impl StepTimer {
         self.timing().is_some_and(|timing| timing.refresh.is_some())
     }
 
-    /// Records the end of a step; `fosi`: whether it had a subspace.
-    pub(crate) fn step_taken(&mut self, fosi: bool) {
+    /// Records the end of a step; `fosi`: whether it had a subspace. All ranks record rank 0's time.
+    pub(crate) fn step_taken(&mut self, fosi: bool, ranks: &Ranks) {
         let Basis::Measured {
             overhead,
             measurements,
@@ -244,7 +245,9 @@ impl StepTimer {
             true => &mut measurements.fosi_steps,
             false => &mut measurements.base_steps,
         };
-        steps.push(seconds(last, now));
+        let mut time = [seconds(last, now)];
+        ranks.agree(&mut time);
+        steps.push(time[0]);
         let timing = measurements.timing(*overhead);
         if timing.overhead == OverheadStatus::Unattainable && !self.warned {
             self.warned = true;
@@ -267,11 +270,15 @@ impl StepTimer {
         }
     }
 
-    /// Records a successful refresh; returns its wall time in seconds.
-    pub(crate) fn finish_refresh(&mut self, timer: &RefreshTimer) -> f64 {
+    /// Records a successful refresh; returns its wall time in seconds. All ranks record rank 0's times.
+    pub(crate) fn finish_refresh(&mut self, timer: &RefreshTimer, ranks: &Ranks) -> f64 {
         let ended = self.clock.now();
         if let Basis::Measured { measurements, .. } = &mut self.basis {
-            measurements.push_refresh(RefreshSeconds::of(timer, ended));
+            let RefreshSeconds { products, other } = RefreshSeconds::of(timer, ended);
+            let mut times = [products, other];
+            ranks.agree(&mut times);
+            let [products, other] = times;
+            measurements.push_refresh(RefreshSeconds { products, other });
         }
         seconds(timer.started, ended)
     }

@@ -84,12 +84,13 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             }
             Schedule::Every { interval, .. } => Some(interval),
         };
+        let own = self.fosi.space().ranks().range(self.layout.len()).len();
         Ok(Check {
             parameters: self.layout.len(),
             precision: self.products.precision(),
             gradient_seconds: gradient,
             refresh_seconds: refresh,
-            refresh_bytes: self.vectors() * self.layout.len() * dtype_of(self.fosi.space()).size(),
+            refresh_bytes: self.vectors() * own * dtype_of(self.fosi.space()).size(),
             interval,
         })
     }

@@ -58,7 +58,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
                     values: vector.part(from.range()).values,
                 })
             };
-            let mut carried = space.zeros();
+            let mut carried = space.whole_zeros();
             let blocks = layout.slots().iter().filter_map(block).collect();
             let out: &mut S::Vector = carried.borrow_mut();
             out.assign(blocks)?;
@@ -66,12 +66,15 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         };
         let parameters = carry(self.parameters.borrow())?;
         let changed = self.fosi.space().with_dim(layout.len());
+        let unchanged = self.fosi.space().with_dim(self.layout.len());
         self.fosi.change_parameters(changed, base, |vector| {
-            carry(vector).map_err(|error| fosi::Error::User(error.into()))
+            let carried = carry(unchanged.whole(vector).borrow());
+            let carried = carried.map_err(|error| fosi::Error::User(error.into()))?;
+            Ok(space.own_part(carried))
         })?;
         self.fosi.set_signature(layout.signature());
         self.parameters = parameters;
-        self.gradient = self.fosi.space().zeros();
+        self.gradient = self.fosi.space().whole_zeros();
         self.layout = layout;
         self.products.check_again();
         Ok(())

@@ -26,7 +26,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// # Errors
     /// [`OptimizerError::Bridge`] where the loss does not permit products: it is not deterministic, does not depend on
     /// the module, or is not in the precision [set](Self::with_precision). [`RefreshAttempt::result`] holds numerical
-    /// failures and [cancellations](Self::with_progress).
+    /// failures and [cancellations](Self::with_progress). On several ranks a failed product or a cancellation on one rank
+    /// is an error on all.
     pub fn refresh<M: Module>(
         &mut self,
         module: &M,
@@ -84,10 +85,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
         let started = Instant::now();
-        require_losses(losses)?;
         let mut attempt = self.try_refresh(module, losses);
+        // On several ranks the next refresh is the first in f32, since the others would not try this one again.
         if let Err(OptimizerError::Bridge(error)) = &attempt
             && self.products.falls_back(error)
+            && self.fosi.space().ranks().size() == 1
         {
             attempt = self.try_refresh(module, losses);
         }
@@ -104,9 +106,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &M,
         losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
-        self.layout.check(module)?;
-        let mut gradients = self.products.check_losses(module, losses)?;
-        let replica = self.products.replica(module)?;
+        let checked = self.checked_replica(module, losses);
+        let (mut gradients, replica) = self.together(checked)?;
         let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
         let mut quotient = self.products.quotient(oracle);
         // Type-erased, so that Lanczos is compiled once rather than per module.
@@ -116,12 +117,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             products: 0,
             at_most: self.fosi.config().products(self.layout.len()) as u64,
         };
-        let result = self.fosi.refresh(&mut watched);
+        let result = S::refresh(&mut self.fosi, self.examples, &mut watched);
         let products = watched.products;
         gradients += quotient.gradients() * losses.len() as u64;
-        let result = unless_bridge(result)?;
+        let alone = self.fosi.space().ranks().size() == 1;
+        let result = unless_bridge(result, alone)?;
         let mut batch_curvatures = Vec::new();
         if result.is_ok()
+            && alone
             && losses.len() > 1
             && let Some(v) = self.first_eigenvector()
         {
@@ -138,6 +141,21 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             batch_curvatures,
             seconds: 0.0,
         })
+    }
+
+    /// Checks the losses unless that is done. Returns the number of gradients computed and a replica of the module.
+    fn checked_replica<M: Module>(
+        &mut self,
+        module: &M,
+        losses: &[Loss<'_, M>],
+    ) -> Result<(u64, Replica<M>), OptimizerError> {
+        require_losses(losses)?;
+        self.layout.check(module)?;
+        let gradients = match self.has_examples() {
+            true => self.products.check_losses(module, losses)?,
+            false => 0,
+        };
+        Ok((gradients, self.products.replica(module)?))
     }
 
     /// v₁, the eigenvector of the largest eigenvalue; `None` if k = 0 or no curvature was found.
@@ -178,23 +196,42 @@ fn curvature_step(precision: Precision) -> f64 {
 }
 
 /// Errors in the loss closure are returned to the caller; other failures of a refresh are part of training.
+///
+/// On several ranks a cancellation by one of them is returned to the caller too, since the others cannot tell it from an
+/// error in the loss closure and all must go on alike.
 fn unless_bridge(
     result: Result<Refresh, fosi::Error>,
+    alone: bool,
 ) -> Result<Result<Refresh, fosi::Error>, OptimizerError> {
-    let Err(fosi::Error::Refresh { step, source }) = result else {
-        return Ok(result);
+    let (step, source) = match result {
+        Err(fosi::Error::Refresh { step, source }) => (step, source),
+        Err(error @ (fosi::Error::OtherRank { .. } | fosi::Error::RanksDiffer { .. })) => {
+            return Err(error.into());
+        }
+        result => return Ok(result),
     };
-    let cancelled = matches!(
-        &source,
+    if alone && is_cancelled(&source) {
+        return Ok(Err(fosi::Error::Refresh { step, source }));
+    }
+    match cause(source) {
+        Ok(bridge) => Err(bridge.into()),
+        Err(LanczosError::Operator { step: at, source }) => {
+            match source.downcast::<fosi::Error>() {
+                Ok(other) => Err((*other).into()),
+                Err(source) => Ok(Err(fosi::Error::Refresh {
+                    step,
+                    source: LanczosError::Operator { step: at, source },
+                })),
+            }
+        }
+        Err(source) => Ok(Err(fosi::Error::Refresh { step, source })),
+    }
+}
+
+fn is_cancelled(source: &LanczosError) -> bool {
+    matches!(
+        source,
         LanczosError::Operator { source, .. }
             if matches!(source.downcast_ref(), Some(BridgeError::Cancelled { .. }))
-    );
-    let source = match cancelled {
-        true => source,
-        false => match cause(source) {
-            Ok(bridge) => return Err(bridge.into()),
-            Err(source) => source,
-        },
-    };
-    Ok(Err(fosi::Error::Refresh { step, source }))
+    )
 }

@@ -16,6 +16,7 @@ mod layers;
 mod master_weights;
 mod minimize;
 mod probe;
+mod ranks;
 mod replica;
 mod stepping;
 mod taylor;

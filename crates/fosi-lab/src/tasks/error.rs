@@ -41,6 +41,17 @@ pub enum TaskError {
         /// The available devices.
         available: Vec<DeviceName>,
     },
+    /// Several processes cannot train with this setting.
+    #[error("{what} runs in one process only: {instead}")]
+    OneProcess {
+        /// The option.
+        what: String,
+        /// The advice.
+        instead: &'static str,
+    },
+    /// Another of several processes cannot set up the task.
+    #[error(transparent)]
+    OtherProcess(fosi::Error),
     /// The user interrupted the setup.
     #[error("interrupted while {doing}; {kept}")]
     Interrupted {

@@ -17,6 +17,7 @@ mod preparation;
 mod reconstructions;
 mod refresh_delay;
 mod rival;
+mod share;
 mod sound;
 mod spectrum;
 mod subject;

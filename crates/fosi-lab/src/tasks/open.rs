@@ -68,8 +68,10 @@ fn workload(
     opening: Opening,
     preparation: &Preparation,
 ) -> Result<Box<dyn Workload>, TaskError> {
-    let interrupt = preparation.interrupt.clone();
     Ok(Box::new(BurnWorkload::new(
-        task, config, opening, interrupt,
+        task,
+        config,
+        opening,
+        preparation,
     )?))
 }

@@ -3,8 +3,11 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
+
+use fosi::communicator::Communicator;
 
 use super::TaskError;
 use crate::interrupt::Interrupt;
@@ -31,6 +34,8 @@ pub struct Preparation<'a> {
     pub interrupt: &'a Interrupt,
     /// Creates the progress callbacks.
     pub progress: &'a MakeProgress<'a>,
+    /// The processes that train together, if there are several.
+    pub communicator: Option<&'a Arc<dyn Communicator>>,
 }
 
 impl fmt::Debug for Preparation<'_> {

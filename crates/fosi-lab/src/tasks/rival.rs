@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use fosi::Ranks;
 use fosi_rivals::kfac::Momentum;
 use fosi_rivals::{
     AdaHessian, AdaHessianConfig, Kfac, KfacConfig, Lbfgs, LbfgsConfig, Loss, Prediction, Recorder,
@@ -132,7 +133,7 @@ impl<T: Task> Trainer for RivalTrainer<T> {
     }
 
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
-        self.subject.evaluate(part)
+        self.subject.evaluate(part, &Ranks::ALONE)
     }
 
     fn sample(&mut self) -> Result<Option<Sample>, StepError> {

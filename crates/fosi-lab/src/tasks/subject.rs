@@ -5,6 +5,8 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
+use fosi::Ranks;
+use fosi::communicator::Numbers;
 use fosi_burn::FlatLayout;
 
 use super::Task;
@@ -23,14 +25,48 @@ pub(super) struct Subject<T: Task> {
 }
 
 impl<T: Task> Subject<T> {
-    /// Mean loss and accuracy over a part of the data.
-    pub(super) fn evaluate(&self, part: Part) -> Result<Evaluation, StepError> {
+    /// Mean loss and accuracy over a part of the data, of which each rank evaluates every P-th batch.
+    pub(super) fn evaluate(&self, part: Part, ranks: &Ranks) -> Result<Evaluation, StepError> {
+        let own = self.evaluate_own(part, ranks);
+        let Some(communicator) = ranks.communicator() else {
+            return own;
+        };
+        let (loss, accuracy) = own.as_ref().map_or((0.0, None), |e| (e.loss, e.accuracy));
+        let number = |holds: bool| f64::from(u8::from(holds));
+        let interrupted = matches!(own, Err(StepError::Interrupted));
+        let mut sums = [
+            loss,
+            accuracy.unwrap_or(0.0),
+            number(accuracy.is_some()),
+            number(own.is_err()),
+            number(interrupted),
+        ];
+        communicator.sum(Numbers::F64(&mut []), &mut sums);
+        let [loss, accuracy, accuracies, failures, interrupts] = sums;
+        own?;
+        if interrupts > 0.0 {
+            return Err(StepError::Interrupted);
+        }
+        if failures > 0.0 {
+            return Err(StepError::Other(
+                "another process could not evaluate its share".into(),
+            ));
+        }
+        Ok(Evaluation {
+            loss,
+            accuracy: (accuracies > 0.0).then_some(accuracy),
+        })
+    }
+
+    /// This rank's part of the means.
+    fn evaluate_own(&self, part: Part, ranks: &Ranks) -> Result<Evaluation, StepError> {
         let model = self.model.valid();
         let device = self.device.clone().without_autodiff();
         let examples = self.task.data().examples(part).min(self.evaluated);
         let indices: Vec<u32> = (0..examples as u32).collect();
         let (mut loss, mut right) = (0.0, None);
-        for indices in indices.chunks(self.task.evaluation_batch()) {
+        let batches = indices.chunks(self.task.evaluation_batch());
+        for indices in batches.skip(ranks.rank()).step_by(ranks.size()) {
             if self.interrupt.requested() {
                 return Err(StepError::Interrupted);
             }

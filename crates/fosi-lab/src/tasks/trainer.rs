@@ -8,12 +8,13 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use fosi::space::Array;
 use fosi::timing::Timing;
-use fosi::{Interventions, Space};
+use fosi::{Interventions, Ranks, Space};
 use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, RefreshAttempt, backward};
 
 use super::Task;
 use super::curvature_batch::{Curvature, CurvatureBatch};
 use super::refresh_delay::RefreshDelay;
+use super::share::Share;
 use super::subject::Subject;
 use crate::config::LearningRate;
 use crate::data::{Part, Prefetch};
@@ -45,23 +46,35 @@ pub(super) struct BurnTrainer<T: Task, S: Space> {
 }
 
 impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
-    fn step(&mut self, batch: &T::Batch) -> Result<f64, StepError> {
+    /// A step on this rank's share of a batch; returns the loss of the whole batch.
+    fn step(&mut self, batch: &T::Batch, examples: usize) -> Result<f64, StepError> {
         let task = Arc::clone(&self.subject.task);
         let loss = |model: &T::Model| task.loss(model, batch);
         // The optimizer's checkpoint contains its step count.
         let learning_rate = self.learning_rate.at(self.optimizer.fosi().steps());
-        let (loss, gradients) = backward(&self.subject.model, loss)
-            .map_err(|error| step_error(OptimizerError::from(error)))?;
+        self.optimizer.set_examples(examples);
+        let evaluated = (examples > 0).then(|| backward(&self.subject.model, loss));
         // The refresh happened before this step, because it may use other batches.
-        self.optimizer
-            .step_without_refresh(learning_rate, &mut self.subject.model, gradients)
+        let step = self
+            .optimizer
+            .step_evaluated(
+                learning_rate,
+                &mut self.subject.model,
+                evaluated.transpose(),
+            )
             .map_err(step_error)?;
         self.cost.gradients += 1;
-        Ok(loss)
+        Ok(step.loss)
+    }
+
+    fn ranks(&self) -> Ranks {
+        self.optimizer.fosi().space().ranks().clone()
     }
 
     /// Refreshes before the step on `batch`, the examples `indices`. An interrupt ends the estimation after the current
     /// gradient and leaves the optimizer unchanged.
+    ///
+    /// On several ranks `indices` is the whole batch, and `batch` this rank's share of it.
     pub(super) fn refresh(
         &mut self,
         batch: &T::Batch,
@@ -69,10 +82,15 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
     ) -> Result<RefreshRecord, StepError> {
         let started = Instant::now();
         let step = self.optimizer.fosi().steps();
-        let drawn = match self.curvature_batch.draw(step, indices) {
-            Curvature::OfStep => Vec::new(),
-            Curvature::Of(slices) => self.weighted(&slices),
+        let ranks = self.ranks();
+        let (drawn, examples) = match self.curvature_batch.draw(step, indices) {
+            Curvature::OfStep => (Vec::new(), Share::of(indices, &ranks).examples),
+            Curvature::Of(slices) => {
+                let (slices, examples) = Share::of_all(&slices, &ranks);
+                (self.weighted(&slices), examples)
+            }
         };
+        self.optimizer.set_examples(examples);
         let slices: Vec<(&T::Batch, f64)> = match drawn.as_slice() {
             [] => vec![(batch, 1.0)],
             drawn => drawn
@@ -97,7 +115,8 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
         let stale = self.refresh_delay.take();
         let model = stale.as_ref().unwrap_or(&self.subject.model);
         let attempt = self.optimizer.refresh_mean(model, &losses);
-        if self.subject.interrupt.requested() {
+        // Rank 0 is the one that is interrupted.
+        if ranks.agree_on(self.subject.interrupt.requested()) {
             if let Some(before) = before {
                 self.optimizer
                     .fosi_mut()
@@ -172,10 +191,17 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
         on_event: &mut dyn FnMut(TrainEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StepError> {
         let (task, device) = (Arc::clone(&self.subject.task), self.subject.device.clone());
-        let indices: Vec<Vec<u32>> = batches.iter().map(|batch| batch.to_vec()).collect();
-        let make = move |index: usize| task.batch(Part::Train, &indices[index], &device);
+        let ranks = self.ranks();
+        let shares: Vec<Share> = batches
+            .iter()
+            .map(|batch| Share::of(batch, &ranks))
+            .collect();
+        let examples: Vec<usize> = shares.iter().map(|share| share.examples).collect();
+        let make = move |index: usize| task.batch(Part::Train, &shares[index].indices, &device);
         let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make);
-        for (batch, indices) in made.map_err(StepError::other)?.zip(batches) {
+        let batches = batches.iter().zip(examples);
+        let mut flow = ControlFlow::Continue(());
+        for (batch, (indices, examples)) in made.map_err(StepError::other)?.zip(batches) {
             if self.optimizer.due() {
                 let _ = on_event(TrainEvent::Refreshing);
                 let refresh = self.refresh(&batch, indices)?;
@@ -183,16 +209,22 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
             }
             let taken = self.optimizer.fosi().steps();
             self.refresh_delay.see(taken, &self.subject.model);
-            let loss = self.step(&batch)?;
-            if on_event(TrainEvent::Stepped { loss }).is_break() {
-                return Ok(ControlFlow::Break(()));
+            let loss = self.step(&batch, examples)?;
+            // Rank 0 decides whether the training goes on.
+            if ranks.agree_on(on_event(TrainEvent::Stepped { loss }).is_break()) {
+                flow = ControlFlow::Break(());
+                break;
             }
         }
-        Ok(ControlFlow::Continue(()))
+        // What follows is an evaluation or a checkpoint.
+        self.optimizer
+            .average_buffers(&mut self.subject.model)
+            .map_err(step_error)?;
+        Ok(flow)
     }
 
     fn evaluate(&mut self, part: Part) -> Result<Evaluation, StepError> {
-        self.subject.evaluate(part)
+        self.subject.evaluate(part, &self.ranks())
     }
 
     fn curvature(&mut self, plan: &CurvaturePlan) -> Result<Vec<HeldCurvature>, StepError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use fosi::communicator::Communicator;
 use fosi::{Clipping, FosiConfig, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
@@ -14,7 +15,7 @@ use super::refresh_delay::RefreshDelay;
 use super::rival::{RivalTrainer, rival_of};
 use super::subject::Subject;
 use super::trainer::{BurnTrainer, Optimizer};
-use super::{Opening, Task, TaskError, placeholder};
+use super::{Opening, Preparation, Task, TaskError, placeholder};
 use crate::config::{
     Algorithm, DeviceName, HvpPrecision, LearningRate, RefreshSchedule, TrainConfig,
 };
@@ -34,6 +35,8 @@ pub(super) struct BurnWorkload<T> {
     data: DataDescription,
     parameters: usize,
     interrupt: Interrupt,
+    /// The processes that train together, if there are several.
+    communicator: Option<Arc<dyn Communicator>>,
 }
 
 impl<T: Task> BurnWorkload<T> {
@@ -41,8 +44,12 @@ impl<T: Task> BurnWorkload<T> {
         task: T,
         config: &TrainConfig,
         opening: Opening,
-        interrupt: Interrupt,
+        preparation: &Preparation,
     ) -> Result<Self, TaskError> {
+        let communicator = preparation.communicator.cloned();
+        if communicator.is_some() {
+            check_parallel(config)?;
+        }
         let model = task.init(0, &device(config.device).autodiff());
         let layout = FlatLayout::of(&model).map_err(TaskError::other)?;
         let mut data = task.data();
@@ -54,7 +61,8 @@ impl<T: Task> BurnWorkload<T> {
             config: config.clone(),
             data,
             parameters: layout.len(),
-            interrupt,
+            interrupt: preparation.interrupt.clone(),
+            communicator,
         })
     }
 
@@ -85,15 +93,15 @@ impl<T: Task> BurnWorkload<T> {
         name: OptimizerName,
         seed: u64,
         new: impl FnOnce(
-            &T::Model,
+            &mut T::Model,
             Box<dyn fosi::base::Base<S>>,
             FosiConfig,
         ) -> Result<Optimizer<S>, OptimizerError>,
     ) -> Result<Box<dyn Trainer>, StepError> {
-        let subject = self.subject(seed);
+        let mut subject = self.subject(seed);
         let base = base_of(name.family, &self.config, &subject.model)?;
         let config = self.fosi_config(name, seed);
-        let optimizer = new(&subject.model, base, config).map_err(StepError::other)?;
+        let optimizer = new(&mut subject.model, base, config).map_err(StepError::other)?;
         let optimizer = match self.config.hvp {
             // The default precision, or f32 if the device lacks f64.
             HvpPrecision::F64 => optimizer,
@@ -243,6 +251,7 @@ impl<T: Task> Workload for BurnWorkload<T> {
             data: self.data.clone(),
             parameters: self.parameters,
             interrupt: self.interrupt.clone(),
+            communicator: self.communicator.clone(),
         })
     }
 
@@ -255,11 +264,35 @@ impl<T: Task> Workload for BurnWorkload<T> {
             return Ok(trainer);
         }
         match self.config.device {
-            DeviceName::Cpu => self.make_trainer(optimizer, seed, FosiOptimizer::new),
+            DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, base, config| {
+                let optimizer = FosiOptimizer::new(model, base, config)?;
+                match &self.communicator {
+                    Some(communicator) => optimizer.data_parallel(Arc::clone(communicator), model),
+                    None => Ok(optimizer),
+                }
+            }),
             DeviceName::Cuda | DeviceName::Wgpu => {
-                self.make_trainer(optimizer, seed, FosiOptimizer::on_device)
+                self.make_trainer(optimizer, seed, |model, base, config| {
+                    FosiOptimizer::on_device(model, base, config)
+                })
             }
         }
+    }
+}
+
+/// Checks whether several processes can train with these settings together.
+fn check_parallel(config: &TrainConfig) -> Result<(), TaskError> {
+    if config.device != DeviceName::Cpu {
+        let (what, instead) = (format!("--device {}", config.device), "use --device cpu");
+        return Err(TaskError::OneProcess { what, instead });
+    }
+    let rivals = config.optimizers.iter().find(|name| !name.family.is_base());
+    match rivals {
+        Some(name) => Err(TaskError::OneProcess {
+            what: format!("--optimizers {name}"),
+            instead: "leave it out, or start one process",
+        }),
+        None => Ok(()),
     }
 }
 

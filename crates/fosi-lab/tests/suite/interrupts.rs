@@ -35,6 +35,7 @@ fn open(
         &Preparation {
             interrupt,
             progress,
+            communicator: None,
         },
     )
 }

@@ -21,6 +21,7 @@ mod lists;
 mod log_mel;
 mod models;
 mod mutations;
+mod parallel;
 mod pays;
 mod prefetch;
 mod problems;

@@ -22,6 +22,7 @@ pub fn digits_task(more: &[&str]) -> Box<dyn Workload> {
     let preparation = Preparation {
         interrupt: &Interrupt::new(),
         progress: &silent,
+        communicator: None,
     };
     tasks::open(&config, Opening::Whole, &preparation).unwrap()
 }

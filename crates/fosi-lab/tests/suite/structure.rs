@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `fosi`. Each may import those before it.
-const LIBRARY: [&str; 29] = [
+const LIBRARY: [&str; 31] = [
     "error",
     "float",
     "non_exhaustive",
@@ -15,6 +15,8 @@ const LIBRARY: [&str; 29] = [
     "elementwise",
     "split",
     "sampling",
+    "communicator",
+    "ranks",
     "space",
     "operator",
     "base",
@@ -79,7 +81,7 @@ const RIVALS: [&str; 13] = [
 ];
 
 /// The modules of the program.
-const PROGRAM: [&str; 26] = [
+const PROGRAM: [&str; 28] = [
     "names",
     "files",
     "interrupt",
@@ -90,6 +92,7 @@ const PROGRAM: [&str; 26] = [
     "config",
     "runs",
     "train",
+    "parallel",
     "tasks",
     "dry_run",
     "plot",
@@ -106,6 +109,7 @@ const PROGRAM: [&str; 26] = [
     "progress",
     "cli",
     "commands",
+    "program",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

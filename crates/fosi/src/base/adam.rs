@@ -167,6 +167,9 @@ impl<S: Space> Base<S> for AdamW {
     fn squares(&self) -> bool {
         Base::<S>::squares(&self.adam)
     }
+    fn works_on_shards(&self) -> bool {
+        Base::<S>::works_on_shards(&self.adam)
+    }
     fn precondition(
         &self,
         space: &S,

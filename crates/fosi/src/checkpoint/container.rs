@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::space::{Array, ElementType};
 
 /// The metadata entry, which holds the checksum in [`CHECKSUM`] hexadecimal digits, then the header.
-const METADATA: &str = "fosi";
+pub(super) const METADATA: &str = "fosi";
 const CHECKSUM: usize = 8;
 
 /// The kind of a file whose header has no `kind`.
@@ -23,7 +23,7 @@ pub(crate) fn take(arrays: &mut HashMap<String, Array>, name: &str) -> Result<Ar
 }
 
 /// The file format's name of an element type.
-fn dtype(element: ElementType) -> Dtype {
+pub(super) fn dtype(element: ElementType) -> Dtype {
     match element {
         ElementType::F32 => Dtype::F32,
         ElementType::F64 => Dtype::F64,
@@ -33,7 +33,7 @@ fn dtype(element: ElementType) -> Dtype {
 }
 
 /// The element type of a file's array; `None` for a type that no space stores.
-fn element(dtype: Dtype) -> Option<ElementType> {
+pub(super) fn element(dtype: Dtype) -> Option<ElementType> {
     const ALL: [ElementType; 4] = [
         ElementType::F32,
         ElementType::F64,
@@ -101,17 +101,9 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
     version: u32,
     kind: &str,
 ) -> Result<(H, HashMap<String, Array>), Error> {
-    let damaged =
-        |error: &dyn std::fmt::Display| Error::Checkpoint(format!("it is damaged: {error}"));
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
-    let metadata = metadata.metadata().as_ref();
-    let entry = metadata.and_then(|m| m.get(METADATA));
-    let Some((sum, header)) = entry.and_then(|entry| entry.split_at_checked(CHECKSUM)) else {
-        return Err(Error::Checkpoint(
-            "it was not written by this library".into(),
-        ));
-    };
+    let (sum, header) = entry(metadata.metadata().as_ref())?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
     let found = checksum(
@@ -123,6 +115,43 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
     if found != sum {
         return Err(damaged(&format!("its checksum is {found}, not {sum}")));
     }
+    let header: H = parse(header, version, kind)?;
+    let mut arrays = HashMap::new();
+    for (name, view) in views {
+        let &[rows, dim] = view.shape() else {
+            return Err(damaged(&format!("array {name:?} is not a list of vectors")));
+        };
+        let unknown = || damaged(&format!("array {name:?} holds {:?}", view.dtype()));
+        let array = Array {
+            element: element(view.dtype()).ok_or_else(unknown)?,
+            shape: [rows, dim],
+            part: 0..dim,
+            bytes: view.data().to_vec(),
+        };
+        arrays.insert(name, array);
+    }
+    Ok((header, arrays))
+}
+
+/// The checksum and the header in a file's metadata.
+pub(super) fn entry(metadata: Option<&HashMap<String, String>>) -> Result<(&str, &str), Error> {
+    let entry = metadata.and_then(|metadata| metadata.get(METADATA));
+    let foreign = || Error::Checkpoint("it was not written by this library".into());
+    let split = entry.and_then(|entry| entry.split_at_checked(CHECKSUM));
+    split.ok_or_else(foreign)
+}
+
+/// The error for a damaged file.
+pub(super) fn damaged(error: &dyn std::fmt::Display) -> Error {
+    Error::Checkpoint(format!("it is damaged: {error}"))
+}
+
+/// The header of a file of this `version` and `kind`.
+pub(super) fn parse<H: DeserializeOwned>(
+    header: &str,
+    version: u32,
+    kind: &str,
+) -> Result<H, Error> {
     let value: serde_json::Value = serde_json::from_str(header).map_err(|e| damaged(&e))?;
     let found = value.get("kind").and_then(serde_json::Value::as_str);
     let found = found.unwrap_or(OPTIMIZER);
@@ -136,19 +165,5 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
             format!("its format is version {found}, and this library reads version {version}");
         return Err(Error::Checkpoint(message));
     }
-    let header: H = serde_json::from_value(value).map_err(|e| damaged(&e))?;
-    let mut arrays = HashMap::new();
-    for (name, view) in views {
-        let &[rows, dim] = view.shape() else {
-            return Err(damaged(&format!("array {name:?} is not a list of vectors")));
-        };
-        let unknown = || damaged(&format!("array {name:?} holds {:?}", view.dtype()));
-        let array = Array {
-            element: element(view.dtype()).ok_or_else(unknown)?,
-            shape: [rows, dim],
-            bytes: view.data().to_vec(),
-        };
-        arrays.insert(name, array);
-    }
-    Ok((header, arrays))
+    serde_json::from_value(value).map_err(|e| damaged(&e))
 }

@@ -1,6 +1,7 @@
 //! Reading files, and replacing them atomically.
 
-use std::path::Path;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
@@ -29,35 +30,62 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// The system's; an existing file is then unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system applies the user's umask.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    if let Ok(old) = path.metadata() {
-        file.as_file().set_permissions(old.permissions())?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself must survive a crash. On other systems a folder cannot be opened, nor can a folder without read
-    // permission.
-    #[cfg(unix)]
-    if let Ok(folder) = std::fs::File::open(folder) {
-        folder.sync_all()?;
-    }
-    Ok(())
+    let mut file = Replacement::start(path)?;
+    file.write(bytes)?;
+    file.finish()
 }
 
-fn io_error(path: &Path, source: std::io::Error) -> Error {
+/// A new file that replaces an existing one once it is complete.
+pub(super) struct Replacement {
+    file: BufWriter<tempfile::NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Replacement {
+    pub(super) fn start(path: &Path) -> std::io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // The system applies the user's umask.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        Ok(Self {
+            file: BufWriter::new(builder.tempfile_in(folder(path))?),
+            path: path.to_path_buf(),
+        })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    pub(super) fn finish(self) -> std::io::Result<()> {
+        let file = self.file.into_inner()?;
+        let path = &self.path;
+        if let Ok(old) = path.metadata() {
+            file.as_file().set_permissions(old.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        // The rename itself must survive a crash. On other systems a folder cannot be opened, nor can a folder without
+        // read permission.
+        #[cfg(unix)]
+        if let Ok(folder) = std::fs::File::open(folder(path)) {
+            folder.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+pub(super) fn io_error(path: &Path, source: std::io::Error) -> Error {
     Error::Io {
         path: path.to_path_buf(),
         source,

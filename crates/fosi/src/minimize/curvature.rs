@@ -67,9 +67,10 @@ impl<S: Space + Clone> Minimizer<S> {
         };
         let deadline = self.history.stopwatch.deadline(self.options.max_time);
         let x: &S::Vector = self.x.borrow();
-        let (result, taken) = with_hessian(objective, x, deadline, |space, mut hessian| {
-            estimate_chosen(space, &mut hessian, &params, &mut workspace, choose)
-        });
+        let (result, taken) =
+            with_hessian(objective, x, deadline.as_ref(), |space, mut hessian| {
+                estimate_chosen(space, &mut hessian, &params, &mut workspace, choose)
+            });
         self.workspace = Some(workspace);
         let (step, cost) = (self.history.counters.steps, self.history.counters.cost);
         if counted {

@@ -1,8 +1,8 @@
 //! The Hessian of an [`Objective`] at a point, and the cost of its products.
 
 use std::borrow::{Borrow, BorrowMut};
-use std::time::Instant;
 
+use super::history::Deadline;
 use super::objective::Objective;
 use crate::error::BoxError;
 use crate::operator::{
@@ -33,9 +33,9 @@ pub(super) struct Late;
 
 /// # Errors
 /// [`Late`] after the deadline.
-fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> {
+fn check_deadline(deadline: Option<&Deadline>) -> Result<(), BoxError> {
     match deadline {
-        Some(deadline) if Instant::now() >= deadline => Err(Late.into()),
+        Some(deadline) if deadline.is_over() => Err(Late.into()),
         _ => Ok(()),
     }
 }
@@ -45,7 +45,7 @@ fn check_deadline(deadline: Option<Instant>) -> Result<(), BoxError> {
 pub(super) fn with_hessian<S: Space + Clone, R>(
     objective: &mut Objective<'_, S>,
     x: &S::Vector,
-    deadline: Option<Instant>,
+    deadline: Option<&Deadline>,
     with: impl FnOnce(&S, &mut dyn SymmetricOperator<S>) -> R,
 ) -> (R, ProductCost) {
     let space = objective.space.clone();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation, Minimum, Status};
+use crate::ranks::Ranks;
 use crate::space::Space;
 
 /// Everything except the points.
@@ -128,18 +129,21 @@ impl Counters {
 }
 
 /// The wall time of a run, including the time before it was resumed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Stopwatch {
     started: Instant,
     before: f64,
+    ranks: Ranks,
 }
 
 impl Stopwatch {
-    /// Starts the stopwatch after `before` seconds in earlier processes.
-    pub(super) fn start(before: f64) -> Self {
+    /// Starts the stopwatch after `before` seconds in earlier processes. On several ranks, rank 0's clock decides when
+    /// the time is used up.
+    pub(super) fn start(before: f64, ranks: &Ranks) -> Self {
         Self {
             started: Instant::now(),
             before,
+            ranks: ranks.clone(),
         }
     }
 
@@ -148,9 +152,25 @@ impl Stopwatch {
     }
 
     /// The time at which `max_time` is used up.
-    pub(super) fn deadline(&self, max_time: Option<Duration>) -> Option<Instant> {
+    pub(super) fn deadline(&self, max_time: Option<Duration>) -> Option<Deadline> {
         let left = max_time?.as_secs_f64() - self.before;
-        self.started
-            .checked_add(Duration::try_from_secs_f64(left.max(0.0)).ok()?)
+        let left = Duration::try_from_secs_f64(left.max(0.0)).ok()?;
+        Some(Deadline {
+            at: self.started.checked_add(left)?,
+            ranks: self.ranks.clone(),
+        })
+    }
+}
+
+/// The time at which a run must end.
+#[derive(Debug, Clone)]
+pub(super) struct Deadline {
+    at: Instant,
+    ranks: Ranks,
+}
+
+impl Deadline {
+    pub(super) fn is_over(&self) -> bool {
+        self.ranks.agree_on(Instant::now() >= self.at)
     }
 }

@@ -125,8 +125,8 @@ impl<S: Space + Clone> Minimizer<S> {
         options: Options,
     ) -> Result<Self, Error> {
         options.validate()?;
-        let stopwatch = Stopwatch::start(0.0);
         let space = objective.space.clone();
+        let stopwatch = Stopwatch::start(0.0, space.ranks());
         let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         let representable = gradient_norm == 0.0 || (1e-150..=1e150).contains(&gradient_norm);
         let allowed =
@@ -221,7 +221,8 @@ impl<S: Space + Clone> Minimizer<S> {
         if self.history.counters.has_stalled() {
             return Err(Status::Stalled);
         }
-        if self.options.first_estimation != Some(u64::MAX) && self.rule.is_due() {
+        let due = || self.space.ranks().agree_on(self.rule.is_due());
+        if self.options.first_estimation != Some(u64::MAX) && due() {
             self.estimate(objective)?;
         }
         let before = self.value;

@@ -51,6 +51,80 @@ impl<'a, T: Scalar> Objective<'a, Host<T>> {
     }
 }
 
+impl<'a, T: Scalar> Objective<'a, Host<T>> {
+    /// The mean Σ wᵣfᵣ/Σ wᵣ over the [ranks](Host::replicated) of a space. `evaluate` computes this rank's fᵣ, for
+    /// example the loss of its share of the data, and the gradient, with whole vectors; `weight` is wᵣ. An error on one
+    /// rank is an error on all. If the space has its vectors in shards, start and minimum are this rank's
+    /// [part](Host::own), and the steps of difference quotients follow only the largest variable, as in
+    /// [`in_space`](Self::in_space).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use fosi::{Host, communicator::Communicator, minimize::{Minimum, Objective, Options, minimize}};
+    ///
+    /// # fn run(communicator: Arc<dyn Communicator>) -> Result<Minimum, fosi::Error> {
+    /// let space = Host::<f64>::new(2).sharded(communicator);
+    /// let start = space.own(&[-1.2, 1.0]).to_vec();
+    /// let examples = 32.0;
+    /// let mean = Objective::on_ranks(space, examples, |x: &[f64], g: &mut [f64]| {
+    ///     let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+    ///     (g[0], g[1]) = (-2.0 * a - 400.0 * x[0] * b, 200.0 * b);
+    ///     Ok(a * a + 100.0 * b * b)
+    /// });
+    /// minimize(mean, &start, Options::default())
+    /// # }
+    /// ```
+    pub fn on_ranks(
+        space: Host<T>,
+        weight: f64,
+        mut evaluate: impl FnMut(&[T], &mut [T]) -> Result<f64, BoxError> + 'a,
+    ) -> Self {
+        let ranks = space.clone();
+        let mut point = vec![T::ZERO; space.dim()];
+        let mut gradient = point.clone();
+        let mean = move |x: &[T], g: &mut [T]| {
+            ranks.own_mut(&mut point).copy_from_slice(x);
+            ranks.gather(&mut point);
+            let value = match weight > 0.0 {
+                true => evaluate(&point, &mut gradient),
+                false => Ok(0.0),
+            };
+            let value = ranks.average(weight, value, &mut gradient)?;
+            g.copy_from_slice(ranks.own(&gradient));
+            Ok(value)
+        };
+        match space.ranks().is_sharded() {
+            true => Self::in_space(space, mean),
+            false => Self::on_host(space, mean),
+        }
+    }
+
+    /// Exact products for a mean [on ranks](Self::on_ranks): `product` writes Hᵣ(x)·v of this rank's function, with whole
+    /// vectors.
+    pub fn with_product_on_ranks(
+        self,
+        weight: f64,
+        mut product: impl FnMut(&[T], &[T], &mut [T]) -> Result<(), BoxError> + 'a,
+    ) -> Self {
+        let ranks = self.space.clone();
+        let zeros = vec![T::ZERO; ranks.dim()];
+        let (mut point, mut direction, mut found) = (zeros.clone(), zeros.clone(), zeros);
+        self.with_product(move |x: &[T], v: &[T], out: &mut [T]| {
+            for (whole, part) in [(&mut point, x), (&mut direction, v)] {
+                ranks.own_mut(whole).copy_from_slice(part);
+                ranks.gather(whole);
+            }
+            let done = match weight > 0.0 {
+                true => product(&point, &direction, &mut found),
+                false => Ok(()),
+            };
+            ranks.average(weight, done.map(|()| 0.0), &mut found)?;
+            out.copy_from_slice(ranks.own(&found));
+            Ok(())
+        })
+    }
+}
+
 impl<'a, S: Space> Objective<'a, S> {
     /// A function on any space, such as vectors on a device. The steps of difference quotients are relative to the
     /// largest variable only, so without exact products the variables should have similar magnitudes.

@@ -13,7 +13,7 @@ use super::metric::SavedMetric;
 use super::minimizer::Minimizer;
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation};
 use super::options::Options;
-use crate::checkpoint::{deserialize, read, serialize, take, write_atomically};
+use crate::checkpoint::{deserialize, read, serialize, take, write_once};
 use crate::error::Error;
 use crate::space::{Array, Space};
 
@@ -114,7 +114,7 @@ impl<S: Space + Clone> Minimizer<S> {
         };
         let x = import(&space, &mut arrays, POINT)?;
         let gradient = import(&space, &mut arrays, GRADIENT)?;
-        let stopwatch = Stopwatch::start(header.seconds);
+        let stopwatch = Stopwatch::start(header.seconds, space.ranks());
         let counters = header.counters;
         let mut run = Self::at(space, options, stopwatch, x, gradient, best, counters);
         run.value = header.value;
@@ -136,12 +136,13 @@ impl<S: Space + Clone> Minimizer<S> {
         Ok(run)
     }
 
-    /// Writes the state to a file, atomically: see [`to_bytes`](Self::to_bytes).
+    /// Writes the state to a file, atomically: see [`to_bytes`](Self::to_bytes). On several ranks all call it, and rank 0
+    /// writes.
     ///
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_atomically(path.as_ref(), &self.to_bytes()?)
+        write_once(self.space.ranks(), path.as_ref(), &self.to_bytes()?)
     }
 
     /// The run that [`save`](Self::save) wrote: see [`from_bytes`](Self::from_bytes).
@@ -149,7 +150,9 @@ impl<S: Space + Clone> Minimizer<S> {
     /// # Errors
     /// [`Error::Io`], and those of [`from_bytes`](Self::from_bytes).
     pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::from_bytes(space, options, &read(path.as_ref())?)
+        let ranks = space.ranks().clone();
+        let bytes = ranks.fail_together(read(path.as_ref()))?;
+        ranks.fail_together(Self::from_bytes(space, options, &bytes))
     }
 }
 

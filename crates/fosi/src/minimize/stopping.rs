@@ -1,6 +1,6 @@
 //! The stopping rules of a minimisation, for either solver.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::history::History;
 use super::minimum::Status;
@@ -52,7 +52,7 @@ impl Limits {
             return Some(Status::MaxCost);
         }
         let deadline = history.stopwatch.deadline(self.max_time);
-        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = deadline.is_some_and(|deadline| deadline.is_over());
         late.then_some(Status::MaxTime)
     }
 

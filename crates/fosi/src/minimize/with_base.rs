@@ -226,7 +226,11 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
         if let LearningRate::Given(rate) = &learning_rate {
             optimizer.check_learning_rate(rate.at(0))?;
         }
-        let stopwatch = Stopwatch::start(0.0);
+        let ranks = objective.space.ranks();
+        let whole = !ranks.is_sharded();
+        let allowed = "a space of whole vectors";
+        require(whole, "the space", "one of shards", allowed)?;
+        let stopwatch = Stopwatch::start(0.0, ranks);
         let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         Ok(Self {
             optimizer,
@@ -357,9 +361,10 @@ impl<B: Base<Host<f64>>> BaseMinimizer<B> {
             return Err(Status::MaxCost);
         }
         let deadline = self.history.stopwatch.deadline(self.options.max_time);
-        let (result, taken) = with_hessian(objective, &self.x, deadline, |_, mut hessian| {
-            self.optimizer.refresh(&mut hessian)
-        });
+        let (result, taken) =
+            with_hessian(objective, &self.x, deadline.as_ref(), |_, mut hessian| {
+                self.optimizer.refresh(&mut hessian)
+            });
         self.history
             .counters
             .count_products(taken.products, taken.gradients);

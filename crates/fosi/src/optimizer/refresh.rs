@@ -36,6 +36,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// [`Error::Refresh`] where the estimation fails; the old spectrum stays in use, and the next attempt is due after
     /// one interval. [`Error::DimensionMismatch`] where the operator reports a dimension other than the space's.
+    /// [`Error::RanksDiffer`] where the ranks have different states.
     pub fn refresh(&mut self, hessian: &mut impl SymmetricOperator<S>) -> Result<Refresh, Error> {
         self.refresh_with(hessian, None)
     }
@@ -63,6 +64,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if let Some(found) = hessian.dim() {
             check_dim(self.space.dim(), found)?;
         }
+        self.compare_state()?;
         let mut timer = self.timer.start_refresh();
         let step = self.progress.step;
         let params = self.config.spectrum_params(self.progress.refreshes);
@@ -154,7 +156,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             conditioning,
             weight,
             info: spectrum.info,
-            seconds: self.timer.finish_refresh(timer),
+            seconds: self.timer.finish_refresh(timer, self.space.ranks()),
             timing: self.timer.timing(),
         };
         let monitor = Monitor {

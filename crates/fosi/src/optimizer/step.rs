@@ -26,7 +26,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// [`Error::StepOverflow`], or [`Error::InvalidSetting`] where [η](Self::check_learning_rate) or α is negative or
     /// not finite, or a setting of the base is invalid: parameters and optimizer are then unchanged. [`Error::Spoiled`]
     /// where the step leaves parameters or state infinite or NaN, and at every later step until
-    /// [`restore`](Self::restore) or [`load`](Self::load).
+    /// [`restore`](Self::restore) or [`load`](Self::load). [`Error::RanksDiffer`] where ranks have different learning
+    /// rates, or different parameters, which the first step and the first one after each refresh compare.
     pub fn step(
         &mut self,
         learning_rate: f64,
@@ -36,9 +37,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.refuse_spoiled()?;
         self.space.check("the parameter vector", parameters)?;
         self.space.check("the gradient", gradient)?;
+        self.compare_parameters(parameters)?;
         let limits = self.space.limits();
         self.base.validate(&limits)?;
         let step = self.progress.step;
+        self.compare_rate(learning_rate)?;
         self.check_learning_rate(learning_rate)?;
         let largest_rate = self.progress.largest_rate.max(learning_rate);
         let newton_rate = self
@@ -226,7 +229,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 "the gradient contradicts the spectrum"
             );
         }
-        self.timer.step_taken(self.subspace.is_some());
+        let ranks = self.space.ranks();
+        self.timer.step_taken(self.subspace.is_some(), ranks);
     }
 
     /// A bound on the norm of the clipped gradient.

@@ -1,5 +1,7 @@
 //! Vectors in their stored form.
 
+use std::ops::Range;
+
 use super::kernels::{ElementType, Stored};
 use crate::error::Error;
 
@@ -9,7 +11,9 @@ pub struct Array {
     pub(crate) element: ElementType,
     /// Number of vectors, and number of entries of each.
     pub(crate) shape: [usize; 2],
-    /// All entries, little-endian.
+    /// The entries of each vector that are here: all of them, except when a rank reads its shard of a file.
+    pub(crate) part: Range<usize>,
+    /// These entries, little-endian.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -26,6 +30,7 @@ impl Array {
         Self {
             element: T::TYPE,
             shape: [rows.len(), dim],
+            part: 0..dim,
             bytes,
         }
     }
@@ -38,6 +43,17 @@ impl Array {
     /// Whether there is no vector.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// One of the vectors, with its type.
+    pub(crate) fn row(&self, index: usize) -> Self {
+        let size = self.bytes.len() / self.shape[0].max(1);
+        Self {
+            element: self.element,
+            shape: [1, self.shape[1]],
+            part: self.part.clone(),
+            bytes: self.bytes[index * size..(index + 1) * size].to_vec(),
+        }
     }
 
     /// The vectors, of any length.
@@ -53,6 +69,19 @@ impl Array {
     /// # Errors
     /// [`Error::Checkpoint`] where the type or the length differs.
     pub fn to_rows<T: Stored>(&self, dim: usize) -> Result<Vec<Vec<T>>, Error> {
+        self.to_parts(dim, 0..dim)
+    }
+
+    /// The entries within `part` of the vectors, each of `dim` entries of type `T`. They must be among those that are
+    /// here.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the type or the length differs.
+    pub(crate) fn to_parts<T: Stored>(
+        &self,
+        dim: usize,
+        part: Range<usize>,
+    ) -> Result<Vec<Vec<T>>, Error> {
         let [rows, found] = self.shape;
         if rows > 0 && found != dim {
             let message = format!("its vectors have {found} entries, the optimizer's {dim}");
@@ -74,12 +103,20 @@ impl Array {
             let many = || Error::Checkpoint(format!("it claims {rows} empty vectors"));
             return (rows == 1).then(|| vec![Vec::new()]).ok_or_else(many);
         }
-        let row = |bytes: &[u8]| bytes.chunks_exact(size_of::<T>()).map(T::read).collect();
-        Ok(self
-            .bytes
-            .chunks_exact(dim * size_of::<T>())
-            .map(row)
-            .collect())
+        if part.is_empty() {
+            return Ok(vec![Vec::new(); rows]);
+        }
+        let size = size_of::<T>();
+        let first = part.start - self.part.start;
+        let part = first * size..(first + part.len()) * size;
+        let row = |bytes: &[u8]| {
+            bytes[part.clone()]
+                .chunks_exact(size)
+                .map(T::read)
+                .collect()
+        };
+        let held = self.part.len() * size;
+        Ok(self.bytes.chunks_exact(held).map(row).collect())
     }
 
     /// The only vector, of `dim` finite numbers.

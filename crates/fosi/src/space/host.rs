@@ -5,6 +5,7 @@
 //! threads, bit for bit.
 
 mod basis;
+mod on_ranks;
 mod step;
 mod walk;
 
@@ -18,6 +19,7 @@ use super::kernels::{ElementType, Scalar, Stored, non_finite};
 use super::vectors::Space;
 use crate::elementwise::{Elementwise, MAX_STATE};
 use crate::error::Error;
+use crate::ranks::Ranks;
 use crate::split::{Moved, Split};
 
 use basis::{
@@ -28,6 +30,7 @@ use step::{StepBlock, step_rows};
 use walk::{BLOCK, Order, SERIAL, update};
 
 pub use basis::{HostBasis, Storage};
+pub(crate) use on_ranks::weigh;
 
 /// ℝⁿ on the CPU, with vectors `[T]`.
 ///
@@ -40,6 +43,7 @@ pub use basis::{HostBasis, Storage};
 #[derive(Debug, Clone)]
 pub struct Host<T> {
     dim: usize,
+    ranks: Ranks,
     storage: Storage,
     scalar: std::marker::PhantomData<T>,
 }
@@ -49,6 +53,7 @@ impl<T: Scalar> Host<T> {
     pub fn new(dim: usize) -> Self {
         Self {
             dim,
+            ranks: Ranks::ALONE,
             storage: Storage::Full,
             scalar: std::marker::PhantomData,
         }
@@ -75,6 +80,9 @@ impl<T: Scalar> Space for Host<T> {
     fn dim(&self) -> usize {
         self.dim
     }
+    fn ranks(&self) -> &Ranks {
+        &self.ranks
+    }
     fn epsilon(&self) -> f64 {
         T::EPSILON
     }
@@ -85,36 +93,43 @@ impl<T: Scalar> Space for Host<T> {
         T::MIN_POSITIVE
     }
     fn check(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
-        if x.len() == self.dim {
+        let expected = self.range().len();
+        if x.len() == expected {
             return Ok(());
         }
         Err(Error::DimensionMismatch {
             what,
-            expected: self.dim,
+            expected,
             found: x.len(),
         })
     }
     fn zeros(&self) -> Vec<T> {
-        vec![T::ZERO; self.dim]
+        vec![T::ZERO; self.range().len()]
     }
     fn normal(&self, seed: u64) -> Vec<T> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let own = self.range();
+        // Earlier shards' entries are drawn and dropped, since the number of random words per entry varies.
+        for _ in 0..own.start {
+            let _: f64 = StandardNormal.sample(&mut random);
+        }
         let entry = |_| T::store(StandardNormal.sample(&mut random));
-        (0..self.dim).map(entry).collect()
+        own.map(entry).collect()
     }
     fn dot(&self, x: &[T], y: &[T]) -> f64 {
-        dot_slices(x, y)
+        self.ranks.sum_with(&mut [], &mut [], dot_slices(x, y))
     }
     fn max_abs(&self, x: &[T]) -> f64 {
         let part = |x: &[T]| match non_finite(x) == 0.0 {
             true => x.iter().fold(0.0, |m: f64, x| m.max(x.load().abs())),
             false => f64::INFINITY,
         };
-        if x.len() > SERIAL {
+        let largest = if x.len() > SERIAL {
             x.par_chunks(BLOCK).map(part).reduce(|| 0.0, f64::max)
         } else {
             part(x)
-        }
+        };
+        self.ranks.max(largest)
     }
     fn axpby(&self, a: f64, x: &[T], b: f64, y: &mut [T]) {
         update(y, 2, Order::Forward, &|start, y| {
@@ -148,10 +163,12 @@ impl<T: Scalar> Space for Host<T> {
         })
     }
     fn project(&self, basis: &HostBasis<T>, x: &[T], c: &mut [f64]) -> f64 {
-        with_rows!(basis, rows => project_rows(rows, x, &[], c, &mut []))
+        let square = with_rows!(basis, rows => project_rows(rows, x, &[], c, &mut []));
+        self.ranks.sum_with(c, &mut [], square)
     }
     fn subtract(&self, basis: &HostBasis<T>, c: &[f64], x: &mut [T]) -> f64 {
-        with_rows!(basis, rows => subtract_rows(rows, c, 1.0, x))
+        let square = with_rows!(basis, rows => subtract_rows(rows, c, 1.0, x));
+        self.ranks.sum_with(&mut [], &mut [], square)
     }
 
     fn project_pair(
@@ -162,14 +179,16 @@ impl<T: Scalar> Space for Host<T> {
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        project_rows(vectors, x, y, c, d)
+        let square = project_rows(vectors, x, y, c, d);
+        self.ranks.sum_with(c, d, square)
     }
     fn subtract_scaled(&self, vectors: &[&[T]], c: &[f64], a: f64, x: &mut [T]) -> f64 {
-        subtract_rows(vectors, c, a, x)
+        let square = subtract_rows(vectors, c, a, x);
+        self.ranks.sum_with(&mut [], &mut [], square)
     }
     fn rotate(&self, vectors: &mut Vec<Vec<T>>, columns: &[Vec<f64>]) -> (HostBasis<T>, Vec<f64>) {
         let k = columns.len();
-        let (rows, lower) = match self.storage {
+        let (rows, mut lower) = match self.storage {
             Storage::Full => {
                 let gram = rotate_in_place(vectors, columns);
                 (Rows::Full(vectors.drain(..k).collect()), gram)
@@ -183,6 +202,7 @@ impl<T: Scalar> Space for Host<T> {
                 (Rows::Bf16(rows), gram)
             }
         };
+        self.ranks.sum(&mut lower);
         (HostBasis(rows), symmetric(lower, k))
     }
     fn release(&self, basis: HostBasis<T>) -> Vec<Vec<T>> {
@@ -206,7 +226,9 @@ impl<T: Scalar> Space for Host<T> {
         }
     }
     fn cross(&self, vectors: &[Vec<T>], basis: &HostBasis<T>) -> Vec<f64> {
-        with_rows!(basis, rows => cross_rows(vectors, rows))
+        let mut products = with_rows!(basis, rows => cross_rows(vectors, rows));
+        self.ranks.sum(&mut products);
+        products
     }
 
     fn elementwise_step<E: Elementwise>(
@@ -231,37 +253,44 @@ impl<T: Scalar> Space for Host<T> {
         };
         if E::WITHOUT_BASIS {
             debug_assert!(split.basis.is_none());
-            return step_rows::<E, T, T>(&[], coefficients, split, block);
+            return step_rows::<E, T, T>(&[], coefficients, split, &self.ranks, block);
         }
         match split.basis {
-            Some(basis) => {
-                with_rows!(basis, rows => step_rows::<E, T, _>(rows, coefficients, split, block))
-            }
-            None => step_rows::<E, T, T>(&[], coefficients, split, block),
+            Some(basis) => with_rows!(basis, rows => {
+                step_rows::<E, T, _>(rows, coefficients, split, &self.ranks, block)
+            }),
+            None => step_rows::<E, T, T>(&[], coefficients, split, &self.ranks, block),
         }
     }
 
     fn export(&self, x: &[T]) -> Array {
-        Array::from_rows(&[x])
+        match self.ranks.is_sharded() {
+            true => Array::from_rows(&[self.whole(x)]),
+            false => Array::from_rows(&[x]),
+        }
     }
     fn import(&self, array: &Array) -> Result<Vec<T>, Error> {
-        let mut rows = array.to_rows(self.dim)?;
+        let mut rows = array.to_parts(self.dim, self.range())?;
         match (rows.len(), rows.pop()) {
             (1, Some(row)) => Ok(row),
             (found, _) => Err(Error::Checkpoint(format!("{found} vectors instead of one"))),
         }
     }
     fn export_basis(&self, basis: &HostBasis<T>) -> Array {
-        with_rows!(basis, rows => Array::from_rows(rows))
+        with_rows!(basis, rows => self.export_rows(rows))
+    }
+    fn export_column(&self, basis: &HostBasis<T>, index: usize) -> Array {
+        with_rows!(basis, rows => self.export_rows(&rows[index..=index]))
     }
     fn import_basis(&self, array: &Array) -> Result<HostBasis<T>, Error> {
         // Keeps the saved precision; the next refresh creates a basis in the space's precision.
+        let own = self.range();
         Ok(HostBasis(match array.element {
-            ElementType::BF16 => Rows::Bf16(array.to_rows(self.dim)?),
+            ElementType::BF16 => Rows::Bf16(array.to_parts(self.dim, own)?),
             ElementType::F32 if T::TYPE == ElementType::F64 => {
-                Rows::Single(array.to_rows(self.dim)?)
+                Rows::Single(array.to_parts(self.dim, own)?)
             }
-            _ => Rows::Full(array.to_rows(self.dim)?),
+            _ => Rows::Full(array.to_parts(self.dim, own)?),
         }))
     }
 }

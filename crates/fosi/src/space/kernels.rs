@@ -9,6 +9,8 @@
 use half::bf16;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::communicator::Numbers;
+
 /// The entries of a host vector: `f32` or `f64`.
 pub trait Scalar: Stored + crate::elementwise::Elements + PartialOrd {
     /// Unit roundoff.
@@ -25,6 +27,8 @@ pub trait Scalar: Stored + crate::elementwise::Elements + PartialOrd {
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// The entries in the form that collectives take.
+    fn numbers(entries: &mut [Self]) -> Numbers<'_>;
 }
 
 impl Scalar for f32 {
@@ -44,6 +48,9 @@ impl Scalar for f32 {
     fn is_finite(self) -> bool {
         f32::is_finite(self)
     }
+    fn numbers(entries: &mut [Self]) -> Numbers<'_> {
+        Numbers::F32(entries)
+    }
 }
 
 impl Scalar for f64 {
@@ -62,6 +69,9 @@ impl Scalar for f64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         f64::is_finite(self)
+    }
+    fn numbers(entries: &mut [Self]) -> Numbers<'_> {
+        Numbers::F64(entries)
     }
 }
 

@@ -6,6 +6,7 @@ use super::array::Array;
 use crate::elementwise::Elementwise;
 use crate::error::Error;
 use crate::float::{FloatLimits, times_power_of_two};
+use crate::ranks::Ranks;
 use crate::split::{Moved, Split};
 
 /// A sum of squares below this may have lost terms to underflow.
@@ -24,8 +25,13 @@ pub trait Space {
     /// k vectors that are kept between refreshes, as the columns of an n×k matrix V.
     type Basis;
 
-    /// The dimension n.
+    /// The dimension n, also if each rank has a shard of every vector.
     fn dim(&self) -> usize;
+    /// The ranks that share the vectors; default a single one. If they have shards, reductions are over all of them, and
+    /// the numbers that a method returns or writes are the same on every rank.
+    fn ranks(&self) -> &Ranks {
+        &Ranks::ALONE
+    }
     /// The unit roundoff of a vector's entries.
     fn epsilon(&self) -> f64;
     /// The largest finite value of a vector's entry.
@@ -40,11 +46,11 @@ pub trait Space {
             max: self.max_value(),
         }
     }
-    /// An error unless `x` has n entries.
+    /// An error unless `x` has n entries or, on ranks with shards, as many as this rank's shard.
     fn check(&self, what: &'static str, x: &Self::Vector) -> Result<(), Error>;
     /// The zero vector.
     fn zeros(&self) -> Self::Owned;
-    /// A vector of independent standard normal entries; the same seed gives the same vector.
+    /// A vector of independent standard normal entries, determined by the seed and equal on any number of ranks.
     fn normal(&self, seed: u64) -> Self::Owned;
     /// ⟨x, y⟩.
     fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> f64;
@@ -160,12 +166,16 @@ pub trait Space {
         direction: &mut Self::Owned,
     ) -> Moved;
 
-    /// A vector in its stored form.
+    /// A vector in its stored form: all n entries, gathered where each rank has a shard.
     fn export(&self, x: &Self::Vector) -> Array;
     /// The vector from its stored form.
     fn import(&self, array: &Array) -> Result<Self::Owned, Error>;
     /// A basis in its stored form, in its own storage precision.
     fn export_basis(&self, basis: &Self::Basis) -> Array;
+    /// A single basis vector in its stored form.
+    fn export_column(&self, basis: &Self::Basis, index: usize) -> Array {
+        self.export_basis(basis).row(index)
+    }
     /// The basis from its stored form.
     fn import_basis(&self, array: &Array) -> Result<Self::Basis, Error>;
 }

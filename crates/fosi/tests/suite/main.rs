@@ -12,6 +12,7 @@ mod momentum;
 mod newton_rate;
 mod numerics;
 mod paper;
+mod ranks;
 mod safeguards;
 mod schedule;
 mod spectrum;

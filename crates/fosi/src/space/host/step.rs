@@ -1,6 +1,7 @@
 //! A step of an elementwise base, fused with the split. Three passes over V, or two for a linear base.
 
 use crate::elementwise::{Elementwise, MAX_STATE};
+use crate::ranks::Ranks;
 use crate::space::kernels::{
     Aligned, Scalar, Stored, Weights, combine_block, dot_block, non_finite, square_in_units,
     vectorised,
@@ -167,17 +168,20 @@ pub(super) fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
     rows: &[Vec<B>],
     coefficients: &E::Coefficients,
     split: &Split<'_, HostBasis<T>>,
+    ranks: &Ranks,
     block: StepBlock<'_, T>,
 ) -> Moved {
     let cost = rows.len() + E::STATE + 2;
     if rows.is_empty() || E::LINEAR {
-        let [square, non_finite] = step_parts::<2, T>(block, cost, &|part, sums| {
+        let mut sums = step_parts::<2, T>(block, cost, &|part, sums| {
             *sums = if rows.is_empty() {
                 plain_part::<E, T>(coefficients, split, part)
             } else {
                 linear_part::<E, T, B>(rows, coefficients, split, part)
             };
         });
+        ranks.sum(&mut sums);
+        let [square, non_finite] = sums;
         return Moved {
             complement_norm: split.norm_unit * square.sqrt(),
             finite: non_finite == 0.0,
@@ -230,8 +234,10 @@ pub(super) fn step_rows<E: Elementwise, T: Scalar, B: Stored>(
         square += sums[GROUP];
         non_finite += sums[GROUP + 1];
     }
+    square = ranks.sum_with(projection, &mut [], square);
     let inside = split.subspace_update(projection, along);
     non_finite += finish(rows, along, split, direction, parameters);
+    non_finite = ranks.sum_with(&mut [], &mut [], non_finite);
     Moved {
         complement_norm: split.norm_unit * (square - inside).max(0.0).sqrt(),
         finite: non_finite == 0.0,

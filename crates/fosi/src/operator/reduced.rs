@@ -1,0 +1,191 @@
+//! The mean of the ranks' operators, such as the Hessian of a batch that the ranks share.
+
+use super::symmetric::{SymmetricOperator, check_dim};
+use crate::error::{BoxError, Error, require};
+use crate::space::{Host, Scalar, Space, weigh};
+
+/// Σ wᵣAᵣ/Σ wᵣ over the ranks of a space, where Aᵣ is the operator of this rank's share of the batch, on whole vectors.
+///
+/// If the space has its vectors in shards, v is gathered and products are scattered; this needs two whole vectors. All
+/// ranks must use it alike, as a [refresh](crate::Fosi::refresh) on all of them does. If one fails, all fail.
+pub struct Reduced<T, O> {
+    space: Host<T>,
+    /// `None` where this rank has no examples.
+    operator: Option<O>,
+    /// wᵣ/Σ wᵣ.
+    share: f64,
+    tolerance: f64,
+    noise: f64,
+    /// v, then the products' sum.
+    whole: Vec<T>,
+    /// This rank's last product.
+    product: Vec<T>,
+}
+
+impl<T: Scalar, O> std::fmt::Debug for Reduced<T, O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reduced")
+            .field("space", &self.space)
+            .field("share", &self.share)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
+    /// The mean over the ranks. `weight` is wᵣ, the number of this rank's examples, possibly 0. All ranks call this
+    /// together; if one passes an error instead of an operator, all fail.
+    ///
+    /// # Errors
+    /// [`Error::User`] with this rank's error and [`Error::OtherRank`] with that of another,
+    /// [`Error::InvalidSetting`] for a weight that is negative or not finite, or where all are 0,
+    /// [`Error::DimensionMismatch`] where an operator reports a dimension other than n.
+    pub fn new(space: &Host<T>, weight: f64, operator: Result<O, BoxError>) -> Result<Self, Error> {
+        let allowed = weight >= 0.0 && weight.is_finite();
+        let checked = require(
+            allowed,
+            "the weight of a rank",
+            weight,
+            "at least 0 and finite",
+        );
+        let operator = checked.and_then(|()| {
+            let operator = operator.map_err(Error::User)?;
+            let found = operator.dim();
+            found.map_or(Ok(()), |found| check_dim(space.dim(), found))?;
+            Ok(operator)
+        });
+        let operator = space.ranks().fail_together(operator)?;
+        let mut total = [weight];
+        space.ranks().sum_over_all(&mut total);
+        let allowed = "positive on one rank at least";
+        require(total[0] > 0.0, "the weight of the batch", total[0], allowed)?;
+        Ok(Self {
+            tolerance: space.ranks().max_over_all(operator.tolerance()),
+            operator: (weight > 0.0).then_some(operator),
+            share: weight / total[0],
+            noise: 0.0,
+            whole: vec![T::ZERO; space.dim()],
+            product: vec![T::ZERO; space.dim()],
+            space: space.clone(),
+        })
+    }
+
+    /// This rank's operator; `None` where it has no examples.
+    pub fn into_inner(self) -> Option<O> {
+        self.operator
+    }
+
+    /// Gathers the whole v.
+    fn gather(&mut self, v: &[T]) {
+        self.space.own_mut(&mut self.whole).copy_from_slice(v);
+        self.space.gather(&mut self.whole);
+    }
+
+    /// Returns whether at least `fewest` ranks have `said` true; if so, out ← the mean of the ranks' last products.
+    fn mean(
+        &mut self,
+        said: Result<bool, BoxError>,
+        fewest: usize,
+        out: &mut [T],
+    ) -> Result<bool, BoxError> {
+        let (yes, failure) = match said {
+            Ok(yes) => (yes, None),
+            Err(error) => (false, Some(error)),
+        };
+        let failed = failure.is_some();
+        self.whole.copy_from_slice(&self.product);
+        weigh(if failed { 0.0 } else { self.share }, &mut self.whole);
+        let number = |holds: bool| f64::from(u8::from(holds));
+        let noise = self.operator.as_ref().map_or(0.0, O::noise);
+        let mut beside = [number(yes), self.share * noise, number(failed)];
+        self.space
+            .ranks()
+            .reduce(T::numbers(&mut self.whole), &mut beside);
+        self.check(beside[2], failure)?;
+        self.noise = beside[1];
+        let enough = beside[0] >= fewest as f64;
+        if enough {
+            out.copy_from_slice(self.space.own(&self.whole));
+        }
+        Ok(enough)
+    }
+
+    /// This rank's failure or, if it has none, another's.
+    fn check(&self, failures: f64, own: Option<BoxError>) -> Result<(), BoxError> {
+        if failures == 0.0 {
+            return Ok(());
+        }
+        let ranks = self.space.ranks();
+        if ranks.size() > 1 {
+            let other = ranks.tell(own.as_ref().map(ToString::to_string));
+            return Err(own.unwrap_or_else(|| other.into()));
+        }
+        own.map_or(Ok(()), Err)
+    }
+}
+
+impl<T: Scalar, O: SymmetricOperator<Host<T>>> SymmetricOperator<Host<T>> for Reduced<T, O> {
+    fn dim(&self) -> Option<usize> {
+        Some(self.space.dim())
+    }
+    fn noise(&self) -> f64 {
+        self.noise
+    }
+    fn tolerance(&self) -> f64 {
+        self.tolerance
+    }
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
+        self.gather(v);
+        let done = match &mut self.operator {
+            Some(operator) => operator
+                .apply(&self.whole, &mut self.product)
+                .map(|()| true),
+            None => Ok(true),
+        };
+        self.mean(done, 0, out).map(drop)
+    }
+    fn retry(&mut self, v: &[T], out: &mut [T]) -> Result<bool, BoxError> {
+        self.gather(v);
+        // A rank without another step size keeps its last product.
+        let again = match &mut self.operator {
+            Some(operator) => operator.retry(&self.whole, &mut self.product),
+            None => Ok(false),
+        };
+        self.mean(again, 1, out)
+    }
+    fn shift(&mut self) -> Result<bool, BoxError> {
+        let shifted = match &mut self.operator {
+            Some(operator) => operator.shift(),
+            None => Ok(false),
+        };
+        let (yes, failure) = match shifted {
+            Ok(yes) => (yes, None),
+            Err(error) => (false, Some(error)),
+        };
+        let number = |holds: bool| f64::from(u8::from(holds));
+        let mut beside = [number(yes), number(failure.is_some())];
+        self.space.ranks().sum_over_all(&mut beside);
+        self.check(beside[1], failure)?;
+        Ok(beside[0] > 0.0)
+    }
+    fn apply_before_shift(&mut self, v: &[T], out: &mut [T]) -> Result<bool, BoxError> {
+        self.gather(v);
+        let before = match &mut self.operator {
+            Some(operator) => match operator.apply_before_shift(&self.whole, &mut self.product) {
+                // It has not moved, so its product is that at the point.
+                Ok(false) => operator
+                    .apply(&self.whole, &mut self.product)
+                    .map(|()| false),
+                moved => moved,
+            },
+            None => Ok(false),
+        };
+        self.mean(before, 1, out)
+    }
+    fn start_vector(&mut self, out: &mut [T]) -> Result<bool, BoxError> {
+        let has = match &mut self.operator {
+            Some(operator) => operator.start_vector(&mut self.product),
+            None => Ok(true),
+        };
+        self.mean(has, self.space.ranks().size(), out)
+    }
+}
