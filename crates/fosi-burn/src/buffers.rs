@@ -46,14 +46,21 @@ impl ModuleVisitor for Buffers {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.base();
-        let entries = value.shape().num_elements();
-        if param.is_require_grad() || entries == 0 || !is_plain_float(&value.dtype()) {
+        if !is_buffer(param) {
             return;
         }
+        let value = param.base();
+        let entries = value.shape().num_elements();
         let value = value.without_autodiff().reshape([entries]);
         self.found.push((self.path.join("."), value));
     }
+}
+
+/// Whether a tensor is a buffer: floats that are not trained.
+fn is_buffer<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    let value = param.base();
+    let empty = value.shape().num_elements() == 0;
+    !param.is_require_grad() && !empty && is_plain_float(&value.dtype())
 }
 
 /// Gives the module the buffers of rank 0.
@@ -126,12 +133,12 @@ struct Replace {
 
 impl ModuleMapper for Replace {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !is_buffer(&param) {
+            return param;
+        }
         let value = param.base();
         let (shape, dtype) = (value.shape(), value.dtype());
         let entries = shape.num_elements();
-        if param.is_require_grad() || entries == 0 || !is_plain_float(&dtype) {
-            return param;
-        }
         let values = self.values[self.next..self.next + entries].to_vec();
         self.next += entries;
         let device = value.device();

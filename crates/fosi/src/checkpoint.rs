@@ -25,7 +25,7 @@ use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
-use crate::ranks::Ranks;
+use crate::ranks::{Ranks, hash_numbers};
 use crate::safeguard::Monitor;
 use crate::signal::Signal;
 use crate::space::{Array, Space};
@@ -92,10 +92,8 @@ impl<S: Space> State<S> {
         hasher.update(&serde_json::to_vec(&self.progress).unwrap_or_default());
         hasher.update(&self.base);
         if let Some(subspace) = &self.subspace {
-            for numbers in [&subspace.spectrum.eigenvalues, &subspace.momentum] {
-                let bytes = numbers.iter().flat_map(|x| x.to_le_bytes());
-                hasher.update(&bytes.collect::<Vec<u8>>());
-            }
+            hash_numbers(&mut hasher, &subspace.spectrum.eigenvalues);
+            hash_numbers(&mut hasher, &subspace.momentum);
         }
         hasher.finalize()
     }
@@ -230,11 +228,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     fn take_over(&mut self, read: Result<State<S>, Error>) -> Result<Option<S::Owned>, Error> {
         let ranks = self.space.ranks();
         let mut read = ranks.fail_together(read)?;
-        if let Some(rank) = ranks.first_that_differs(read.checksum()) {
-            let step = self.progress.step;
-            let what = "the checkpoint";
-            return Err(Error::RanksDiffer { what, rank, step });
-        }
+        ranks.compare("the checkpoint", self.progress.step, || read.checksum())?;
         if let Some(subspace) = &mut read.subspace {
             subspace.join(ranks);
         }

@@ -133,7 +133,7 @@ impl Ranks {
 
     /// Rank 0's `holds`.
     pub fn agree_on(&self, holds: bool) -> bool {
-        let mut number = [f64::from(u8::from(holds))];
+        let mut number = [f64::from(holds)];
         self.agree(&mut number);
         number[0] != 0.0
     }
@@ -147,8 +147,28 @@ impl Ranks {
         numbers
     }
 
+    /// An error on all ranks unless all have the same checksum of `what` after `step` steps. One rank alone does not compute
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::RanksDiffer`].
+    pub(crate) fn compare(
+        &self,
+        what: &'static str,
+        step: u64,
+        checksum: impl FnOnce() -> u32,
+    ) -> Result<(), Error> {
+        if self.size() == 1 {
+            return Ok(());
+        }
+        match self.first_that_differs(checksum()) {
+            Some(rank) => Err(Error::RanksDiffer { what, rank, step }),
+            None => Ok(()),
+        }
+    }
+
     /// The first rank whose checksum differs from rank 0's; the same result on all ranks.
-    pub(crate) fn first_that_differs(&self, checksum: u32) -> Option<usize> {
+    fn first_that_differs(&self, checksum: u32) -> Option<usize> {
         let all = self.gather_numbers(f64::from(checksum));
         all.iter().position(|found| *found != all[0])
     }
@@ -182,14 +202,26 @@ impl Ranks {
     /// # Errors
     /// `result`'s own, and [`Error::OtherRank`].
     pub fn fail_together<R>(&self, result: Result<R, Error>) -> Result<R, Error> {
-        let mut failures = [f64::from(u8::from(result.is_err()))];
+        self.fail_together_with(result, |other| other)
+    }
+
+    /// Like [`fail_together`](Self::fail_together), for errors of any type; `of_other` makes one of another rank's.
+    ///
+    /// # Errors
+    /// `result`'s own, and that of `of_other`.
+    pub fn fail_together_with<R, E: std::fmt::Display>(
+        &self,
+        result: Result<R, E>,
+        of_other: impl FnOnce(Error) -> E,
+    ) -> Result<R, E> {
+        let mut failures = [f64::from(result.is_err())];
         self.sum_over_all(&mut failures);
         if self.size() == 1 || failures[0] == 0.0 {
             return result;
         }
         let own = result.err();
         let other = self.tell(own.as_ref().map(ToString::to_string));
-        Err(own.unwrap_or(other))
+        Err(own.unwrap_or_else(|| of_other(other)))
     }
 
     /// Exchanges the messages of failed ranks, which all ranks do once they know of a failure. Returns the message of the
@@ -200,7 +232,7 @@ impl Ranks {
         let bytes = &text.as_bytes()[..text.floor_char_boundary(MESSAGE)];
         // A flag and the text.
         let mut mine = vec![0.0; MESSAGE + 1];
-        mine[0] = f64::from(u8::from(failed));
+        mine[0] = f64::from(failed);
         mine[1..=bytes.len()]
             .iter_mut()
             .zip(bytes)
@@ -216,6 +248,13 @@ impl Ranks {
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(MESSAGE);
         let message = String::from_utf8_lossy(&bytes[..end]).into_owned();
         Error::OtherRank { rank, message }
+    }
+}
+
+/// Adds numbers to a checksum.
+pub(crate) fn hash_numbers(hasher: &mut crc32fast::Hasher, numbers: &[f64]) {
+    for number in numbers {
+        hasher.update(&number.to_le_bytes());
     }
 }
 

@@ -10,7 +10,7 @@ mod vectors;
 
 pub use crate::float::FloatLimits;
 pub use array::Array;
-pub(crate) use host::weigh;
 pub use host::{Host, HostBasis, Storage};
+pub(crate) use host::{check_total, check_weight, weigh};
 pub use kernels::{ElementType, Scalar, Stored};
 pub use vectors::Space;

@@ -147,15 +147,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         result: Result<R, OptimizerError>,
     ) -> Result<R, OptimizerError> {
         let ranks = self.fosi.space().ranks();
-        if ranks.size() == 1 {
-            return result;
-        }
-        let told = result.as_ref().map(drop);
-        let told =
-            ranks.fail_together(told.map_err(|error| fosi::Error::User(error.to_string().into())));
-        let own = result?;
-        told?;
-        Ok(own)
+        ranks.fail_together_with(result, OptimizerError::from)
     }
 
     /// Reads the gradient, which is `weight` times the gradients, and averages it and the loss over the ranks. An error

@@ -57,13 +57,7 @@ pub(super) fn together<R, E: fmt::Display>(
     own: Result<R, E>,
     refuse: impl FnOnce(fosi::Error) -> E,
 ) -> Result<R, E> {
-    let ranks = fosi::Ranks::replicated(Arc::clone(communicator));
-    let told = own.as_ref().map(drop);
-    let told = told.map_err(|error| fosi::Error::User(error.to_string().into()));
-    let told = ranks.fail_together(told);
-    let own = own?;
-    told.map_err(refuse)?;
-    Ok(own)
+    fosi::Ranks::replicated(Arc::clone(communicator)).fail_together_with(own, refuse)
 }
 
 /// Lets the other ranks end. Rank 0 calls it last, whatever the outcome.

@@ -32,14 +32,13 @@ impl<T: Task> Subject<T> {
             return own;
         };
         let (loss, accuracy) = own.as_ref().map_or((0.0, None), |e| (e.loss, e.accuracy));
-        let number = |holds: bool| f64::from(u8::from(holds));
         let interrupted = matches!(own, Err(StepError::Interrupted));
         let mut sums = [
             loss,
             accuracy.unwrap_or(0.0),
-            number(accuracy.is_some()),
-            number(own.is_err()),
-            number(interrupted),
+            f64::from(accuracy.is_some()),
+            f64::from(own.is_err()),
+            f64::from(interrupted),
         ];
         communicator.sum(Numbers::F64(&mut []), &mut sums);
         let [loss, accuracy, accuracies, failures, interrupts] = sums;

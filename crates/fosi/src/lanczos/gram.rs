@@ -100,7 +100,7 @@ mod tests {
             let mut row: Vec<f64> = left.iter().map(|column| column[i]).collect();
             gram.forward(&mut row);
             for (j, entry) in row.iter().enumerate() {
-                let expected = f64::from(u8::from(i == j));
+                let expected = f64::from(i == j);
                 assert!((entry - expected).abs() < 1e-14, "{i} {j}: {entry}");
             }
         }

@@ -1,8 +1,8 @@
 //! The mean of the ranks' operators, such as the Hessian of a batch that the ranks share.
 
 use super::symmetric::{SymmetricOperator, check_dim};
-use crate::error::{BoxError, Error, require};
-use crate::space::{Host, Scalar, Space, weigh};
+use crate::error::{BoxError, Error};
+use crate::space::{Host, Scalar, Space, check_total, check_weight, weigh};
 
 /// Σ wᵣAᵣ/Σ wᵣ over the ranks of a space, where Aᵣ is the operator of this rank's share of the batch, on whole vectors.
 ///
@@ -40,14 +40,7 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
     /// [`Error::InvalidSetting`] for a weight that is negative or not finite, or where all are 0,
     /// [`Error::DimensionMismatch`] where an operator reports a dimension other than n.
     pub fn new(space: &Host<T>, weight: f64, operator: Result<O, BoxError>) -> Result<Self, Error> {
-        let allowed = weight >= 0.0 && weight.is_finite();
-        let checked = require(
-            allowed,
-            "the weight of a rank",
-            weight,
-            "at least 0 and finite",
-        );
-        let operator = checked.and_then(|()| {
+        let operator = check_weight(weight).and_then(|()| {
             let operator = operator.map_err(Error::User)?;
             let found = operator.dim();
             found.map_or(Ok(()), |found| check_dim(space.dim(), found))?;
@@ -56,8 +49,7 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
         let operator = space.ranks().fail_together(operator)?;
         let mut total = [weight];
         space.ranks().sum_over_all(&mut total);
-        let allowed = "positive on one rank at least";
-        require(total[0] > 0.0, "the weight of the batch", total[0], allowed)?;
+        check_total(total[0])?;
         Ok(Self {
             tolerance: space.ranks().max_over_all(operator.tolerance()),
             operator: (weight > 0.0).then_some(operator),
@@ -87,16 +79,12 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
         fewest: usize,
         out: &mut [T],
     ) -> Result<bool, BoxError> {
-        let (yes, failure) = match said {
-            Ok(yes) => (yes, None),
-            Err(error) => (false, Some(error)),
-        };
+        let (yes, failure) = split(said);
         let failed = failure.is_some();
         self.whole.copy_from_slice(&self.product);
         weigh(if failed { 0.0 } else { self.share }, &mut self.whole);
-        let number = |holds: bool| f64::from(u8::from(holds));
         let noise = self.operator.as_ref().map_or(0.0, O::noise);
-        let mut beside = [number(yes), self.share * noise, number(failed)];
+        let mut beside = [f64::from(yes), self.share * noise, f64::from(failed)];
         self.space
             .ranks()
             .reduce(T::numbers(&mut self.whole), &mut beside);
@@ -120,6 +108,14 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
             return Err(own.unwrap_or_else(|| other.into()));
         }
         own.map_or(Ok(()), Err)
+    }
+}
+
+/// What a rank has said, and its failure.
+fn split(said: Result<bool, BoxError>) -> (bool, Option<BoxError>) {
+    match said {
+        Ok(yes) => (yes, None),
+        Err(error) => (false, Some(error)),
     }
 }
 
@@ -157,12 +153,8 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> SymmetricOperator<Host<T>> for Re
             Some(operator) => operator.shift(),
             None => Ok(false),
         };
-        let (yes, failure) = match shifted {
-            Ok(yes) => (yes, None),
-            Err(error) => (false, Some(error)),
-        };
-        let number = |holds: bool| f64::from(u8::from(holds));
-        let mut beside = [number(yes), number(failure.is_some())];
+        let (yes, failure) = split(shifted);
+        let mut beside = [f64::from(yes), f64::from(failure.is_some())];
         self.space.ranks().sum_over_all(&mut beside);
         self.check(beside[1], failure)?;
         Ok(beside[0] > 0.0)

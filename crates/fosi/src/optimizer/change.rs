@@ -72,7 +72,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.clipped = None;
         self.workspace = None;
         self.average = None;
-        self.parameters_compared = false;
+        self.forget_comparison();
         if let Some(old) = self.subspace.take() {
             let pairs = old.spectrum.eigenvalues.len();
             tracing::info!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::Base;
 use crate::communicator::Communicator;
 use crate::error::{Error, require};
+use crate::ranks::hash_numbers;
 use crate::space::{Host, Scalar, Space};
 
 use super::Fosi;
@@ -91,18 +92,13 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
             allowed,
         );
         space.ranks().fail_together(fresh.and(fits).and(shards))?;
-        let setup = format!(
-            "{} {} {} {:?}",
-            self.base.name(),
-            parameters.len(),
-            self.signature,
-            self.config
-        );
-        let setup = crc32fast::hash(setup.as_bytes());
-        if let Some(rank) = space.ranks().first_that_differs(setup) {
-            let what = "the base, the list of parameters or the configuration";
-            return Err(Error::RanksDiffer { what, rank, step });
-        }
+        let setup = || {
+            let (base, signature, config) = (self.base.name(), &self.signature, &self.config);
+            let setup = format!("{base} {} {signature} {config:?}", parameters.len());
+            crc32fast::hash(setup.as_bytes())
+        };
+        let what = "the base, the list of parameters or the configuration";
+        space.ranks().compare(what, step, setup)?;
         space.broadcast(parameters);
         self.state = self.state.iter().map(|_| space.zeros()).collect();
         self.scratch = space.zeros();
@@ -114,53 +110,37 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
 impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// An error unless all ranks have the same state. Shards are not compared, only the numbers beside them.
     pub(super) fn compare_state(&mut self) -> Result<(), Error> {
+        self.forget_comparison();
         let (ranks, step) = (self.space.ranks(), self.progress.step);
-        if ranks.size() == 1 {
-            return Ok(());
-        }
         ranks.at(step);
-        self.parameters_compared = false;
-        let what = "the optimizer's state";
-        self.refuse_different(what, self.state_checksum())
+        ranks.compare("the optimizer's state", step, || self.state_checksum())
     }
 
     /// An error unless all ranks have the same parameters. Compares whole vectors only, once after each refresh.
     pub(super) fn compare_parameters(&mut self, parameters: &S::Vector) -> Result<(), Error> {
-        let ranks = self.space.ranks();
-        if ranks.size() == 1 {
-            return Ok(());
-        }
-        ranks.at(self.progress.step);
+        let (ranks, step) = (self.space.ranks(), self.progress.step);
+        ranks.at(step);
         if ranks.is_sharded() || self.parameters_compared {
             return Ok(());
         }
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&self.space.export(parameters).bytes);
-        self.refuse_different("the parameter vector", hasher.finalize())?;
+        ranks.compare("the parameter vector", step, || {
+            crc32fast::hash(&self.space.export(parameters).bytes)
+        })?;
         self.parameters_compared = true;
         Ok(())
     }
 
     /// An error unless all ranks have the same learning rate; a schedule that follows a rank's own loss gives others.
     pub(super) fn compare_rate(&self, learning_rate: f64) -> Result<(), Error> {
-        if self.space.ranks().size() == 1 {
-            return Ok(());
-        }
-        let checksum = crc32fast::hash(&learning_rate.to_le_bytes());
-        self.refuse_different("the learning rate", checksum)
+        let ranks = self.space.ranks();
+        ranks.compare("the learning rate", self.progress.step, || {
+            crc32fast::hash(&learning_rate.to_le_bytes())
+        })
     }
 
     /// Has the parameters compared at the next step.
     pub(crate) fn forget_comparison(&mut self) {
         self.parameters_compared = false;
-    }
-
-    fn refuse_different(&self, what: &'static str, checksum: u32) -> Result<(), Error> {
-        let step = self.progress.step;
-        match self.space.ranks().first_that_differs(checksum) {
-            Some(rank) => Err(Error::RanksDiffer { what, rank, step }),
-            None => Ok(()),
-        }
     }
 
     fn state_checksum(&self) -> u32 {
@@ -176,8 +156,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 &subspace.curvature,
                 &subspace.momentum,
             ] {
-                let bytes = numbers.iter().flat_map(|x| x.to_le_bytes());
-                hasher.update(&bytes.collect::<Vec<u8>>());
+                hash_numbers(&mut hasher, numbers);
             }
             if whole {
                 let mut column = self.space.zeros();

@@ -30,7 +30,7 @@ use step::{StepBlock, step_rows};
 use walk::{BLOCK, Order, SERIAL, update};
 
 pub use basis::{HostBasis, Storage};
-pub(crate) use on_ranks::weigh;
+pub(crate) use on_ranks::{check_total, check_weight, weigh};
 
 /// ℝⁿ on the CPU, with vectors `[T]`.
 ///

@@ -347,7 +347,7 @@ pub(super) fn square_block<T: Scalar>(fused: bool, x: &[T]) -> f64 {
 #[inline(always)]
 pub(super) fn non_finite<T: Scalar>(x: &[T]) -> f64 {
     let finite = x.iter().fold(true, |finite, x| finite & x.is_finite());
-    f64::from(u8::from(!finite))
+    f64::from(!finite)
 }
 
 /// ‖x/unit‖² of one block.

@@ -93,7 +93,7 @@ impl<T: Scalar> Host<T> {
         let mut beside = [
             if weight > 0.0 { weight * value } else { 0.0 },
             weight,
-            f64::from(u8::from(failed)),
+            f64::from(failed),
         ];
         weigh(weight, whole);
         self.ranks.reduce(T::numbers(whole), &mut beside);
@@ -102,8 +102,7 @@ impl<T: Scalar> Host<T> {
             let other = self.ranks.tell(failure.as_ref().map(ToString::to_string));
             return Err(failure.unwrap_or(other));
         }
-        let allowed = "positive on one rank at least";
-        require(total > 0.0, "the weight of the batch", total, allowed)?;
+        check_total(total)?;
         self.own_mut(whole)
             .iter_mut()
             .for_each(|x| *x = x.scale(1.0 / total));
@@ -111,13 +110,7 @@ impl<T: Scalar> Host<T> {
     }
 
     fn check_share(&self, weight: f64, gradient: &[T]) -> Result<(), Error> {
-        let allowed = weight >= 0.0 && weight.is_finite();
-        require(
-            allowed,
-            "the weight of a rank",
-            weight,
-            "at least 0 and finite",
-        )?;
+        check_weight(weight)?;
         match gradient.len() == self.dim {
             true => Ok(()),
             false => Err(Error::DimensionMismatch {
@@ -164,6 +157,19 @@ impl<T: Scalar> Host<T> {
         };
         Array::from_rows(&rows.iter().map(whole).collect::<Vec<_>>())
     }
+}
+
+/// An error unless a rank's weight is at least 0 and finite.
+pub(crate) fn check_weight(weight: f64) -> Result<(), Error> {
+    let allowed = weight >= 0.0 && weight.is_finite();
+    let range = "at least 0 and finite";
+    require(allowed, "the weight of a rank", weight, range)
+}
+
+/// An error unless the sum of the ranks' weights is positive.
+pub(crate) fn check_total(total: f64) -> Result<(), Error> {
+    let allowed = "positive on one rank at least";
+    require(total > 0.0, "the weight of the batch", total, allowed)
 }
 
 /// x ← weight·x; for the weight 0 x may hold anything, even NaN.
