@@ -30,7 +30,7 @@ use crate::safeguard::Monitor;
 use crate::signal::Signal;
 use crate::space::{Array, Space};
 use crate::spectrum::Spectrum;
-use crate::subspace::Subspace;
+use crate::subspace::{Kept, Subspace};
 use crate::timing::{Measurements, SavedMeasurements};
 
 /// The format's version; files of other versions are refused.
@@ -127,7 +127,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// The complete state as bytes: the base's vectors, basis, eigenvalues, momentum, scale, counters and, if
     /// [`Schedule::Overhead`](crate::Schedule::Overhead) measures them, the times that determine T.
     ///
-    /// The parameters, which the caller owns, and the settings are not included.
+    /// The parameters, which the caller owns, and the settings are not included. With vectors in shards, all ranks call it
+    /// together, and each gets the whole state.
     ///
     /// # Errors
     /// [`Error::Spoiled`] after a step that spoiled the state, [`Error::Checkpoint`] where the base cannot export its
@@ -354,9 +355,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             missed: scalars.missed,
             noise: scalars.noise,
             info: scalars.info,
-            // Those of the space only when all ranks have read the checkpoint: until then one may fail alone.
-            ranks: Ranks::ALONE,
         };
+        let (directions, safeguards) = (&scalars.monitor.directions, self.config.safeguards);
+        // On this rank alone: until all have read the checkpoint, another may fail.
+        let kept = Kept::new(&spectrum, directions, safeguards, &Ranks::ALONE);
         Ok(Subspace::new(
             spectrum,
             curvature,
@@ -364,7 +366,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             scalars.scale,
             scalars.monitor,
             scalars.signal,
-            self.config.safeguards,
+            kept,
         ))
     }
 

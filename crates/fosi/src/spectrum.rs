@@ -140,8 +140,6 @@ pub struct Spectrum<S: Space> {
     pub noise: f64,
     /// The Lanczos run's counts and errors.
     pub info: LanczosInfo,
-    /// The ranks that share it.
-    pub(crate) ranks: Ranks,
 }
 
 impl<S: Space> std::fmt::Debug for Spectrum<S> {
@@ -430,7 +428,6 @@ impl Ritz {
                 .map(|i| self.values[i] + self.residuals[i]),
             noise: self.noise,
             info: self.projected.info,
-            ranks: space.ranks().clone(),
         }
     }
 
@@ -565,20 +562,20 @@ fn solve_columns(matrix: &mut faer::Mat<f64>, solve: impl Fn(&mut [f64])) {
 }
 
 impl<S: Space> Spectrum<S> {
-    /// The inverse Gram matrix of the kept pairs, with zero rows and columns for the others.
-    pub(crate) fn gram_inverse_of(&self, kept: impl Fn(usize) -> bool) -> Vec<f64> {
+    /// The inverse Gram matrix of the kept pairs, with zero rows and columns for the others. All ranks use rank 0's.
+    pub(crate) fn gram_inverse_of(&self, kept: &[bool], ranks: &Ranks) -> Vec<f64> {
         let k = self.eigenvalues.len();
-        let indices: Vec<usize> = (0..k).filter(|&i| kept(i)).collect();
+        let indices: Vec<usize> = (0..k).filter(|&i| kept[i]).collect();
         if indices.len() == k {
             return self.gram_inverse.clone();
         }
-        let gram = inverse(&self.gram_inverse, k, &self.ranks);
+        let gram = inverse(&self.gram_inverse, k, ranks);
         let count = indices.len();
         let part = indices
             .iter()
             .flat_map(|i| indices.iter().map(move |j| i * k + j));
         let part: Vec<f64> = part.map(|at| gram[at]).collect();
-        let part = inverse(&part, count, &self.ranks);
+        let part = inverse(&part, count, ranks);
         let mut out = vec![0.0; k * k];
         for (a, i) in indices.iter().enumerate() {
             for (b, j) in indices.iter().enumerate() {

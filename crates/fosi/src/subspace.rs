@@ -20,10 +20,34 @@ pub(crate) struct Subspace<S: Space> {
     pub(crate) scale: f64,
     pub(crate) monitor: Monitor,
     pub(crate) signal: Signal,
-    /// The inverse Gram matrix of the subspace's own directions, with zero rows and columns for those released to the
-    /// base: there the coefficients are zero, and the base's direction keeps its component.
-    gram_inverse: Vec<f64>,
+    kept: Kept,
     scratch: Scratch,
+}
+
+/// The directions that are not released to the base. Along the others the coefficients are zero, and the base's direction
+/// keeps its component.
+pub(crate) struct Kept {
+    /// Whether each direction is among them.
+    directions: Vec<bool>,
+    /// Their (VᵀV)⁻¹, with zero rows and columns for the others.
+    pub(crate) gram_inverse: Vec<f64>,
+}
+
+impl Kept {
+    /// Without safeguards, all directions are kept. All ranks use rank 0's inverse.
+    pub(crate) fn new<S: Space>(
+        spectrum: &Spectrum<S>,
+        directions: &[Direction],
+        safeguards: bool,
+        ranks: &Ranks,
+    ) -> Self {
+        let kept = |d: &Direction| !(safeguards && d.released);
+        let directions: Vec<bool> = directions.iter().map(kept).collect();
+        Self {
+            gram_inverse: spectrum.gram_inverse_of(&directions, ranks),
+            directions,
+        }
+    }
 }
 
 /// Coefficient vectors of one step, kept so that steps do not allocate.
@@ -38,12 +62,9 @@ struct Scratch {
     signal: Signal,
     directions: Vec<Direction>,
     overshot: Vec<bool>,
-    /// Whether each direction still belongs to the subspace.
-    kept: Vec<bool>,
 }
 
 impl<S: Space> Subspace<S> {
-    /// `safeguards`: whether the base takes the released directions.
     pub(crate) fn new(
         spectrum: Spectrum<S>,
         curvature: Vec<f64>,
@@ -51,12 +72,10 @@ impl<S: Space> Subspace<S> {
         scale: f64,
         monitor: Monitor,
         signal: Signal,
-        safeguards: bool,
+        kept: Kept,
     ) -> Self {
         let zeros = vec![0.0; momentum.len()];
-        let kept = |d: &Direction| !(safeguards && d.released);
         let scratch = Scratch {
-            kept: monitor.directions.iter().map(kept).collect(),
             projection: zeros.clone(),
             unclipped: zeros.clone(),
             coefficients: zeros.clone(),
@@ -67,7 +86,6 @@ impl<S: Space> Subspace<S> {
             directions: monitor.directions.clone(),
             overshot: vec![false; momentum.len()],
         };
-        let gram_inverse = kept_gram_inverse(&spectrum, &monitor.directions, safeguards);
         Self {
             spectrum,
             curvature,
@@ -75,28 +93,17 @@ impl<S: Space> Subspace<S> {
             scale,
             monitor,
             signal,
-            gram_inverse,
+            kept,
             scratch,
         }
     }
 }
 
 impl<S: Space> Subspace<S> {
-    /// Puts a subspace that was read alone on the ranks of the space, which then all use rank 0's inverse.
+    /// Puts a subspace that each rank has read alone on the ranks of the space, which then all use rank 0's inverse.
     pub(crate) fn join(&mut self, ranks: &Ranks) {
-        self.spectrum.ranks = ranks.clone();
-        ranks.agree(&mut self.gram_inverse);
+        ranks.agree(&mut self.kept.gram_inverse);
     }
-}
-
-/// (VᵀV)⁻¹ of the directions that are not released to the base, with zero rows and columns for the others.
-pub(crate) fn kept_gram_inverse<S: Space>(
-    spectrum: &Spectrum<S>,
-    directions: &[Direction],
-    safeguards: bool,
-) -> Vec<f64> {
-    let kept = |i: usize| !(safeguards && directions[i].released);
-    spectrum.gram_inverse_of(kept)
 }
 
 /// Norms that the safeguards compare a step's coefficients with.
@@ -193,7 +200,7 @@ impl<S: Space> Subspace<S> {
     /// Releases directions to the base as planned, and moves back along those that have overshot. `m` is the base's
     /// momentum.
     pub(crate) fn settle(&mut self, at: &NewtonStep, space: &S, m: Option<&mut S::Vector>) {
-        if self.scratch.withdrawn() {
+        if self.withdrawn() {
             self.release(space, m);
             self.propose(at);
         }
@@ -209,7 +216,7 @@ impl<S: Space> Subspace<S> {
     /// Writes the subspace's part of the step to `split`.
     pub(crate) fn fill<'a>(&'a self, split: &mut Split<'a, S::Basis>) {
         split.basis = Some(&self.spectrum.basis);
-        split.gram_inverse = &self.gram_inverse;
+        split.gram_inverse = &self.kept.gram_inverse;
         split.coefficients = &self.scratch.coefficients;
         split.subspace_step = &self.scratch.newton;
     }
@@ -251,7 +258,7 @@ impl<S: Space> Subspace<S> {
     fn propose(&mut self, at: &NewtonStep) {
         let scratch = &mut self.scratch;
         apply_inverse(
-            &self.gram_inverse,
+            &self.kept.gram_inverse,
             &scratch.projection,
             &mut scratch.unclipped,
         );
@@ -322,15 +329,25 @@ impl<S: Space> Subspace<S> {
         let mut given = vec![0.0; self.momentum.len()];
         for (i, direction) in scratch.directions.iter().enumerate() {
             if direction.released && !scratch.overshot[i] {
-                scratch.kept[i] = false;
+                self.kept.directions[i] = false;
                 given[i] = -std::mem::take(&mut self.momentum[i]);
             }
         }
         if let (Some(m), true) = (m, given.iter().any(|c| *c != 0.0)) {
             space.subtract(&self.spectrum.basis, &given, m);
         }
-        let kept = &scratch.kept;
-        self.gram_inverse = self.spectrum.gram_inverse_of(|i| kept[i]);
+        let kept = &mut self.kept;
+        kept.gram_inverse = self
+            .spectrum
+            .gram_inverse_of(&kept.directions, space.ranks());
+    }
+
+    /// Whether some direction goes to the base at this step, without moving back first.
+    fn withdrawn(&self) -> bool {
+        let planned = self.scratch.directions.iter().zip(&self.scratch.overshot);
+        planned
+            .zip(&self.kept.directions)
+            .any(|((d, overshot), kept)| *kept && d.released && !overshot)
     }
 
     /// ‖g₂‖ before scaling by the clipping factor, given ‖g‖. An upper bound if entries are clamped.
@@ -349,16 +366,6 @@ impl<S: Space> Subspace<S> {
 const SMALLEST_NORM: f64 = 1e-140;
 /// The error of c through rounding, in units of the rounding of ‖g‖.
 const ROUNDINGS: f64 = 100.0;
-
-impl Scratch {
-    /// Whether some direction goes to the base at this step, without moving back first.
-    fn withdrawn(&self) -> bool {
-        let directions = self.directions.iter().zip(&self.overshot);
-        directions
-            .zip(&self.kept)
-            .any(|((d, overshot), kept)| *kept && d.released && !overshot)
-    }
-}
 
 /// out ← (VᵀV)⁻¹·projection.
 pub(crate) fn apply_inverse(gram_inverse: &[f64], projection: &[f64], out: &mut [f64]) {

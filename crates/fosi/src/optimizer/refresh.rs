@@ -13,7 +13,7 @@ use crate::scaling::limited;
 use crate::signal::Signal;
 use crate::space::Space;
 use crate::spectrum::{Ritz, Spectrum, SpectrumParams, ritz_pairs};
-use crate::subspace::{Subspace, apply_inverse, kept_gram_inverse};
+use crate::subspace::{Kept, Subspace, apply_inverse};
 use crate::timing::RefreshTimer;
 
 use super::Fosi;
@@ -137,8 +137,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             true => resolved.iter().all(|resolved| !resolved),
             false => curvature.iter().all(|curvature| *curvature == 0.0),
         };
-        let gram_inverse = kept_gram_inverse(&spectrum, &directions, safeguards);
-        let momentum = self.split_momentum(&spectrum, &gram_inverse, no_curvature);
+        let kept = Kept::new(&spectrum, &directions, safeguards, self.space.ranks());
+        let momentum = self.split_momentum(&spectrum, &kept.gram_inverse, no_curvature);
         let extremes = spectrum.extremes(self.config.strong_convexity);
         let ratio = self.base.rate_ratio(&extremes);
         let scale = match self.progress.interventions.grew.is_some() && safeguards {
@@ -169,7 +169,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             let signal = Signal::new(self.base_rates(&spectrum));
             self.average = average;
             self.subspace = Some(Subspace::new(
-                spectrum, curvature, momentum, scale, monitor, signal, safeguards,
+                spectrum, curvature, momentum, scale, monitor, signal, kept,
             ));
         }
         Ok(refresh)
