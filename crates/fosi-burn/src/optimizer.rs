@@ -502,10 +502,13 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let gradient: &S::Vector = self.gradient.borrow();
         let parameters: &mut S::Vector = self.parameters.borrow_mut();
         let before = rates.slowed(&self.layout, parameters);
-        let space = self.fosi.space();
-        let (own, gradient) = (space.own_mut(parameters), space.own(gradient));
-        let report = self.fosi.step(rates.largest(), own, gradient)?;
-        self.fosi.space().gather(parameters);
+        let space = self.fosi.space().clone();
+        let report = space.with_own_mut(parameters, |own| {
+            space.with_own(gradient, |gradient| {
+                self.fosi.step(rates.largest(), own, gradient)
+            })
+        })?;
+        space.gather(parameters);
         rates.slow(&self.layout, before, parameters)?;
         *module = self.layout.set_parameters(module, parameters)?;
         Ok((loss, report))
@@ -539,13 +542,14 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// The optimizer's complete state as bytes: that of [`Fosi::to_bytes`], plus the master weights of a module in a
-    /// narrower float type. Save the module with its own record.
+    /// narrower float type. Save the module with its own record. With vectors in shards, all ranks call it together, and
+    /// each gets the whole state.
     ///
     /// # Errors
     /// [`fosi::Error::Checkpoint`] where the base cannot be saved, `fosi::Error::Spoiled` after a step that spoiled the
     /// state.
     pub fn to_bytes(&self) -> Result<Vec<u8>, OptimizerError> {
-        Ok(self.fosi.to_bytes_with(self.own_master_weights())?)
+        Ok(self.with_own_master_weights(|own| self.fosi.to_bytes_with(own))?)
     }
 
     /// Restores a state from [`to_bytes`](Self::to_bytes) for the same architecture and base. If it contains no master
@@ -559,10 +563,12 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         Ok(())
     }
 
-    /// This rank's part of the master weights.
-    fn own_master_weights(&self) -> Option<&S::Vector> {
-        let whole = self.master_weights()?;
-        Some(self.fosi.space().own(whole))
+    /// The result of `work` on this rank's part of the master weights.
+    fn with_own_master_weights<R>(&self, work: impl FnOnce(Option<&S::Vector>) -> R) -> R {
+        match self.master_weights() {
+            Some(whole) => self.fosi.space().with_own(whole, |own| work(Some(own))),
+            None => work(None),
+        }
     }
 
     /// Takes over this rank's part of restored master weights.
@@ -621,7 +627,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`fosi::Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), OptimizerError> {
-        Ok(self.fosi.save_with(path, self.own_master_weights())?)
+        Ok(self.with_own_master_weights(|own| self.fosi.save_with(path, own))?)
     }
 
     /// Restores the state from a file of [`save`](Self::save) for the same architecture and base; see

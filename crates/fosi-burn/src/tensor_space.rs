@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use fosi::base::{Elements, Elementwise, MAX_STATE};
 use fosi::space::Array;
 use fosi::split::{Moved, Split};
-use fosi::{Error, Host, Space};
+use fosi::{Distributed, Error, Host, Ranks, Space};
 
 /// ℝⁿ in `f32` tensors of n entries on one device.
 ///
@@ -15,6 +15,9 @@ use fosi::{Error, Host, Space};
 /// checkpoints, and to the device by [`normal`](Space::normal), once per refresh, since its vector is that of [`Host`].
 /// The device computes sums in `f32`; if a sum of products over- or underflows, it is recomputed from vectors scaled by
 /// their largest entry.
+///
+/// On several [ranks](Distributed) gradients, products and shards are exchanged through the host. If vectors are whole,
+/// all ranks use the sums of rank 0, since kernels of different devices may round differently.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -33,6 +36,7 @@ use fosi::{Error, Host, Space};
 pub struct TensorSpace {
     dim: usize,
     device: Device,
+    ranks: Ranks,
 }
 
 impl TensorSpace {
@@ -41,6 +45,7 @@ impl TensorSpace {
         Self {
             dim,
             device: device.clone().without_autodiff(),
+            ranks: Ranks::ALONE,
         }
     }
 
@@ -49,16 +54,73 @@ impl TensorSpace {
         &self.device
     }
 
+    /// The same vectors on the host.
+    fn host(&self) -> Host<f32> {
+        Host::new(self.dim).with_ranks(self.ranks.clone())
+    }
+
     fn upload(&self, values: Vec<f32>) -> Tensor<1> {
-        let data = TensorData::new(values, [self.dim]);
+        let entries = values.len();
+        let data = TensorData::new(values, [entries]);
         Tensor::from_data(data, (&self.device, DType::F32))
     }
 
-    fn download(&self, x: Tensor<1>) -> Vec<f32> {
-        x.try_into_vec_as::<f32>().unwrap_or_else(|error| {
-            tracing::error!(%error, "a vector could not be read from its device");
-            vec![f32::NAN; self.dim]
-        })
+    /// Copies scalars (tensors of one entry) to the host: sums over this rank's part of the vectors, which become those
+    /// over all parts. This is the only place where a step waits for its device.
+    ///
+    /// A device failure gives NaN, which the optimizer refuses like any non-finite gradient.
+    fn sums(&self, scalars: impl Iterator<Item = Tensor<1>>, out: &mut [f64]) {
+        read_scalars(scalars, out);
+        match self.ranks.is_sharded() {
+            true => self.ranks.sum(out),
+            false => self.ranks.agree(out),
+        }
+    }
+
+    fn sum(&self, scalar: Tensor<1>) -> f64 {
+        let mut out = [0.0];
+        self.sums(std::iter::once(scalar), &mut out);
+        out[0]
+    }
+
+    /// c ← Qᵀx and d ← Qᵀy, with `N` further sums, in one transfer.
+    fn project_with<const N: usize>(
+        &self,
+        rows: &[Tensor<1>],
+        x: &Tensor<1>,
+        y: &Tensor<1>,
+        c: &mut [f64],
+        d: &mut [f64],
+        beside: [Tensor<1>; N],
+    ) -> [f64; N] {
+        let first = dots(rows, x).take(c.len());
+        let second = dots(rows, y).take(d.len());
+        let mut found = vec![0.0; c.len() + d.len() + N];
+        self.sums(first.chain(second).chain(beside), &mut found);
+        let (coefficients, beside) = found.split_at(c.len() + d.len());
+        c.copy_from_slice(&coefficients[..c.len()]);
+        d.copy_from_slice(&coefficients[c.len()..]);
+        std::array::from_fn(|i| beside[i])
+    }
+}
+
+/// A vector on the host; NaN if the device fails.
+fn download(x: &Tensor<1>) -> Vec<f32> {
+    let [entries] = x.dims();
+    x.clone().try_into_vec_as::<f32>().unwrap_or_else(|error| {
+        tracing::error!(%error, "a vector could not be read from its device");
+        vec![f32::NAN; entries]
+    })
+}
+
+fn read_scalars(scalars: impl Iterator<Item = Tensor<1>>, out: &mut [f64]) {
+    let read = Tensor::cat(scalars.collect(), 0).try_into_vec_as::<f64>();
+    match read {
+        Ok(values) => out.copy_from_slice(&values),
+        Err(error) => {
+            tracing::error!(%error, "numbers could not be read from their device");
+            out.fill(f64::NAN);
+        }
     }
 }
 
@@ -85,45 +147,6 @@ fn subtract<'a>(
 
 fn dot(x: &Tensor<1>, y: &Tensor<1>) -> Tensor<1> {
     (x.clone() * y.clone()).sum()
-}
-
-/// Copies scalars (tensors of one entry) to the host. This is the only place where a step waits for its device.
-///
-/// A device failure gives NaN, which the optimizer refuses like any non-finite gradient.
-fn numbers(scalars: impl Iterator<Item = Tensor<1>>, out: &mut [f64]) {
-    let read = Tensor::cat(scalars.collect(), 0).try_into_vec_as::<f64>();
-    match read {
-        Ok(values) => out.copy_from_slice(&values),
-        Err(error) => {
-            tracing::error!(%error, "numbers could not be read from their device");
-            out.fill(f64::NAN);
-        }
-    }
-}
-
-fn number(scalar: Tensor<1>) -> f64 {
-    let mut out = [0.0];
-    numbers(std::iter::once(scalar), &mut out);
-    out[0]
-}
-
-/// c ← Qᵀx and d ← Qᵀy, with `N` further scalars, in one transfer.
-fn project_with<const N: usize>(
-    rows: &[Tensor<1>],
-    x: &Tensor<1>,
-    y: &Tensor<1>,
-    c: &mut [f64],
-    d: &mut [f64],
-    beside: [Tensor<1>; N],
-) -> [f64; N] {
-    let first = dots(rows, x).take(c.len());
-    let second = dots(rows, y).take(d.len());
-    let mut found = vec![0.0; c.len() + d.len() + N];
-    numbers(first.chain(second).chain(beside), &mut found);
-    let (coefficients, beside) = found.split_at(c.len() + d.len());
-    c.copy_from_slice(&coefficients[..c.len()]);
-    d.copy_from_slice(&coefficients[c.len()..]);
-    std::array::from_fn(|i| beside[i])
 }
 
 /// A sum of `f32` products below this may have lost terms to underflow.
@@ -178,6 +201,9 @@ impl Space for TensorSpace {
     fn dim(&self) -> usize {
         self.dim
     }
+    fn ranks(&self) -> &Ranks {
+        &self.ranks
+    }
     fn epsilon(&self) -> f64 {
         Host::<f32>::new(0).epsilon()
     }
@@ -188,24 +214,16 @@ impl Space for TensorSpace {
         f64::from(f32::MIN_POSITIVE)
     }
     fn check(&self, what: &'static str, x: &Tensor<1>) -> Result<(), Error> {
-        let [found] = x.dims();
-        if found == self.dim {
-            return Ok(());
-        }
-        Err(Error::DimensionMismatch {
-            what,
-            expected: self.dim,
-            found,
-        })
+        check_entries(what, x, self.host().range().len())
     }
     fn zeros(&self) -> Tensor<1> {
-        Tensor::zeros([self.dim], (&self.device, DType::F32))
+        Tensor::zeros([self.host().range().len()], (&self.device, DType::F32))
     }
     fn normal(&self, seed: u64) -> Tensor<1> {
-        self.upload(Host::<f32>::new(self.dim).normal(seed))
+        self.upload(self.host().normal(seed))
     }
     fn dot(&self, x: &Tensor<1>, y: &Tensor<1>) -> f64 {
-        let sum = number(dot(x, y));
+        let sum = self.sum(dot(x, y));
         if is_safe(sum) {
             return sum;
         }
@@ -213,13 +231,20 @@ impl Space for TensorSpace {
         if a == 0.0 || b == 0.0 || !(a.is_finite() && b.is_finite()) {
             return sum;
         }
-        a * b * number(dot(&x.clone().div_scalar(a), &y.clone().div_scalar(b)))
+        a * b * self.sum(dot(&x.clone().div_scalar(a), &y.clone().div_scalar(b)))
     }
     fn max_abs(&self, x: &Tensor<1>) -> f64 {
-        // On some devices the maximum is not NaN even if an entry is.
-        let largest = x.clone().max_abs();
-        let poison = x.clone().mul_scalar(0.0).sum();
-        number(largest + poison)
+        let mut largest = [0.0];
+        if x.dims() != [0] {
+            // On some devices the maximum is not NaN even if an entry is.
+            let poison = x.clone().mul_scalar(0.0).sum();
+            read_scalars(std::iter::once(x.clone().max_abs() + poison), &mut largest);
+        }
+        if self.ranks.is_sharded() {
+            return self.ranks.max(largest[0]);
+        }
+        self.ranks.agree(&mut largest);
+        largest[0]
     }
     fn axpby(&self, a: f64, x: &Tensor<1>, b: f64, y: &mut Tensor<1>) {
         let x = scaled(x.clone(), a);
@@ -252,7 +277,7 @@ impl Space for TensorSpace {
         c: &mut [f64],
         d: &mut [f64],
     ) -> f64 {
-        let [square] = project_with(vectors, x, y, c, d, [dot(x, x)]);
+        let [square] = self.project_with(vectors, x, y, c, d, [dot(x, x)]);
         if is_safe(square) {
             return square;
         }
@@ -261,7 +286,7 @@ impl Space for TensorSpace {
             return square;
         }
         let scaled = x.clone().div_scalar(largest);
-        let [square] = project_with(vectors, &scaled, y, c, d, [dot(&scaled, &scaled)]);
+        let [square] = self.project_with(vectors, &scaled, y, c, d, [dot(&scaled, &scaled)]);
         c.iter_mut().for_each(|c| *c *= largest);
         square * largest * largest
     }
@@ -283,7 +308,7 @@ impl Space for TensorSpace {
         let mut lower = vec![0.0; k * (k + 1) / 2];
         if k > 0 {
             let pairs = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j)));
-            numbers(pairs.map(|(i, j)| dot(&rows[i], &rows[j])), &mut lower);
+            self.sums(pairs.map(|(i, j)| dot(&rows[i], &rows[j])), &mut lower);
         }
         let entry = |i: usize, j: usize| lower[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)];
         let gram = (0..k * k).map(|at| entry(at / k, at % k)).collect();
@@ -321,7 +346,7 @@ impl Space for TensorSpace {
             _ => &[],
         };
         let mut projection = vec![0.0; rows.len()];
-        let [mut square, parameter_square] = project_with(
+        let [mut square, parameter_square] = self.project_with(
             rows,
             direction,
             direction,
@@ -358,18 +383,25 @@ impl Space for TensorSpace {
     }
 
     fn export(&self, x: &Tensor<1>) -> Array {
-        Array::from_rows(&[self.download(x.clone())])
+        self.host().export(&download(x))
     }
     fn import(&self, array: &Array) -> Result<Tensor<1>, Error> {
-        let values = Host::<f32>::new(self.dim).import(array)?;
+        let values = self.host().import(array)?;
         Ok(self.upload(values))
     }
     fn export_basis(&self, basis: &TensorBasis) -> Array {
-        let rows = basis.rows.iter().map(|row| self.download(row.clone()));
-        Array::from_rows(&rows.collect::<Vec<_>>())
+        let host = self.host();
+        let whole = |row: &Tensor<1>| match self.ranks.is_sharded() {
+            true => host.whole(&download(row)),
+            false => download(row),
+        };
+        Array::from_rows(&basis.rows.iter().map(whole).collect::<Vec<_>>())
+    }
+    fn export_column(&self, basis: &TensorBasis, index: usize) -> Array {
+        self.export(&basis.rows[index])
     }
     fn import_basis(&self, array: &Array) -> Result<TensorBasis, Error> {
-        let host = Host::<f32>::new(self.dim);
+        let host = self.host();
         let rows = host.take_vectors(host.import_basis(array)?);
         Ok(TensorBasis {
             rows: rows.into_iter().map(|row| self.upload(row)).collect(),
@@ -377,7 +409,72 @@ impl Space for TensorSpace {
     }
 }
 
+/// An error unless a vector has the expected number of entries.
+fn check_entries(what: &'static str, x: &Tensor<1>, expected: usize) -> Result<(), Error> {
+    match x.dims() {
+        [found] if found == expected => Ok(()),
+        [found] => Err(Error::DimensionMismatch {
+            what,
+            expected,
+            found,
+        }),
+    }
+}
+
+impl Distributed for TensorSpace {
+    fn with_ranks(mut self, ranks: Ranks) -> Self {
+        self.ranks = ranks;
+        self
+    }
+    fn check_whole(&self, what: &'static str, x: &Tensor<1>) -> Result<(), Error> {
+        check_entries(what, x, self.dim)
+    }
+    fn whole_zeros(&self) -> Tensor<1> {
+        Tensor::zeros([self.dim], (&self.device, DType::F32))
+    }
+    fn with_own<R>(&self, whole: &Tensor<1>, work: impl FnOnce(&Tensor<1>) -> R) -> R {
+        match self.ranks.is_sharded() {
+            true => work(&whole.clone().slice([self.host().range()])),
+            false => work(whole),
+        }
+    }
+    fn with_own_mut<R>(&self, whole: &mut Tensor<1>, work: impl FnOnce(&mut Tensor<1>) -> R) -> R {
+        if !self.ranks.is_sharded() {
+            return work(whole);
+        }
+        let range = self.host().range();
+        let mut own = whole.clone().slice([range.clone()]);
+        let done = work(&mut own);
+        if !range.is_empty() {
+            whole.inplace(|whole| whole.slice_assign([range], own));
+        }
+        done
+    }
+    fn scale(&self, a: f64, x: &mut Tensor<1>) {
+        x.inplace(|x| scaled(x, a));
+    }
+
+    fn reduce(&self, weight: f64, whole: &mut Tensor<1>, beside: &mut [f64]) {
+        self.on_host(whole, |host, whole| host.reduce(weight, whole, beside));
+    }
+    fn gather(&self, whole: &mut Tensor<1>) {
+        if self.ranks.is_sharded() {
+            self.on_host(whole, |host, whole| host.gather(whole));
+        }
+    }
+    fn broadcast(&self, whole: &mut Tensor<1>) {
+        self.on_host(whole, |host, whole| host.broadcast(whole));
+    }
+}
+
 impl TensorSpace {
+    /// Exchanges a vector through the host.
+    fn on_host(&self, whole: &mut Tensor<1>, exchange: impl FnOnce(&Host<f32>, &mut [f32])) {
+        let mut values = download(whole);
+        exchange(&self.host(), &mut values);
+        *whole = self.upload(values);
+    }
+
     /// d_b of an elementwise base; updates its state.
     fn direction<E: Elementwise>(
         &self,

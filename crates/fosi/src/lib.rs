@@ -130,4 +130,4 @@ pub use report::{Refresh, StepReport};
 pub use safeguard::Interventions;
 pub use sampling::SampleMean;
 pub use schedule::{Rate, Schedule};
-pub use space::{Host, Space, Storage};
+pub use space::{Distributed, Host, Space, Storage};

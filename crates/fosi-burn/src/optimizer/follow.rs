@@ -70,7 +70,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         self.fosi.change_parameters(changed, base, |vector| {
             let carried = carry(unchanged.whole(vector).borrow());
             let carried = carried.map_err(|error| fosi::Error::User(error.into()))?;
-            Ok(space.own_part(carried))
+            Ok(space.own_part(carried.borrow()))
         })?;
         self.fosi.set_signature(layout.signature());
         self.parameters = parameters;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradAdaptor;
-use burn::tensor::Element;
+use fosi::Fosi;
 use fosi::base::Base;
 use fosi::communicator::Communicator;
-use fosi::space::Scalar;
-use fosi::{Fosi, Host, Space};
 
 use super::FosiOptimizer;
 use super::rates::Rates;
@@ -25,7 +23,7 @@ pub(super) type Prepared = (Result<Rates, OptimizerError>, Option<RefreshAttempt
 /// The learning rates, the loss and the gradients of a step on one rank.
 pub(super) type Step = (Rates, f64, Option<GradAdaptor>);
 
-impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
+impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Trains with a share of each batch on every rank of a communicator, such as that of the crate `fosi-mpi`. Each
     /// rank gives [`step`](Self::step) the mean loss over its share, and [`set_examples`](Self::set_examples) its
     /// number of examples. All ranks make the same step with the means of their gradients and Hessian-vector products,
@@ -89,19 +87,19 @@ impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
         communicator: Arc<dyn Communicator>,
         module: &mut M,
         put: impl FnOnce(
-            Fosi<Host<T>, B>,
+            Fosi<S, B>,
             Arc<dyn Communicator>,
-            &mut [T],
-        ) -> Result<Fosi<Host<T>, B>, fosi::Error>,
+            &mut S::Vector,
+        ) -> Result<Fosi<S, B>, fosi::Error>,
     ) -> Result<Self, OptimizerError> {
-        let read = self
-            .layout
-            .read_parameters(module, &mut self.parameters[..]);
+        let mut nothing = self.fosi.space().with_dim(0).zeros();
+        let parameters: &mut S::Vector = self.parameters.borrow_mut();
+        let read = self.layout.read_parameters(module, parameters);
         let alone = communicator.size() == 1;
         // A rank that cannot read its module shows the others a vector of another length.
         let parameters = match &read {
-            Ok(()) => &mut self.parameters[..],
-            Err(_) => &mut [],
+            Ok(()) => parameters,
+            Err(_) => nothing.borrow_mut(),
         };
         let fosi = put(self.fosi, communicator, parameters);
         read?;
@@ -109,7 +107,9 @@ impl<T: Scalar + Element, B: Base<Host<T>>> FosiOptimizer<B, Host<T>> {
         if alone {
             return Ok(self);
         }
-        *module = self.layout.set_parameters(module, &self.parameters[..])?;
+        *module = self
+            .layout
+            .set_parameters(module, self.parameters.borrow())?;
         let ranks = self.fosi.space().ranks();
         let prepared = randomness::split(ranks, &module.devices())
             .and_then(|()| buffers::broadcast(ranks, module));

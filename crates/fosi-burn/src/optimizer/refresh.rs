@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use fosi::Refresh;
 use fosi::base::Base;
 use fosi::error::LanczosError;
-use fosi::operator::GradientOracle;
+use fosi::operator::{GradientOracle, Reduced, SymmetricOperator};
+use fosi::{Fosi, Refresh};
 
 use super::FosiOptimizer;
 use crate::error::{BridgeError, OptimizerError};
@@ -117,7 +117,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             products: 0,
             at_most: self.fosi.config().products(self.layout.len()) as u64,
         };
-        let result = S::refresh(&mut self.fosi, self.examples, &mut watched);
+        let result = refresh_on_ranks(&mut self.fosi, self.examples, &mut watched);
         let products = watched.products;
         gradients += quotient.gradients() * losses.len() as u64;
         let alone = self.fosi.space().ranks().size() == 1;
@@ -182,6 +182,20 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             )
             .map_err(fosi::Error::User)?;
         Ok(space.dot(v, product.borrow()) / space.dot(v, v))
+    }
+}
+
+/// Refreshes with the mean of the ranks' Hessians, with their numbers of examples as weights. `hessian` is this rank's, on
+/// whole vectors.
+fn refresh_on_ranks<S: ModuleSpace, B: Base<S>>(
+    fosi: &mut Fosi<S, B>,
+    examples: f64,
+    mut hessian: &mut dyn SymmetricOperator<S>,
+) -> Result<Refresh, fosi::Error> {
+    let space = fosi.space().clone();
+    match space.ranks().size() {
+        1 => fosi.refresh(&mut hessian),
+        _ => fosi.refresh(&mut Reduced::new(&space, examples, Ok(hessian))?),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One optimizer on several ranks, threads here, compared with one alone.
 
+mod regression;
 #[path = "../../../fosi/tests/suite/ranks/threads.rs"]
 mod threads;
 
@@ -7,152 +8,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::optim::AdamConfig;
-use burn::tensor::{Device, Tensor};
 use fosi::base::{Adam, Base, HeavyBall};
-use fosi::communicator::{Communicator, shard};
-use fosi::{FosiConfig, Host, Schedule};
-use fosi_burn::{BurnBase, FosiOptimizer, OptimizerError, like_module};
+use fosi::{FosiConfig, Schedule};
+use fosi_burn::{BurnBase, FosiOptimizer, ModuleSpace};
 
-use crate::common::{
-    Batch, INPUTS, Network, OUTPUTS, bits, device, every, generator, linear, matrix,
-};
+use crate::common::{Batch, Network, bits, device, every, generator, linear};
+use regression::{LAYOUTS, Layout, Plain, Ranks, Run, off, with_dropout};
 use threads::on_ranks;
 
-/// Without batch norm, so that the loss is a mean over examples.
-#[derive(Module, Debug)]
-struct Plain {
-    input: Linear,
-    output: Linear,
-}
-
-const HIDDEN: usize = 6;
-
-impl Plain {
-    fn new(salt: u64, device: &Device) -> Self {
-        Self {
-            input: linear(INPUTS, HIDDEN, salt, device),
-            output: linear(HIDDEN, OUTPUTS, salt + 1, device),
-        }
-    }
-
-    fn loss(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
-        let hidden = self.input.forward(like_module(x.clone(), self)).tanh();
-        let error = self.output.forward(hidden) - like_module(y.clone(), self);
-        error.square().mean()
-    }
-}
-
-/// The examples of a step's batch: 14, at every fifth step two.
-fn batch(step: u64, device: &Device) -> (Tensor<2>, Tensor<2>) {
-    let rows = if step % 5 == 4 { 2 } else { 14 };
-    let x = matrix(rows, INPUTS, 50 + step % 9, device);
-    let y = x.clone().slice([0..rows, 0..OUTPUTS]).sin() + matrix(rows, OUTPUTS, 70, device) * 0.1;
-    (x, y)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Layout {
-    Replicated,
-    Sharded,
-}
-
-const LAYOUTS: [Layout; 2] = [Layout::Replicated, Layout::Sharded];
-
-type Ranks = Option<(Arc<dyn Communicator>, Layout)>;
-
-/// A training run of one rank.
-struct Run<B> {
-    optimizer: FosiOptimizer<B>,
-    model: Plain,
-    ranks: Ranks,
-    rate: f64,
-    losses: Vec<f64>,
-    refreshes: Vec<u64>,
-    /// Whether the loss of the next step is no number.
-    fault: bool,
-}
-
-impl<B: Base<Host<f32>>> Run<B> {
-    fn new(base: B, rate: f64, config: FosiConfig, ranks: Ranks) -> Self {
-        // Only rank 0 has the model that counts.
-        let rank = ranks
-            .as_ref()
-            .map_or(0, |(communicator, _)| communicator.rank());
-        let mut model = Plain::new(1 + rank as u64, &device());
-        let mut optimizer = FosiOptimizer::new(&model, base, config).unwrap();
-        if let Some((communicator, layout)) = ranks.clone() {
-            optimizer = match layout {
-                Layout::Replicated => optimizer.data_parallel(communicator, &mut model),
-                Layout::Sharded => optimizer.sharded(communicator, &mut model),
-            }
-            .unwrap();
-        }
-        Self {
-            optimizer,
-            model,
-            ranks,
-            rate,
-            losses: Vec::new(),
-            refreshes: Vec::new(),
-            fault: false,
-        }
-    }
-
-    fn step(&mut self) -> Result<(), OptimizerError> {
-        let step = self.optimizer.fosi().steps();
-        let (x, y) = batch(step, &device());
-        let rows = x.dims()[0];
-        let (rank, size) = match &self.ranks {
-            Some((communicator, _)) => (communicator.rank(), communicator.size()),
-            None => (0, 1),
-        };
-        let own = shard(rows, rank, size);
-        self.optimizer.set_examples(own.len());
-        // A rank without examples has a batch that must not be looked at.
-        let own = if own.is_empty() { 0..1 } else { own };
-        let (x, y) = (x.slice([own.clone()]), y.slice([own]));
-        let fault = self.fault;
-        let loss = |model: &Plain| match fault {
-            true => Tensor::cat(vec![model.loss(&x, &y); 2], 0),
-            false => model.loss(&x, &y),
-        };
-        let report = self.optimizer.step(self.rate, &mut self.model, loss)?;
-        if let Some(refresh) = report.refresh {
-            refresh.result?;
-            self.refreshes.push(step);
-        }
-        self.losses.push(report.loss);
-        Ok(())
-    }
-
-    fn steps(&mut self, count: usize) {
-        for _ in 0..count {
-            self.step().unwrap();
-        }
-    }
-
-    /// All that must be equal on all ranks.
-    fn state(&self) -> (Vec<u32>, Vec<u8>, Vec<f64>, Vec<u64>) {
-        (
-            bits(&self.model),
-            self.optimizer.to_bytes().unwrap(),
-            self.losses.clone(),
-            self.refreshes.clone(),
-        )
-    }
-}
-
-fn off(found: &[f64], expected: &[f64]) -> f64 {
-    let pairs = found.iter().zip(expected);
-    pairs.map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max)
-}
-
 /// 200 steps with four refreshes.
-fn compare<B: Base<Host<f32>>>(base: impl Fn() -> B + Sync, rate: f64) {
+fn compare<B: Base<S>, S: ModuleSpace>(run: impl Fn(Ranks) -> Run<B, S> + Sync) {
     let _turn = generator();
-    let mut alone = Run::new(base(), rate, every(5, 50), None);
+    let mut alone = run(None);
     alone.steps(200);
     let expected = alone.state();
     assert_eq!(expected.3, [5, 55, 105, 155]);
@@ -160,8 +28,7 @@ fn compare<B: Base<Host<f32>>>(base: impl Fn() -> B + Sync, rate: f64) {
     for layout in LAYOUTS {
         for size in 1..=4 {
             let all = on_ranks(size, |communicator| {
-                let ranks = Some((communicator, layout));
-                let mut run = Run::new(base(), rate, every(5, 50), ranks);
+                let mut run = run(Some((communicator, layout)));
                 run.steps(200);
                 run.state()
             });
@@ -180,12 +47,18 @@ fn compare<B: Base<Host<f32>>>(base: impl Fn() -> B + Sync, rate: f64) {
 
 #[test]
 fn heavy_ball_trains_alike_on_any_number_of_ranks() {
-    compare(|| HeavyBall::new(0.9), 0.02);
+    compare(|ranks| Run::new(HeavyBall::new(0.9), 0.02, every(5, 50), ranks));
 }
 
 #[test]
 fn adam_trains_alike_on_any_number_of_ranks() {
-    compare(Adam::default, 0.01);
+    compare(|ranks| Run::new(Adam::default(), 0.01, every(5, 50), ranks));
+}
+
+#[test]
+fn vectors_on_a_device_train_alike_on_any_number_of_ranks() {
+    compare(|ranks| Run::on_device(HeavyBall::new(0.9), 0.02, every(5, 50), ranks));
+    compare(|ranks| Run::on_device(Adam::default(), 0.01, every(5, 50), ranks));
 }
 
 #[test]
@@ -256,37 +129,33 @@ fn ranks_with_different_models_are_refused() {
     }
 }
 
-fn resumed(
+/// Losses, parameters and state of each rank, 30 steps after the checkpoint.
+fn resumed<S: ModuleSpace>(
+    run: &(impl Fn(Ranks) -> Run<Adam, S> + Sync),
     size: usize,
     layout: Layout,
     path: &Path,
-    module: &[u8],
+    parameters: &[f32],
 ) -> Vec<(Vec<f64>, Vec<u32>, Vec<u8>)> {
     on_ranks(size, |communicator| {
-        let ranks = Some((communicator, layout));
-        let mut run = Run::new(Adam::default(), 0.01, every(5, 20), ranks);
+        let mut run = run(Some((communicator, layout)));
         run.optimizer.load(path).unwrap();
-        let layout = run.optimizer.layout().clone();
-        let parameters: Vec<f32> = module
-            .chunks_exact(4)
-            .map(|bits| f32::from_le_bytes(bits.try_into().unwrap()))
-            .collect();
-        run.model = layout.set_parameters(&run.model, &parameters[..]).unwrap();
+        let flat = run.optimizer.layout().clone();
+        run.model = flat.set_parameters(&run.model, parameters).unwrap();
         run.steps(30);
         let (bits, state, losses, _) = run.state();
         (losses, bits, state)
     })
 }
 
-#[test]
-fn a_checkpoint_goes_on_on_another_number_of_ranks() {
+/// Saves on two ranks in each layout, and goes on in each layout on one, two and four.
+fn compare_checkpoints<S: ModuleSpace>(run: impl Fn(Ranks) -> Run<Adam, S> + Sync) {
     let _turn = generator();
     let folder = tempfile::tempdir().unwrap();
-    for layout in LAYOUTS {
-        let path = folder.path().join(format!("{layout:?}"));
+    for before in LAYOUTS {
+        let path = folder.path().join(format!("{before:?}"));
         let saved = on_ranks(2, |communicator| {
-            let ranks = Some((communicator, layout));
-            let mut run = Run::new(Adam::default(), 0.01, every(5, 20), ranks);
+            let mut run = run(Some((communicator, before)));
             run.steps(30);
             run.optimizer.save(&path).unwrap();
             let half = bits(&run.model);
@@ -295,15 +164,35 @@ fn a_checkpoint_goes_on_on_another_number_of_ranks() {
             (half, losses[30..].to_vec(), bits, state)
         });
         let (half, losses, at_end, state) = &saved[0];
-        let module: Vec<u8> = half.iter().flat_map(|bits| bits.to_le_bytes()).collect();
-        for size in [1, 2, 4] {
-            let all = resumed(size, layout, &path, &module);
-            assert!(off(&all[0].0, losses) < 1e-4, "{size} {layout:?}");
-            if size == 2 {
-                assert!(all[0].1 == *at_end && all[0].2 == *state, "{layout:?}");
+        let half: Vec<f32> = half.iter().map(|bits| f32::from_bits(*bits)).collect();
+        for after in LAYOUTS {
+            for size in [1, 2, 4] {
+                let all = resumed(&run, size, after, &path, &half);
+                assert!(off(&all[0].0, losses) < 1e-4, "{size} {before:?} {after:?}");
+                if size == 2 && before == after {
+                    assert!(all[0].1 == *at_end && all[0].2 == *state, "{before:?}");
+                }
             }
         }
     }
+}
+
+#[test]
+fn a_checkpoint_goes_on_on_another_number_of_ranks_and_in_another_layout() {
+    compare_checkpoints(|ranks| Run::new(Adam::default(), 0.01, every(5, 20), ranks));
+}
+
+#[test]
+fn a_checkpoint_of_vectors_on_a_device_goes_on_on_other_ranks() {
+    compare_checkpoints(|ranks| Run::on_device(Adam::default(), 0.01, every(5, 20), ranks));
+}
+
+#[test]
+fn a_loss_with_dropout_trains_on_ranks() {
+    let _turn = generator();
+    let all = on_ranks(2, with_dropout);
+    assert_eq!(all[0].1, 2);
+    assert!(all[0].0 == all[1].0, "ranks differ");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::{Borrow, BorrowMut};
 
 use super::hessian::{Quotient, quotient_in_groups, quotient_in_one_unit};
 use crate::error::{BoxError, Error, require};
-use crate::space::{Host, Scalar, Space};
+use crate::space::{Distributed, Host, Scalar, Space};
 
 type Evaluate<'a, V> = Box<dyn FnMut(&V, &mut V) -> Result<f64, BoxError> + 'a>;
 type Product<'a, V> = Box<dyn FnMut(&V, &V, &mut V) -> Result<(), BoxError> + 'a>;
@@ -83,14 +83,13 @@ impl<'a, T: Scalar> Objective<'a, Host<T>> {
         let mut point = vec![T::ZERO; space.dim()];
         let mut gradient = point.clone();
         let mean = move |x: &[T], g: &mut [T]| {
-            ranks.own_mut(&mut point).copy_from_slice(x);
-            ranks.gather(&mut point);
+            ranks.gather_from(x, &mut point);
             let value = match weight > 0.0 {
                 true => evaluate(&point, &mut gradient),
                 false => Ok(0.0),
             };
             let value = ranks.average(weight, value, &mut gradient)?;
-            g.copy_from_slice(ranks.own(&gradient));
+            ranks.copy_own(&gradient, g);
             Ok(value)
         };
         match space.ranks().is_sharded() {
@@ -111,15 +110,14 @@ impl<'a, T: Scalar> Objective<'a, Host<T>> {
         let (mut point, mut direction, mut found) = (zeros.clone(), zeros.clone(), zeros);
         self.with_product(move |x: &[T], v: &[T], out: &mut [T]| {
             for (whole, part) in [(&mut point, x), (&mut direction, v)] {
-                ranks.own_mut(whole).copy_from_slice(part);
-                ranks.gather(whole);
+                ranks.gather_from(part, whole);
             }
             let done = match weight > 0.0 {
                 true => product(&point, &direction, &mut found),
                 false => Ok(()),
             };
             ranks.average(weight, done.map(|()| 0.0), &mut found)?;
-            out.copy_from_slice(ranks.own(&found));
+            ranks.copy_own(&found, out);
             Ok(())
         })
     }

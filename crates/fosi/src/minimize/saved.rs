@@ -148,11 +148,14 @@ impl<S: Space + Clone> Minimizer<S> {
     /// The run that [`save`](Self::save) wrote: see [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
-    /// [`Error::Io`], and those of [`from_bytes`](Self::from_bytes).
+    /// [`Error::Io`], those of [`from_bytes`](Self::from_bytes), and [`Error::RanksDiffer`] where the ranks read different
+    /// files.
     pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
         let ranks = space.ranks().clone();
         let bytes = ranks.fail_together(read(path.as_ref()))?;
-        ranks.fail_together(Self::from_bytes(space, options, &bytes))
+        // With equal bytes all ranks fail alike or not at all; reading them calls collectives.
+        ranks.compare("the checkpoint", 0, || crc32fast::hash(&bytes))?;
+        Self::from_bytes(space, options, &bytes)
     }
 }
 

@@ -1,15 +1,17 @@
 //! The mean of the ranks' operators, such as the Hessian of a batch that the ranks share.
 
+use std::borrow::{Borrow, BorrowMut};
+
 use super::symmetric::{SymmetricOperator, check_dim};
 use crate::error::{BoxError, Error};
-use crate::space::{Host, Scalar, Space, check_total, check_weight, weigh};
+use crate::space::{Distributed, Space, check_total, check_weight};
 
 /// Σ wᵣAᵣ/Σ wᵣ over the ranks of a space, where Aᵣ is the operator of this rank's share of the batch, on whole vectors.
 ///
 /// If the space has its vectors in shards, v is gathered and products are scattered; this needs two whole vectors. All
 /// ranks must use it alike, as a [refresh](crate::Fosi::refresh) on all of them does. If one fails, all fail.
-pub struct Reduced<T, O> {
-    space: Host<T>,
+pub struct Reduced<S: Space, O> {
+    space: S,
     /// `None` where this rank has no examples.
     operator: Option<O>,
     /// wᵣ/Σ wᵣ.
@@ -17,12 +19,12 @@ pub struct Reduced<T, O> {
     tolerance: f64,
     noise: f64,
     /// v, then the products' sum.
-    whole: Vec<T>,
+    whole: S::Owned,
     /// This rank's last product.
-    product: Vec<T>,
+    product: S::Owned,
 }
 
-impl<T: Scalar, O> std::fmt::Debug for Reduced<T, O> {
+impl<S: Space + std::fmt::Debug, O> std::fmt::Debug for Reduced<S, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reduced")
             .field("space", &self.space)
@@ -31,7 +33,7 @@ impl<T: Scalar, O> std::fmt::Debug for Reduced<T, O> {
     }
 }
 
-impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
+impl<S: Distributed, O: SymmetricOperator<S>> Reduced<S, O> {
     /// The mean over the ranks. `weight` is wᵣ, the number of this rank's examples, possibly 0. All ranks call this
     /// together; if one passes an error instead of an operator, all fail.
     ///
@@ -39,7 +41,7 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
     /// [`Error::User`] with this rank's error and [`Error::OtherRank`] with that of another,
     /// [`Error::InvalidSetting`] for a weight that is negative or not finite, or where all are 0,
     /// [`Error::DimensionMismatch`] where an operator reports a dimension other than n.
-    pub fn new(space: &Host<T>, weight: f64, operator: Result<O, BoxError>) -> Result<Self, Error> {
+    pub fn new(space: &S, weight: f64, operator: Result<O, BoxError>) -> Result<Self, Error> {
         let operator = check_weight(weight).and_then(|()| {
             let operator = operator.map_err(Error::User)?;
             let found = operator.dim();
@@ -55,8 +57,8 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
             operator: (weight > 0.0).then_some(operator),
             share: weight / total[0],
             noise: 0.0,
-            whole: vec![T::ZERO; space.dim()],
-            product: vec![T::ZERO; space.dim()],
+            whole: space.whole_zeros(),
+            product: space.whole_zeros(),
             space: space.clone(),
         })
     }
@@ -67,9 +69,8 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
     }
 
     /// Gathers the whole v.
-    fn gather(&mut self, v: &[T]) {
-        self.space.own_mut(&mut self.whole).copy_from_slice(v);
-        self.space.gather(&mut self.whole);
+    fn gather(&mut self, v: &S::Vector) {
+        self.space.gather_from(v, self.whole.borrow_mut());
     }
 
     /// Returns whether at least `fewest` ranks have `said` true; if so, out ← the mean of the ranks' last products.
@@ -77,22 +78,21 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> Reduced<T, O> {
         &mut self,
         said: Result<bool, BoxError>,
         fewest: usize,
-        out: &mut [T],
+        out: &mut S::Vector,
     ) -> Result<bool, BoxError> {
         let (yes, failure) = split(said);
         let failed = failure.is_some();
-        self.whole.copy_from_slice(&self.product);
-        weigh(if failed { 0.0 } else { self.share }, &mut self.whole);
+        let whole: &mut S::Vector = self.whole.borrow_mut();
+        self.space.axpby(1.0, self.product.borrow(), 0.0, whole);
         let noise = self.operator.as_ref().map_or(0.0, O::noise);
         let mut beside = [f64::from(yes), self.share * noise, f64::from(failed)];
-        self.space
-            .ranks()
-            .reduce(T::numbers(&mut self.whole), &mut beside);
+        let weight = if failed { 0.0 } else { self.share };
+        self.space.reduce(weight, whole, &mut beside);
         self.check(beside[2], failure)?;
         self.noise = beside[1];
         let enough = beside[0] >= fewest as f64;
         if enough {
-            out.copy_from_slice(self.space.own(&self.whole));
+            self.space.copy_own(self.whole.borrow(), out);
         }
         Ok(enough)
     }
@@ -119,7 +119,7 @@ fn split(said: Result<bool, BoxError>) -> (bool, Option<BoxError>) {
     }
 }
 
-impl<T: Scalar, O: SymmetricOperator<Host<T>>> SymmetricOperator<Host<T>> for Reduced<T, O> {
+impl<S: Distributed, O: SymmetricOperator<S>> SymmetricOperator<S> for Reduced<S, O> {
     fn dim(&self) -> Option<usize> {
         Some(self.space.dim())
     }
@@ -129,21 +129,21 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> SymmetricOperator<Host<T>> for Re
     fn tolerance(&self) -> f64 {
         self.tolerance
     }
-    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<(), BoxError> {
+    fn apply(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<(), BoxError> {
         self.gather(v);
         let done = match &mut self.operator {
             Some(operator) => operator
-                .apply(&self.whole, &mut self.product)
+                .apply(self.whole.borrow(), self.product.borrow_mut())
                 .map(|()| true),
             None => Ok(true),
         };
         self.mean(done, 0, out).map(drop)
     }
-    fn retry(&mut self, v: &[T], out: &mut [T]) -> Result<bool, BoxError> {
+    fn retry(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         self.gather(v);
         // A rank without another step size keeps its last product.
         let again = match &mut self.operator {
-            Some(operator) => operator.retry(&self.whole, &mut self.product),
+            Some(operator) => operator.retry(self.whole.borrow(), self.product.borrow_mut()),
             None => Ok(false),
         };
         self.mean(again, 1, out)
@@ -159,23 +159,25 @@ impl<T: Scalar, O: SymmetricOperator<Host<T>>> SymmetricOperator<Host<T>> for Re
         self.check(beside[1], failure)?;
         Ok(beside[0] > 0.0)
     }
-    fn apply_before_shift(&mut self, v: &[T], out: &mut [T]) -> Result<bool, BoxError> {
+    fn apply_before_shift(&mut self, v: &S::Vector, out: &mut S::Vector) -> Result<bool, BoxError> {
         self.gather(v);
         let before = match &mut self.operator {
-            Some(operator) => match operator.apply_before_shift(&self.whole, &mut self.product) {
-                // It has not moved, so its product is that at the point.
-                Ok(false) => operator
-                    .apply(&self.whole, &mut self.product)
-                    .map(|()| false),
-                moved => moved,
-            },
+            Some(operator) => {
+                match operator.apply_before_shift(self.whole.borrow(), self.product.borrow_mut()) {
+                    // It has not moved, so its product is that at the point.
+                    Ok(false) => operator
+                        .apply(self.whole.borrow(), self.product.borrow_mut())
+                        .map(|()| false),
+                    moved => moved,
+                }
+            }
             None => Ok(false),
         };
         self.mean(before, 1, out)
     }
-    fn start_vector(&mut self, out: &mut [T]) -> Result<bool, BoxError> {
+    fn start_vector(&mut self, out: &mut S::Vector) -> Result<bool, BoxError> {
         let has = match &mut self.operator {
-            Some(operator) => operator.start_vector(&mut self.product),
+            Some(operator) => operator.start_vector(self.product.borrow_mut()),
             None => Ok(true),
         };
         self.mean(has, self.space.ranks().size(), out)

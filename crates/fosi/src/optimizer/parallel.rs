@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::base::Base;
 use crate::communicator::Communicator;
 use crate::error::{Error, require};
-use crate::ranks::hash_numbers;
-use crate::space::{Host, Scalar, Space};
+use crate::ranks::{Ranks, hash_numbers};
+use crate::space::{Distributed, Space};
 
 use super::Fosi;
 
-impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
+impl<S: Distributed, B: Base<S>> Fosi<S, B> {
     /// Trains with a share of each batch on every rank. All ranks hold whole vectors and take the same step with the mean
     /// of their gradients. `parameters` ← those of rank 0.
     ///
@@ -19,7 +19,10 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use fosi::{Fosi, FosiConfig, Host, base::HeavyBall, communicator::Communicator, operator::Reduced};
+    /// use fosi::base::HeavyBall;
+    /// use fosi::communicator::Communicator;
+    /// use fosi::operator::Reduced;
+    /// use fosi::{Distributed, Fosi, FosiConfig, Host};
     ///
     /// # fn train(communicator: Arc<dyn Communicator>) -> Result<(), fosi::Error> {
     /// let mut x = vec![1.0, 1.0];
@@ -54,9 +57,10 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
     pub fn data_parallel(
         self,
         communicator: Arc<dyn Communicator>,
-        parameters: &mut [T],
+        parameters: &mut S::Vector,
     ) -> Result<Self, Error> {
-        let space = self.space.clone().replicated(communicator);
+        let space = self.space.clone();
+        let space = space.with_ranks(Ranks::replicated(communicator));
         self.on_ranks(space, parameters)
     }
 
@@ -70,19 +74,20 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
     pub fn sharded(
         self,
         communicator: Arc<dyn Communicator>,
-        parameters: &mut [T],
+        parameters: &mut S::Vector,
     ) -> Result<Self, Error> {
-        let space = self.space.clone().sharded(communicator);
+        let space = self.space.clone();
+        let space = space.with_ranks(Ranks::sharded(communicator));
         self.on_ranks(space, parameters)
     }
 
-    fn on_ranks(mut self, space: Host<T>, parameters: &mut [T]) -> Result<Self, Error> {
+    fn on_ranks(mut self, space: S, parameters: &mut S::Vector) -> Result<Self, Error> {
         let step = self.progress.step;
         let taken = step + self.progress.refreshes;
         let allowed = "0 where an optimizer is put on several ranks";
         let what = "the number of steps and refreshes taken";
         let fresh = require(taken == 0, what, taken, allowed);
-        let fits = self.space.check("the parameter vector", parameters);
+        let fits = space.check_whole("the parameter vector", parameters);
         let allowed = "one that works on shards, or data_parallel, which keeps vectors whole";
         let shards = !space.ranks().is_sharded() || self.base.works_on_shards();
         let shards = require(
@@ -94,7 +99,7 @@ impl<T: Scalar, B: Base<Host<T>>> Fosi<Host<T>, B> {
         space.ranks().fail_together(fresh.and(fits).and(shards))?;
         let setup = || {
             let (base, signature, config) = (self.base.name(), &self.signature, &self.config);
-            let setup = format!("{base} {} {signature} {config:?}", parameters.len());
+            let setup = format!("{base} {} {signature} {config:?}", space.dim());
             crc32fast::hash(setup.as_bytes())
         };
         let what = "the base, the list of parameters or the configuration";

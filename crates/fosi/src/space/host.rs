@@ -15,6 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::array::Array;
+use super::distributed::Distributed;
 use super::kernels::{ElementType, Scalar, Stored, non_finite};
 use super::vectors::Space;
 use crate::elementwise::{Elementwise, MAX_STATE};
@@ -30,7 +31,6 @@ use step::{StepBlock, step_rows};
 use walk::{BLOCK, Order, SERIAL, update};
 
 pub use basis::{HostBasis, Storage};
-pub(crate) use on_ranks::{check_total, check_weight, weigh};
 
 /// ℝⁿ on the CPU, with vectors `[T]`.
 ///

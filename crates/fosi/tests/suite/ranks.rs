@@ -13,7 +13,10 @@ use fosi::minimize::{Minimizer, Objective, Options, Status, minimize};
 use fosi::operator::{self, Reduced};
 use fosi::space::Scalar;
 use fosi::timing::Clock;
-use fosi::{Averaging, Error, Fosi, FosiConfig, Host, NewtonRate, Ranks, Schedule, Space, Storage};
+use fosi::{
+    Averaging, Distributed, Error, Fosi, FosiConfig, Host, NewtonRate, Ranks, Schedule, Space,
+    Storage,
+};
 
 use softmax::{Fault, Layout, N, Run, Softmax, config, dot, relative_difference};
 use threads::on_ranks;
@@ -290,13 +293,13 @@ fn parameters_that_differ_are_refused_at_the_first_step() {
 }
 
 #[test]
-fn a_checkpoint_goes_on_on_another_number_of_ranks() {
+fn a_checkpoint_goes_on_on_another_number_of_ranks_and_in_another_layout() {
     let problem = Softmax::new();
-    for layout in LAYOUTS {
+    for before in LAYOUTS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let saved = on_ranks(2, |communicator| {
-            let ranks = Some((communicator, layout));
+            let ranks = Some((communicator, before));
             let mut run = Run::new(&problem, Adam::default(), 0.02, config(), ranks);
             run.steps(80);
             run.optimizer.save(&path).unwrap();
@@ -305,9 +308,12 @@ fn a_checkpoint_goes_on_on_another_number_of_ranks() {
             (half, run.state(), run.losses.split_off(80))
         });
         let (half, at_end, expected) = &saved[0];
-        for size in [1, 2, 4] {
+        for (after, size) in LAYOUTS
+            .into_iter()
+            .flat_map(|l| [1, 2, 4].map(|size| (l, size)))
+        {
             let resumed = on_ranks(size, |communicator| {
-                let ranks = Some((communicator, layout));
+                let ranks = Some((communicator, after));
                 let mut run = Run::new(&problem, Adam::default(), 0.02, config(), ranks);
                 run.optimizer.load(&path).unwrap();
                 run.parameters.copy_from_slice(half);
@@ -316,8 +322,8 @@ fn a_checkpoint_goes_on_on_another_number_of_ranks() {
             });
             let ((parameters, bytes, ..), losses) = &resumed[0];
             let off = relative_difference(losses, expected);
-            assert!(off < 1e-6, "{size} {layout:?}: {off}");
-            if size == 2 {
+            assert!(off < 1e-6, "{before:?} to {size} {after:?}: {off}");
+            if size == 2 && before == after {
                 assert_eq!(parameters, &at_end.0);
                 assert!(*bytes == at_end.1, "the state differs");
             }
@@ -496,27 +502,98 @@ fn an_entry_that_is_not_finite_is_seen_by_all() {
     );
 }
 
+fn ranks_of(layout: Layout, communicator: Arc<dyn Communicator>) -> Ranks {
+    match layout {
+        Layout::Replicated => Ranks::replicated(communicator),
+        Layout::Sharded => Ranks::sharded(communicator),
+    }
+}
+
+/// The mean loss, with exact products.
+fn mean_loss(problem: &Softmax, ranks: Ranks) -> Objective<'_, Host<f64>> {
+    let share = Softmax::all(ranks.rank(), ranks.size());
+    let weight = share.len() as f64;
+    let examples = share.clone();
+    let space = Host::new(N).with_ranks(ranks);
+    Objective::on_ranks(space, weight, move |x: &[f64], g: &mut [f64]| {
+        Ok(problem.loss(&share, x, g))
+    })
+    .with_product_on_ranks(weight, move |x: &[f64], v: &[f64], out: &mut [f64]| {
+        problem.product(&examples, x, v, out);
+        Ok(())
+    })
+}
+
+fn run_to_the_end(run: &mut Minimizer<Host<f64>>, objective: &mut Objective<'_, Host<f64>>) {
+    while run.step(objective).is_none() {}
+}
+
+#[test]
+fn a_minimisation_goes_on_on_another_number_of_ranks() {
+    let problem = Softmax::new();
+    let options = || Options {
+        first_estimation: Some(5),
+        ..Options::default()
+    };
+    for before in LAYOUTS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let whole = on_ranks(2, |communicator| {
+            let mut objective = mean_loss(&problem, ranks_of(before, communicator));
+            let start = vec![0.0; objective.space().range().len()];
+            let mut run = Minimizer::new(&mut objective, &start, options()).unwrap();
+            while run.steps() < 12 {
+                assert!(run.step(&mut objective).is_none());
+            }
+            run.save(&path).unwrap();
+            run_to_the_end(&mut run, &mut objective);
+            (run.best().value, run.steps())
+        });
+        let (value, steps) = whole[0];
+        for after in LAYOUTS {
+            for size in 1..=3 {
+                let all = on_ranks(size, |communicator| {
+                    let mut objective = mean_loss(&problem, ranks_of(after, communicator));
+                    let space = objective.space().clone();
+                    let mut run = Minimizer::load(space, options(), &path).unwrap();
+                    run_to_the_end(&mut run, &mut objective);
+                    (run.best().value, run.steps())
+                });
+                assert!(all.iter().all(|found| *found == all[0]));
+                assert!((all[0].0 / value - 1.0).abs() < 1e-9);
+                let same = size == 2 && before == after;
+                assert!(!same || all[0] == (value, steps), "{:?}", all[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_minimisation_whose_file_is_damaged_on_one_rank_is_loaded_by_none() {
+    let problem = Softmax::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |rank: usize| folder.path().join(rank.to_string());
+    let mut objective = mean_loss(&problem, Ranks::ALONE);
+    let mut run = Minimizer::new(&mut objective, &[0.0; N], Options::default()).unwrap();
+    assert!(run.step(&mut objective).is_none());
+    run.save(path(0)).unwrap();
+    let mut bytes = std::fs::read(path(0)).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(path(1), bytes).unwrap();
+    let all = on_ranks(2, |communicator| {
+        let rank = communicator.rank();
+        let space = Host::<f64>::new(N).with_ranks(Ranks::sharded(communicator));
+        let error = Minimizer::load(space, Options::default(), path(rank)).unwrap_err();
+        error.to_string()
+    });
+    assert!(all.iter().all(|error| error.contains("rank 1")), "{all:?}");
+}
+
 #[test]
 fn minimising_on_ranks_finds_the_same_minimum() {
     let problem = Softmax::new();
-    let objective = |ranks: Ranks| {
-        let share = Softmax::all(ranks.rank(), ranks.size());
-        let weight = share.len() as f64;
-        let space = match ranks.communicator() {
-            Some(c) if ranks.is_sharded() => Host::new(N).sharded(Arc::clone(c)),
-            Some(c) => Host::new(N).replicated(Arc::clone(c)),
-            None => Host::new(N),
-        };
-        let examples = share.clone();
-        let problem = &problem;
-        Objective::on_ranks(space, weight, move |x: &[f64], g: &mut [f64]| {
-            Ok(problem.loss(&share, x, g))
-        })
-        .with_product_on_ranks(weight, move |x: &[f64], v: &[f64], out: &mut [f64]| {
-            problem.product(&examples, x, v, out);
-            Ok(())
-        })
-    };
+    let objective = |ranks: Ranks| mean_loss(&problem, ranks);
     let options = || Options {
         first_estimation: Some(5),
         ..Options::default()

@@ -6,7 +6,7 @@ use fosi::base::Base;
 use fosi::communicator::Communicator;
 use fosi::error::BoxError;
 use fosi::operator::{self, Reduced};
-use fosi::{Error, Fosi, FosiConfig, Host, Schedule, Space};
+use fosi::{Distributed, Error, Fosi, FosiConfig, Host, Schedule, Space};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
