@@ -14,19 +14,23 @@ fmt:
 
 # Lints, as CI has them
 lint:
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --all-targets --locked -- -D warnings
 
 # The algorithm's own tests, without Burn: the quickest answer
 test-core:
     cargo test -p fosi --locked
 
+# The tests of several processes, which need an MPI
+test-mpi:
+    cargo test --workspace --locked --features fosi-mpi/program --test mpirun --test program
+
 # All tests, or those whose name has the text
 test name="":
-    cargo test --workspace --locked {{name}}
+    cargo test --locked {{name}}
 
 # Documentation of the crates, opened in a browser
 doc:
-    cargo doc --workspace --no-deps --locked --features fosi-burn/train --open
+    cargo doc --no-deps --locked --features fosi-burn/train --open
 
 # The book, served while it is edited
 book:
@@ -48,7 +52,7 @@ example name:
 
 # The benchmarks, and their table
 bench:
-    cargo bench --workspace
+    cargo bench
     bench/summary
 
 # The paper's experiments on quadratics

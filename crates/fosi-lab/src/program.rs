@@ -18,7 +18,17 @@ use crate::train::Workload;
 
 /// Runs the program with the arguments of the command line, and returns its exit status.
 pub fn run() -> i32 {
-    run_command(Cli::parse().command_or_default(), None)
+    command().map_or_else(|status| status, |command| run_command(command, None))
+}
+
+/// The command line's command, or the exit status after a message: of a wrong command line, or help that was asked for.
+/// Returns in every case, since the ranks of a job must not exit on their own.
+fn command() -> Result<Command, i32> {
+    let cli = Cli::try_parse().map_err(|error| {
+        let _ = error.print();
+        error.exit_code()
+    })?;
+    Ok(cli.command_or_default())
 }
 
 /// Like [`run`], on one of several processes that were started with the same arguments: rank 0 runs the program, and the
@@ -34,20 +44,15 @@ pub fn run_on(communicator: &Arc<dyn Communicator>) -> i32 {
         parallel::follow(communicator, open, TaskError::OtherProcess);
         return 0;
     }
-    let status = match Cli::try_parse() {
-        Ok(cli) => match cli.command_or_default() {
-            command @ Command::Train(_) => run_command(command, Some(communicator)),
-            _ => {
-                say(
-                    "error: only `fosi train` runs on several processes; start one process for the other commands",
-                );
-                USAGE
-            }
-        },
-        Err(error) => {
-            let _ = error.print();
-            error.exit_code()
+    let status = match command() {
+        Ok(command @ Command::Train(_)) => run_command(command, Some(communicator)),
+        Ok(_) => {
+            say(
+                "error: only `fosi train` runs on several processes; start one process for the other commands",
+            );
+            USAGE
         }
+        Err(status) => status,
     };
     parallel::end(&**communicator);
     status

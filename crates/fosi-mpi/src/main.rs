@@ -1,6 +1,13 @@
-//! The program `fosi` on several processes: `mpirun -n 4 fosi train lr`.
+//! The program `fosi` on several processes: `mpirun -n 4 fosi-mpi train lr`.
+
+use tracing_subscriber::filter::LevelFilter;
 
 fn main() {
+    // Shows the warnings about collectives that wait long.
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .init();
     let job = match fosi_mpi::start() {
         Ok(job) => job,
         Err(error) => {

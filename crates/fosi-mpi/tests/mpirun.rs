@@ -3,14 +3,21 @@
 //! Every test starts this program again on the ranks of a job, where the test `on_a_rank` runs the scenario that the
 //! environment names.
 
+#[path = "../../fosi-burn/tests/suite/common/basics.rs"]
+mod common;
+mod launch;
+#[path = "../../fosi-burn/tests/suite/ranks/regression.rs"]
+mod regression;
 mod scenarios;
 #[path = "../../fosi/tests/suite/ranks/softmax.rs"]
 mod softmax;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use launch::{mpirun, texts};
 
 /// A rank's part in a job; does nothing without a job.
 #[test]
@@ -31,9 +38,6 @@ struct Job<'a> {
     threads: [usize; 2],
 }
 
-/// The time limit of a job in seconds.
-const LONGEST: &str = "240";
-
 impl<'a> Job<'a> {
     fn new(scenario: &'a str, ranks: usize, folder: &'a Path) -> Self {
         Self {
@@ -48,9 +52,7 @@ impl<'a> Job<'a> {
     fn output(&self) -> (Output, Duration) {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", LONGEST, "mpirun", "--allow-run-as-root"]);
-        command.args(["--oversubscribe", "--bind-to", "none"]);
+        let mut command = mpirun();
         for rank in 0..self.ranks {
             let threads = self.threads[rank % 2];
             if rank > 0 {
@@ -64,9 +66,7 @@ impl<'a> Job<'a> {
         command.env(scenarios::SCENARIO, self.scenario);
         command.env(scenarios::FOLDER, self.folder);
         let started = Instant::now();
-        let output = command
-            .output()
-            .expect("`timeout` and `mpirun` are installed");
+        let output = command.output().expect(launch::INSTALLED);
         (output, started.elapsed())
     }
 
@@ -86,11 +86,6 @@ impl<'a> Job<'a> {
             .filter_map(|line| line.split_once(scenarios::MARK));
         marked.map(|(_, result)| result.to_owned()).collect()
     }
-}
-
-fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
 }
 
 /// Runs a scenario whose ranks check everything themselves and report `done`.
@@ -119,9 +114,21 @@ fn training_is_that_of_one_process() {
 }
 
 #[test]
-fn large_vectors_on_ranks_with_different_numbers_of_threads() {
-    for ranks in [2, 3] {
-        all_done("large", ranks, [1, 2]);
+fn a_burn_module_is_trained_as_by_one_process() {
+    for ranks in 1..=4 {
+        all_done("module", ranks, [1, 2]);
+    }
+}
+
+#[test]
+fn dropout_masks_differ_between_ranks() {
+    all_done("dropout", 2, [1, 1]);
+}
+
+#[test]
+fn few_and_many_parameters_on_ranks_with_different_numbers_of_threads() {
+    for ranks in [2, 3, 4] {
+        all_done("sizes", ranks, [1, 2]);
     }
 }
 

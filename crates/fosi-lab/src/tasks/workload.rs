@@ -93,7 +93,7 @@ impl<T: Task> BurnWorkload<T> {
         name: OptimizerName,
         seed: u64,
         new: impl FnOnce(
-            &mut T::Model,
+            &T::Model,
             Box<dyn fosi::base::Base<S>>,
             FosiConfig,
         ) -> Result<Optimizer<S>, OptimizerError>,
@@ -101,7 +101,13 @@ impl<T: Task> BurnWorkload<T> {
         let mut subject = self.subject(seed);
         let base = base_of(name.family, &self.config, &subject.model)?;
         let config = self.fosi_config(name, seed);
-        let optimizer = new(&mut subject.model, base, config).map_err(StepError::other)?;
+        let optimizer = new(&subject.model, base, config).map_err(StepError::other)?;
+        let optimizer = match &self.communicator {
+            Some(communicator) => optimizer
+                .data_parallel(Arc::clone(communicator), &mut subject.model)
+                .map_err(StepError::other)?,
+            None => optimizer,
+        };
         let optimizer = match self.config.hvp {
             // The default precision, or f32 if the device lacks f64.
             HvpPrecision::F64 => optimizer,
@@ -265,11 +271,7 @@ impl<T: Task> Workload for BurnWorkload<T> {
         }
         match self.config.device {
             DeviceName::Cpu => self.make_trainer(optimizer, seed, |model, base, config| {
-                let optimizer = FosiOptimizer::new(model, base, config)?;
-                match &self.communicator {
-                    Some(communicator) => optimizer.data_parallel(Arc::clone(communicator), model),
-                    None => Ok(optimizer),
-                }
+                FosiOptimizer::new(model, base, config)
             }),
             DeviceName::Cuda | DeviceName::Wgpu => {
                 self.make_trainer(optimizer, seed, |model, base, config| {
@@ -282,10 +284,6 @@ impl<T: Task> Workload for BurnWorkload<T> {
 
 /// Checks whether several processes can train with these settings together.
 fn check_parallel(config: &TrainConfig) -> Result<(), TaskError> {
-    if config.device != DeviceName::Cpu {
-        let (what, instead) = (format!("--device {}", config.device), "use --device cpu");
-        return Err(TaskError::OneProcess { what, instead });
-    }
     let rivals = config.optimizers.iter().find(|name| !name.family.is_base());
     match rivals {
         Some(name) => Err(TaskError::OneProcess {

@@ -10,8 +10,11 @@ use fosi::checkpoint::write_atomically;
 use fosi::communicator::{Communicator, Numbers, shard};
 use fosi::minimize::{Objective, Options, minimize};
 use fosi::operator::{self, Reduced};
-use fosi::{Fosi, FosiConfig, Host, NewtonRate, Schedule, Space};
+use fosi::{Distributed, Fosi, FosiConfig, Host, NewtonRate, Schedule, Space};
+use fosi_burn::ModuleSpace;
 
+use crate::common::every;
+use crate::regression;
 use crate::softmax::{Fault, Layout, N, Run, Softmax, config, relative_difference};
 
 /// Variables that name a scenario, and the folder that its ranks share.
@@ -40,7 +43,9 @@ pub fn run(scenario: &str) {
     match part {
         "collectives" => collectives(&*ranks),
         "train" => train(&ranks),
-        "large" => large(&ranks),
+        "module" => module(&ranks),
+        "dropout" => dropout(&ranks),
+        "sizes" => sizes(&ranks),
         "clock" => clock(&ranks),
         "errors" => errors(&ranks),
         "minimize" => minimise(&ranks),
@@ -257,26 +262,85 @@ impl Quadratic {
     }
 }
 
-fn large(ranks: &Ranks) {
-    let n = 300_001;
+/// Fewer parameters than ranks, and many that P does not divide.
+fn sizes(ranks: &Ranks) {
     let config = || FosiConfig {
         largest: 3,
         ..FosiConfig::quadratic()
     };
-    let mut alone = Quadratic::new(n, config(), None);
-    alone.refresh();
-    alone.steps(10);
-    for layout in LAYOUTS {
-        let mut run = Quadratic::new(n, config(), Some((ranks, layout)));
-        run.refresh();
-        run.steps(10);
-        let bytes: Vec<u8> = run.x.iter().flat_map(|x| x.to_le_bytes()).collect();
-        same_on_all(&**ranks, "the parameters", &bytes);
-        same_on_all(&**ranks, "the state", &run.optimizer.to_bytes().unwrap());
-        let pairs = run.x.iter().zip(&alone.x);
-        let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(off < 1e-4, "{layout:?}: {off}");
+    for n in [3, 300_001] {
+        let mut alone = Quadratic::new(n, config(), None);
+        alone.refresh();
+        alone.steps(10);
+        for layout in LAYOUTS {
+            let mut run = Quadratic::new(n, config(), Some((ranks, layout)));
+            run.refresh();
+            run.steps(10);
+            let bytes: Vec<u8> = run.x.iter().flat_map(|x| x.to_le_bytes()).collect();
+            same_on_all(&**ranks, "the parameters", &bytes);
+            same_on_all(&**ranks, "the state", &run.optimizer.to_bytes().unwrap());
+            let pairs = run.x.iter().zip(&alone.x);
+            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-4, "{n}, {layout:?}: {off}");
+        }
     }
+}
+
+/// 200 steps of a Burn module with four refreshes.
+fn module(ranks: &Ranks) {
+    let (ball, adam) = (|| HeavyBall::new(0.9), Adam::default);
+    compare_modules(ranks, |group| {
+        regression::Run::new(ball(), 0.02, every(5, 50), group)
+    });
+    compare_modules(ranks, |group| {
+        regression::Run::new(adam(), 0.01, every(5, 50), group)
+    });
+    compare_modules(ranks, |group| {
+        regression::Run::on_device(ball(), 0.02, every(5, 50), group)
+    });
+    compare_modules(ranks, |group| {
+        regression::Run::on_device(adam(), 0.01, every(5, 50), group)
+    });
+}
+
+fn compare_modules<B: Base<S>, S: ModuleSpace>(
+    ranks: &Ranks,
+    run: impl Fn(regression::Ranks) -> regression::Run<B, S>,
+) {
+    let mut alone = run(None);
+    alone.steps(200);
+    let expected = alone.state();
+    assert_eq!(expected.3, [5, 55, 105, 155]);
+    for layout in regression::LAYOUTS {
+        let mut run = run(Some((Arc::clone(ranks), layout)));
+        run.steps(200);
+        let found = run.state();
+        let off = regression::off(&found.2, &expected.2);
+        assert!(off < 1e-4, "{layout:?}: {off}");
+        assert_eq!(found.3, expected.3);
+        assert!(
+            ranks.size() > 1 || found == expected,
+            "{layout:?}: not bit-equal"
+        );
+        let parameters: Vec<u8> = found.0.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        same_on_all(&**ranks, "the parameters", &parameters);
+        same_on_all(&**ranks, "the state", &found.1);
+    }
+}
+
+/// Each rank draws masks of its own, a refresh sees fixed ones, and the ranks stay equal.
+fn dropout(ranks: &Ranks) {
+    let ((parameters, state), refreshes, masked) = regression::with_dropout(Arc::clone(ranks));
+    assert_eq!(refreshes, 2);
+    let parameters: Vec<u8> = parameters
+        .iter()
+        .flat_map(|bits| bits.to_le_bytes())
+        .collect();
+    same_on_all(&**ranks, "the parameters", &parameters);
+    same_on_all(&**ranks, "the state", &state);
+    let mut all = vec![f64::from(digest(&bytes_of(&masked))); ranks.size()];
+    ranks.all_gather(Numbers::F64(&mut all));
+    assert_ne!(all[0], all[1], "the masks are equal");
 }
 
 /// Measured costs, an adaptive Newton rate and the mean over refreshes.
@@ -564,29 +628,58 @@ fn memory(ranks: &Ranks, millions: usize) {
     say(&format!("{} {}", ranks.rank(), 1024.0 * kilobytes));
 }
 
+/// Times of a step and of a refresh without its products, beside those that `docs/mpi.md` computes from the rate at which
+/// the ranks read memory, all at the same time.
 fn scaling(ranks: &Ranks) {
     let n = 4_000_000;
     let mut run = Quadratic::new(n, full(), Some((ranks, Layout::Sharded)));
     let refreshes: Vec<Duration> = (0..3).map(|_| run.refresh()).collect();
     let steps: Vec<[Duration; 3]> = (0..20).map(|_| run.step()).collect();
-    let median = |mut times: Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1e3
-    };
-    let [reduced, step, gathered] = [0, 1, 2].map(|i| median(steps.iter().map(|s| s[i]).collect()));
+    let [reduced, step, gathered] = [0, 1, 2].map(|i| median(steps.iter().map(|s| s[i])));
     let refresh = median(refreshes);
-    // What a core reads: a pass over 1.6e8 bytes.
-    let space = Host::<f32>::new(10 * n);
-    let x = space.zeros();
-    let reads = (0..5).map(|_| {
+    let read = read_rate(ranks);
+    let (pairs, products) = (10.0, full().products(n) as f64);
+    let whole = 4.0 * n as f64;
+    let own = whole / ranks.size() as f64;
+    let network = if ranks.size() > 1 {
+        reduced + gathered
+    } else {
+        0.0
+    };
+    let model =
+        |own_passes: f64, whole_passes: f64| (own_passes * own + whole_passes * whole) / read;
+    let step_model = model(3.0 * pairs + 10.0, 0.0);
+    let refresh_model =
+        model(products * products + 6.0 * pairs, 10.0 * products) + products * network;
+    say(&format!(
+        "rank {}: reads {:.1} GB/s; reduce-scatter {:.1} ms, all-gather {:.1} ms; step {:.1} ms, computed {:.1}; refresh \
+         without products {:.0} ms, computed {:.0}",
+        ranks.rank(),
+        read / 1e9,
+        1e3 * reduced,
+        1e3 * gathered,
+        1e3 * step,
+        1e3 * step_model,
+        1e3 * refresh,
+        1e3 * refresh_model,
+    ));
+}
+
+/// In seconds.
+fn median(times: impl IntoIterator<Item = Duration>) -> f64 {
+    let mut times: Vec<Duration> = times.into_iter().collect();
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}
+
+/// Bytes per second that each rank reads with one core, while all ranks do.
+fn read_rate(ranks: &Ranks) -> f64 {
+    let x: Vec<u32> = (0..40_000_000).collect();
+    let passes = (0..9).map(|_| {
+        ranks.sum(Numbers::F64(&mut []), &mut [1.0]);
         let started = Instant::now();
-        std::hint::black_box(space.dot(&x, &x));
+        std::hint::black_box(x.iter().fold(0, |all, x| all ^ x));
         started.elapsed()
     });
-    let rate = 4e-6 * 10.0 * n as f64 / median(reads.collect());
-    say(&format!(
-        "rank {}: step {step:.1} ms, reduce-scatter {reduced:.1} ms, all-gather {gathered:.1} ms, refresh without \
-         products {refresh:.0} ms, reads {rate:.1} GB/s",
-        ranks.rank()
-    ));
+    4.0 * x.len() as f64 / median(passes)
 }
