@@ -233,8 +233,9 @@ impl<M: Module, S: ModuleSpace> Hessian<'_, M, S> {
         let at_most = products.saturating_add(repeated) as u64;
         let mut found = self.try_estimate(at_most, &run);
         if let Err(OptimizerError::Bridge(error)) = &found
-            && self.products.falls_back(error)
+            && self.products.can_fall_back(error)
         {
+            self.products.fall_back(error);
             self.replica = None;
             found = self.try_estimate(at_most, &run);
         }

@@ -81,6 +81,8 @@ pub struct FosiOptimizer<B, S: Space = Host<f32>> {
     gradient: S::Owned,
     /// The number of examples in this rank's share of a batch: its weight in the means over the ranks.
     examples: f64,
+    /// The sum of `examples` over the steps since the buffers were averaged.
+    examples_seen: f64,
 }
 
 impl<B: Base<S>, S: Space> std::fmt::Debug for FosiOptimizer<B, S> {
@@ -213,6 +215,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             master_weights: false,
             gradient,
             examples: 1.0,
+            examples_seen: 0.0,
         })
     }
 
@@ -501,8 +504,11 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let (rates, loss) = self.read_and_average(step, module, weight)?;
         let gradient: &S::Vector = self.gradient.borrow();
         let parameters: &mut S::Vector = self.parameters.borrow_mut();
-        let before = rates.slowed(&self.layout, parameters);
         let space = self.fosi.space().clone();
+        if space.ranks().is_sharded() {
+            self.fosi.compare_parameters_whole(parameters)?;
+        }
+        let before = rates.slowed(&self.layout, parameters);
         let report = space.with_own_mut(parameters, |own| {
             space.with_own(gradient, |gradient| {
                 self.fosi.step(rates.largest(), own, gradient)

@@ -64,21 +64,24 @@ impl Products {
         self.check
     }
 
-    /// Whether products can continue in f32 after `error`; if so, changes the precision.
-    pub(crate) fn falls_back(&mut self, error: &BridgeError) -> bool {
+    /// Whether products can continue in f32 after `error`.
+    pub(crate) fn can_fall_back(&self, error: &BridgeError) -> bool {
         let in_double = matches!(
             error,
             BridgeError::LossPrecision { .. } | BridgeError::LossRounded
         );
-        if !in_double || !self.fall_back || self.precision == Precision::F32 {
-            return false;
+        in_double && self.fall_back && self.precision == Precision::F64
+    }
+
+    /// Takes products in f32 from here on.
+    pub(crate) fn fall_back(&mut self, error: &dyn std::fmt::Display) {
+        if self.precision == Precision::F64 {
+            tracing::warn!(
+                %error,
+                "products are taken in f32 from here on, by central differences"
+            );
+            self.precision = Precision::F32;
         }
-        tracing::warn!(
-            %error,
-            "products are taken in f32 from here on, by central differences"
-        );
-        self.precision = Precision::F32;
-        true
     }
 
     /// Checks the losses unless that is done, and returns the number of gradients computed. The precision falls back to
@@ -99,7 +102,7 @@ impl Products {
             }
             match check {
                 Ok(()) => self.check = false,
-                Err(error) if self.falls_back(&error) => {}
+                Err(error) if self.can_fall_back(&error) => self.fall_back(&error),
                 Err(error) => return Err(error),
             }
         }

@@ -33,19 +33,22 @@ impl Panic {
     }
 }
 
+/// Makes caught panics bypass the hook that is set now. A hook that is set later is not bypassed until this is called again.
+pub(crate) fn bypass_hook() {
+    let previous = take_hook();
+    set_hook(Box::new(move |panic| {
+        if QUIET.get() {
+            REPORT.replace(panic.to_string());
+        } else {
+            previous(panic);
+        }
+    }));
+}
+
 /// Runs `f` and catches its panic, with the panic hook bypassed on this thread.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
     static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let previous = take_hook();
-        set_hook(Box::new(move |panic| {
-            if QUIET.get() {
-                REPORT.replace(panic.to_string());
-            } else {
-                previous(panic);
-            }
-        }));
-    });
+    HOOK.call_once(bypass_hook);
     let outer = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
     QUIET.set(outer);

@@ -64,7 +64,11 @@ const USAGE: i32 = 2;
 fn run_command(command: Command, communicator: Option<&Arc<dyn Communicator>>) -> i32 {
     let outcome = match command {
         Command::Train(command) => {
-            let interrupt = listen("ending after this step; Ctrl-C again ends at once");
+            // Of several processes, the launcher ends all at once.
+            let interrupt = match communicator {
+                None => listen("ending after this step; Ctrl-C again ends at once"),
+                Some(_) => listen("the job ends; with --checkpoint-every it can be resumed"),
+            };
             let open = |config: &TrainConfig, opening| match communicator {
                 Some(communicator) if opening == Opening::Whole => {
                     lead(config, &interrupt, communicator)

@@ -121,6 +121,16 @@ fn a_burn_module_is_trained_as_by_one_process() {
 }
 
 #[test]
+fn an_error_in_a_modules_loss_is_one_on_all() {
+    all_done("module_errors", 3, [1, 1]);
+}
+
+#[test]
+fn a_caught_panic_does_not_end_the_job() {
+    all_done("single", 2, [1, 1]);
+}
+
+#[test]
 fn dropout_masks_differ_between_ranks() {
     all_done("dropout", 2, [1, 1]);
 }

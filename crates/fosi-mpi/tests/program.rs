@@ -93,6 +93,11 @@ fn training_is_that_of_one_process_and_writes_once() {
     }
 }
 
+fn losses(run: &Run) -> Vec<[f64; 2]> {
+    let rows = run.rows.iter();
+    rows.map(|row| [row.train_loss, row.valid_loss]).collect()
+}
+
 /// The process of a rank of the job that runs in `folder`.
 fn process_of(rank: usize, folder: &Path) -> Option<u32> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
@@ -150,6 +155,10 @@ fn a_run_whose_rank_is_killed_goes_on_on_any_number_of_ranks() {
         assert!(since.elapsed() < Duration::from_secs(10));
         let resumed = finish(after, &path, &["train", "--resume", "runs/r"]);
         assert_near(&resumed, &expected);
+        assert!(
+            after != 2 || losses(&resumed) == losses(&expected),
+            "not bit-equal"
+        );
     }
 }
 

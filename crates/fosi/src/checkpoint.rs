@@ -7,7 +7,7 @@
 
 mod container;
 mod files;
-mod pieces;
+pub(crate) mod pieces;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::base::Base;
 use crate::error::Error;
 use crate::lanczos::LanczosInfo;
 use crate::optimizer::{Fosi, Progress};
-use crate::ranks::{Ranks, hash_numbers};
+use crate::ranks::Ranks;
 use crate::safeguard::Monitor;
 use crate::signal::Signal;
 use crate::space::{Array, Space};
@@ -82,21 +82,6 @@ struct State<S: Space> {
     progress: Progress,
     times: Measurements,
     master_weights: Option<S::Owned>,
-}
-
-impl<S: Space> State<S> {
-    /// A checksum of what all ranks have in common, sharded or not.
-    fn checksum(&self) -> u32 {
-        let mut hasher = crc32fast::Hasher::new();
-        // Only a number that is not finite cannot be written; a file has none.
-        hasher.update(&serde_json::to_vec(&self.progress).unwrap_or_default());
-        hasher.update(&self.base);
-        if let Some(subspace) = &self.subspace {
-            hash_numbers(&mut hasher, &subspace.spectrum.eigenvalues);
-            hash_numbers(&mut hasher, &subspace.momentum);
-        }
-        hasher.finalize()
-    }
 }
 
 /// Names of the arrays in a file.
@@ -223,13 +208,18 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
         let read = deserialize::<Header>(bytes, VERSION, OPTIMIZER);
         let read = read.and_then(|(header, arrays)| self.read_state(header, arrays));
-        self.take_over(read)
+        self.take_over(read, || crc32fast::hash(bytes))
     }
 
-    fn take_over(&mut self, read: Result<State<S>, Error>) -> Result<Option<S::Owned>, Error> {
+    /// `checksum` is that of the checkpoint, which must be the same on all ranks.
+    fn take_over(
+        &mut self,
+        read: Result<State<S>, Error>,
+        checksum: impl FnOnce() -> u32,
+    ) -> Result<Option<S::Owned>, Error> {
         let ranks = self.space.ranks();
         let mut read = ranks.fail_together(read)?;
-        ranks.compare("the checkpoint", self.progress.step, || read.checksum())?;
+        ranks.compare("the checkpoint", self.progress.step, checksum)?;
         if let Some(subspace) = &mut read.subspace {
             subspace.join(ranks);
         }
@@ -453,16 +443,17 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let is_vector = |name: &str| {
             [BASIS, FURTHER, LAST, MASTER_WEIGHTS].contains(&name) || name.starts_with(STATE)
         };
-        // One rank checks the whole file.
-        let check = ranks.rank() == 0;
-        let read = pieces::read::<Header>(path, VERSION, OPTIMIZER, check, |name, len| {
-            match is_vector(name) && len == dim {
-                true => own.clone(),
-                false => 0..len,
-            }
+        let part = |name: &str, len: usize| match is_vector(name) && len == dim {
+            true => own.clone(),
+            false => 0..len,
+        };
+        let mut checksum = 0;
+        let read = pieces::read::<Header>(path, VERSION, OPTIMIZER, part);
+        let read = read.and_then(|(header, arrays, sum)| {
+            checksum = sum;
+            self.read_state(header, arrays)
         });
-        let read = read.and_then(|(header, arrays)| self.read_state(header, arrays));
-        self.take_over(read)
+        self.take_over(read, || checksum)
     }
 }
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 /// A group of processes, the ranks 0 … P−1, that call the same collectives in the same order.
 ///
-/// All ranks call a collective with equal numbers of entries. It returns when it is done on this rank. Results that are
-/// the same on all ranks have the same bits. The slices are whole vectors of n entries; a rank's part of a vector is its
+/// All ranks call a collective with equal numbers of entries. It returns when it is done on this rank. Where all ranks
+/// receive a result, they receive identical bits. The slices are whole vectors of n entries; a rank's part of a vector is its
 /// [`shard`].
 ///
 /// A communicator that cannot carry out a collective ends the job, since no rank can continue without the others.

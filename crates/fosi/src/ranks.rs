@@ -18,6 +18,9 @@ struct Group {
     sharded: bool,
 }
 
+/// What a rank that has failed gives instead of a checksum.
+const FAILED: f64 = -1.0;
+
 /// The maximum length in bytes of an error message for the other ranks.
 const MESSAGE: usize = 240;
 
@@ -158,19 +161,41 @@ impl Ranks {
         step: u64,
         checksum: impl FnOnce() -> u32,
     ) -> Result<(), Error> {
+        self.compare_unless_failed(Ok(()), what, step, checksum)
+    }
+
+    /// Like [`compare`](Self::compare), unless `before` is an error on some rank, which is then one on all.
+    ///
+    /// # Errors
+    /// `before`'s own, [`Error::OtherRank`] and [`Error::RanksDiffer`].
+    pub(crate) fn compare_unless_failed(
+        &self,
+        before: Result<(), Error>,
+        what: &'static str,
+        step: u64,
+        checksum: impl FnOnce() -> u32,
+    ) -> Result<(), Error> {
         if self.size() == 1 {
-            return Ok(());
+            return before;
         }
-        match self.first_that_differs(checksum()) {
+        let own = match &before {
+            Ok(()) => f64::from(checksum()),
+            Err(_) => FAILED,
+        };
+        let all = self.gather_numbers(own);
+        if all.contains(&FAILED) {
+            let other = self.tell(before.as_ref().err().map(ToString::to_string));
+            return Err(before.err().unwrap_or(other));
+        }
+        match all.iter().position(|found| *found != all[0]) {
             Some(rank) => Err(Error::RanksDiffer { what, rank, step }),
             None => Ok(()),
         }
     }
 
-    /// The first rank whose checksum differs from rank 0's; the same result on all ranks.
-    fn first_that_differs(&self, checksum: u32) -> Option<usize> {
-        let all = self.gather_numbers(f64::from(checksum));
-        all.iter().position(|found| *found != all[0])
+    /// Whether `holds` is true on some rank.
+    pub fn any(&self, holds: bool) -> bool {
+        self.max_over_all(f64::from(holds)) > 0.0
     }
 
     /// Records the optimizer's step for messages.
@@ -224,8 +249,8 @@ impl Ranks {
         Err(own.unwrap_or_else(|| of_other(other)))
     }
 
-    /// Exchanges the messages of failed ranks, which all ranks do once they know of a failure. Returns the message of the
-    /// first failed rank.
+    /// Exchanges the messages of failed ranks. All ranks must call it once they know that one has failed. Returns the message
+    /// of the first failed rank.
     pub(crate) fn tell(&self, own: Option<String>) -> Error {
         let failed = own.is_some();
         let text = own.unwrap_or_default();
@@ -269,6 +294,7 @@ mod tests {
         ranks.sum(&mut numbers);
         assert_eq!(numbers[0], 1.5);
         assert_eq!((ranks.rank(), ranks.size(), ranks.range(7)), (0, 1, 0..7));
-        assert_eq!(ranks.first_that_differs(3), None);
+        assert!(ranks.compare("this", 0, || 3).is_ok());
+        assert!(ranks.any(true) && !ranks.any(false));
     }
 }

@@ -14,6 +14,7 @@ use super::rates::Rates;
 use crate::buffers;
 use crate::error::{BridgeError, OptimizerError};
 use crate::module_space::ModuleSpace;
+use crate::quiet;
 use crate::randomness;
 use crate::report::RefreshAttempt;
 
@@ -107,13 +108,16 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         if alone {
             return Ok(self);
         }
-        *module = self
+        // A hook that ends the job at a panic must not see those that are caught.
+        quiet::bypass_hook();
+        let set = self
             .layout
-            .set_parameters(module, self.parameters.borrow())?;
+            .set_parameters(module, self.parameters.borrow())
+            .map(|set| *module = set);
         let ranks = self.fosi.space().ranks();
-        let prepared = randomness::split(ranks, &module.devices())
-            .and_then(|()| buffers::broadcast(ranks, module));
-        self.together(prepared.map_err(Into::into))?;
+        let split = randomness::split(ranks, &module.devices());
+        let exchanged = buffers::broadcast(ranks, module);
+        self.together(set.and(split).and(exchanged).map_err(Into::into))?;
         Ok(self)
     }
 }
@@ -126,14 +130,16 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// Gives the module on every rank the mean of the ranks' buffers, such as batch norm's running statistics, weighted by
-    /// their [examples](Self::set_examples). Call it on all ranks before the module is evaluated or saved. With one rank
-    /// nothing changes.
+    /// the [examples](Self::set_examples) of each rank's steps since the last time. Call it on all ranks before the module
+    /// is evaluated or saved. With one rank nothing changes.
     ///
     /// # Errors
     /// [`BridgeError::Read`], and [`fosi::Error::OtherRank`] where another rank has failed.
-    pub fn average_buffers<M: Module>(&self, module: &mut M) -> Result<(), OptimizerError> {
-        let averaged = buffers::average(self.fosi.space().ranks(), module, self.examples);
-        self.together(averaged.map_err(Into::into))
+    pub fn average_buffers<M: Module>(&mut self, module: &mut M) -> Result<(), OptimizerError> {
+        let averaged = buffers::average(self.fosi.space().ranks(), module, self.examples_seen);
+        self.together(averaged.map_err(Into::into))?;
+        self.examples_seen = 0.0;
+        Ok(())
     }
 
     /// Whether this rank evaluates losses.
@@ -168,7 +174,9 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let loss = space.average(self.examples, loss, self.gradient.borrow_mut());
         // This rank's own error, of which the others know now, before another's.
         let (rates, _) = step?;
-        Ok((rates, loss?))
+        let loss = loss?;
+        self.examples_seen += self.examples;
+        Ok((rates, loss))
     }
 
     /// Reads gradient and parameters of this rank's module.

@@ -86,10 +86,8 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     ) -> Result<RefreshAttempt, OptimizerError> {
         let started = Instant::now();
         let mut attempt = self.try_refresh(module, losses);
-        // On several ranks the next refresh is the first in f32, since the others would not try this one again.
-        if let Err(OptimizerError::Bridge(error)) = &attempt
-            && self.products.falls_back(error)
-            && self.fosi.space().ranks().size() == 1
+        if let Err(error) = &attempt
+            && self.falls_back(error)
         {
             attempt = self.try_refresh(module, losses);
         }
@@ -100,15 +98,37 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
+    /// Whether products can continue in f32 after an error of a refresh; if so, changes the precision. An error is one on
+    /// all ranks, and all change the precision if one must.
+    fn falls_back(&mut self, error: &OptimizerError) -> bool {
+        let own = match error {
+            OptimizerError::Bridge(error) => self.products.can_fall_back(error),
+            _ => false,
+        };
+        let any = self.fosi.space().ranks().any(own);
+        if any {
+            self.products.fall_back(error);
+        }
+        any
+    }
+
     /// A refresh in the precision of products, without timing.
     fn try_refresh<M: Module>(
         &mut self,
         module: &M,
         losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
-        let checked = self.checked_replica(module, losses);
-        let (mut gradients, replica) = self.together(checked)?;
-        let oracle = self.fosi.space().gradient_oracle(&replica, losses)?;
+        let checked = self.check_all(module, losses);
+        let mut gradients = self.together(checked)?;
+        // Ranks without examples have not checked a loss.
+        let in_single = self.products.precision() == Precision::F32;
+        if self.fosi.space().ranks().any(in_single) {
+            self.products.fall_back(&"another rank takes them in f32");
+        }
+        let replica = self.products.replica(module).map_err(Into::into);
+        let replica = self.together(replica)?;
+        let oracle = self.fosi.space().gradient_oracle(&replica, losses);
+        let oracle = self.together(oracle.map_err(Into::into))?;
         let mut quotient = self.products.quotient(oracle);
         // Type-erased, so that Lanczos is compiled once rather than per module.
         let mut watched = Watched {
@@ -143,19 +163,18 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         })
     }
 
-    /// Checks the losses unless that is done. Returns the number of gradients computed and a replica of the module.
-    fn checked_replica<M: Module>(
+    /// Checks the module, and the losses unless that is done. Returns the number of gradients computed.
+    fn check_all<M: Module>(
         &mut self,
         module: &M,
         losses: &[Loss<'_, M>],
-    ) -> Result<(u64, Replica<M>), OptimizerError> {
+    ) -> Result<u64, OptimizerError> {
         require_losses(losses)?;
         self.layout.check(module)?;
-        let gradients = match self.has_examples() {
-            true => self.products.check_losses(module, losses)?,
-            false => 0,
-        };
-        Ok((gradients, self.products.replica(module)?))
+        match self.has_examples() {
+            true => Ok(self.products.check_losses(module, losses)?),
+            false => Ok(0),
+        }
     }
 
     /// v₁, the eigenvector of the largest eigenvalue; `None` if k = 0 or no curvature was found.

@@ -198,10 +198,11 @@ impl<T: Task, S: ModuleSpace> Trainer for BurnTrainer<T, S> {
             .collect();
         let examples: Vec<usize> = shares.iter().map(|share| share.examples).collect();
         let make = move |index: usize| task.batch(Part::Train, &shares[index].indices, &device);
-        let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make);
+        let made = Prefetch::new(batches.len(), BATCHES_AHEAD, make).map_err(StepError::other);
+        let made = ranks.fail_together_with(made, StepError::other)?;
         let batches = batches.iter().zip(examples);
         let mut flow = ControlFlow::Continue(());
-        for (batch, (indices, examples)) in made.map_err(StepError::other)?.zip(batches) {
+        for (batch, (indices, examples)) in made.zip(batches) {
             if self.optimizer.due() {
                 let _ = on_event(TrainEvent::Refreshing);
                 let refresh = self.refresh(&batch, indices)?;

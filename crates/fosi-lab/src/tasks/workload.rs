@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use fosi::communicator::Communicator;
-use fosi::{Clipping, FosiConfig, Schedule};
+use fosi::{Clipping, FosiConfig, Ranks, Schedule};
 use fosi_burn::{FlatLayout, FosiOptimizer, ModuleSpace, OptimizerError, Precision, Replica};
 
 use super::bases::base_of;
@@ -99,9 +99,12 @@ impl<T: Task> BurnWorkload<T> {
         ) -> Result<Optimizer<S>, OptimizerError>,
     ) -> Result<Box<dyn Trainer>, StepError> {
         let mut subject = self.subject(seed);
-        let base = base_of(name.family, &self.config, &subject.model)?;
         let config = self.fosi_config(name, seed);
-        let optimizer = new(&subject.model, base, config).map_err(StepError::other)?;
+        let optimizer = base_of(name.family, &self.config, &subject.model)
+            .and_then(|base| new(&subject.model, base, config).map_err(StepError::other));
+        let ranks = self.communicator.clone();
+        let ranks = ranks.map_or(Ranks::ALONE, Ranks::replicated);
+        let optimizer = ranks.fail_together_with(optimizer, StepError::other)?;
         let optimizer = match &self.communicator {
             Some(communicator) => optimizer
                 .data_parallel(Arc::clone(communicator), &mut subject.model)

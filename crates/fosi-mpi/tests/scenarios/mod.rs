@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use burn::optim::AdamConfig;
 use fosi::base::{Adam, Base, HeavyBall};
 use fosi::checkpoint::write_atomically;
 use fosi::communicator::{Communicator, Numbers, shard};
 use fosi::minimize::{Objective, Options, minimize};
 use fosi::operator::{self, Reduced};
 use fosi::{Distributed, Fosi, FosiConfig, Host, NewtonRate, Schedule, Space};
-use fosi_burn::ModuleSpace;
+use fosi_burn::{BurnBase, ModuleSpace, Precision};
 
-use crate::common::every;
+use crate::common::{device, every};
 use crate::regression;
 use crate::softmax::{Fault, Layout, N, Run, Softmax, config, relative_difference};
 
@@ -30,6 +31,14 @@ const LAYOUTS: [Layout; 2] = [Layout::Replicated, Layout::Sharded];
 pub fn run(scenario: &str) {
     let waits = scenario == "wait";
     let patience = Duration::from_millis(if waits { 300 } else { 60_000 });
+    if scenario == "single" {
+        // Catches a panic, before the job has its hook.
+        BurnBase::new(
+            &regression::Plain::new(1, &device()),
+            AdamConfig::new().init(),
+        )
+        .unwrap();
+    }
     let job = fosi_mpi::start_with_patience(patience).unwrap();
     job.abort_on_panic();
     assert!(fosi_mpi::start().is_err(), "MPI starts once");
@@ -44,7 +53,9 @@ pub fn run(scenario: &str) {
         "collectives" => collectives(&*ranks),
         "train" => train(&ranks),
         "module" => module(&ranks),
+        "module_errors" => module_errors(&ranks),
         "dropout" => dropout(&ranks),
+        "single" => single(&ranks),
         "sizes" => sizes(&ranks),
         "clock" => clock(&ranks),
         "errors" => errors(&ranks),
@@ -152,6 +163,7 @@ fn collectives(ranks: &dyn Communicator) {
     }
 }
 
+/// From equal state a refresh, its step and three more; then 200 steps with four refreshes.
 fn compare<B: Base<Host<f64>>>(ranks: &Ranks, base: impl Fn() -> B, rate: f64) {
     let problem = Softmax::new();
     let one_step = || FosiConfig {
@@ -165,10 +177,13 @@ fn compare<B: Base<Host<f64>>>(ranks: &Ranks, base: impl Fn() -> B, rate: f64) {
         let group = || Some((Arc::clone(ranks), layout));
         let mut alone = Run::new(&problem, base(), rate, one_step(), None);
         let mut run = Run::new(&problem, base(), rate, one_step(), group());
-        alone.steps(1);
-        run.steps(1);
-        let off = relative_difference(&run.parameters, &alone.parameters);
-        assert!(off < 1e-9, "one step, {layout:?}: {off}");
+        // The later steps show the state: momentum, second moments, spectrum.
+        for steps in [1, 3] {
+            alone.steps(steps);
+            run.steps(steps);
+            let off = relative_difference(&run.parameters, &alone.parameters);
+            assert!(off < 1e-9, "{steps} steps, {layout:?}: {off}");
+        }
 
         let mut alone = Run::new(&problem, base(), rate, config(), None);
         let mut run = Run::new(&problem, base(), rate, config(), group());
@@ -284,6 +299,39 @@ fn sizes(ranks: &Ranks) {
             assert!(off < 1e-4, "{n}, {layout:?}: {off}");
         }
     }
+}
+
+/// A rank's loss is no number in the check at the start, in a gradient, and in a refresh.
+fn module_errors(ranks: &Ranks) {
+    for layout in regression::LAYOUTS {
+        for at in [0, 8, 5] {
+            let group = Some((Arc::clone(ranks), layout));
+            let mut run = regression::Run::new(Adam::default(), 0.01, every(5, 5), group);
+            run.steps(at);
+            let before = run.state().0;
+            run.fault = ranks.rank() == 1;
+            let started = Instant::now();
+            let error = run.step().unwrap_err().to_string();
+            assert!(started.elapsed() < Duration::from_secs(10));
+            assert!(error.contains("2 entries"), "{error}");
+            assert_eq!(
+                error.contains("rank 1 failed"),
+                ranks.rank() != 1,
+                "{error}"
+            );
+            assert!(run.state().0 == before, "the parameters have changed");
+            run.fault = false;
+            run.steps(8);
+            same_on_all(&**ranks, "the state", &run.state().1);
+        }
+    }
+}
+
+/// Rank 1 can compute its loss in f32 only: a panic of Burn that is caught, and must not end the job.
+fn single(ranks: &Ranks) {
+    let (precisions, (_, state)) = regression::in_single_precision(Arc::clone(ranks), true);
+    assert_eq!(precisions, [Precision::F32; 2]);
+    same_on_all(&**ranks, "the state", &state);
 }
 
 /// 200 steps of a Burn module with four refreshes.

@@ -17,21 +17,21 @@ use crate::error::Error;
 use crate::space::{Array, ElementType, Space};
 
 /// An array of a checkpoint, or the vectors that it is made from.
-pub(super) enum Part<'a, S: Space> {
+pub(crate) enum Part<'a, S: Space> {
     Numbers(Array),
     Vector(&'a S::Vector),
     Basis(&'a S::Basis),
 }
 
 /// Named arrays.
-pub(super) type Parts<'a, S> = Vec<(String, Part<'a, S>)>;
+pub(crate) type Parts<'a, S> = Vec<(String, Part<'a, S>)>;
 
 impl<S: Space> Part<'_, S> {
-    pub(super) fn numbers(values: &Vec<f64>) -> Self {
+    pub(crate) fn numbers(values: &Vec<f64>) -> Self {
         Self::Numbers(Array::from_rows(&[values]))
     }
 
-    pub(super) fn whole(self, space: &S) -> Array {
+    pub(crate) fn whole(self, space: &S) -> Array {
         match self {
             Self::Numbers(array) => array,
             Self::Vector(x) => space.export(x),
@@ -78,7 +78,7 @@ impl Described {
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Checkpoint`] on all ranks; an existing file is then unchanged.
-pub(super) fn write<S: Space>(
+pub(crate) fn write<S: Space>(
     space: &S,
     path: &Path,
     header: &impl Serialize,
@@ -171,18 +171,17 @@ const LENGTH: usize = 8;
 /// The maximum length of the description.
 const LONGEST: u64 = 100_000_000;
 
-/// The header of a file, and a part of each array's vectors; `part` returns its range, given the array's name and the
-/// vectors' length. Verifies the checksum if `check` is true.
+/// The header of a file, a part of each array's vectors, and the file's checksum, which is verified; `part` returns the
+/// part's range, given the array's name and the vectors' length.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Checkpoint`] where the file is damaged or has another version or kind.
-pub(super) fn read<H: DeserializeOwned>(
+pub(crate) fn read<H: DeserializeOwned>(
     path: &Path,
     version: u32,
     kind: &str,
-    check: bool,
     part: impl Fn(&str, usize) -> Range<usize>,
-) -> Result<(H, HashMap<String, Array>), Error> {
+) -> Result<(H, HashMap<String, Array>, u32), Error> {
     let failed = |source| io_error(path, source);
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
@@ -227,19 +226,18 @@ pub(super) fn read<H: DeserializeOwned>(
             )));
         };
         let start = data + start as u64;
-        if check {
-            described.update(&mut hasher);
-            hash(&mut file, start, bytes, &mut hasher).map_err(failed)?;
-        }
+        described.update(&mut hasher);
+        hash(&mut file, start, bytes, &mut hasher).map_err(failed)?;
         let part = part(&described.name, dim);
         let array = read_part(&mut file, start, &described, part).map_err(failed)?;
         found.insert(described.name, array);
     }
-    let own = format!("{:08x}", hasher.finalize());
-    if check && own != sum {
+    let checksum = hasher.finalize();
+    let own = format!("{checksum:08x}");
+    if own != sum {
         return Err(damaged(&format!("its checksum is {own}, not {sum}")));
     }
-    Ok((parse(header, version, kind)?, found))
+    Ok((parse(header, version, kind)?, found, checksum))
 }
 
 /// Adds a stretch of a file to a checksum.

@@ -124,8 +124,12 @@ impl<S: Space + Clone> Minimizer<S> {
         start: &S::Vector,
         options: Options,
     ) -> Result<Self, Error> {
-        options.validate()?;
         let space = objective.space.clone();
+        let fits = options
+            .validate()
+            .and_then(|()| objective.check_dimension(start));
+        space.ranks().fail_together(fits)?;
+        options.compare(space.ranks())?;
         let stopwatch = Stopwatch::start(0.0, space.ranks());
         let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         let representable = gradient_norm == 0.0 || (1e-150..=1e150).contains(&gradient_norm);
@@ -212,6 +216,7 @@ impl<S: Space + Clone> Minimizer<S> {
     }
 
     fn try_step(&mut self, objective: &mut Objective<'_, S>) -> Result<(), Status> {
+        self.space.ranks().at(self.history.counters.steps);
         self.rule
             .observe(self.history.counters.cost, self.measure());
         let limits = self.options.limits();

@@ -147,6 +147,13 @@ impl<'a, S: Space> Objective<'a, S> {
         self
     }
 
+    /// An error unless a run can begin at this start.
+    pub(super) fn check_dimension(&self, start: &S::Vector) -> Result<(), Error> {
+        let dim = self.space.dim();
+        require(dim > 0, "the number of variables", dim, "at least 1")?;
+        self.space.check("the start", start)
+    }
+
     /// f, ∇f and ‖∇f‖ at the start.
     ///
     /// # Errors
@@ -155,9 +162,7 @@ impl<'a, S: Space> Objective<'a, S> {
         &mut self,
         start: &S::Vector,
     ) -> Result<(f64, S::Owned, f64), Error> {
-        let dim = self.space.dim();
-        require(dim > 0, "the number of variables", dim, "at least 1")?;
-        self.space.check("the start", start)?;
+        self.check_dimension(start)?;
         let mut gradient = self.space.zeros();
         let value = (self.evaluate)(start, gradient.borrow_mut()).map_err(Error::User)?;
         let gradient_norm = self.space.norm(gradient.borrow());

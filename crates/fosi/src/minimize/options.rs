@@ -8,6 +8,7 @@ use super::estimation::Count;
 use super::stopping::Limits;
 use crate::error::{Error, require};
 use crate::non_exhaustive::NonExhaustive;
+use crate::ranks::Ranks;
 
 /// Settings of [`minimize`](super::minimize).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,5 +104,12 @@ impl Options {
             require(bound.is_finite(), "lower_bound", bound, "finite")?;
         }
         Ok(())
+    }
+
+    /// An error unless all ranks have the same settings.
+    pub(super) fn compare(&self, ranks: &Ranks) -> Result<(), Error> {
+        ranks.compare("the options", 0, || {
+            crc32fast::hash(format!("{self:?}").as_bytes())
+        })
     }
 }

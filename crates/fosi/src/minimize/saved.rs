@@ -13,6 +13,7 @@ use super::metric::SavedMetric;
 use super::minimizer::Minimizer;
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation};
 use super::options::Options;
+use crate::checkpoint::pieces::{self, Part, Parts};
 use crate::checkpoint::{deserialize, read, serialize, take, write_once};
 use crate::error::Error;
 use crate::space::{Array, Space};
@@ -62,19 +63,27 @@ impl<S: Space + Clone> Minimizer<S> {
     /// # Errors
     /// [`Error::Checkpoint`] where the header cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let (header, parts) = self.parts()?;
+        let whole = |(name, part): (String, Part<'_, S>)| (name, part.whole(&self.space));
+        let arrays: Vec<(String, Array)> = parts.into_iter().map(whole).collect();
+        serialize(&header, &arrays)
+    }
+
+    /// The contents of a file, with references to the vectors.
+    fn parts(&self) -> Result<(Header, Parts<'_, S>), Error> {
         let space = &self.space;
-        let mut arrays = vec![
-            (POINT.to_owned(), space.export(self.x.borrow())),
-            (GRADIENT.to_owned(), space.export(self.gradient.borrow())),
-            (BEST.to_owned(), space.export(self.best.parameters.borrow())),
+        let mut parts = vec![
+            (POINT.to_owned(), Part::Vector(self.x.borrow())),
+            (GRADIENT.to_owned(), Part::Vector(self.gradient.borrow())),
+            (BEST.to_owned(), Part::Vector(self.best.parameters.borrow())),
         ];
         if let Some(basis) = self.metric.basis() {
-            arrays.push((BASIS.to_owned(), space.export_basis(basis)));
+            parts.push((BASIS.to_owned(), Part::Basis(basis)));
         }
         for (i, pair) in self.pairs.iter().enumerate() {
             let [step, change] = pair_names(i);
-            arrays.push((step, space.export(pair.step.borrow())));
-            arrays.push((change, space.export(pair.change.borrow())));
+            parts.push((step, Part::Vector(pair.step.borrow())));
+            parts.push((change, Part::Vector(pair.change.borrow())));
         }
         let header = Header {
             version: VERSION,
@@ -94,7 +103,7 @@ impl<S: Space + Clone> Minimizer<S> {
             seconds: self.history.stopwatch.seconds(),
         };
         check(&header, space.dim())?;
-        serialize(&header, &arrays)
+        Ok((header, parts))
     }
 
     /// The run from the bytes of [`to_bytes`](Self::to_bytes); the settings may differ. Does not call the function.
@@ -104,8 +113,17 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or belong to
     /// another space.
     pub fn from_bytes(space: S, options: Options, bytes: &[u8]) -> Result<Self, Error> {
+        let (header, arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
+        Self::from_parts(space, options, header, arrays)
+    }
+
+    fn from_parts(
+        space: S,
+        options: Options,
+        header: Header,
+        mut arrays: HashMap<String, Array>,
+    ) -> Result<Self, Error> {
         options.validate()?;
-        let (header, mut arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
         check(&header, space.dim())?;
         let best = Evaluated {
             parameters: import(&space, &mut arrays, BEST)?,
@@ -137,25 +155,38 @@ impl<S: Space + Clone> Minimizer<S> {
     }
 
     /// Writes the state to a file, atomically: see [`to_bytes`](Self::to_bytes). On several ranks all call it, and rank 0
-    /// writes.
+    /// writes; shards are gathered one vector at a time.
     ///
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_once(self.space.ranks(), path.as_ref(), &self.to_bytes()?)
+        let (ranks, path) = (self.space.ranks(), path.as_ref());
+        if !ranks.is_sharded() {
+            return write_once(ranks, path, &self.to_bytes()?);
+        }
+        let (header, parts) = self.parts()?;
+        pieces::write(&self.space, path, &header, parts)
     }
 
     /// The run that [`save`](Self::save) wrote: see [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
     /// [`Error::Io`], those of [`from_bytes`](Self::from_bytes), and [`Error::RanksDiffer`] where the ranks read different
-    /// files.
+    /// files or have different settings.
     pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
-        let ranks = space.ranks().clone();
-        let bytes = ranks.fail_together(read(path.as_ref()))?;
-        // With equal bytes all ranks fail alike or not at all; reading them calls collectives.
-        ranks.compare("the checkpoint", 0, || crc32fast::hash(&bytes))?;
-        Self::from_bytes(space, options, &bytes)
+        let (ranks, path) = (space.ranks().clone(), path.as_ref());
+        let read = match ranks.is_sharded() {
+            true => pieces::read::<Header>(path, VERSION, KIND, |_, len| ranks.range(len)),
+            false => read(path).and_then(|bytes| {
+                let (header, arrays) = deserialize(&bytes, VERSION, KIND)?;
+                Ok((header, arrays, crc32fast::hash(&bytes)))
+            }),
+        };
+        let (header, arrays, checksum) = ranks.fail_together(read)?;
+        // With equal files and settings all ranks fail alike or not at all. What follows calls collectives.
+        ranks.compare("the checkpoint", 0, || checksum)?;
+        options.compare(&ranks)?;
+        Self::from_parts(space, options, header, arrays)
     }
 }
 

@@ -112,19 +112,42 @@ impl<S: Distributed, B: Base<S>> Fosi<S, B> {
     }
 }
 
+impl<S: Distributed, B: Base<S>> Fosi<S, B> {
+    /// An error unless all ranks have the same parameters, given whole. They are compared once after each refresh, and not
+    /// in between. [`step`](Self::step) does this itself where vectors are whole; with vectors in shards, it sees a
+    /// rank's own part only.
+    ///
+    /// # Errors
+    /// [`Error::DimensionMismatch`] and [`Error::RanksDiffer`].
+    pub fn compare_parameters_whole(&mut self, parameters: &S::Vector) -> Result<(), Error> {
+        let (ranks, step) = (self.space.ranks(), self.progress.step);
+        let fits = self.space.check_whole("the parameter vector", parameters);
+        if self.parameters_compared || ranks.size() == 1 {
+            return fits;
+        }
+        let whole = self.space.clone().with_ranks(Ranks::ALONE);
+        ranks.compare_unless_failed(fits, "the parameter vector", step, || {
+            crc32fast::hash(&whole.export(parameters).bytes)
+        })?;
+        self.parameters_compared = true;
+        Ok(())
+    }
+}
+
 impl<S: Space, B: Base<S>> Fosi<S, B> {
-    /// An error unless all ranks have the same state. Shards are not compared, only the numbers beside them.
-    pub(super) fn compare_state(&mut self) -> Result<(), Error> {
+    /// An error unless all ranks have the same settings and state; an error of one rank in `before` is one on all. Shards
+    /// are not compared, only the numbers beside them.
+    pub(super) fn compare_state(&mut self, before: Result<(), Error>) -> Result<(), Error> {
         self.forget_comparison();
         let (ranks, step) = (self.space.ranks(), self.progress.step);
         ranks.at(step);
-        ranks.compare("the optimizer's state", step, || self.state_checksum())
+        let what = "the optimizer's state";
+        ranks.compare_unless_failed(before, what, step, || self.state_checksum())
     }
 
     /// An error unless all ranks have the same parameters. Compares whole vectors only, once after each refresh.
     pub(super) fn compare_parameters(&mut self, parameters: &S::Vector) -> Result<(), Error> {
         let (ranks, step) = (self.space.ranks(), self.progress.step);
-        ranks.at(step);
         if ranks.is_sharded() || self.parameters_compared {
             return Ok(());
         }
@@ -135,10 +158,16 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         Ok(())
     }
 
-    /// An error unless all ranks have the same learning rate; a schedule that follows a rank's own loss gives others.
-    pub(super) fn compare_rate(&self, learning_rate: f64) -> Result<(), Error> {
-        let ranks = self.space.ranks();
-        ranks.compare("the learning rate", self.progress.step, || {
+    /// An error unless all ranks have the same learning rate; a schedule that follows a rank's own loss gives others. An
+    /// error of one rank in `before` is one on all.
+    pub(super) fn compare_rate(
+        &self,
+        before: Result<(), Error>,
+        learning_rate: f64,
+    ) -> Result<(), Error> {
+        let (ranks, step) = (self.space.ranks(), self.progress.step);
+        ranks.at(step);
+        ranks.compare_unless_failed(before, "the learning rate", step, || {
             crc32fast::hash(&learning_rate.to_le_bytes())
         })
     }
@@ -150,6 +179,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
 
     fn state_checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
+        hasher.update(format!("{:?}", self.config).as_bytes());
         // Only a number that is not finite cannot be written; every step refuses those.
         hasher.update(&serde_json::to_vec(&self.progress).unwrap_or_default());
         let whole = !self.space.ranks().is_sharded();
@@ -164,17 +194,33 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
                 hash_numbers(&mut hasher, numbers);
             }
             if whole {
-                let mut column = self.space.zeros();
-                for i in 0..self.space.size(&spectrum.basis) {
-                    let x = column.borrow_mut();
-                    self.space.copy_column(&spectrum.basis, i, x);
-                    hasher.update(&self.space.export(x).bytes);
-                }
+                self.hash_basis(&mut hasher, &spectrum.basis);
+            }
+        }
+        if let Some(average) = &self.average {
+            let pairs = &average.pairs;
+            for numbers in [&pairs.eigenvalues, &pairs.residuals, &pairs.gram] {
+                hash_numbers(&mut hasher, numbers);
+            }
+            for basis in [&average.further, &average.last]
+                .into_iter()
+                .filter(|_| whole)
+            {
+                self.hash_basis(&mut hasher, basis);
             }
         }
         for vector in self.state.iter().filter(|_| whole) {
             hasher.update(&self.space.export(vector.borrow()).bytes);
         }
         hasher.finalize()
+    }
+
+    fn hash_basis(&self, hasher: &mut crc32fast::Hasher, basis: &S::Basis) {
+        let mut column = self.space.zeros();
+        for i in 0..self.space.size(basis) {
+            let x = column.borrow_mut();
+            self.space.copy_column(basis, i, x);
+            hasher.update(&self.space.export(x).bytes);
+        }
     }
 }

@@ -51,7 +51,6 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         hessian: &mut impl SymmetricOperator<S>,
         gradient: &S::Vector,
     ) -> Result<Refresh, Error> {
-        self.space.check("the gradient", gradient)?;
         self.refresh_with(hessian, Some(gradient))
     }
 
@@ -60,11 +59,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         hessian: &mut impl SymmetricOperator<S>,
         start: Option<&S::Vector>,
     ) -> Result<Refresh, Error> {
-        self.refuse_spoiled()?;
-        if let Some(found) = hessian.dim() {
-            check_dim(self.space.dim(), found)?;
-        }
-        self.compare_state()?;
+        let possible = self.check_refresh(hessian.dim(), start);
+        self.compare_state(possible)?;
         let mut timer = self.timer.start_refresh();
         let step = self.progress.step;
         let params = self.config.spectrum_params(self.progress.refreshes);
@@ -94,6 +90,19 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             .map_err(|source| Error::Refresh { step, source })?;
         tracing::info!(step, eigenvalues = ?refresh.eigenvalues, scale = refresh.scale, "refreshed");
         Ok(refresh)
+    }
+
+    /// An error unless a refresh from this operator and gradient is possible.
+    fn check_refresh(
+        &self,
+        operator_dim: Option<usize>,
+        gradient: Option<&S::Vector>,
+    ) -> Result<(), Error> {
+        self.refuse_spoiled()?;
+        if let Some(gradient) = gradient {
+            self.space.check("the gradient", gradient)?;
+        }
+        operator_dim.map_or(Ok(()), |found| check_dim(self.space.dim(), found))
     }
 
     /// The rest of UpdatePreconditioner, after the estimation: the spectrum in use, u, the split of the momentum, and

@@ -34,14 +34,11 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         parameters: &mut S::Vector,
         gradient: &S::Vector,
     ) -> Result<StepReport, Error> {
-        self.refuse_spoiled()?;
-        self.space.check("the parameter vector", parameters)?;
-        self.space.check("the gradient", gradient)?;
-        self.compare_parameters(parameters)?;
         let limits = self.space.limits();
-        self.base.validate(&limits)?;
         let step = self.progress.step;
-        self.compare_rate(learning_rate)?;
+        let possible = self.check_step(parameters, gradient, &limits);
+        self.compare_rate(possible, learning_rate)?;
+        self.compare_parameters(parameters)?;
         self.check_learning_rate(learning_rate)?;
         let largest_rate = self.progress.largest_rate.max(learning_rate);
         let newton_rate = self
@@ -150,6 +147,19 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             require(value <= limits.max, setting, value, allowed)?;
         }
         Ok(())
+    }
+
+    /// An error unless a step with these vectors is possible.
+    fn check_step(
+        &self,
+        parameters: &S::Vector,
+        gradient: &S::Vector,
+        limits: &FloatLimits,
+    ) -> Result<(), Error> {
+        self.refuse_spoiled()?;
+        self.space.check("the parameter vector", parameters)?;
+        self.space.check("the gradient", gradient)?;
+        self.base.validate(limits)
     }
 
     /// η·λ: the fraction by which decoupled weight decay shrinks the parameters.

@@ -96,8 +96,10 @@ fn one_refresh_and_step_are_equal_to_rounding() {
             },
             ..config()
         };
-        let steps = warmup as usize + 1;
-        for (layout, size) in LAYOUTS.into_iter().flat_map(|l| [(l, 2), (l, 3), (l, 4)]) {
+        let sizes = LAYOUTS.into_iter().flat_map(|l| [(l, 2), (l, 3), (l, 4)]);
+        // The later steps show the state: momentum, second moments, spectrum.
+        for ((layout, size), later) in sizes.flat_map(|size| [(size, 0), (size, 3)]) {
+            let steps = warmup as usize + 1 + later;
             let (expected, ..) = alone(Adam::default(), 0.02, config(), steps);
             let (found, ..) = trained(size, layout, Adam::default, 0.02, &config, steps);
             let off = relative_difference(&found, &expected);
@@ -234,6 +236,77 @@ fn what_one_rank_alone_gets_wrong_is_told() {
 }
 
 #[test]
+fn a_step_or_refresh_that_one_rank_cannot_take_is_refused_by_all() {
+    for layout in LAYOUTS {
+        let all = on_ranks(3, |communicator| {
+            let rank = communicator.rank();
+            let mut x = [1.0; 7];
+            let optimizer = Fosi::new(Host::<f64>::new(7), HeavyBall::default(), config()).unwrap();
+            let mut optimizer = match layout {
+                Layout::Replicated => optimizer.data_parallel(communicator, &mut x),
+                Layout::Sharded => optimizer.sharded(communicator, &mut x),
+            }
+            .unwrap();
+            let space = optimizer.space().clone();
+            let own = space.own_mut(&mut x);
+            let gradient = vec![1.0; own.len() + usize::from(rank == 1)];
+            let step = optimizer.step(0.1, own, &gradient).unwrap_err();
+            let operator = operator::from_fn::<Host<f64>, _>(|_: &[f64], _: &mut [f64]| {});
+            let mut hessian = Reduced::new(&space, 1.0, Ok(operator)).unwrap();
+            let refresh = optimizer.refresh_from(&mut hessian, &gradient).unwrap_err();
+            // The next step is possible on all.
+            optimizer.step(0.1, own, &gradient[..own.len()]).unwrap();
+            [step, refresh].map(|error| error.to_string())
+        });
+        for (rank, errors) in all.iter().enumerate() {
+            for error in errors {
+                assert!(error.contains("the gradient has"), "{error}");
+                assert_eq!(error.starts_with("rank 1 failed"), rank != 1, "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_that_one_rank_changes_are_refused_at_the_next_refresh() {
+    let problem = Softmax::new();
+    let all = on_ranks(2, |communicator| {
+        let rank = communicator.rank();
+        let ranks = Some((communicator, Layout::Sharded));
+        let mut run = Run::new(&problem, Adam::default(), 0.02, config(), ranks);
+        run.steps(20);
+        run.optimizer.set_eigenpairs(4 + rank, 0).unwrap();
+        while run.optimizer.steps() < 55 {
+            run.step().unwrap();
+        }
+        run.step().unwrap_err().to_string()
+    });
+    for error in all {
+        assert!(error.contains("state of rank 1 at step 55"), "{error}");
+    }
+}
+
+#[test]
+fn parameters_that_differ_are_refused_with_shards_too() {
+    let all = on_ranks(2, |communicator| {
+        let rank = communicator.rank();
+        let mut x = [1.0; 5];
+        let optimizer = Fosi::new(Host::<f64>::new(5), HeavyBall::default(), config()).unwrap();
+        let mut optimizer = optimizer.sharded(communicator, &mut x).unwrap();
+        let length = optimizer.compare_parameters_whole(&x[..4 + rank]);
+        x[0] += rank as f64;
+        let differ = optimizer.compare_parameters_whole(&x);
+        x[0] = 1.0;
+        optimizer.compare_parameters_whole(&x).unwrap();
+        [length, differ].map(|error| error.unwrap_err().to_string())
+    });
+    for [length, differ] in all {
+        assert!(length.contains("has 4 entries"), "{length}");
+        assert!(differ.contains("parameter vector of rank 1"), "{differ}");
+    }
+}
+
+#[test]
 fn a_long_reason_arrives_cut_between_characters() {
     let all = on_ranks(2, |communicator| {
         let rank = communicator.rank();
@@ -358,6 +431,39 @@ fn a_file_that_one_rank_lacks_is_loaded_by_none() {
     assert!(all[0].0.contains("rank 1 failed"), "{}", all[0].0);
     assert!(all[1].0.contains("No such file"), "{}", all[1].0);
     assert!(all.iter().all(|(_, steps)| *steps == 0));
+}
+
+#[test]
+fn a_file_that_is_damaged_for_one_rank_is_loaded_by_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |rank: usize| folder.path().join(rank.to_string());
+    let problem = Softmax::new();
+    let mut run = Run::new(&problem, Adam::default(), 0.02, config(), None);
+    run.steps(10);
+    run.optimizer.save(path(0)).unwrap();
+    let mut bytes = std::fs::read(path(0)).unwrap();
+    // In the shard of rank 0, which rank 1 does not read.
+    let first = bytes.len() - 8 * N;
+    bytes[first] ^= 1;
+    std::fs::write(path(1), bytes).unwrap();
+    run.steps(1);
+    run.optimizer.save(path(2)).unwrap();
+    for layout in LAYOUTS {
+        for (other, reason) in [(1, "checksum"), (2, "checkpoint of rank 1")] {
+            let all = on_ranks(2, |communicator| {
+                let rank = communicator.rank();
+                let ranks = Some((communicator, layout));
+                let mut run = Run::new(&problem, Adam::default(), 0.02, config(), ranks);
+                let path = if rank == 1 { path(other) } else { path(0) };
+                let error = run.optimizer.load(path).unwrap_err();
+                (error.to_string(), run.optimizer.steps())
+            });
+            for (error, steps) in all {
+                assert!(error.contains(reason), "{error}");
+                assert_eq!(steps, 0);
+            }
+        }
+    }
 }
 
 /// A diagonal quadratic of n variables, with a basis stored as told.
@@ -587,7 +693,8 @@ fn a_minimisation_whose_file_is_damaged_on_one_rank_is_loaded_by_none() {
         let error = Minimizer::load(space, Options::default(), path(rank)).unwrap_err();
         error.to_string()
     });
-    assert!(all.iter().all(|error| error.contains("rank 1")), "{all:?}");
+    assert!(all[0].contains("rank 1 failed"), "{}", all[0]);
+    assert!(all[1].contains("checksum"), "{}", all[1]);
 }
 
 #[test]
@@ -689,6 +796,27 @@ fn a_minimisation_without_products_out_of_time_or_with_an_error_ends_alike() {
             assert!(error.contains("no value"), "{error}");
             assert_eq!(error.starts_with("rank 1 failed"), rank != 1, "{error}");
         }
+    }
+}
+
+#[test]
+fn a_minimisation_with_settings_or_starts_that_do_not_fit_is_refused_by_all() {
+    let problem = Softmax::new();
+    let all = on_ranks(2, |communicator| {
+        let rank = communicator.rank();
+        let mut objective = mean_loss(&problem, Ranks::replicated(communicator));
+        let limited = Options {
+            max_time: (rank == 1).then_some(Duration::from_secs(9)),
+            ..Options::default()
+        };
+        let limited = Minimizer::new(&mut objective, &[0.0; N], limited).unwrap_err();
+        let start = vec![0.0; N + rank];
+        let longer = Minimizer::new(&mut objective, &start, Options::default()).unwrap_err();
+        [limited, longer].map(|error| error.to_string())
+    });
+    for [limited, longer] in all {
+        assert!(limited.contains("options of rank 1"), "{limited}");
+        assert!(longer.contains("the start has"), "{longer}");
     }
 }
 

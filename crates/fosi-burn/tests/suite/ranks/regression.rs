@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use fosi::base::{Adam, Base};
 use fosi::communicator::{Communicator, shard};
 use fosi::{FosiConfig, Host, Space};
-use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, TensorSpace, like_module};
+use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, Precision, TensorSpace, like_module};
 
 use crate::common::{bits, device, every, linear, matrix};
 
@@ -197,4 +197,33 @@ pub fn with_dropout(communicator: Arc<dyn Communicator>) -> ((Vec<u32>, Vec<u8>)
     let masked = masked.collect();
     let trained = (bits(&model), optimizer.to_bytes().unwrap());
     (trained, refreshes, masked)
+}
+
+/// Eight steps on a loss that rank 1 can compute in f32 only. Returns the precision of each refresh, and the parameters' bits
+/// and the optimizer's state, which are those of all ranks.
+pub fn in_single_precision(
+    communicator: Arc<dyn Communicator>,
+    check: bool,
+) -> (Vec<Precision>, (Vec<u32>, Vec<u8>)) {
+    let casts = communicator.rank() != 1;
+    let mut model = linear(5, 2, 1, &device());
+    let x = matrix(6, 5, 3, &device());
+    let loss = |model: &Linear| {
+        let x = x.clone();
+        let x = if casts { like_module(x, model) } else { x };
+        model.forward(x).tanh().square().mean()
+    };
+    let optimizer = FosiOptimizer::new(&model, Adam::default(), every(2, 4)).unwrap();
+    let optimizer = optimizer.with_check(check);
+    let mut optimizer = optimizer.data_parallel(communicator, &mut model).unwrap();
+    let mut precisions = Vec::new();
+    for _ in 0..8 {
+        let report = optimizer.step(0.01, &mut model, loss).unwrap();
+        if let Some(refresh) = report.refresh {
+            refresh.result.unwrap();
+            precisions.push(refresh.precision);
+        }
+    }
+    let trained = (bits(&model), optimizer.to_bytes().unwrap());
+    (precisions, trained)
 }
