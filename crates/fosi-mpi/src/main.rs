@@ -1,12 +1,15 @@
 //! The program `fosi` on several processes: `mpirun -n 4 fosi-mpi train lr`.
 
+use std::io::{IsTerminal, stderr};
+
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() {
     // Shows the warnings about collectives that wait long.
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
-        .with_writer(std::io::stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
         .init();
     let job = match fosi_mpi::start() {
         Ok(job) => job,
