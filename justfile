@@ -12,7 +12,7 @@ ci:
 fmt:
     cargo fmt --all
 
-# Lints, as CI has them
+# Lints, as CI has them, but for the crate that needs an MPI
 lint:
     cargo clippy --all-targets --locked -- -D warnings
 

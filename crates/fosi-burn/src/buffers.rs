@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use fosi::Ranks;
 use fosi::communicator::Numbers;
 
-use crate::error::BridgeError;
+use crate::error::{BridgeError, OptimizerError};
 use crate::precision::is_plain_float;
 
 /// Path of the first buffer (or frozen parameter) that differs between two copies of one module.
@@ -64,7 +64,7 @@ fn is_buffer<const D: usize>(param: &Param<Tensor<D>>) -> bool {
 }
 
 /// Gives the module the buffers of rank 0.
-pub(crate) fn broadcast<M: Module>(ranks: &Ranks, module: &mut M) -> Result<(), BridgeError> {
+pub(crate) fn broadcast<M: Module>(ranks: &Ranks, module: &mut M) -> Result<(), OptimizerError> {
     exchange(ranks, module, |values| ranks.agree(values))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn average<M: Module>(
     ranks: &Ranks,
     module: &mut M,
     examples: f64,
-) -> Result<(), BridgeError> {
+) -> Result<(), OptimizerError> {
     exchange(ranks, module, |values| {
         // Relative to rank 0's, so that equal values stay as they are.
         let mut first = values.to_vec();
@@ -92,37 +92,32 @@ pub(crate) fn average<M: Module>(
     })
 }
 
-/// Replaces all buffers by what `collective` makes of them. All ranks must have as many, as modules of one architecture
-/// do; a rank that cannot read its own takes part with zeros.
+/// Replaces all buffers by what `collective` makes of them, unless some rank cannot read its own. All ranks must have as
+/// many, as modules of one architecture do.
 fn exchange<M: Module>(
     ranks: &Ranks,
     module: &mut M,
     collective: impl FnOnce(&mut [f64]),
-) -> Result<(), BridgeError> {
+) -> Result<(), OptimizerError> {
     if ranks.size() == 1 {
         return Ok(());
     }
     // Burn keeps the last forward's running statistics apart from their value until `valid` or the next forward.
     drop(module.valid());
-    let found = Buffers::of(module);
-    let mut values = Vec::new();
-    let mut failure = None;
-    for (_, buffer) in found {
-        let [entries] = buffer.dims();
-        match buffer.try_into_vec_as::<f64>() {
-            Ok(buffer) => values.extend(buffer),
-            Err(error) => {
-                failure = Some(error);
-                values.resize(values.len() + entries, 0.0);
-            }
-        }
-    }
+    let read = values_of(module).map_err(OptimizerError::from);
+    let mut values = ranks.fail_together_with(read, OptimizerError::from)?;
     collective(&mut values);
-    if let Some(error) = failure {
-        return Err(error.into());
-    }
     *module = module.clone().map(&mut Replace { values, next: 0 });
     Ok(())
+}
+
+/// All buffers' values, one after the other.
+fn values_of(module: &impl Module) -> Result<Vec<f64>, BridgeError> {
+    let mut values = Vec::new();
+    for (_, buffer) in Buffers::of(module) {
+        values.extend(buffer.try_into_vec_as::<f64>()?);
+    }
+    Ok(values)
 }
 
 /// Writes the buffers' values, in the order of [`Buffers`].

@@ -506,7 +506,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let parameters: &mut S::Vector = self.parameters.borrow_mut();
         let space = self.fosi.space().clone();
         if space.ranks().is_sharded() {
-            self.fosi.compare_parameters_whole(parameters)?;
+            self.fosi.compare_whole_parameters(parameters)?;
         }
         let before = rates.slowed(&self.layout, parameters);
         let report = space.with_own_mut(parameters, |own| {
@@ -515,6 +515,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             })
         })?;
         space.gather(parameters);
+        self.examples_seen += self.examples;
         rates.slow(&self.layout, before, parameters)?;
         *module = self.layout.set_parameters(module, parameters)?;
         Ok((loss, report))
@@ -580,6 +581,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     /// Takes over this rank's part of restored master weights.
     fn set_master_weights(&mut self, own: Option<S::Owned>) {
         let space = self.fosi.space();
+        self.examples_seen = 0.0;
         self.master_weights = own.is_some();
         self.parameters = match own {
             Some(own) => space.whole(own.borrow()),

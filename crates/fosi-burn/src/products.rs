@@ -73,9 +73,9 @@ impl Products {
         in_double && self.fall_back && self.precision == Precision::F64
     }
 
-    /// Takes products in f32 from here on.
+    /// Takes products in f32 from here on, unless the precision is fixed.
     pub(crate) fn fall_back(&mut self, error: &dyn std::fmt::Display) {
-        if self.precision == Precision::F64 {
+        if self.fall_back && self.precision == Precision::F64 {
             tracing::warn!(
                 %error,
                 "products are taken in f32 from here on, by central differences"

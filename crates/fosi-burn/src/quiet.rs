@@ -33,8 +33,14 @@ impl Panic {
     }
 }
 
-/// Makes caught panics bypass the hook that is set now. A hook that is set later is not bypassed until this is called again.
-pub(crate) fn bypass_hook() {
+/// Makes caught panics bypass the hook that is set when an optimizer is first put on several ranks, which usually ends the
+/// job at a panic. A hook that is set later is not bypassed.
+pub(crate) fn bypass_hook_of_job() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(bypass_hook);
+}
+
+fn bypass_hook() {
     let previous = take_hook();
     set_hook(Box::new(move |panic| {
         if QUIET.get() {

@@ -114,7 +114,7 @@ impl Job {
     }
 
     /// Makes a panic in any thread of this process end the job, after the current panic hook, which usually prints a
-    /// message.
+    /// message. Call it before an optimizer of `fosi_burn` is put on the ranks: panics that it catches then do not end the job.
     pub fn abort_on_panic(&self) {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -66,7 +66,7 @@ impl<'a> Job<'a> {
         command.env(scenarios::SCENARIO, self.scenario);
         command.env(scenarios::FOLDER, self.folder);
         let started = Instant::now();
-        let output = command.output().expect(launch::INSTALLED);
+        let output = command.output().expect(launch::LAUNCH_ERROR);
         (output, started.elapsed())
     }
 
@@ -203,7 +203,7 @@ fn a_killed_rank_ends_the_job_and_the_checkpoint_is_good() {
 }
 
 #[test]
-fn a_run_goes_on_on_another_number_of_ranks() {
+fn a_run_resumes_on_another_number_of_ranks() {
     for layout in ["replicated", "sharded"] {
         for (before, after) in [(2, 4), (4, 1)] {
             let folder = tempfile::tempdir().unwrap();

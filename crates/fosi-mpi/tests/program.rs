@@ -1,5 +1,5 @@
 //! The program under `mpirun`, compared with itself as one process.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod launch;
 
@@ -47,7 +47,7 @@ fn job(ranks: usize, folder: &Path, arguments: &[&str]) -> Command {
 fn finish(ranks: usize, folder: &Path, arguments: &[&str]) -> Run {
     let output = job(ranks, folder, arguments)
         .output()
-        .expect(launch::INSTALLED);
+        .expect(launch::LAUNCH_ERROR);
     let (out, err) = texts(&output);
     assert!(output.status.success(), "{ranks} ranks\n{out}\n{err}");
     let run = Run::read(&folder.join("runs/r")).unwrap();
@@ -124,7 +124,7 @@ fn has_checkpoint(run: &Path) -> bool {
 }
 
 #[test]
-fn a_run_whose_rank_is_killed_goes_on_on_any_number_of_ranks() {
+fn a_run_whose_rank_is_killed_resumes_on_any_number_of_ranks() {
     let whole = tempfile::tempdir().unwrap();
     let expected = finish(2, whole.path(), &ARGUMENTS);
     for (killed, after) in [(1, 1), (0, 2), (1, 3)] {
@@ -134,7 +134,7 @@ fn a_run_whose_rank_is_killed_goes_on_on_any_number_of_ranks() {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect(launch::INSTALLED);
+            .expect(launch::LAUNCH_ERROR);
         while !has_checkpoint(&path.join("runs/r")) {
             assert!(
                 job.try_wait().unwrap().is_none(),
@@ -163,10 +163,10 @@ fn a_run_whose_rank_is_killed_goes_on_on_any_number_of_ranks() {
 }
 
 #[test]
-fn what_trains_nothing_ends_in_order() {
+fn help_and_usage_errors_end_the_job_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let help = job(1, folder.path(), &["--help"]).output();
-    let help = help.expect(launch::INSTALLED);
+    let help = help.expect(launch::LAUNCH_ERROR);
     let (out, err) = texts(&help);
     assert!(
         help.status.success() && out.contains("Usage:"),
@@ -180,7 +180,7 @@ fn what_trains_nothing_ends_in_order() {
         (&["train", "lr", "--no-such-option"], "unexpected argument"),
     ] {
         let refused = job(2, folder.path(), arguments).output();
-        let refused = refused.expect(launch::INSTALLED);
+        let refused = refused.expect(launch::LAUNCH_ERROR);
         let (out, err) = texts(&refused);
         assert_eq!(refused.status.code(), Some(2), "{out}\n{err}");
         assert_eq!(err.matches(reason).count(), 1, "{out}\n{err}");

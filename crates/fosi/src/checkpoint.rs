@@ -223,7 +223,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if let Some(subspace) = &mut read.subspace {
             subspace.join(ranks);
         }
-        self.base.import(&read.base)?;
+        self.import_base(&read.base)?;
         self.state = read.state;
         self.subspace = read.subspace;
         self.average = read.average;
@@ -232,6 +232,24 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         self.timer.restore(read.times);
         self.forget_comparison();
         Ok(read.master_weights)
+    }
+
+    /// Restores the base's own state; if one rank's base refuses it, all keep theirs.
+    fn import_base(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let ranks = self.space.ranks();
+        if ranks.size() == 1 {
+            return self.base.import(bytes);
+        }
+        let before = self.base.export();
+        let imported = before.and_then(|before| self.base.import(bytes).map(|()| before));
+        let own = imported.as_ref().ok().cloned();
+        match (ranks.fail_together(imported), own) {
+            (Err(error), Some(before)) => {
+                self.base.import(&before)?;
+                Err(error)
+            }
+            (imported, _) => imported.map(drop),
+        }
     }
 
     fn read_state(
@@ -414,9 +432,10 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     ) -> Result<(), Error> {
         let (ranks, path) = (self.space.ranks(), path.as_ref());
         if !ranks.is_sharded() {
-            return write_once(ranks, path, &self.to_bytes_with(master_weights)?);
+            let bytes = ranks.fail_together(self.to_bytes_with(master_weights))?;
+            return write_once(ranks, path, &bytes);
         }
-        let (header, parts) = self.parts(master_weights)?;
+        let (header, parts) = ranks.fail_together(self.parts(master_weights))?;
         pieces::write(&self.space, path, &header, parts)
     }
 

@@ -109,15 +109,15 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
             return Ok(self);
         }
         // A hook that ends the job at a panic must not see those that are caught.
-        quiet::bypass_hook();
+        quiet::bypass_hook_of_job();
         let set = self
             .layout
             .set_parameters(module, self.parameters.borrow())
             .map(|set| *module = set);
         let ranks = self.fosi.space().ranks();
         let split = randomness::split(ranks, &module.devices());
-        let exchanged = buffers::broadcast(ranks, module);
-        self.together(set.and(split).and(exchanged).map_err(Into::into))?;
+        self.together(set.and(split).map_err(Into::into))?;
+        buffers::broadcast(ranks, module)?;
         Ok(self)
     }
 }
@@ -130,14 +130,13 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// Gives the module on every rank the mean of the ranks' buffers, such as batch norm's running statistics, weighted by
-    /// the [examples](Self::set_examples) of each rank's steps since the last time. Call it on all ranks before the module
-    /// is evaluated or saved. With one rank nothing changes.
+    /// the [examples](Self::set_examples) of each rank's steps since the last time; without a step since, they become rank
+    /// 0's. Call it on all ranks before the module is evaluated or saved. With one rank nothing changes.
     ///
     /// # Errors
-    /// [`BridgeError::Read`], and [`fosi::Error::OtherRank`] where another rank has failed.
+    /// [`BridgeError::Read`], and [`fosi::Error::OtherRank`] where another rank has failed; the buffers are then unchanged.
     pub fn average_buffers<M: Module>(&mut self, module: &mut M) -> Result<(), OptimizerError> {
-        let averaged = buffers::average(self.fosi.space().ranks(), module, self.examples_seen);
-        self.together(averaged.map_err(Into::into))?;
+        buffers::average(self.fosi.space().ranks(), module, self.examples_seen)?;
         self.examples_seen = 0.0;
         Ok(())
     }
@@ -174,9 +173,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let loss = space.average(self.examples, loss, self.gradient.borrow_mut());
         // This rank's own error, of which the others know now, before another's.
         let (rates, _) = step?;
-        let loss = loss?;
-        self.examples_seen += self.examples;
-        Ok((rates, loss))
+        Ok((rates, loss?))
     }
 
     /// Reads gradient and parameters of this rank's module.
@@ -193,9 +190,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         }
         self.master_weights = self.layout.update_master_weights(module, parameters)?;
         if weight != 1.0 {
-            // Scales only: y ← 0·x + weight·y.
-            let parameters: &S::Vector = self.parameters.borrow();
-            self.fosi.space().axpby(0.0, parameters, weight, gradient);
+            self.fosi.space().scale(weight, gradient);
         }
         Ok((rates, loss))
     }

@@ -87,7 +87,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         let started = Instant::now();
         let mut attempt = self.try_refresh(module, losses);
         if let Err(error) = &attempt
-            && self.falls_back(error)
+            && self.fall_back_together(error)
         {
             attempt = self.try_refresh(module, losses);
         }
@@ -100,7 +100,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
 
     /// Whether products can continue in f32 after an error of a refresh; if so, changes the precision. An error is one on
     /// all ranks, and all change the precision if one must.
-    fn falls_back(&mut self, error: &OptimizerError) -> bool {
+    fn fall_back_together(&mut self, error: &OptimizerError) -> bool {
         let own = match error {
             OptimizerError::Bridge(error) => self.products.can_fall_back(error),
             _ => false,
@@ -118,7 +118,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         module: &M,
         losses: &[Loss<'_, M>],
     ) -> Result<RefreshAttempt, OptimizerError> {
-        let checked = self.check_all(module, losses);
+        let checked = self.check_module_and_losses(module, losses);
         let mut gradients = self.together(checked)?;
         // Ranks without examples have not checked a loss.
         let in_single = self.products.precision() == Precision::F32;
@@ -164,7 +164,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
     }
 
     /// Checks the module, and the losses unless that is done. Returns the number of gradients computed.
-    fn check_all<M: Module>(
+    fn check_module_and_losses<M: Module>(
         &mut self,
         module: &M,
         losses: &[Loss<'_, M>],
@@ -238,9 +238,7 @@ fn unless_bridge(
 ) -> Result<Result<Refresh, fosi::Error>, OptimizerError> {
     let (step, source) = match result {
         Err(fosi::Error::Refresh { step, source }) => (step, source),
-        Err(error @ (fosi::Error::OtherRank { .. } | fosi::Error::RanksDiffer { .. })) => {
-            return Err(error.into());
-        }
+        Err(error) if !alone => return Err(error.into()),
         result => return Ok(result),
     };
     if alone && is_cancelled(&source) {

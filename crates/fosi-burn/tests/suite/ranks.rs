@@ -16,7 +16,9 @@ use fosi::{Distributed, Fosi, FosiConfig, NewtonRate, Schedule};
 use fosi_burn::{BurnBase, FosiOptimizer, ModuleSpace, Precision, TensorSpace};
 
 use crate::common::{Batch, Network, bits, device, every, generator, linear};
-use regression::{LAYOUTS, Layout, Plain, Ranks, Run, in_single_precision, off, with_dropout};
+use regression::{
+    LAYOUTS, Layout, Plain, Ranks, Run, off, train_in_single_precision, train_with_dropout,
+};
 use threads::on_ranks;
 
 /// 200 steps with four refreshes.
@@ -180,12 +182,12 @@ fn compare_checkpoints<S: ModuleSpace>(run: impl Fn(Ranks) -> Run<Adam, S> + Syn
 }
 
 #[test]
-fn a_checkpoint_goes_on_on_another_number_of_ranks_and_in_another_layout() {
+fn a_checkpoint_resumes_on_another_number_of_ranks_and_in_another_layout() {
     compare_checkpoints(|ranks| Run::new(Adam::default(), 0.01, every(5, 20), ranks));
 }
 
 #[test]
-fn a_checkpoint_of_vectors_on_a_device_goes_on_on_other_ranks() {
+fn a_checkpoint_of_vectors_on_a_device_resumes_on_other_ranks() {
     compare_checkpoints(|ranks| Run::on_device(Adam::default(), 0.01, every(5, 20), ranks));
 }
 
@@ -267,7 +269,9 @@ fn fewer_parameters_than_ranks_on_a_device() {
 fn a_loss_that_is_f32_on_one_rank_is_refreshed_in_f32_on_all() {
     let _turn = generator();
     for check in [true, false] {
-        let all = on_ranks(3, |communicator| in_single_precision(communicator, check));
+        let all = on_ranks(3, |communicator| {
+            train_in_single_precision(communicator, check)
+        });
         for found in &all {
             assert_eq!(found.0, [Precision::F32; 2]);
             assert!(found.1 == all[0].1, "ranks differ");
@@ -276,7 +280,7 @@ fn a_loss_that_is_f32_on_one_rank_is_refreshed_in_f32_on_all() {
 }
 
 #[test]
-fn a_module_that_comes_apart_is_refused_with_shards_too() {
+fn a_module_that_diverges_is_refused_with_shards_too() {
     let _turn = generator();
     let all = on_ranks(2, |communicator| {
         let rank = communicator.rank();
@@ -295,9 +299,9 @@ fn a_module_that_comes_apart_is_refused_with_shards_too() {
 }
 
 #[test]
-fn a_loss_with_dropout_trains_on_ranks() {
+fn a_loss_train_with_dropout_trains_on_ranks() {
     let _turn = generator();
-    let all = on_ranks(2, with_dropout);
+    let all = on_ranks(2, train_with_dropout);
     assert_eq!(all[0].1, 2);
     assert!(all[0].0 == all[1].0, "ranks differ");
 }

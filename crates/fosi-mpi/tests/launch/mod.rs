@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 /// The time limit of a job in seconds.
 const LONGEST: &str = "240";
 
-/// What a test says that cannot start a job.
-pub const INSTALLED: &str = "`timeout` and `mpirun` are installed";
+/// The message of a test that cannot start a job.
+pub const LAUNCH_ERROR: &str = "`timeout` and `mpirun` are installed";
 
 /// `mpirun` under the time limit, on a machine that may have fewer cores than the job has ranks.
 pub fn mpirun() -> Command {

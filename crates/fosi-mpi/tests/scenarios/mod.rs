@@ -329,7 +329,7 @@ fn module_errors(ranks: &Ranks) {
 
 /// Rank 1 can compute its loss in f32 only: a panic of Burn that is caught, and must not end the job.
 fn single(ranks: &Ranks) {
-    let (precisions, (_, state)) = regression::in_single_precision(Arc::clone(ranks), true);
+    let (precisions, (_, state)) = regression::train_in_single_precision(Arc::clone(ranks), true);
     assert_eq!(precisions, [Precision::F32; 2]);
     same_on_all(&**ranks, "the state", &state);
 }
@@ -378,7 +378,8 @@ fn compare_modules<B: Base<S>, S: ModuleSpace>(
 
 /// Each rank draws masks of its own, a refresh sees fixed ones, and the ranks stay equal.
 fn dropout(ranks: &Ranks) {
-    let ((parameters, state), refreshes, masked) = regression::with_dropout(Arc::clone(ranks));
+    let ((parameters, state), refreshes, masked) =
+        regression::train_with_dropout(Arc::clone(ranks));
     assert_eq!(refreshes, 2);
     let parameters: Vec<u8> = parameters
         .iter()

@@ -128,8 +128,14 @@ impl<S: Space + Clone> Minimizer<S> {
         let fits = options
             .validate()
             .and_then(|()| objective.check_dimension(start));
-        space.ranks().fail_together(fits)?;
-        options.compare(space.ranks())?;
+        let ranks = space.ranks();
+        ranks.fail_together(fits)?;
+        options.compare(space.dim(), ranks)?;
+        if !ranks.is_sharded() {
+            ranks.compare("the start", 0, || {
+                crc32fast::hash(&space.export(start).bytes)
+            })?;
+        }
         let stopwatch = Stopwatch::start(0.0, space.ranks());
         let (value, gradient, gradient_norm) = objective.evaluate_start(start)?;
         let representable = gradient_norm == 0.0 || (1e-150..=1e150).contains(&gradient_norm);

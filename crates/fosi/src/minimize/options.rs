@@ -106,10 +106,10 @@ impl Options {
         Ok(())
     }
 
-    /// An error unless all ranks have the same settings.
-    pub(super) fn compare(&self, ranks: &Ranks) -> Result<(), Error> {
-        ranks.compare("the options", 0, || {
-            crc32fast::hash(format!("{self:?}").as_bytes())
+    /// An error unless all ranks have the same settings and dimension n.
+    pub(super) fn compare(&self, dim: usize, ranks: &Ranks) -> Result<(), Error> {
+        ranks.compare("the options or the dimension", 0, || {
+            crc32fast::hash(format!("{self:?} {dim}").as_bytes())
         })
     }
 }

@@ -113,7 +113,20 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or belong to
     /// another space.
     pub fn from_bytes(space: S, options: Options, bytes: &[u8]) -> Result<Self, Error> {
-        let (header, arrays) = deserialize::<Header>(bytes, VERSION, KIND)?;
+        Self::from_contents(space, options, contents(bytes))
+    }
+
+    /// The run from what this rank has read, once all ranks have read the same.
+    fn from_contents(
+        space: S,
+        options: Options,
+        read: Result<Contents, Error>,
+    ) -> Result<Self, Error> {
+        let ranks = space.ranks();
+        let (header, arrays, checksum) = ranks.fail_together(read)?;
+        // With equal files, settings and dimensions all ranks fail alike or not at all. What follows calls collectives.
+        ranks.compare("the checkpoint", 0, || checksum)?;
+        options.compare(space.dim(), ranks)?;
         Self::from_parts(space, options, header, arrays)
     }
 
@@ -162,9 +175,10 @@ impl<S: Space + Clone> Minimizer<S> {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let (ranks, path) = (self.space.ranks(), path.as_ref());
         if !ranks.is_sharded() {
-            return write_once(ranks, path, &self.to_bytes()?);
+            let bytes = ranks.fail_together(self.to_bytes())?;
+            return write_once(ranks, path, &bytes);
         }
-        let (header, parts) = self.parts()?;
+        let (header, parts) = ranks.fail_together(self.parts())?;
         pieces::write(&self.space, path, &header, parts)
     }
 
@@ -174,20 +188,21 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::Io`], those of [`from_bytes`](Self::from_bytes), and [`Error::RanksDiffer`] where the ranks read different
     /// files or have different settings.
     pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
-        let (ranks, path) = (space.ranks().clone(), path.as_ref());
+        let (ranks, path) = (space.ranks(), path.as_ref());
         let read = match ranks.is_sharded() {
             true => pieces::read::<Header>(path, VERSION, KIND, |_, len| ranks.range(len)),
-            false => read(path).and_then(|bytes| {
-                let (header, arrays) = deserialize(&bytes, VERSION, KIND)?;
-                Ok((header, arrays, crc32fast::hash(&bytes)))
-            }),
+            false => read(path).and_then(|bytes| contents(&bytes)),
         };
-        let (header, arrays, checksum) = ranks.fail_together(read)?;
-        // With equal files and settings all ranks fail alike or not at all. What follows calls collectives.
-        ranks.compare("the checkpoint", 0, || checksum)?;
-        options.compare(&ranks)?;
-        Self::from_parts(space, options, header, arrays)
+        Self::from_contents(space, options, read)
     }
+}
+
+/// What a file holds: header, arrays and checksum.
+type Contents = (Header, HashMap<String, Array>, u32);
+
+fn contents(bytes: &[u8]) -> Result<Contents, Error> {
+    let (header, arrays) = deserialize(bytes, VERSION, KIND)?;
+    Ok((header, arrays, crc32fast::hash(bytes)))
 }
 
 /// Refuses a header that no run can produce.

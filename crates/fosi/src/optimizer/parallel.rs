@@ -98,8 +98,9 @@ impl<S: Distributed, B: Base<S>> Fosi<S, B> {
         );
         space.ranks().fail_together(fresh.and(fits).and(shards))?;
         let setup = || {
-            let (base, signature, config) = (self.base.name(), &self.signature, &self.config);
-            let setup = format!("{base} {} {signature} {config:?}", space.dim());
+            let (base, momentum) = (self.base.name(), self.base.momentum());
+            let (signature, config) = (&self.signature, &self.config);
+            let setup = format!("{base} {momentum:?} {} {signature} {config:?}", space.dim());
             crc32fast::hash(setup.as_bytes())
         };
         let what = "the base, the list of parameters or the configuration";
@@ -118,13 +119,14 @@ impl<S: Distributed, B: Base<S>> Fosi<S, B> {
     /// rank's own part only.
     ///
     /// # Errors
-    /// [`Error::DimensionMismatch`] and [`Error::RanksDiffer`].
-    pub fn compare_parameters_whole(&mut self, parameters: &S::Vector) -> Result<(), Error> {
+    /// [`Error::RanksDiffer`], [`Error::DimensionMismatch`] for parameters without n entries, and [`Error::OtherRank`] where
+    /// another rank has those.
+    pub fn compare_whole_parameters(&mut self, parameters: &S::Vector) -> Result<(), Error> {
         let (ranks, step) = (self.space.ranks(), self.progress.step);
-        let fits = self.space.check_whole("the parameter vector", parameters);
         if self.parameters_compared || ranks.size() == 1 {
-            return fits;
+            return Ok(());
         }
+        let fits = self.space.check_whole("the parameter vector", parameters);
         let whole = self.space.clone().with_ranks(Ranks::ALONE);
         ranks.compare_unless_failed(fits, "the parameter vector", step, || {
             crc32fast::hash(&whole.export(parameters).bytes)

@@ -9,7 +9,7 @@ use crate::ranks::Ranks;
 /// A space that can distribute its vectors over the ranks of a communicator.
 ///
 /// The user's own vectors, parameters and gradient, are whole on every rank. The optimizer's are whole or a shard; a
-/// rank's *part* of a whole vector is accordingly all of it or its shard.
+/// rank's *part* of a whole vector is accordingly all of it or its shard. [`axpby`](Space::axpby) must work on both.
 pub trait Distributed: Space + Clone {
     /// The same space on other ranks.
     fn with_ranks(self, ranks: Ranks) -> Self;

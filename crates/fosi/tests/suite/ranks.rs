@@ -254,6 +254,7 @@ fn a_step_or_refresh_that_one_rank_cannot_take_is_refused_by_all() {
             let operator = operator::from_fn::<Host<f64>, _>(|_: &[f64], _: &mut [f64]| {});
             let mut hessian = Reduced::new(&space, 1.0, Ok(operator)).unwrap();
             let refresh = optimizer.refresh_from(&mut hessian, &gradient).unwrap_err();
+            assert_eq!((optimizer.steps(), &own[..1]), (0, &[1.0][..]));
             // The next step is possible on all.
             optimizer.step(0.1, own, &gradient[..own.len()]).unwrap();
             [step, refresh].map(|error| error.to_string())
@@ -293,11 +294,11 @@ fn parameters_that_differ_are_refused_with_shards_too() {
         let mut x = [1.0; 5];
         let optimizer = Fosi::new(Host::<f64>::new(5), HeavyBall::default(), config()).unwrap();
         let mut optimizer = optimizer.sharded(communicator, &mut x).unwrap();
-        let length = optimizer.compare_parameters_whole(&x[..4 + rank]);
+        let length = optimizer.compare_whole_parameters(&x[..4 + rank]);
         x[0] += rank as f64;
-        let differ = optimizer.compare_parameters_whole(&x);
+        let differ = optimizer.compare_whole_parameters(&x);
         x[0] = 1.0;
-        optimizer.compare_parameters_whole(&x).unwrap();
+        optimizer.compare_whole_parameters(&x).unwrap();
         [length, differ].map(|error| error.unwrap_err().to_string())
     });
     for [length, differ] in all {
@@ -324,7 +325,7 @@ fn a_long_reason_arrives_cut_between_characters() {
 }
 
 #[test]
-fn ranks_that_come_apart_are_stopped() {
+fn ranks_that_diverge_are_stopped() {
     let problem = Softmax::new();
     let all = on_ranks(3, |communicator| {
         let rank = communicator.rank();
@@ -366,7 +367,7 @@ fn parameters_that_differ_are_refused_at_the_first_step() {
 }
 
 #[test]
-fn a_checkpoint_goes_on_on_another_number_of_ranks_and_in_another_layout() {
+fn a_checkpoint_resumes_on_another_number_of_ranks_and_in_another_layout() {
     let problem = Softmax::new();
     for before in LAYOUTS {
         let folder = tempfile::tempdir().unwrap();
@@ -635,7 +636,7 @@ fn run_to_the_end(run: &mut Minimizer<Host<f64>>, objective: &mut Objective<'_, 
 }
 
 #[test]
-fn a_minimisation_goes_on_on_another_number_of_ranks() {
+fn a_minimisation_resumes_on_another_number_of_ranks() {
     let problem = Softmax::new();
     let options = || Options {
         first_estimation: Some(5),
@@ -812,11 +813,17 @@ fn a_minimisation_with_settings_or_starts_that_do_not_fit_is_refused_by_all() {
         let limited = Minimizer::new(&mut objective, &[0.0; N], limited).unwrap_err();
         let start = vec![0.0; N + rank];
         let longer = Minimizer::new(&mut objective, &start, Options::default()).unwrap_err();
-        [limited, longer].map(|error| error.to_string())
+        let start = vec![rank as f64; N];
+        let other = Minimizer::new(&mut objective, &start, Options::default()).unwrap_err();
+        [limited, longer, other].map(|error| error.to_string())
     });
-    for [limited, longer] in all {
-        assert!(limited.contains("options of rank 1"), "{limited}");
+    for [limited, longer, other] in all {
+        assert!(
+            limited.contains("options or the dimension of rank 1"),
+            "{limited}"
+        );
         assert!(longer.contains("the start has"), "{longer}");
+        assert!(other.contains("the start of rank 1"), "{other}");
     }
 }
 

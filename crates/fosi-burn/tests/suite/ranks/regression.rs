@@ -171,7 +171,9 @@ struct WithDropout {
 
 /// Eight steps on a loss with dropout. Returns the parameters' bits and the optimizer's state, which are those of all
 /// ranks; the number of refreshes; and losses of the same data and parameters, which differ by their masks.
-pub fn with_dropout(communicator: Arc<dyn Communicator>) -> ((Vec<u32>, Vec<u8>), usize, Vec<f64>) {
+pub fn train_with_dropout(
+    communicator: Arc<dyn Communicator>,
+) -> ((Vec<u32>, Vec<u8>), usize, Vec<f64>) {
     let mut model = WithDropout {
         hidden: linear(5, 9, 1, &device()),
         dropout: DropoutConfig::new(0.5).init(),
@@ -201,7 +203,7 @@ pub fn with_dropout(communicator: Arc<dyn Communicator>) -> ((Vec<u32>, Vec<u8>)
 
 /// Eight steps on a loss that rank 1 can compute in f32 only. Returns the precision of each refresh, and the parameters' bits
 /// and the optimizer's state, which are those of all ranks.
-pub fn in_single_precision(
+pub fn train_in_single_precision(
     communicator: Arc<dyn Communicator>,
     check: bool,
 ) -> (Vec<Precision>, (Vec<u32>, Vec<u8>)) {
