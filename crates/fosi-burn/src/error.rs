@@ -11,6 +11,18 @@ pub enum BridgeError {
          create it on an autodiff device (`device.autodiff()`) or unfreeze some of its parameters"
     )]
     NothingToTrain,
+    /// The device of a parameter does not compute in the parameter's float type. Burn gives wrong numbers there, without an
+    /// error.
+    #[error(
+        "parameter {path:?} is in {dtype}, in which its device does not compute: create the module in another float type, or \
+         on another device"
+    )]
+    UnsupportedType {
+        /// The path in the module, such as `layers.0.weight`.
+        path: String,
+        /// The float type.
+        dtype: String,
+    },
     /// A step was given no gradients by a rank that has examples.
     #[error(
         "the step was given no gradients, but this rank has examples: only a rank whose `set_examples(0)` says that it has \

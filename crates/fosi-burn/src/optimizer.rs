@@ -23,7 +23,7 @@ use crate::error::{BridgeError, OptimizerError};
 use crate::flat::FlatLayout;
 use crate::gradient::{Loss, backward_sum, erased};
 use crate::module_space::ModuleSpace;
-use crate::precision::Precision;
+use crate::precision::{Precision, check_types};
 use crate::products::{Products, Progress, require_losses};
 use crate::record;
 use crate::report::{GradientStep, RefreshProgress, TrainingStep};
@@ -101,7 +101,8 @@ impl<B: Base<Host<f32>>> FosiOptimizer<B> {
     /// differences in f32. Parameters in f64 are rounded to f32 at every step; a warning is logged.
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain),
+    /// [`BridgeError::UnsupportedType`](crate::BridgeError::UnsupportedType) or [`fosi::Error::InvalidSetting`].
     pub fn new(module: &impl Module, base: B, config: FosiConfig) -> Result<Self, OptimizerError> {
         let layout = FlatLayout::of(module)?;
         warn_of_rounding(module);
@@ -131,7 +132,8 @@ impl<B: Base<Host<f64>>> FosiOptimizer<B, Host<f64>> {
     /// ```
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain),
+    /// [`BridgeError::UnsupportedType`](crate::BridgeError::UnsupportedType) or [`fosi::Error::InvalidSetting`].
     pub fn in_double_precision(
         module: &impl Module,
         base: B,
@@ -181,7 +183,8 @@ impl<B: Base<TensorSpace>> FosiOptimizer<B, TensorSpace> {
     /// ```
     ///
     /// # Errors
-    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain) or [`fosi::Error::InvalidSetting`].
+    /// [`BridgeError::NothingToTrain`](crate::BridgeError::NothingToTrain),
+    /// [`BridgeError::UnsupportedType`](crate::BridgeError::UnsupportedType) or [`fosi::Error::InvalidSetting`].
     pub fn on_device(
         module: &impl Module,
         base: B,
@@ -203,6 +206,7 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         base: B,
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
+        check_types(module)?;
         let (parameters, gradient) = (space.zeros(), space.zeros());
         let mut fosi = Fosi::new(space, base, config)?;
         fosi.set_signature(layout.signature());

@@ -236,8 +236,10 @@ fn training_is_that_of_the_host() {
         }
         let (host, on) = run(every(3, 4), 12);
         assert_eq!(host.1.len(), 9);
+        // Without f64, products are differences in f32, accurate to about 1 %.
+        let tolerance = if exact { 1e-3 } else { 1e-2 };
         for (a, b) in on.1.iter().zip(&host.1) {
-            assert!((a - b).abs() < 1e-3 * host.1[0].abs(), "{a} {b}");
+            assert!((a - b).abs() < tolerance * host.1[0].abs(), "{a} {b}");
         }
         assert!((on.2 - host.2).abs() < 1e-3 * host.2, "{} {}", on.2, host.2);
         // The gradient of a bias before batch norm is pure rounding, which Adam amplifies: if the device rounds

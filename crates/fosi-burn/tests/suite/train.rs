@@ -108,6 +108,7 @@ fn rows(salt: u64) -> Vec<[f64; 5]> {
 fn loader(salt: u64) -> Arc<dyn DataLoader<Batch>> {
     DataLoaderBuilder::new(Rows)
         .batch_size(8)
+        .set_device(device())
         .build(InMemDataset::new(rows(salt)))
 }
 
