@@ -6,8 +6,9 @@
 //! synced and renamed, so a crash leaves either the old or the new file.
 
 mod container;
+mod contents;
 mod files;
-pub(crate) mod pieces;
+mod pieces;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -16,9 +17,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use container::OPTIMIZER;
-pub(crate) use container::{deserialize, serialize, take};
+pub(crate) use container::{deserialize, take};
+pub(crate) use contents::{Contents, load, save, to_bytes};
 pub use files::{read, replace, write_atomically};
-use pieces::{Part, Parts};
+pub(crate) use pieces::{Part, Parts};
 
 use crate::averaging::{self, Average, Pairs};
 use crate::base::Base;
@@ -126,9 +128,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// type.
     pub fn to_bytes_with(&self, master_weights: Option<&S::Vector>) -> Result<Vec<u8>, Error> {
         let (header, parts) = self.parts(master_weights)?;
-        let whole = |(name, part): (String, Part<'_, S>)| (name, part.whole(&self.space));
-        let arrays: Vec<(String, Array)> = parts.into_iter().map(whole).collect();
-        serialize(&header, &arrays)
+        to_bytes(&self.space, &header, parts)
     }
 
     /// The contents of a checkpoint, with references to the vectors.
@@ -206,20 +206,20 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// Those of [`restore`](Self::restore).
     pub fn restore_with(&mut self, bytes: &[u8]) -> Result<Option<S::Owned>, Error> {
-        let read = deserialize::<Header>(bytes, VERSION, OPTIMIZER);
-        let read = read.and_then(|(header, arrays)| self.read_state(header, arrays));
-        self.take_over(read, || crc32fast::hash(bytes))
+        self.take_over(deserialize(bytes, VERSION, OPTIMIZER))
     }
 
-    /// `checksum` is that of the checkpoint, which must be the same on all ranks.
+    /// Takes over what this rank has read, once all ranks have read the same.
     fn take_over(
         &mut self,
-        read: Result<State<S>, Error>,
-        checksum: impl FnOnce() -> u32,
+        contents: Result<Contents<Header>, Error>,
     ) -> Result<Option<S::Owned>, Error> {
         let ranks = self.space.ranks();
-        let mut read = ranks.fail_together(read)?;
-        ranks.compare("the checkpoint", self.progress.step, checksum)?;
+        let read = contents.and_then(|(header, arrays, checksum)| {
+            Ok((self.read_state(header, arrays)?, checksum))
+        });
+        let (mut read, checksum) = ranks.fail_together(read)?;
+        ranks.compare("the checkpoint", self.progress.step, || checksum)?;
         if let Some(subspace) = &mut read.subspace {
             subspace.join(ranks);
         }
@@ -240,16 +240,14 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         if ranks.size() == 1 {
             return self.base.import(bytes);
         }
-        let before = self.base.export();
-        let imported = before.and_then(|before| self.base.import(bytes).map(|()| before));
-        let own = imported.as_ref().ok().cloned();
-        match (ranks.fail_together(imported), own) {
-            (Err(error), Some(before)) => {
-                self.base.import(&before)?;
-                Err(error)
-            }
-            (imported, _) => imported.map(drop),
+        let before = ranks.fail_together(self.base.export())?;
+        let imported = self.base.import(bytes);
+        let changed = imported.is_ok();
+        let imported = ranks.fail_together(imported);
+        if imported.is_err() && changed {
+            self.base.import(&before)?;
         }
+        imported
     }
 
     fn read_state(
@@ -430,13 +428,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         path: impl AsRef<Path>,
         master_weights: Option<&S::Vector>,
     ) -> Result<(), Error> {
-        let (ranks, path) = (self.space.ranks(), path.as_ref());
-        if !ranks.is_sharded() {
-            let bytes = ranks.fail_together(self.to_bytes_with(master_weights))?;
-            return write_once(ranks, path, &bytes);
-        }
-        let (header, parts) = ranks.fail_together(self.parts(master_weights))?;
-        pieces::write(&self.space, path, &header, parts)
+        save(&self.space, path.as_ref(), self.parts(master_weights))
     }
 
     /// Reads the state from a file; see [`restore`](Self::restore). On several ranks, all call it and each reads its shard;
@@ -453,12 +445,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
     /// # Errors
     /// Those of [`load`](Self::load).
     pub fn load_with(&mut self, path: impl AsRef<Path>) -> Result<Option<S::Owned>, Error> {
-        let (ranks, path) = (self.space.ranks(), path.as_ref());
-        if !ranks.is_sharded() {
-            let bytes = ranks.fail_together(read(path))?;
-            return self.restore_with(&bytes);
-        }
-        let (dim, own) = (self.space.dim(), ranks.range(self.space.dim()));
+        let (ranks, dim) = (self.space.ranks(), self.space.dim());
+        let own = ranks.range(dim);
         let is_vector = |name: &str| {
             [BASIS, FURTHER, LAST, MASTER_WEIGHTS].contains(&name) || name.starts_with(STATE)
         };
@@ -466,13 +454,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             true => own.clone(),
             false => 0..len,
         };
-        let mut checksum = 0;
-        let read = pieces::read::<Header>(path, VERSION, OPTIMIZER, part);
-        let read = read.and_then(|(header, arrays, sum)| {
-            checksum = sum;
-            self.read_state(header, arrays)
-        });
-        self.take_over(read, || checksum)
+        let contents = load(ranks, path.as_ref(), VERSION, OPTIMIZER, part);
+        self.take_over(contents)
     }
 }
 
@@ -489,15 +472,6 @@ fn parts_of_average<'a, S: Space>(average: &'a Average<S>, parts: &mut Parts<'a,
     for (name, values) in AVERAGE_ARRAYS.iter().zip([eigenvalues, residuals, gram]) {
         parts.push(((*name).into(), Part::numbers(values)));
     }
-}
-
-/// Like [`write_atomically`], by rank 0 only.
-pub(crate) fn write_once(ranks: &Ranks, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let written = match ranks.rank() {
-        0 => write_atomically(path, bytes),
-        _ => Ok(()),
-    };
-    ranks.fail_together(written)
 }
 
 /// The saved progress; an error if no run can reach it.

@@ -261,6 +261,18 @@ pub(crate) fn require(
     })
 }
 
+/// Refuses a vector or an operator without the expected number of entries.
+pub(crate) fn require_len(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::DimensionMismatch {
+            what,
+            expected,
+            found,
+        }),
+    }
+}
+
 /// The operation that failed, for the message.
 fn operation(step: usize) -> String {
     match step {

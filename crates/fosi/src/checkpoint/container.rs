@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::contents::Contents;
 use crate::error::Error;
 use crate::space::{Array, ElementType};
 
@@ -48,14 +49,14 @@ pub(super) fn element(dtype: Dtype) -> Option<ElementType> {
 fn checksum<'a>(
     header: &str,
     arrays: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
-) -> String {
+) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header.as_bytes());
     for (name, dtype, shape, bytes) in arrays {
         hasher.update(format!("{name} {dtype:?} {shape:?}").as_bytes());
         hasher.update(bytes);
     }
-    format!("{:08x}", hasher.finalize())
+    hasher.finalize()
 }
 
 /// The bytes of a header and arrays; equal inputs give equal bytes.
@@ -77,7 +78,7 @@ pub(crate) fn serialize(
             .map(|(name, a)| (*name, dtype(a.element), &a.shape[..], &a.bytes[..])),
     );
     // A single entry: the order of several would vary between runs, and equal states must give equal bytes.
-    let metadata = HashMap::from([(METADATA.into(), sum + &header)]);
+    let metadata = HashMap::from([(METADATA.into(), format!("{sum:08x}{header}"))]);
     let views: Result<Vec<_>, _> = sorted
         .iter()
         .map(|(name, a)| {
@@ -91,7 +92,7 @@ pub(crate) fn serialize(
     safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
 }
 
-/// The header and arrays of bytes with this format `version`. The header's `kind`, by default an optimizer's state,
+/// The contents of bytes with this format `version`. The header's `kind`, by default an optimizer's state,
 /// must equal `kind`.
 ///
 /// # Errors
@@ -100,21 +101,19 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
     bytes: &[u8],
     version: u32,
     kind: &str,
-) -> Result<(H, HashMap<String, Array>), Error> {
+) -> Result<Contents<H>, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
     let (sum, header) = entry(metadata.metadata().as_ref())?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(
+    let checksum = checksum(
         header,
         views
             .iter()
             .map(|(name, v)| (name.as_str(), v.dtype(), v.shape(), v.data())),
     );
-    if found != sum {
-        return Err(damaged(&format!("its checksum is {found}, not {sum}")));
-    }
+    check_sum(checksum, sum)?;
     let header: H = parse(header, version, kind)?;
     let mut arrays = HashMap::new();
     for (name, view) in views {
@@ -130,7 +129,16 @@ pub(crate) fn deserialize<H: DeserializeOwned>(
         };
         arrays.insert(name, array);
     }
-    Ok((header, arrays))
+    Ok((header, arrays, checksum))
+}
+
+/// An error unless a file's checksum is the one that it says.
+pub(super) fn check_sum(checksum: u32, said: &str) -> Result<(), Error> {
+    let found = format!("{checksum:08x}");
+    match found == said {
+        true => Ok(()),
+        false => Err(damaged(&format!("its checksum is {found}, not {said}"))),
+    }
 }
 
 /// The checksum and the header in a file's metadata.

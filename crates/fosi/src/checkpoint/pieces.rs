@@ -11,7 +11,8 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::container::{METADATA, damaged, dtype, element, entry, parse};
+use super::container::{METADATA, check_sum, damaged, dtype, element, entry, parse};
+use super::contents::Contents;
 use super::files::{Replacement, io_error};
 use crate::error::Error;
 use crate::space::{Array, ElementType, Space};
@@ -27,11 +28,11 @@ pub(crate) enum Part<'a, S: Space> {
 pub(crate) type Parts<'a, S> = Vec<(String, Part<'a, S>)>;
 
 impl<S: Space> Part<'_, S> {
-    pub(crate) fn numbers(values: &Vec<f64>) -> Self {
+    pub(super) fn numbers(values: &Vec<f64>) -> Self {
         Self::Numbers(Array::from_rows(&[values]))
     }
 
-    pub(crate) fn whole(self, space: &S) -> Array {
+    pub(super) fn whole(self, space: &S) -> Array {
         match self {
             Self::Numbers(array) => array,
             Self::Vector(x) => space.export(x),
@@ -78,7 +79,7 @@ impl Described {
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Checkpoint`] on all ranks; an existing file is then unchanged.
-pub(crate) fn write<S: Space>(
+pub(super) fn write<S: Space>(
     space: &S,
     path: &Path,
     header: &impl Serialize,
@@ -176,12 +177,12 @@ const LONGEST: u64 = 100_000_000;
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Checkpoint`] where the file is damaged or has another version or kind.
-pub(crate) fn read<H: DeserializeOwned>(
+pub(super) fn read<H: DeserializeOwned>(
     path: &Path,
     version: u32,
     kind: &str,
     part: impl Fn(&str, usize) -> Range<usize>,
-) -> Result<(H, HashMap<String, Array>, u32), Error> {
+) -> Result<Contents<H>, Error> {
     let failed = |source| io_error(path, source);
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
@@ -233,10 +234,7 @@ pub(crate) fn read<H: DeserializeOwned>(
         found.insert(described.name, array);
     }
     let checksum = hasher.finalize();
-    let own = format!("{checksum:08x}");
-    if own != sum {
-        return Err(damaged(&format!("its checksum is {own}, not {sum}")));
-    }
+    check_sum(checksum, sum)?;
     Ok((parse(header, version, kind)?, found, checksum))
 }
 

@@ -13,8 +13,7 @@ use super::metric::SavedMetric;
 use super::minimizer::Minimizer;
 use super::minimum::{Curvature, Estimation, Evaluated, FailedEstimation};
 use super::options::Options;
-use crate::checkpoint::pieces::{self, Part, Parts};
-use crate::checkpoint::{deserialize, read, serialize, take, write_once};
+use crate::checkpoint::{Contents, Part, Parts, deserialize, load, save, take, to_bytes};
 use crate::error::Error;
 use crate::space::{Array, Space};
 
@@ -64,9 +63,7 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::Checkpoint`] where the header cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         let (header, parts) = self.parts()?;
-        let whole = |(name, part): (String, Part<'_, S>)| (name, part.whole(&self.space));
-        let arrays: Vec<(String, Array)> = parts.into_iter().map(whole).collect();
-        serialize(&header, &arrays)
+        to_bytes(&self.space, &header, parts)
     }
 
     /// The contents of a file, with references to the vectors.
@@ -113,14 +110,14 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::InvalidSetting`] for the settings, [`Error::Checkpoint`] where the bytes are damaged or belong to
     /// another space.
     pub fn from_bytes(space: S, options: Options, bytes: &[u8]) -> Result<Self, Error> {
-        Self::from_contents(space, options, contents(bytes))
+        Self::from_contents(space, options, deserialize(bytes, VERSION, KIND))
     }
 
     /// The run from what this rank has read, once all ranks have read the same.
     fn from_contents(
         space: S,
         options: Options,
-        read: Result<Contents, Error>,
+        read: Result<Contents<Header>, Error>,
     ) -> Result<Self, Error> {
         let ranks = space.ranks();
         let (header, arrays, checksum) = ranks.fail_together(read)?;
@@ -173,13 +170,7 @@ impl<S: Space + Clone> Minimizer<S> {
     /// # Errors
     /// Those of [`to_bytes`](Self::to_bytes), and [`Error::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let (ranks, path) = (self.space.ranks(), path.as_ref());
-        if !ranks.is_sharded() {
-            let bytes = ranks.fail_together(self.to_bytes())?;
-            return write_once(ranks, path, &bytes);
-        }
-        let (header, parts) = ranks.fail_together(self.parts())?;
-        pieces::write(&self.space, path, &header, parts)
+        save(&self.space, path.as_ref(), self.parts())
     }
 
     /// The run that [`save`](Self::save) wrote: see [`from_bytes`](Self::from_bytes).
@@ -188,21 +179,11 @@ impl<S: Space + Clone> Minimizer<S> {
     /// [`Error::Io`], those of [`from_bytes`](Self::from_bytes), and [`Error::RanksDiffer`] where the ranks read different
     /// files or have different settings.
     pub fn load(space: S, options: Options, path: impl AsRef<Path>) -> Result<Self, Error> {
-        let (ranks, path) = (space.ranks(), path.as_ref());
-        let read = match ranks.is_sharded() {
-            true => pieces::read::<Header>(path, VERSION, KIND, |_, len| ranks.range(len)),
-            false => read(path).and_then(|bytes| contents(&bytes)),
-        };
+        let ranks = space.ranks();
+        let part = |_: &str, len| ranks.range(len);
+        let read = load(ranks, path.as_ref(), VERSION, KIND, part);
         Self::from_contents(space, options, read)
     }
-}
-
-/// What a file holds: header, arrays and checksum.
-type Contents = (Header, HashMap<String, Array>, u32);
-
-fn contents(bytes: &[u8]) -> Result<Contents, Error> {
-    let (header, arrays) = deserialize(bytes, VERSION, KIND)?;
-    Ok((header, arrays, crc32fast::hash(bytes)))
 }
 
 /// Refuses a header that no run can produce.

@@ -1,7 +1,7 @@
 //! A dense symmetric matrix as an operator.
 
 use super::symmetric::SymmetricOperator;
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, require_len};
 use crate::space::{Host, Scalar, Space};
 
 /// A dense n×n matrix, stored row by row in `f64`; products are computed in `f64`.
@@ -18,13 +18,7 @@ impl DenseMatrix {
     /// [`Error::DimensionMismatch`] unless there are n² entries.
     pub fn new(dim: usize, entries: Vec<f64>) -> Result<Self, Error> {
         let expected = dim.saturating_mul(dim);
-        if entries.len() != expected {
-            return Err(Error::DimensionMismatch {
-                what: "the dense matrix",
-                expected,
-                found: entries.len(),
-            });
-        }
+        require_len("the dense matrix", expected, entries.len())?;
         Ok(Self { dim, entries })
     }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, require_len};
 use crate::space::Space;
 
 /// A symmetric operator on the space `S`, usually a Hessian.
@@ -91,14 +91,7 @@ impl<S: Space, O: SymmetricOperator<S> + ?Sized> SymmetricOperator<S> for &mut O
 
 /// An error unless the operator's dimension is that of the space.
 pub(crate) fn check_dim(expected: usize, found: usize) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::DimensionMismatch {
-        what: "the operator",
-        expected,
-        found,
-    })
+    require_len("the operator", expected, found)
 }
 
 /// An operator from a closure that computes exact products; see [`from_fn`].

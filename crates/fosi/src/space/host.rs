@@ -19,7 +19,7 @@ use super::distributed::Distributed;
 use super::kernels::{ElementType, Scalar, Stored, non_finite};
 use super::vectors::Space;
 use crate::elementwise::{Elementwise, MAX_STATE};
-use crate::error::Error;
+use crate::error::{Error, require_len};
 use crate::ranks::Ranks;
 use crate::split::{Moved, Split};
 
@@ -93,15 +93,7 @@ impl<T: Scalar> Space for Host<T> {
         T::MIN_POSITIVE
     }
     fn check(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
-        let expected = self.range().len();
-        if x.len() == expected {
-            return Ok(());
-        }
-        Err(Error::DimensionMismatch {
-            what,
-            expected,
-            found: x.len(),
-        })
+        require_len(what, self.range().len(), x.len())
     }
     fn zeros(&self) -> Vec<T> {
         vec![T::ZERO; self.range().len()]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::communicator::Communicator;
-use crate::error::Error;
+use crate::error::{Error, require_len};
 use crate::ranks::Ranks;
 use crate::space::array::Array;
 use crate::space::distributed::Distributed;
@@ -69,14 +69,7 @@ impl<T: Scalar> Distributed for Host<T> {
         self
     }
     fn check_whole(&self, what: &'static str, x: &[T]) -> Result<(), Error> {
-        match x.len() == self.dim {
-            true => Ok(()),
-            false => Err(Error::DimensionMismatch {
-                what,
-                expected: self.dim,
-                found: x.len(),
-            }),
-        }
+        require_len(what, self.dim, x.len())
     }
     fn whole_zeros(&self) -> Vec<T> {
         vec![T::ZERO; self.dim]
