@@ -23,7 +23,7 @@ use crate::error::{BridgeError, OptimizerError};
 use crate::flat::FlatLayout;
 use crate::gradient::{Loss, backward_sum, erased};
 use crate::module_space::ModuleSpace;
-use crate::precision::{Precision, check_types};
+use crate::precision::Precision;
 use crate::products::{Products, Progress, require_losses};
 use crate::record;
 use crate::report::{GradientStep, RefreshProgress, TrainingStep};
@@ -206,7 +206,6 @@ impl<S: ModuleSpace, B: Base<S>> FosiOptimizer<B, S> {
         base: B,
         config: FosiConfig,
     ) -> Result<Self, OptimizerError> {
-        check_types(module)?;
         let (parameters, gradient) = (space.zeros(), space.zeros());
         let mut fosi = Fosi::new(space, base, config)?;
         fosi.set_signature(layout.signature());

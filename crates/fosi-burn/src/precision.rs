@@ -3,8 +3,6 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
-use crate::error::BridgeError;
-
 /// The precision of gradients for Hessian-vector products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
@@ -124,43 +122,6 @@ pub(crate) fn is_plain_float(dtype: &DType) -> bool {
         dtype,
         DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16
     )
-}
-
-/// An error if a device does not compute in the half-precision type of one of its parameters, as devices through WGSL do not
-/// in bf16.
-pub(crate) fn check_types(module: &impl Module) -> Result<(), BridgeError> {
-    #[derive(Default)]
-    struct Unsupported {
-        path: Vec<String>,
-        found: Option<(String, DType)>,
-    }
-
-    impl ModuleVisitor for Unsupported {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let value = param.base();
-            let dtype = value.dtype();
-            let is_half = matches!(dtype, DType::F16 | DType::BF16);
-            if is_half && self.found.is_none() && !value.device().supports_dtype(dtype) {
-                self.found = Some((self.path.join("."), dtype));
-            }
-        }
-    }
-
-    let mut unsupported = Unsupported::default();
-    module.visit(&mut unsupported);
-    match unsupported.found {
-        None => Ok(()),
-        Some((path, dtype)) => Err(BridgeError::UnsupportedType {
-            path,
-            dtype: dtype.name().to_owned(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! ℝⁿ in tensors on any device of Burn.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, Div, Mul, Range, Sub};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fosi::base::{Elements, Elementwise, MAX_STATE};
@@ -52,6 +52,11 @@ impl TensorSpace {
     /// The device of the vectors.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// This rank's entries of a whole vector.
+    fn range(&self) -> Range<usize> {
+        self.ranks.range(self.dim)
     }
 
     /// The same vectors on the host.
@@ -214,10 +219,10 @@ impl Space for TensorSpace {
         f64::from(f32::MIN_POSITIVE)
     }
     fn check(&self, what: &'static str, x: &Tensor<1>) -> Result<(), Error> {
-        check_entries(what, x, self.host().range().len())
+        check_entries(what, x, self.range().len())
     }
     fn zeros(&self) -> Tensor<1> {
-        Tensor::zeros([self.host().range().len()], (&self.device, DType::F32))
+        Tensor::zeros([self.range().len()], (&self.device, DType::F32))
     }
     fn normal(&self, seed: u64) -> Tensor<1> {
         self.upload(self.host().normal(seed))
@@ -391,10 +396,7 @@ impl Space for TensorSpace {
     }
     fn export_basis(&self, basis: &TensorBasis) -> Array {
         let host = self.host();
-        let whole = |row: &Tensor<1>| match self.ranks.is_sharded() {
-            true => host.whole(&download(row)),
-            false => download(row),
-        };
+        let whole = |row: &Tensor<1>| host.whole(&download(row));
         Array::from_rows(&basis.rows.iter().map(whole).collect::<Vec<_>>())
     }
     fn export_column(&self, basis: &TensorBasis, index: usize) -> Array {
@@ -434,7 +436,7 @@ impl Distributed for TensorSpace {
     }
     fn with_own<R>(&self, whole: &Tensor<1>, work: impl FnOnce(&Tensor<1>) -> R) -> R {
         match self.ranks.is_sharded() {
-            true => work(&whole.clone().slice([self.host().range()])),
+            true => work(&whole.clone().slice([self.range()])),
             false => work(whole),
         }
     }
@@ -442,7 +444,7 @@ impl Distributed for TensorSpace {
         if !self.ranks.is_sharded() {
             return work(whole);
         }
-        let range = self.host().range();
+        let range = self.range();
         let mut own = whole.clone().slice([range.clone()]);
         let done = work(&mut own);
         if !range.is_empty() {

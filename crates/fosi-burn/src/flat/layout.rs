@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::error::BridgeError;
 
@@ -86,11 +86,12 @@ impl FlatLayout {
     /// # Errors
     ///
     /// [`BridgeError::NothingToTrain`] without a trainable parameter, [`BridgeError::ConflictingShapes`]
-    /// where one id stands for two shapes.
+    /// where one id stands for two shapes, [`BridgeError::UnsupportedType`] for a parameter, trainable or not, in f16 or
+    /// bf16 on a device that does not compute in that type, as devices through WGSL do not in bf16.
     pub fn of<M: Module>(module: &M) -> Result<Self, BridgeError> {
         let mut visitor = LayoutVisitor::default();
         module.visit(&mut visitor);
-        if let Some(error) = visitor.conflict {
+        if let Some(error) = visitor.refusal {
             return Err(error);
         }
         if visitor.slots.is_empty() {
@@ -163,7 +164,21 @@ struct LayoutVisitor {
     places: Vec<Place>,
     slot_of: HashMap<ParamId, usize>,
     len: usize,
-    conflict: Option<BridgeError>,
+    refusal: Option<BridgeError>,
+}
+
+impl LayoutVisitor {
+    /// Refuses a parameter in half precision on a device that does not compute in it.
+    fn check_type<const D: usize>(&mut self, value: &Tensor<D>) {
+        let dtype = value.dtype();
+        let is_half = matches!(dtype, DType::F16 | DType::BF16);
+        if is_half && self.refusal.is_none() && !value.device().supports_dtype(dtype) {
+            self.refusal = Some(BridgeError::UnsupportedType {
+                path: self.path.join("."),
+                dtype: dtype.name().to_owned(),
+            });
+        }
+    }
 }
 
 impl ModuleVisitor for LayoutVisitor {
@@ -176,6 +191,7 @@ impl ModuleVisitor for LayoutVisitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.check_type(&param.base());
         if !param.is_require_grad() {
             return;
         }
@@ -189,7 +205,7 @@ impl ModuleVisitor for LayoutVisitor {
             let slot = &mut self.slots[slot];
             slot.tied = true;
             if slot.shape != shape {
-                self.conflict = Some(BridgeError::ConflictingShapes {
+                self.refusal = Some(BridgeError::ConflictingShapes {
                     first: slot.path.clone(),
                     second: path,
                 });
