@@ -6,8 +6,10 @@
 //! cargo run --release -p fosi-burn --features cuda --example on_device  # on an NVIDIA GPU
 //! ```
 //!
-//! Prints the losses of both, which take the same steps but for rounding, and how many vectors of the model's size lie on the
-//! device.
+//! Prints the losses of both, which take the same steps but for rounding, the steps per second of the last 40, between
+//! refreshes, and how many vectors of the model's size lie on the device.
+
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -17,6 +19,8 @@ use fosi::{FosiConfig, Schedule};
 use fosi_burn::{FosiOptimizer, OptimizerError, like_module};
 
 const STEPS: usize = 120;
+/// The last steps, which are timed: the kernels are compiled by then, and no refresh is due.
+const TIMED: usize = 40;
 const LEARNING_RATE: f64 = 0.003;
 const EXAMPLES: usize = 256;
 const INPUTS: usize = 8;
@@ -86,9 +90,15 @@ fn main() -> Result<(), OptimizerError> {
     let mut network = start.clone();
     let mut on_host = FosiOptimizer::new(&network, Adam::default(), config.clone())?;
     let mut host_losses = Vec::new();
-    for _ in 0..STEPS {
+    let mut started = Instant::now();
+    for step in 0..STEPS {
+        if step == STEPS - TIMED {
+            started = Instant::now();
+        }
         host_losses.push(on_host.step(LEARNING_RATE, &mut network, &loss)?.loss);
     }
+
+    let host_rate = TIMED as f64 / started.elapsed().as_secs_f64();
 
     let mut network = start;
     // ANCHOR: device
@@ -97,6 +107,9 @@ fn main() -> Result<(), OptimizerError> {
     println!("on {name}: {} parameters", optimizer.layout().len());
     println!("step  loss, on the host  on the device");
     for (step, on_host) in host_losses.iter().enumerate() {
+        if step == STEPS - TIMED {
+            started = Instant::now();
+        }
         let taken = optimizer.step(LEARNING_RATE, &mut network, &loss)?;
         match taken
             .refresh
@@ -115,6 +128,8 @@ fn main() -> Result<(), OptimizerError> {
             println!("{:4}  {on_host:17.6}  {:13.6}", step + 1, taken.loss);
         }
     }
+    let rate = TIMED as f64 / started.elapsed().as_secs_f64();
+    println!("steps per second: {host_rate:.0} on the host, {rate:.0} on the device");
     let vectors = optimizer
         .fosi()
         .spectrum()

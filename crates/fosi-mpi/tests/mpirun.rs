@@ -6,6 +6,8 @@
 #[path = "../../fosi-burn/tests/suite/common/basics.rs"]
 mod common;
 mod launch;
+#[path = "../../fosi/tests/suite/ranks/layout.rs"]
+mod layout;
 #[path = "../../fosi-burn/tests/suite/ranks/regression.rs"]
 mod regression;
 mod scenarios;

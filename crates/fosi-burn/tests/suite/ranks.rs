@@ -1,5 +1,7 @@
 //! One optimizer on several ranks, threads here, compared with one alone.
 
+#[path = "../../../fosi/tests/suite/ranks/layout.rs"]
+mod layout;
 mod regression;
 #[path = "../../../fosi/tests/suite/ranks/threads.rs"]
 mod threads;
@@ -16,9 +18,8 @@ use fosi::{Distributed, Fosi, FosiConfig, NewtonRate, Schedule};
 use fosi_burn::{BurnBase, FosiOptimizer, ModuleSpace, Precision, TensorSpace};
 
 use crate::common::{Batch, Network, bits, device, every, generator, linear};
-use regression::{
-    LAYOUTS, Layout, Plain, Ranks, Run, off, train_in_single_precision, train_with_dropout,
-};
+use layout::{LAYOUTS, Layout};
+use regression::{Plain, Ranks, Run, off, train_in_single_precision, train_with_dropout};
 use threads::on_ranks;
 
 /// 200 steps with four refreshes.
@@ -222,11 +223,7 @@ fn quadratic(n: usize, ranks: Ranks) -> Vec<f32> {
     let mut x = Tensor::<1>::ones([n], &Device::flex());
     let mut optimizer = Fosi::new(space, Adam::default(), config).unwrap();
     if let Some((communicator, layout)) = ranks {
-        optimizer = match layout {
-            Layout::Replicated => optimizer.data_parallel(communicator, &mut x),
-            Layout::Sharded => optimizer.sharded(communicator, &mut x),
-        }
-        .unwrap();
+        optimizer = layout.put(optimizer, communicator, &mut x);
     }
     let space = optimizer.space().clone();
     for _ in 0..30 {

@@ -15,8 +15,9 @@ use fosi::{Distributed, Fosi, FosiConfig, Host, NewtonRate, Schedule, Space};
 use fosi_burn::{BurnBase, ModuleSpace, Precision};
 
 use crate::common::{device, every};
+use crate::layout::{LAYOUTS, Layout};
 use crate::regression;
-use crate::softmax::{Fault, Layout, N, Run, Softmax, config, relative_difference};
+use crate::softmax::{Fault, N, Run, Softmax, config, relative_difference};
 
 /// Variables that name a scenario, and the folder that its ranks share.
 pub const SCENARIO: &str = "FOSI_MPI_SCENARIO";
@@ -25,8 +26,6 @@ pub const FOLDER: &str = "FOSI_MPI_FOLDER";
 pub const MARK: &str = "RESULT ";
 
 type Ranks = Arc<dyn Communicator>;
-
-const LAYOUTS: [Layout; 2] = [Layout::Replicated, Layout::Sharded];
 
 pub fn run(scenario: &str) {
     let waits = scenario == "wait";
@@ -219,10 +218,7 @@ impl Quadratic {
         let mut x = vec![1.0; n];
         let optimizer = Fosi::new(Host::new(n), Adam::default(), config).unwrap();
         let optimizer = match ranks {
-            Some((ranks, Layout::Replicated)) => {
-                optimizer.data_parallel(Arc::clone(ranks), &mut x).unwrap()
-            }
-            Some((ranks, Layout::Sharded)) => optimizer.sharded(Arc::clone(ranks), &mut x).unwrap(),
+            Some((ranks, layout)) => layout.put(optimizer, Arc::clone(ranks), &mut x),
             None => optimizer,
         };
         Self {
@@ -303,7 +299,7 @@ fn sizes(ranks: &Ranks) {
 
 /// A rank's loss is no number in the check at the start, in a gradient, and in a refresh.
 fn module_errors(ranks: &Ranks) {
-    for layout in regression::LAYOUTS {
+    for layout in LAYOUTS {
         for at in [0, 8, 5] {
             let group = Some((Arc::clone(ranks), layout));
             let mut run = regression::Run::new(Adam::default(), 0.01, every(5, 5), group);
@@ -359,7 +355,7 @@ fn compare_modules<B: Base<S>, S: ModuleSpace>(
     alone.steps(200);
     let expected = alone.state();
     assert_eq!(expected.3, [5, 55, 105, 155]);
-    for layout in regression::LAYOUTS {
+    for layout in LAYOUTS {
         let mut run = run(Some((Arc::clone(ranks), layout)));
         run.steps(200);
         let found = run.state();

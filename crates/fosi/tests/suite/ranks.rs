@@ -1,5 +1,6 @@
 //! One optimizer on several ranks, compared with one alone.
 
+mod layout;
 mod softmax;
 mod threads;
 
@@ -18,10 +19,9 @@ use fosi::{
     Storage,
 };
 
-use softmax::{Fault, Layout, N, Run, Softmax, config, dot, relative_difference};
+use layout::{LAYOUTS, Layout};
+use softmax::{Fault, N, Run, Softmax, config, dot, relative_difference};
 use threads::on_ranks;
-
-const LAYOUTS: [Layout; 2] = [Layout::Replicated, Layout::Sharded];
 
 /// What every rank has after so many steps; all have the same.
 fn trained<B: Base<Host<f64>>>(
@@ -242,11 +242,7 @@ fn a_step_or_refresh_that_one_rank_cannot_take_is_refused_by_all() {
             let rank = communicator.rank();
             let mut x = [1.0; 7];
             let optimizer = Fosi::new(Host::<f64>::new(7), HeavyBall::default(), config()).unwrap();
-            let mut optimizer = match layout {
-                Layout::Replicated => optimizer.data_parallel(communicator, &mut x),
-                Layout::Sharded => optimizer.sharded(communicator, &mut x),
-            }
-            .unwrap();
+            let mut optimizer = layout.put(optimizer, communicator, &mut x);
             let space = optimizer.space().clone();
             let own = space.own_mut(&mut x);
             let gradient = vec![1.0; own.len() + usize::from(rank == 1)];
@@ -484,11 +480,7 @@ fn quadratic<T: Scalar>(
     let mut optimizer = Fosi::new(space, Adam::default(), config).unwrap();
     let size = ranks.as_ref().map_or(1, |(c, _)| c.size());
     if let Some((communicator, layout)) = ranks {
-        optimizer = match layout {
-            Layout::Replicated => optimizer.data_parallel(communicator, &mut x),
-            Layout::Sharded => optimizer.sharded(communicator, &mut x),
-        }
-        .unwrap();
+        optimizer = layout.put(optimizer, communicator, &mut x);
     }
     let space = optimizer.space().clone();
     let rank = space.ranks().rank();
@@ -850,11 +842,7 @@ fn a_learning_rate_that_differs_or_is_invalid_on_one_rank_is_refused_by_all() {
             let rank = communicator.rank();
             let optimizer = Fosi::new(Host::<f64>::new(4), HeavyBall::default(), config()).unwrap();
             let mut x = [1.0; 4];
-            let mut optimizer = match layout {
-                Layout::Replicated => optimizer.data_parallel(communicator, &mut x),
-                Layout::Sharded => optimizer.sharded(communicator, &mut x),
-            }
-            .unwrap();
+            let mut optimizer = layout.put(optimizer, communicator, &mut x);
             let space = optimizer.space().clone();
             let rate = if rank == 1 { other } else { 0.1 };
             let own = space.own_mut(&mut x);

@@ -6,6 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fosi::{Averaging, FosiConfig, Schedule};
 use fosi_burn::FlatLayout;
 
+pub const INPUTS: usize = 5;
+pub const OUTPUTS: usize = 3;
+
 pub fn device() -> Device {
     Device::flex().autodiff()
 }

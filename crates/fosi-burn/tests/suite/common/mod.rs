@@ -12,12 +12,10 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
 use fosi_burn::like_module;
 
-pub use basics::{bits, device, entries, every, linear, matrix};
+pub use basics::{INPUTS, OUTPUTS, bits, device, entries, every, linear, matrix};
 pub use tied::Tied;
 
-pub const INPUTS: usize = 5;
 pub const HIDDEN: usize = 7;
-pub const OUTPUTS: usize = 3;
 
 /// n = 5·7+7 (input) + 7+7 (norm) + 7·3+3 (output) + 3·2+2 (unreached) = 88.
 pub const TRAINABLE: usize = 88;

@@ -10,10 +10,9 @@ use fosi::communicator::{Communicator, shard};
 use fosi::{FosiConfig, Host, Space};
 use fosi_burn::{FosiOptimizer, ModuleSpace, OptimizerError, Precision, TensorSpace, like_module};
 
-use crate::common::{bits, device, every, linear, matrix};
+use super::layout::Layout;
+use crate::common::{INPUTS, OUTPUTS, bits, device, every, linear, matrix};
 
-pub const INPUTS: usize = 5;
-pub const OUTPUTS: usize = 3;
 /// Without batch norm, so that the loss is a mean over examples.
 #[derive(Module, Debug)]
 pub struct Plain {
@@ -45,14 +44,6 @@ fn batch(step: u64, device: &Device) -> (Tensor<2>, Tensor<2>) {
     let y = x.clone().slice([0..rows, 0..OUTPUTS]).sin() + matrix(rows, OUTPUTS, 70, device) * 0.1;
     (x, y)
 }
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Layout {
-    Replicated,
-    Sharded,
-}
-
-pub const LAYOUTS: [Layout; 2] = [Layout::Replicated, Layout::Sharded];
 
 pub type Ranks = Option<(Arc<dyn Communicator>, Layout)>;
 

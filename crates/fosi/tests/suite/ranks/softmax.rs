@@ -7,6 +7,8 @@ use fosi::communicator::Communicator;
 use fosi::error::BoxError;
 use fosi::operator::{self, Reduced};
 use fosi::{Distributed, Error, Fosi, FosiConfig, Host, Schedule, Space};
+
+use super::layout::Layout;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -107,13 +109,6 @@ pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-/// How the vectors lie on the ranks.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Layout {
-    Replicated,
-    Sharded,
-}
-
 /// The defaults, except for four eigenvalues and a refresh every fifty steps. The smallest eigenvalue is a multiple one.
 pub fn config() -> FosiConfig {
     FosiConfig {
@@ -163,11 +158,7 @@ impl<'a, B: Base<Host<f64>>> Run<'a, B> {
         if let Some((communicator, layout)) = ranks {
             // What rank 0 has is what counts.
             parameters.fill(communicator.rank() as f64);
-            optimizer = match layout {
-                Layout::Replicated => optimizer.data_parallel(communicator, &mut parameters),
-                Layout::Sharded => optimizer.sharded(communicator, &mut parameters),
-            }
-            .unwrap();
+            optimizer = layout.put(optimizer, communicator, &mut parameters);
         }
         Self {
             optimizer,
