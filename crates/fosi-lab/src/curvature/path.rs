@@ -2,6 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
 use super::error::CurvatureError;
 use crate::config::TrainConfig;
 use crate::data::Batches;
@@ -95,7 +99,7 @@ impl Path {
             let plan = CurvaturePlan {
                 batch: batches.at(step),
                 samples: self.samples(examples, step),
-                large: crate::data::draw(examples, self.large),
+                large: representative(examples, self.large),
             };
             let held = trainer.curvature(&plan)?;
             if held.is_empty() {
@@ -122,6 +126,14 @@ impl Path {
     }
 }
 
+/// The examples whose Hessian represents the loss's: the same at every step, in random order. Batch norm normalises each
+/// slice by itself, and in the order of a file a slice may contain a single class.
+fn representative(examples: usize, size: usize) -> Vec<u32> {
+    let mut indices = crate::data::draw(examples, size);
+    indices.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+    indices
+}
+
 /// The batches of a training run, step by step.
 struct Order {
     batches: Batches,
@@ -140,5 +152,27 @@ impl Order {
         let order = self.batches.order(step / per_epoch + 1);
         let chunk = order.chunks(self.size).nth((step % per_epoch) as usize);
         chunk.unwrap_or_default().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 2,700 examples in the order of their classes, 270 each, every slice of 32 has several classes.
+    #[test]
+    fn slices_of_the_representative_set_mix_classes() {
+        for size in [512, 2700] {
+            let indices = representative(2700, size);
+            assert_eq!(indices, representative(2700, size));
+            for slice in indices.chunks_exact(32) {
+                let classes: std::collections::BTreeSet<u32> =
+                    slice.iter().map(|index| index / 270).collect();
+                assert!(classes.len() >= 4, "{slice:?}");
+            }
+            let mut sorted = indices;
+            sorted.sort_unstable();
+            assert_eq!(sorted, crate::data::draw(2700, size));
+        }
     }
 }
