@@ -37,10 +37,11 @@ pub enum Averaging {
     Off,
     /// The weight γ of a refresh, above 0 and at most 1.
     Fixed(f64),
-    /// γ by prediction, initially 0.5 and always between 0.1 and 1. Each refresh compares two sets of pairs, those of
-    /// H̄ in use and those of the previous refresh alone, by the new batch's curvature along them: the sum over the k
-    /// largest minus the sum over the ℓ smallest. The new Krylov space gives it without a further product. γ is divided
-    /// by 1.4 where the pairs of H̄ capture at least as much, and multiplied by 1.4 otherwise.
+    /// γ by prediction, initially 0.5 and always between 0.1 and 0.9. Each refresh compares three means, by the new
+    /// batch's curvature along their leading pairs (the sum over the k largest minus the sum over the ℓ smallest): H̄ in
+    /// use, and what it would be if the previous refresh had entered with 1.4 times or 1/1.4 times its odds γ/(1−γ).
+    /// The new Krylov space gives these curvatures without a further product. The odds change by that factor if one of
+    /// the two alternatives captures more than H̄.
     #[default]
     Predicted,
 }
@@ -59,33 +60,84 @@ impl Averaging {
     }
 }
 
-/// Predicted weight: γ at the start, its factor of change, and its lower bound.
+/// Predicted weight: γ at the start, the factor by which its odds change, and its bounds.
 const FIRST_WEIGHT: f64 = 0.5;
 const CHANGE: f64 = 1.4;
 const LEAST_WEIGHT: f64 = 0.1;
+/// Below 1: at γ = 1 nothing of the earlier refreshes would be left to compare with.
+const MOST_WEIGHT: f64 = 0.9;
 
 /// The mean H̄ without its leading vectors, which form the basis of the spectrum in use, and the last refresh's own
 /// pairs.
 pub(crate) struct Average<S: Space> {
     /// The columns of W after the leading ones.
     pub(crate) further: S::Basis,
-    /// The leading Ritz vectors of the last refresh alone, and how many of them belong to the k largest.
+    /// V_last: the leading Ritz vectors of the last refresh alone, and how many of them belong to the k largest.
     pub(crate) last: S::Basis,
     pub(crate) last_largest: usize,
-    /// The pairs of H̄, leading ones first.
     pub(crate) pairs: Pairs,
     pub(crate) state: State,
 }
 
-/// Eigenvalues, residuals and Gram matrix of the columns of W.
+/// The pairs of H̄, leading ones first, and the last refresh's own leading pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pairs {
     /// The diagonal of M.
     pub(crate) eigenvalues: Vec<f64>,
     /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged with the same weights as the pairs.
     pub(crate) residuals: Vec<f64>,
-    /// WᵀW, row by row.
+    /// The last refresh's eigenvalues.
+    pub(crate) last: Vec<f64>,
+    /// The inner products of the columns of [W V_last], row by row.
     pub(crate) gram: Vec<f64>,
+}
+
+impl Pairs {
+    /// The number of columns of [W V_last].
+    fn size(&self) -> usize {
+        self.eigenvalues.len() + self.last.len()
+    }
+
+    /// Row i of the Gram matrix.
+    fn gram_row(&self, i: usize) -> &[f64] {
+        &self.gram[i * self.size()..][..self.size()]
+    }
+}
+
+impl<S: Space> Average<S> {
+    /// The curvature, in the Krylov space of `ritz`, of the leading pairs of the mean in which the last refresh had
+    /// `factor` times its odds γ/(1−γ). Up to a factor, that mean is H̄ + (factor − 1)·γ·V_last Λ V_lastᵀ.
+    /// `columns` = Qᵀ[W V_last].
+    fn curvature_with(
+        &self,
+        factor: f64,
+        weight: f64,
+        columns: &[Vec<f64>],
+        ritz: &Ritz,
+        params: &SpectrumParams,
+        ranks: &Ranks,
+    ) -> Result<f64, LanczosError> {
+        let pairs = &self.pairs;
+        let size = pairs.size();
+        let gram = faer::Mat::from_fn(size, size, |i, j| pairs.gram_row(i.max(j))[i.min(j)]);
+        let change = weight * (factor - 1.0);
+        let last = pairs.last.iter().map(|value| change * value);
+        let diagonal: Vec<f64> = pairs.eigenvalues.iter().copied().chain(last).collect();
+        let found = rayleigh_ritz(&gram, &diagonal, ranks)?;
+        let order = leading_first(found.values.len(), params.largest, params.smallest);
+        let projection = |&pair: &usize| {
+            let mut out = vec![0.0; ritz.values.len()];
+            for (y, column) in found.vectors[pair].iter().zip(columns) {
+                add(&mut out, *y, column);
+            }
+            out
+        };
+        let leading: Vec<Vec<f64>> = order.indices[..order.leading]
+            .iter()
+            .map(projection)
+            .collect();
+        Ok(ritz.total_curvature(&leading, order.largest))
+    }
 }
 
 /// The state of the average.
@@ -104,25 +156,28 @@ impl State {
         weight: FIRST_WEIGHT,
     };
 
-    /// The state after another refresh. `better`: on its batch, the mean's pairs capture at least as much curvature as
-    /// the previous refresh's.
-    fn after(self, better: bool) -> Self {
-        let factor = match (self.count, better) {
-            // After one refresh both sets of pairs are the same.
-            (1, _) => 1.0,
-            (_, true) => 1.0 / CHANGE,
-            (_, false) => CHANGE,
-        };
+    /// The state after another refresh, on whose batch the previous one's odds should have been `factor` times as large.
+    fn after(self, factor: f64) -> Self {
+        let odds = factor * self.weight / (1.0 - self.weight);
         Self {
             count: self.count + 1,
-            weight: (self.weight * factor).clamp(LEAST_WEIGHT, 1.0),
+            weight: (odds / (1.0 + odds)).clamp(LEAST_WEIGHT, MOST_WEIGHT),
         }
+    }
+
+    /// The weight γ of the last refresh, given that of the settings.
+    fn last_weight(&self, averaging: Averaging) -> f64 {
+        let given = match averaging {
+            Averaging::Fixed(weight) => weight,
+            Averaging::Off | Averaging::Predicted => self.weight,
+        };
+        given.max(1.0 / self.count as f64)
     }
 
     /// Whether a run can reach this state.
     pub(crate) fn is_possible(&self) -> bool {
         const MOST: u64 = 1 << 53;
-        (1..=MOST).contains(&self.count) && (LEAST_WEIGHT..=1.0).contains(&self.weight)
+        (1..=MOST).contains(&self.count) && (LEAST_WEIGHT..=MOST_WEIGHT).contains(&self.weight)
     }
 }
 
@@ -133,6 +188,7 @@ pub(crate) struct Merge {
     columns: Vec<Vec<f64>>,
     eigenvalues: Vec<f64>,
     residuals: Vec<f64>,
+    last: Vec<f64>,
     /// The number of columns of W, how many of these lead, and how many leading ones belong to the k largest.
     rank: usize,
     leading: usize,
@@ -154,6 +210,35 @@ pub(crate) struct Before<'a, S: Space> {
     pub(crate) spectrum: &'a Spectrum<S>,
 }
 
+impl<S: Space> Before<'_, S> {
+    /// The factor by which the odds γ/(1−γ) change: the one of CHANGE, 1 and 1/CHANGE that, applied to the last
+    /// refresh's odds, lets the mean's leading pairs capture most of the new batch's curvature. `columns` = Qᵀ[W V_last].
+    fn change_of_odds(
+        &self,
+        columns: &[Vec<f64>],
+        ritz: &Ritz,
+        params: &SpectrumParams,
+        ranks: &Ranks,
+    ) -> Result<f64, LanczosError> {
+        let weight = self.average.state.last_weight(Averaging::Predicted);
+        if weight >= 1.0 {
+            // The mean is the last refresh, whatever its odds.
+            return Ok(1.0);
+        }
+        let leading = &columns[..self.spectrum.eigenvalues.len()];
+        let mut best = (1.0, ritz.total_curvature(leading, self.spectrum.largest));
+        for factor in [CHANGE, 1.0 / CHANGE] {
+            let curvature = self
+                .average
+                .curvature_with(factor, weight, columns, ritz, params, ranks)?;
+            if curvature > best.1 {
+                best = (factor, curvature);
+            }
+        }
+        Ok(best.0)
+    }
+}
+
 impl Merge {
     /// Plans how a refresh with the Ritz pairs `ritz` and the vectors Q in the workspace changes the mean. Only reads
     /// vectors.
@@ -171,30 +256,30 @@ impl Merge {
         let own = ritz.extreme(k, l);
         let mut captured_by_last = None;
         if let Some(before) = before {
-            let (average, spectrum) = (before.average, before.spectrum);
             let cross = |basis: &S::Basis| columns_of(space.cross(&workspace.vectors, basis), m);
-            old = cross(&spectrum.basis);
-            let mean = ritz.total_curvature(&old, spectrum.largest);
-            let last = ritz.total_curvature(&cross(&average.last), average.last_largest);
-            captured_by_last = ritz.share_of(&own, k, last);
-            state = average.state.after(mean >= last);
-            old.extend(cross(&average.further));
+            old = cross(&before.spectrum.basis);
+            old.extend(cross(&before.average.further));
+            let rank = old.len();
+            old.extend(cross(&before.average.last));
+            let captured = ritz.total_curvature(&old[rank..], before.average.last_largest);
+            captured_by_last = ritz.share_of(&own, k, captured);
+            let factor = match averaging {
+                Averaging::Predicted => before.change_of_odds(&old, ritz, params, space.ranks())?,
+                Averaging::Off | Averaging::Fixed(_) => 1.0,
+            };
+            state = before.average.state.after(factor);
+            old.truncate(rank);
         }
-        let given = match averaging {
-            Averaging::Fixed(weight) => weight,
-            Averaging::Off | Averaging::Predicted => state.weight,
-        };
-        let weight = given.max(1.0 / state.count as f64);
+        let weight = state.last_weight(averaging);
         let new = ritz.extreme(2 * k, 2 * l);
         let joint = Joint {
-            ranks: space.ranks(),
             ritz,
             pairs: before.map(|before| &before.average.pairs),
             old: &old,
             new: &new,
             weight,
         };
-        let found = joint.rayleigh_ritz()?;
+        let found = rayleigh_ritz(&joint.gram(), &joint.diagonal(), space.ranks())?;
         let order = leading_first(found.values.len(), k, l);
         let leading = order.leading;
         let picked: Vec<Combination> = order
@@ -212,6 +297,7 @@ impl Merge {
             columns: weights.chain(own.iter().map(in_krylov)).collect(),
             eigenvalues: order.indices.iter().map(|&i| found.values[i]).collect(),
             residuals: picked.iter().map(|one| one.residual).collect(),
+            last: own.iter().map(|&i| ritz.values[i]).collect(),
             rank: picked.len(),
             leading,
             largest: order.largest,
@@ -251,11 +337,10 @@ impl Merge {
         workspace.recycle(vectors);
         let last = space.split_off(&mut basis, self.rank);
         let further = space.split_off(&mut basis, self.leading);
-        let total = self.columns.len();
-        let part = |size: usize| -> Vec<f64> {
-            let entry = |at: usize| gram[at / size * total + at % size];
-            (0..size * size).map(entry).collect()
-        };
+        let (size, total) = (self.leading, self.columns.len());
+        let leading_gram: Vec<f64> = (0..size * size)
+            .map(|at| gram[at / size * total + at % size])
+            .collect();
         let leading = |values: &[f64]| values[..self.leading].to_vec();
         let spectrum = ritz.spectrum_with(
             space,
@@ -263,16 +348,17 @@ impl Merge {
             leading(&self.residuals),
             self.largest,
             basis,
-            &part(self.leading),
+            &leading_gram,
         );
         let average = Average {
             further,
             last,
             last_largest: self.last_largest,
             pairs: Pairs {
-                gram: part(self.rank),
                 eigenvalues: self.eigenvalues,
                 residuals: self.residuals,
+                last: self.last,
+                gram,
             },
             state: self.state,
         };
@@ -324,7 +410,6 @@ impl Ritz {
 
 /// The span of B = [W V]: the old columns of W and the refresh's Ritz vectors V = QY.
 struct Joint<'a> {
-    ranks: &'a Ranks,
     ritz: &'a Ritz,
     /// The old pairs, if there are any.
     pairs: Option<&'a Pairs>,
@@ -351,9 +436,40 @@ struct Combination {
     residual: f64,
 }
 
-/// Eigenvalues of BᵀB below this, relative to the largest, belong to directions that W and V share to within about
-/// 0.2°.
+/// Eigenvalues of BᵀB below this, relative to the largest, belong to directions that two columns share to within
+/// about 0.2°.
 const SHARED: f64 = 1e-5;
+
+/// The eigenpairs of BDBᵀ in the span of B, given BᵀB and the diagonal of D. With BᵀB = UΣUᵀ and Z = BUΣ^{-1/2}, whose
+/// columns are orthonormal, the matrix is Σ^{1/2}UᵀDUΣ^{1/2} there.
+fn rayleigh_ritz(
+    gram: &faer::Mat<f64>,
+    diagonal: &[f64],
+    ranks: &Ranks,
+) -> Result<Eigenpairs, LanczosError> {
+    let size = gram.nrows();
+    let (sigma, u) = eigenpairs(gram, ranks)?;
+    let least = SHARED * sigma.last().copied().unwrap_or(0.0);
+    let kept: Vec<usize> = (0..size).filter(|&i| sigma[i] > least).collect();
+    let entry = |a: usize, b: usize| {
+        let (i, j) = (kept[a], kept[b]);
+        let sum: f64 = (0..size).map(|p| u[(p, i)] * diagonal[p] * u[(p, j)]).sum();
+        (sigma[i] * sigma[j]).sqrt() * sum
+    };
+    let matrix = faer::Mat::from_fn(kept.len(), kept.len(), |i, j| entry(i.max(j), i.min(j)));
+    let (values, z) = eigenpairs(&matrix, ranks)?;
+    let vector = |column: usize| -> Vec<f64> {
+        let term = |p: usize| {
+            let terms = kept.iter().enumerate();
+            terms
+                .map(|(a, &i)| u[(p, i)] / sigma[i].sqrt() * z[(a, column)])
+                .sum()
+        };
+        (0..size).map(term).collect()
+    };
+    let vectors = (0..kept.len()).map(vector).collect();
+    Ok(Eigenpairs { values, vectors })
+}
 
 impl Joint<'_> {
     /// BᵀB.
@@ -365,7 +481,7 @@ impl Joint<'_> {
             .map(|&i| self.ritz.gram_times(ritz.column(i)))
             .collect();
         let entry = |i: usize, j: usize| match (i < w, j < w) {
-            (true, true) => self.pairs.map_or(0.0, |pairs| pairs.gram[i * w + j]),
+            (true, true) => self.pairs.map_or(0.0, |pairs| pairs.gram_row(i)[j]),
             (true, false) => dot(&self.old[i], ritz.column(self.new[j - w])),
             (false, true) => dot(&self.old[j], ritz.column(self.new[i - w])),
             (false, false) => dot(ritz.column(self.new[i - w]), &new[j - w]),
@@ -381,35 +497,6 @@ impl Joint<'_> {
         let ritz = self.ritz;
         old.chain(self.new.iter().map(|&i| self.weight * ritz.values[i]))
             .collect()
-    }
-
-    /// The eigenpairs of BDBᵀ in the span of B. With BᵀB = UΣUᵀ and Z = BUΣ^{-1/2}, whose columns are orthonormal, the
-    /// matrix is Σ^{1/2}UᵀDUΣ^{1/2} there.
-    fn rayleigh_ritz(&self) -> Result<Eigenpairs, LanczosError> {
-        let gram = self.gram();
-        let size = gram.nrows();
-        let (sigma, u) = eigenpairs(&gram, self.ranks)?;
-        let least = SHARED * sigma.last().copied().unwrap_or(0.0);
-        let kept: Vec<usize> = (0..size).filter(|&i| sigma[i] > least).collect();
-        let diagonal = self.diagonal();
-        let entry = |a: usize, b: usize| {
-            let (i, j) = (kept[a], kept[b]);
-            let sum: f64 = (0..size).map(|p| u[(p, i)] * diagonal[p] * u[(p, j)]).sum();
-            (sigma[i] * sigma[j]).sqrt() * sum
-        };
-        let matrix = faer::Mat::from_fn(kept.len(), kept.len(), |i, j| entry(i.max(j), i.min(j)));
-        let (values, z) = eigenpairs(&matrix, self.ranks)?;
-        let vector = |column: usize| -> Vec<f64> {
-            let term = |p: usize| {
-                let terms = kept.iter().enumerate();
-                terms
-                    .map(|(a, &i)| u[(p, i)] / sigma[i].sqrt() * z[(a, column)])
-                    .sum()
-            };
-            (0..size).map(term).collect()
-        };
-        let vectors = (0..kept.len()).map(vector).collect();
-        Ok(Eigenpairs { values, vectors })
     }
 
     /// x = By.
@@ -444,8 +531,7 @@ impl Joint<'_> {
             .sum();
         let Some(pairs) = self.pairs else { return new };
         let w = of_old.len();
-        let along =
-            |i: usize| dot(&pairs.gram[i * w..(i + 1) * w], of_old) + dot(&self.old[i], krylov);
+        let along = |i: usize| dot(&pairs.gram_row(i)[..w], of_old) + dot(&self.old[i], krylov);
         let old: f64 = (0..w).map(|i| along(i).abs() * pairs.residuals[i]).sum();
         (1.0 - self.weight) * old + self.weight * new
     }

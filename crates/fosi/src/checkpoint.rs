@@ -36,7 +36,7 @@ use crate::subspace::{Kept, Subspace};
 use crate::timing::{Measurements, SavedMeasurements};
 
 /// The format's version; files of other versions are refused.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The scalars of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +101,12 @@ const PAIR_ARRAYS: [&str; 5] = [
 /// Names of the bases and arrays of the mean over refreshes.
 const FURTHER: &str = "average.further";
 const LAST: &str = "average.last";
-const AVERAGE_ARRAYS: [&str; 3] = ["average.eigenvalues", "average.residuals", "average.gram"];
+const AVERAGE_ARRAYS: [&str; 4] = [
+    "average.eigenvalues",
+    "average.residuals",
+    "average.last_eigenvalues",
+    "average.gram",
+];
 
 /// The prefix of the names of the base's state vectors.
 const STATE: &str = "state.";
@@ -387,11 +392,13 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let (further, last) = (basis(FURTHER)?, basis(LAST)?);
         let rank = leading + self.space.size(&further);
         let mut row = |name: &str, len: usize| take(arrays, name)?.to_finite_row(name, len);
-        let [eigenvalues, residuals, gram] = AVERAGE_ARRAYS;
+        let [eigenvalues, residuals, last_eigenvalues, gram] = AVERAGE_ARRAYS;
+        let size = rank + self.space.size(&last);
         let pairs = Pairs {
             eigenvalues: row(eigenvalues, rank)?,
             residuals: row(residuals, rank)?,
-            gram: row(gram, rank * rank)?,
+            last: row(last_eigenvalues, size - rank)?,
+            gram: row(gram, size * size)?,
         };
         let AverageHeader {
             last_largest,
@@ -467,9 +474,11 @@ fn parts_of_average<'a, S: Space>(average: &'a Average<S>, parts: &mut Parts<'a,
     let Pairs {
         eigenvalues,
         residuals,
+        last,
         gram,
     } = &average.pairs;
-    for (name, values) in AVERAGE_ARRAYS.iter().zip([eigenvalues, residuals, gram]) {
+    let arrays = [eigenvalues, residuals, last, gram];
+    for (name, values) in AVERAGE_ARRAYS.iter().zip(arrays) {
         parts.push(((*name).into(), Part::numbers(values)));
     }
 }

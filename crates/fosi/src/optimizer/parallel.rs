@@ -201,7 +201,12 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         }
         if let Some(average) = &self.average {
             let pairs = &average.pairs;
-            for numbers in [&pairs.eigenvalues, &pairs.residuals, &pairs.gram] {
+            for numbers in [
+                &pairs.eigenvalues,
+                &pairs.residuals,
+                &pairs.last,
+                &pairs.gram,
+            ] {
                 hash_numbers(&mut hasher, numbers);
             }
             for basis in [&average.further, &average.last]

@@ -207,10 +207,10 @@ fn forged_files_are_refused() {
     assert_eq!(other.to_bytes().unwrap(), original.to_bytes().unwrap());
 
     let mut other = fresh(Adam::default());
-    let version = Parts::replaced(&bytes, "\"version\":4", "\"version\":7");
+    let version = Parts::replaced(&bytes, "\"version\":5", "\"version\":7");
     let error = refused(&mut other, &version);
     assert!(
-        error.contains("version 7") && error.contains("version 4"),
+        error.contains("version 7") && error.contains("version 5"),
         "{error}"
     );
     for (from, to) in [
