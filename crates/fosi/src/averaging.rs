@@ -87,7 +87,7 @@ pub(crate) struct Pairs {
     /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged with the same weights as the pairs.
     pub(crate) residuals: Vec<f64>,
     /// The last refresh's eigenvalues.
-    pub(crate) last: Vec<f64>,
+    pub(crate) last_eigenvalues: Vec<f64>,
     /// The inner products of the columns of [W V_last], row by row.
     pub(crate) gram: Vec<f64>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Pairs {
 impl Pairs {
     /// The number of columns of [W V_last].
     fn size(&self) -> usize {
-        self.eigenvalues.len() + self.last.len()
+        self.eigenvalues.len() + self.last_eigenvalues.len()
     }
 
     /// Row i of the Gram matrix.
@@ -121,7 +121,7 @@ impl<S: Space> Average<S> {
         let size = pairs.size();
         let gram = faer::Mat::from_fn(size, size, |i, j| pairs.gram_row(i.max(j))[i.min(j)]);
         let change = weight * (factor - 1.0);
-        let last = pairs.last.iter().map(|value| change * value);
+        let last = pairs.last_eigenvalues.iter().map(|value| change * value);
         let diagonal: Vec<f64> = pairs.eigenvalues.iter().copied().chain(last).collect();
         let found = rayleigh_ritz(&gram, &diagonal, ranks)?;
         let order = leading_first(found.values.len(), params.largest, params.smallest);
@@ -188,7 +188,8 @@ pub(crate) struct Merge {
     columns: Vec<Vec<f64>>,
     eigenvalues: Vec<f64>,
     residuals: Vec<f64>,
-    last: Vec<f64>,
+    /// The eigenvalues of the refresh's own leading pairs.
+    last_eigenvalues: Vec<f64>,
     /// The number of columns of W, how many of these lead, and how many leading ones belong to the k largest.
     rank: usize,
     leading: usize,
@@ -297,7 +298,7 @@ impl Merge {
             columns: weights.chain(own.iter().map(in_krylov)).collect(),
             eigenvalues: order.indices.iter().map(|&i| found.values[i]).collect(),
             residuals: picked.iter().map(|one| one.residual).collect(),
-            last: own.iter().map(|&i| ritz.values[i]).collect(),
+            last_eigenvalues: own.iter().map(|&i| ritz.values[i]).collect(),
             rank: picked.len(),
             leading,
             largest: order.largest,
@@ -357,7 +358,7 @@ impl Merge {
             pairs: Pairs {
                 eigenvalues: self.eigenvalues,
                 residuals: self.residuals,
-                last: self.last,
+                last_eigenvalues: self.last_eigenvalues,
                 gram,
             },
             state: self.state,

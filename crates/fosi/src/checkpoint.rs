@@ -397,7 +397,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
         let pairs = Pairs {
             eigenvalues: row(eigenvalues, rank)?,
             residuals: row(residuals, rank)?,
-            last: row(last_eigenvalues, size - rank)?,
+            last_eigenvalues: row(last_eigenvalues, size - rank)?,
             gram: row(gram, size * size)?,
         };
         let AverageHeader {
@@ -474,10 +474,10 @@ fn parts_of_average<'a, S: Space>(average: &'a Average<S>, parts: &mut Parts<'a,
     let Pairs {
         eigenvalues,
         residuals,
-        last,
+        last_eigenvalues,
         gram,
     } = &average.pairs;
-    let arrays = [eigenvalues, residuals, last, gram];
+    let arrays = [eigenvalues, residuals, last_eigenvalues, gram];
     for (name, values) in AVERAGE_ARRAYS.iter().zip(arrays) {
         parts.push(((*name).into(), Part::numbers(values)));
     }

@@ -204,7 +204,7 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             for numbers in [
                 &pairs.eigenvalues,
                 &pairs.residuals,
-                &pairs.last,
+                &pairs.last_eigenvalues,
                 &pairs.gram,
             ] {
                 hash_numbers(&mut hasher, numbers);
