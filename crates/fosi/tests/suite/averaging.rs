@@ -236,6 +236,37 @@ fn turned(angle: f64) -> Mat<f64> {
 }
 
 #[test]
+fn the_second_weight_says_how_much_of_the_first_estimate_is_true_of_the_second_batch() {
+    for l in [0, 2] {
+        let k = 4 - l;
+        let second_weight = |first: &Mat<f64>, second: &Mat<f64>| {
+            let mut optimizer = optimizer::<f64>(config(Averaging::Predicted, l), Storage::Full);
+            optimizer.refresh(&mut operator(first)).unwrap();
+            let refresh = optimizer.refresh(&mut operator(second)).unwrap();
+            refresh.weight.unwrap()
+        };
+        let (first, second) = (batch(0, 6.0), batch(1, 6.0));
+        // The least-squares solution a of aP ≈ H, where P is the first batch's part in its leading pairs.
+        let p = part(&first, &extreme(k, l));
+        let inner = |x: &Mat<f64>, y: &Mat<f64>| -> f64 {
+            (0..N * N)
+                .map(|at| x[(at / N, at % N)] * y[(at / N, at % N)])
+                .sum()
+        };
+        let a = inner(&p, &second) / inner(&p, &p);
+        assert!((0.3..0.95).contains(&a), "{a}");
+        let found = second_weight(&first, &second);
+        assert!(
+            (found - 1.0 / (1.0 + a)).abs() < 1e-8,
+            "ℓ = {l}: {found} for a = {a}"
+        );
+        assert!((second_weight(&first, &first) - 0.5).abs() < 1e-8);
+        let opposite = Mat::from_fn(N, N, |i, j| -first[(i, j)]);
+        assert_eq!(second_weight(&first, &opposite), 0.9);
+    }
+}
+
+#[test]
 fn the_weight_grows_where_the_loss_turns() {
     let mut optimizer = optimizer::<f64>(config(Averaging::Predicted, 0), Storage::Full);
     let mut weights = Vec::new();
