@@ -1,7 +1,8 @@
-//! A training loop of one's own: `due`, `refresh` and `step` by hand, on logistic regression in small batches.
+//! A training loop of one's own: `due`, `refresh` and `step` by hand, on logistic regression in small batches, with a
+//! learning rate that falls along a cosine.
 //!
 //! `cargo run --release -p fosi --example training_loop` trains with Heavy-Ball, then with FOSI around it, both at the
-//! same learning rate, and prints the loss over all examples after each epoch.
+//! same learning rates, and prints the loss over all examples after each epoch.
 
 // ANCHOR: use
 use fosi::base::HeavyBall;
@@ -13,7 +14,13 @@ const FEATURES: usize = 30;
 const EXAMPLES: usize = 2048;
 const BATCH: usize = 64;
 const EPOCHS: usize = 10;
-const LEARNING_RATE: f64 = 0.02;
+const STEPS: usize = EPOCHS * EXAMPLES / BATCH;
+
+/// A cosine from 0.02 to 0. The Newton rate α falls in proportion.
+fn learning_rate(step: usize) -> f64 {
+    let progress = step as f64 / STEPS as f64;
+    0.02 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+}
 
 /// Examples whose features have standard deviations from 3 down to 0.1, with labels from a linear rule.
 struct Data {
@@ -62,7 +69,7 @@ fn train(data: &Data, config: FosiConfig) -> Result<Vec<f64>, fosi::Error> {
     let mut losses = Vec::new();
     // ANCHOR: loop
     let mut optimizer = Fosi::new(Host::<f64>::new(FEATURES), HeavyBall::new(0.9), config)?;
-    for step in 0..EPOCHS * EXAMPLES / BATCH {
+    for step in 0..STEPS {
         let first = step * BATCH % EXAMPLES;
         let batch = first..first + BATCH;
         if optimizer.due() {
@@ -84,7 +91,7 @@ fn train(data: &Data, config: FosiConfig) -> Result<Vec<f64>, fosi::Error> {
             }
         }
         data.loss(batch, &weights, &mut gradient);
-        optimizer.step(LEARNING_RATE, &mut weights, &gradient)?;
+        optimizer.step(learning_rate(step), &mut weights, &gradient)?;
         // ANCHOR_END: loop
         if (step + 1) % (EXAMPLES / BATCH) == 0 {
             losses.push(data.loss(0..EXAMPLES, &weights, &mut gradient));

@@ -9,7 +9,7 @@ mod krylov;
 mod pairs;
 mod weight;
 
-use joint::{Combination, Joint, rayleigh_ritz};
+use joint::{Combination, Joint, Span};
 pub(crate) use pairs::Pairs;
 use pairs::leading_first;
 use weight::Prediction;
@@ -26,7 +26,7 @@ use crate::spectrum::{Ritz, Spectrum, SpectrumParams};
 /// truncated to rank r by Rayleigh–Ritz in the span of both. The step uses the k largest and ℓ smallest pairs (λ̄, v̄)
 /// of H̄, with u = 1/max{|λ̄|, |d|}. Here d is v̄ᵀHv̄ within the refresh's Krylov space: in a direction that is new to
 /// the mean, λ̄ is only γλ. The scale s comes from the last refresh alone. Averaging stores r vectors besides the k+ℓ
-/// of the basis.
+/// of the basis. A refresh that resolves no pair ends the mean; the next one starts a new one.
 ///
 /// At refresh t, γ is the larger of 1/t and the variant's weight.
 ///
@@ -46,7 +46,7 @@ pub enum Averaging {
     /// The weight γ of a refresh, above 0 and at most 1.
     Fixed(f64),
     /// γ by prediction, always between 0.1 and 0.9. The second refresh has γ = 1/(1 + a), where a in [0, 1] makes a
-    /// times the first estimate closest to the new batch's Hessian. Each later one compares three means by the new
+    /// times the first estimate, in its leading pairs, closest to the new batch's Hessian. Each later one compares three means by the new
     /// batch's curvature along their leading pairs (the sum over the k largest minus the sum over the ℓ smallest): H̄ in
     /// use, and what it would be if the previous refresh had entered with 1.4 times or 1/1.4 times its odds γ/(1−γ).
     /// The odds change by that factor if one of the two alternatives captures more than H̄. The new Krylov space gives
@@ -153,8 +153,14 @@ impl<S: Space> Before<'_, S> {
         columns.extend(cross(&average.further));
         let rank = columns.len();
         columns.extend(cross(&average.last));
-        let captured = ritz.total_curvature(&columns[rank..], average.last_largest);
         let own = ritz.extreme(params.largest, params.smallest);
+        // Sums over different numbers of pairs can't be compared.
+        let last = (columns.len() - rank, average.last_largest);
+        let comparable = last == (own.len(), params.largest.min(own.len()));
+        let captured_by_last = comparable.then(|| {
+            let captured = ritz.total_curvature(&columns[rank..], average.last_largest);
+            ritz.share_of(&own, params.largest, captured)
+        });
         let prediction = Prediction {
             state: average.state,
             pairs: &average.pairs,
@@ -162,7 +168,6 @@ impl<S: Space> Before<'_, S> {
             leading: spectrum.eigenvalues.len(),
             largest: spectrum.largest,
             ritz,
-            params,
             ranks: space.ranks(),
         };
         let state = match averaging {
@@ -173,7 +178,7 @@ impl<S: Space> Before<'_, S> {
         Ok(Comparison {
             old: columns,
             state,
-            captured_by_last: ritz.share_of(&own, params.largest, captured),
+            captured_by_last: captured_by_last.flatten(),
         })
     }
 }
@@ -204,7 +209,8 @@ impl Merge {
             new: &new,
             weight,
         };
-        let found = rayleigh_ritz(&joint.gram(), &joint.diagonal(), space.ranks())?;
+        let found =
+            Span::of(&joint.gram(), space.ranks())?.eigenpairs(&joint.diagonal(), space.ranks())?;
         let order = leading_first(found.values.len(), k, l);
         let leading = order.leading;
         let picked: Vec<Combination> = order

@@ -404,7 +404,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             last_largest,
             state,
         } = scalars;
-        if last_largest > self.space.size(&last) || !state.is_possible() {
+        let possible = last_largest <= self.space.size(&last) && state.is_possible();
+        if !possible || !pairs.are_of_unit_vectors() {
             let message = format!("its mean over refreshes, {state:?}, is impossible");
             return Err(Error::Checkpoint(message));
         }

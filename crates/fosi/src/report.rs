@@ -36,7 +36,8 @@ pub struct Refresh {
     pub step: u64,
     /// λ̂ of the new spectrum in use: k largest in descending order, then ℓ smallest in ascending order.
     pub eigenvalues: Vec<f64>,
-    /// Bounds on ‖Hv̂ − λ̂v̂‖.
+    /// Bounds on ‖Hv̂ − λ̂v̂‖. With [averaging](crate::Averaging) these are the weighted means of the single estimates'
+    /// bounds, without the differences between batches.
     pub residuals: Vec<f64>,
     /// Whether |λ̂| exceeds its residual plus the products' noise. The base takes the other directions, except under
     /// the paper's algorithm.

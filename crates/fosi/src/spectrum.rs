@@ -117,7 +117,8 @@ pub(crate) const MOST_PAIRS: usize = 10_000;
 pub struct Spectrum<S: Space> {
     /// λ̂ of each pair.
     pub eigenvalues: Vec<f64>,
-    /// Bounds on ‖Av̂ − λ̂v̂‖ of each pair, up to rounding.
+    /// Bounds on ‖Av̂ − λ̂v̂‖ of each pair, up to rounding. Of a [mean over refreshes](crate::Averaging): the weighted
+    /// means of the single estimates' bounds, without the differences between batches.
     pub residuals: Vec<f64>,
     /// The number of pairs, at the front, that belong to the k largest.
     pub largest: usize,
@@ -177,7 +178,8 @@ impl<S: Space> Spectrum<S> {
         self.eigenvalues.iter().map(damped).collect()
     }
 
-    /// Whether |λ̂| exceeds the sum of its residual and the noise, for each pair: λ̂ is then certainly not 0.
+    /// Whether |λ̂| exceeds the sum of its residual and the noise, for each pair. The eigenvalue is
+    /// then not 0, up to the differences between batches where the pair is one of a mean.
     pub fn resolved(&self) -> Vec<bool> {
         let pairs = self.eigenvalues.iter().zip(&self.residuals);
         pairs

@@ -12,7 +12,7 @@ use crate::split::Split;
 /// The subspace in use.
 pub(crate) struct Subspace<S: Space> {
     pub(crate) spectrum: Spectrum<S>,
-    /// 1/u = max{|λ̂|, ε·max|λ̂|}.
+    /// 1/u = max{|λ̂|, ε·max|λ̂|}; with averaging also at least |v̂ᵀHv̂| of the last refresh.
     pub(crate) curvature: Vec<f64>,
     /// c̄: the momentum's coefficients.
     pub(crate) momentum: Vec<f64>,

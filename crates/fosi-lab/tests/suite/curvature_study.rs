@@ -64,6 +64,22 @@ fn all_examples_hold_the_whole_curvature_and_a_batch_a_part() {
 }
 
 #[test]
+fn a_mean_over_refreshes_holds_more_than_its_last_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "study curvature lr --at 20,100 --warmup 20 --interval 20 --batch 32 --k 3 --curvature-batch 32 \
+                --lanczos-tolerance 0";
+    let output = fosi(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    assert_eq!(output.status.code(), Some(0));
+    let csv = fs::read_to_string(folder.path().join("curvature/curvature.csv")).unwrap();
+    let found = read(&csv);
+    let estimates: Vec<&str> = found.iter().map(|row| row.1.as_str()).collect();
+    assert_eq!(estimates, ["raw", "averaged", "raw", "averaged"], "{csv}");
+    // At step 20 the mean is the first refresh, over the batch of `raw`; at step 100 it is over five refreshes.
+    assert!((found[0].2 - found[1].2).abs() < 0.01, "{csv}");
+    assert!(found[3].2 > found[2].2 + 0.02, "{csv}");
+}
+
+#[test]
 fn a_base_alone_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let line = "study curvature lr --at 3 --optimizer adam --large 100";

@@ -34,38 +34,56 @@ pub(super) struct Combination {
 }
 
 /// Eigenvalues of BᵀB below this, relative to the largest, belong to directions that two columns share to within
-/// about 0.2°.
+/// about 0.4°.
 const SHARED: f64 = 1e-5;
 
-/// The eigenpairs of BDBᵀ in the span of B, given BᵀB and the diagonal of D. With BᵀB = UΣUᵀ and Z = BUΣ^{-1/2}, whose
-/// columns are orthonormal, the matrix is Σ^{1/2}UᵀDUΣ^{1/2} there.
-pub(super) fn rayleigh_ritz(
-    gram: &faer::Mat<f64>,
-    diagonal: &[f64],
-    ranks: &Ranks,
-) -> Result<Eigenpairs, LanczosError> {
-    let size = gram.nrows();
-    let (sigma, u) = eigenpairs(gram, ranks)?;
-    let least = SHARED * sigma.last().copied().unwrap_or(0.0);
-    let kept: Vec<usize> = (0..size).filter(|&i| sigma[i] > least).collect();
-    let entry = |a: usize, b: usize| {
-        let (i, j) = (kept[a], kept[b]);
-        let sum: f64 = (0..size).map(|p| u[(p, i)] * diagonal[p] * u[(p, j)]).sum();
-        (sigma[i] * sigma[j]).sqrt() * sum
-    };
-    let matrix = faer::Mat::from_fn(kept.len(), kept.len(), |i, j| entry(i.max(j), i.min(j)));
-    let (values, z) = eigenpairs(&matrix, ranks)?;
-    let vector = |column: usize| -> Vec<f64> {
-        let term = |p: usize| {
-            let terms = kept.iter().enumerate();
-            terms
-                .map(|(a, &i)| u[(p, i)] / sigma[i].sqrt() * z[(a, column)])
-                .sum()
+/// The span of B's columns, given BᵀB = UΣUᵀ.
+pub(super) struct Span {
+    /// The columns of UΣ^{-1/2}: an orthonormal basis Z of the span, as combinations of B's columns.
+    basis: Vec<Vec<f64>>,
+    /// The columns of BᵀZ = UΣ^{1/2}.
+    projected: Vec<Vec<f64>>,
+}
+
+impl Span {
+    pub(super) fn of(gram: &faer::Mat<f64>, ranks: &Ranks) -> Result<Self, LanczosError> {
+        let (sigma, u) = eigenpairs(gram, ranks)?;
+        let least = SHARED * sigma.last().copied().unwrap_or(0.0);
+        let kept = sigma
+            .iter()
+            .enumerate()
+            .filter(|(_, sigma)| **sigma > least);
+        let times = |i: usize, factor: f64| u.col_as_slice(i).iter().map(|u| factor * u).collect();
+        let (basis, projected) = kept
+            .map(|(i, sigma)| (times(i, 1.0 / sigma.sqrt()), times(i, sigma.sqrt())))
+            .unzip();
+        Ok(Self { basis, projected })
+    }
+
+    /// The eigenpairs of BDBᵀ in the span, given the diagonal of D: those of ZᵀBDBᵀZ.
+    pub(super) fn eigenpairs(
+        &self,
+        diagonal: &[f64],
+        ranks: &Ranks,
+    ) -> Result<Eigenpairs, LanczosError> {
+        let size = self.basis.len();
+        let scaled: Vec<Vec<f64>> = self
+            .projected
+            .iter()
+            .map(|column| column.iter().zip(diagonal).map(|(x, d)| x * d).collect())
+            .collect();
+        let entry = |i: usize, j: usize| dot(&scaled[i.max(j)], &self.projected[i.min(j)]);
+        let (values, z) = eigenpairs(&faer::Mat::from_fn(size, size, entry), ranks)?;
+        let vector = |column: usize| {
+            let mut out = vec![0.0; diagonal.len()];
+            for (basis, z) in self.basis.iter().zip(z.col_as_slice(column)) {
+                add(&mut out, *z, basis);
+            }
+            out
         };
-        (0..size).map(term).collect()
-    };
-    let vectors = (0..kept.len()).map(vector).collect();
-    Ok(Eigenpairs { values, vectors })
+        let vectors = (0..size).map(vector).collect();
+        Ok(Eigenpairs { values, vectors })
+    }
 }
 
 impl Joint<'_> {
@@ -118,7 +136,7 @@ impl Joint<'_> {
         }
     }
 
-    /// A bound on ‖Hx − λ̄x‖ from the residuals of the columns of W and V, weighted as in H̄.
+    /// The residual bounds of the columns of W and V along x, weighted as in H̄.
     fn residual(&self, of_old: &[f64], krylov: &[f64], projection: &[f64]) -> f64 {
         let ritz = self.ritz;
         let new: f64 = self

@@ -1,11 +1,11 @@
 //! The eigenpairs of the mean, as numbers.
 
 /// The pairs of H̄, leading ones first, and the last refresh's own leading pairs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Pairs {
     /// The diagonal of M.
     pub(crate) eigenvalues: Vec<f64>,
-    /// Bounds on ‖Hv̄ − λ̄v̄‖, averaged with the same weights as the pairs.
+    /// The single estimates' bounds on their residual norms, averaged with the same weights as the pairs.
     pub(crate) residuals: Vec<f64>,
     /// The last refresh's eigenvalues.
     pub(crate) last_eigenvalues: Vec<f64>,
@@ -17,6 +17,16 @@ impl Pairs {
     /// The number of columns of [W V_last].
     pub(super) fn size(&self) -> usize {
         self.eigenvalues.len() + self.last_eigenvalues.len()
+    }
+
+    /// Whether the Gram matrix can be that of unit vectors, each rounded to any precision of storage.
+    pub(crate) fn are_of_unit_vectors(&self) -> bool {
+        let size = self.size();
+        let entry = |(at, value): (usize, &f64)| match at / size == at % size {
+            true => (value - 1.0).abs() < 0.1,
+            false => value.abs() < 1.1,
+        };
+        self.gram.iter().enumerate().all(entry)
     }
 
     /// Row i of the Gram matrix.

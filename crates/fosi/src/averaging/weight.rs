@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::joint::{add, rayleigh_ritz};
+use super::joint::{Span, add};
 use super::pairs::{Pairs, leading_first};
 use crate::error::LanczosError;
 use crate::ranks::Ranks;
-use crate::spectrum::{Ritz, SpectrumParams};
+use crate::spectrum::Ritz;
 
 /// The factor by which the odds γ/(1−γ) change, and the bounds of γ.
 const CHANGE: f64 = 1.4;
@@ -61,7 +61,6 @@ pub(super) struct Prediction<'a> {
     pub(super) leading: usize,
     pub(super) largest: usize,
     pub(super) ritz: &'a Ritz,
-    pub(super) params: &'a SpectrumParams,
     pub(super) ranks: &'a Ranks,
 }
 
@@ -75,32 +74,36 @@ impl Prediction<'_> {
     }
 
     /// The state after the second refresh, which has no earlier mean to compare with. Both estimates enter alike, but for
-    /// the factor a in [0, 1] that makes a times the first one closest to the new batch's Hessian: γ = 1/(1 + a). Noise
-    /// in the first estimate and changes of the loss since then both lower a.
+    /// the factor a in [0, 1] that makes a times the first one, in its leading pairs, closest to the new batch's Hessian:
+    /// γ = 1/(1 + a). Noise in the first estimate and changes of the loss since then both lower a.
     fn second_state(&self) -> State {
-        let pairs = self.pairs.eigenvalues.iter().zip(self.columns);
-        let leading: Vec<_> = pairs.take(self.leading).collect();
-        // ⟨H̄, H⟩/⟨H̄, H̄⟩ over the leading pairs.
-        let along = leading
-            .iter()
-            .map(|(value, column)| *value * self.ritz.curvature(column));
-        let size = leading.iter().map(|(value, _)| *value * *value);
-        let (along, size): (f64, f64) = (along.sum(), size.sum());
-        let share = if size > 0.0 { along / size } else { 1.0 };
+        let pairs = &self.pairs.eigenvalues[..self.leading];
+        // In units of the largest |λ|, since squares of tiny or huge numbers leave the range of f64.
+        let unit = pairs.iter().fold(0.0_f64, |m, value| m.max(value.abs()));
+        let (mut along, mut size) = (0.0, 0.0);
+        for (value, column) in pairs.iter().zip(self.columns) {
+            along += value / unit * (self.ritz.curvature(column) / unit);
+            size += value / unit * (value / unit);
+        }
+        let confirmed = if unit > 0.0 { along / size } else { 1.0 };
         State {
             count: 2,
-            weight: (1.0 / (1.0 + share.clamp(0.0, 1.0))).clamp(LEAST_WEIGHT, MOST_WEIGHT),
+            weight: (1.0 / (1.0 + confirmed.clamp(0.0, 1.0))).clamp(LEAST_WEIGHT, MOST_WEIGHT),
         }
     }
 
     /// The factor by which the odds γ/(1−γ) change: the one of CHANGE, 1 and 1/CHANGE that, applied to the last
-    /// refresh's odds, lets the mean's leading pairs capture most of the new batch's curvature.
+    /// refresh's odds, makes the mean's leading pairs capture the largest part of the new batch's curvature.
     fn change_of_odds(&self) -> Result<f64, LanczosError> {
         let weight = self.state.last_weight(None);
         let leading = &self.columns[..self.leading];
+        let pairs = self.pairs;
+        let size = pairs.size();
+        let gram = faer::Mat::from_fn(size, size, |i, j| pairs.gram_row(i.max(j))[i.min(j)]);
+        let span = Span::of(&gram, self.ranks)?;
         let mut best = (1.0, self.ritz.total_curvature(leading, self.largest));
         for factor in [CHANGE, 1.0 / CHANGE] {
-            let curvature = self.curvature_with(factor, weight)?;
+            let curvature = self.curvature_with(&span, weight * (factor - 1.0))?;
             if curvature > best.1 {
                 best = (factor, curvature);
             }
@@ -108,21 +111,16 @@ impl Prediction<'_> {
         Ok(best.0)
     }
 
-    /// The new batch's curvature along the leading pairs of the mean in which the last refresh, of weight γ, had `factor`
-    /// times its odds γ/(1−γ). Up to a factor, that mean is H̄ + (factor − 1)·γ·V_last Λ V_lastᵀ.
-    fn curvature_with(&self, factor: f64, weight: f64) -> Result<f64, LanczosError> {
+    /// The new batch's curvature along the leading pairs of H̄ + change·V_last Λ V_lastᵀ, where `span` is that of
+    /// [W V_last]. With change = (f − 1)·γ this is, up to a factor and to what truncation left out, the mean in which the
+    /// last refresh, of weight γ, had f times its odds γ/(1−γ).
+    fn curvature_with(&self, span: &Span, change: f64) -> Result<f64, LanczosError> {
         let pairs = self.pairs;
-        let size = pairs.size();
-        let gram = faer::Mat::from_fn(size, size, |i, j| pairs.gram_row(i.max(j))[i.min(j)]);
-        let change = weight * (factor - 1.0);
         let last = pairs.last_eigenvalues.iter().map(|value| change * value);
         let diagonal: Vec<f64> = pairs.eigenvalues.iter().copied().chain(last).collect();
-        let found = rayleigh_ritz(&gram, &diagonal, self.ranks)?;
-        let order = leading_first(
-            found.values.len(),
-            self.params.largest,
-            self.params.smallest,
-        );
+        let found = span.eigenpairs(&diagonal, self.ranks)?;
+        let smallest = self.leading - self.largest;
+        let order = leading_first(found.values.len(), self.largest, smallest);
         let projection = |&pair: &usize| {
             let mut out = vec![0.0; self.ritz.values.len()];
             for (y, column) in found.vectors[pair].iter().zip(self.columns) {

@@ -200,6 +200,8 @@ impl<S: Space, B: Base<S>> Fosi<S, B> {
             }
         }
         if let Some(average) = &self.average {
+            hasher.update(&serde_json::to_vec(&average.state).unwrap_or_default());
+            hasher.update(&average.last_largest.to_le_bytes());
             let pairs = &average.pairs;
             for numbers in [
                 &pairs.eigenvalues,

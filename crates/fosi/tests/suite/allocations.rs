@@ -117,10 +117,26 @@ fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
             refresh();
         });
         let grown: i64 = (0..5).map(|_| refresh()).sum();
+        let peak = measure(|| {
+            optimizer.refresh(&mut Again).unwrap();
+        });
         // Less than one vector.
         assert!(
             grown.unsigned_abs() < 4 * n as u64,
             "{storage:?}: {grown} bytes"
+        );
+        // Beside the mean's 2k vectors and the last refresh's k: Q with one vector more than products. In bf16 the 3k new
+        // ones come beside the old.
+        let products = optimizer.config().products(n) as u64;
+        let vectors = match storage {
+            Storage::Bf16 => products + 1 + 5,
+            _ => products + 1,
+        };
+        let bytes = 4 * n as u64;
+        assert!(
+            peak.bytes_max < vectors * bytes + bytes / 2,
+            "{storage:?}: {} vectors of {vectors}",
+            peak.bytes_max as f64 / bytes as f64
         );
     }
 }

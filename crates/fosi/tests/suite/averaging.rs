@@ -105,12 +105,16 @@ fn the_mean_is_that_of_dense_matrices() {
         for fixed in [1.0, 0.3] {
             let mut optimizer =
                 optimizer::<f64>(config(Averaging::Fixed(fixed), smallest), Storage::Full);
+            let mut alone = self::optimizer::<f64>(config(Averaging::Off, smallest), Storage::Full);
             let mut mean = Mat::zeros(N, N);
             for t in 0..8 {
                 let batch = batch(t, 1.0);
                 let refresh = optimizer.refresh(&mut operator(&batch)).unwrap();
                 let weight = fixed.max(1.0 / (t + 1) as f64);
                 assert_eq!(refresh.weight, Some(weight));
+                // The scale is that of the last refresh alone.
+                let unaveraged = alone.refresh(&mut operator(&batch)).unwrap();
+                assert_eq!(refresh.scale, unaveraged.scale);
                 let new = part(&batch, &extreme(2 * k, 2 * l));
                 mean = Mat::from_fn(N, N, |i, j| {
                     (1.0 - weight) * mean[(i, j)] + weight * new[(i, j)]

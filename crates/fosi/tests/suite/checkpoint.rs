@@ -236,7 +236,7 @@ fn forged_files_are_refused() {
 fn forged_means_over_refreshes_are_refused() {
     let averaging = || {
         let config = FosiConfig {
-            averaging: Averaging::Predicted,
+            averaging: Averaging::Fixed(0.7),
             ..config()
         };
         Fosi::new(Host::<f32>::new(N), HeavyBall::default(), config).unwrap()
@@ -252,6 +252,10 @@ fn forged_means_over_refreshes_are_refused() {
     ] {
         refused(&mut averaging(), &Parts::replaced(&bytes, from, to));
     }
+    let mut parts = Parts::of(&bytes);
+    let gram = &mut parts.array("average.gram").3;
+    gram[..8].copy_from_slice(&1e300_f64.to_le_bytes());
+    refused(&mut averaging(), &parts.bytes());
     for name in ["average.eigenvalues", "average.gram", "average.further"] {
         let mut parts = Parts::of(&bytes);
         parts.array(name).0 = "other".into();

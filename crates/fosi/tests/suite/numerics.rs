@@ -15,7 +15,7 @@ use fosi::operator::{
 };
 use fosi::space::Scalar;
 use fosi::spectrum::{Spectrum, SpectrumParams, estimate};
-use fosi::{Clipping, Error, Fosi, FosiConfig, Host, Schedule, Space};
+use fosi::{Averaging, Clipping, Error, Fosi, FosiConfig, Host, Schedule, Space};
 
 fn params(largest: usize) -> SpectrumParams {
     SpectrumParams {
@@ -417,9 +417,20 @@ fn the_answer_scales_with_the_operator() {
 #[test]
 fn steps_are_the_same_at_every_scale() {
     // Heavy-Ball's path does not change if a factor moves from f to η.
+    for averaging in [Averaging::Off, Averaging::Predicted] {
+        the_same_at_every_scale(averaging);
+    }
+}
+
+fn the_same_at_every_scale(averaging: Averaging) {
     let run = |scale: f64| {
         let config = FosiConfig {
             largest: 2,
+            averaging,
+            schedule: Schedule::Every {
+                warmup: 0,
+                interval: 15,
+            },
             ..FosiConfig::quadratic()
         };
         let mut x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
@@ -427,7 +438,11 @@ fn steps_are_the_same_at_every_scale() {
         for _ in 0..60 {
             if optimizer.due() {
                 let entries = (1..=6).map(|i| scale * f64::from(i * i)).collect();
-                optimizer.refresh(&mut diagonal(entries)).unwrap();
+                let refresh = optimizer.refresh(&mut diagonal(entries)).unwrap();
+                // The same Hessian each time: the first estimate is confirmed whole.
+                if let (Averaging::Predicted, 15) = (averaging, refresh.step) {
+                    assert!((refresh.weight.unwrap() - 0.5).abs() < 1e-9, "{refresh:?}");
+                }
             }
             let gradient: Vec<f64> = (1..=6)
                 .zip(x)
