@@ -80,6 +80,7 @@ fn accepted(eigenvalues: &[f64], scale: f64) -> RefreshOutcome {
         scale,
         next_eigenvalue: None,
         captured_by_last: None,
+        weight: None,
         lemma_4: None,
     }
 }

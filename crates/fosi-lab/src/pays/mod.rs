@@ -5,6 +5,7 @@ mod error;
 mod kept;
 mod method;
 mod picture;
+mod ranges;
 mod record;
 pub mod refused;
 mod report;

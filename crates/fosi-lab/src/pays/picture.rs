@@ -1,5 +1,6 @@
 //! The figure of a study.
 
+use super::ranges::{savings, validation};
 use super::result::{Comparison, Entry};
 use super::study::Study;
 use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
@@ -7,8 +8,8 @@ use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
 /// Losses above this multiple of the least are not shown, because an exploded loss would flatten the others.
 const SHOWN: f64 = 100.0;
 
-/// One column per base: above, its loss against steps, with FOSI's loss as a horizontal line that meets it at S′;
-/// below, the losses of all learning rates. `None` if no method is complete.
+/// One column per base, from top to bottom: its loss against steps, with FOSI's loss as a horizontal line that meets it
+/// at S′; the losses of all learning rates; what FOSI saves; the validation losses. `None` if no method is complete.
 pub fn picture(study: &Study, comparisons: &[Comparison]) -> Option<Sheet> {
     let drawn: Vec<&Comparison> = comparisons
         .iter()
@@ -39,7 +40,13 @@ pub fn picture(study: &Study, comparisons: &[Comparison]) -> Option<Sheet> {
     let (task, data, schedule) = (config.task, config.data, config.schedule);
     Some(Sheet {
         title: format!("{task} on {data}: S = {}, {schedule}", study.steps),
-        cells: [of(against_steps), of(against_rates)].concat(),
+        cells: [
+            of(against_steps),
+            of(against_rates),
+            of(savings),
+            of(validation),
+        ]
+        .concat(),
         columns: drawn.len(),
         cell: (460, 340),
         bar: None,
@@ -93,12 +100,7 @@ fn against_steps(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Pan
 }
 
 fn against_rates(comparison: &Comparison, legend: &[(String, LineStyle)]) -> Panel {
-    // The base with as many steps as FOSI.
-    let fosi = comparison.variants.first().map(|entry| entry.steps);
-    let base = comparison
-        .lengths
-        .iter()
-        .find(|entry| Some(entry.steps) == fosi);
+    let base = comparison.with_equal_steps();
     let shown = base.into_iter().chain(&comparison.variants);
     let line = |(entry, (_, style)): (&Entry, &(String, LineStyle))| {
         let tried = &entry.outcome.as_ref()?.tried;

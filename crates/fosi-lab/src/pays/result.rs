@@ -71,6 +71,12 @@ impl Comparison {
         }
     }
 
+    /// The base with as many steps as FOSI.
+    pub(super) fn with_equal_steps(&self) -> Option<&Entry> {
+        let steps = self.variants.first()?.steps;
+        self.lengths.iter().find(|entry| entry.steps == steps)
+    }
+
     /// Whether the base's median loss decreases from each length to the next.
     pub fn falls(&self) -> bool {
         let loss = |entry: &Entry| entry.spread(|run| Some(run.loss()));

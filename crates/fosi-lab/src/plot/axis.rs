@@ -4,11 +4,14 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-/// A labelled axis over a range, linear or logarithmic, with ticks at 1, 2 and 5 times powers of ten.
+/// A labelled axis: over a range, linear or logarithmic, with ticks at 1, 2 and 5 times powers of ten, or with named
+/// places.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     range: Range<f64>,
     logarithmic: bool,
+    /// The names of the places 0, 1, 2, …; empty on an axis with numbers.
+    names: &'static [&'static str],
 }
 
 impl Axis {
@@ -26,6 +29,7 @@ impl Axis {
         Self {
             range: low - pad..high + pad,
             logarithmic: false,
+            names: &[],
         }
     }
 
@@ -40,6 +44,24 @@ impl Axis {
         Self {
             range: low / pad..high * pad,
             logarithmic: true,
+            names: &[],
+        }
+    }
+
+    /// An axis with these names at 0, 1, 2, …
+    pub fn categories(names: &'static [&'static str]) -> Self {
+        Self {
+            range: -0.5..names.len() as f64 - 0.5,
+            logarithmic: false,
+            names,
+        }
+    }
+
+    /// The label of a tick.
+    pub(crate) fn label(&self, tick: f64) -> String {
+        match self.names.get(tick as usize) {
+            Some(name) => (*name).to_owned(),
+            None => tick_label(tick),
         }
     }
 
@@ -123,6 +145,9 @@ impl Axis {
     /// At most `most` ticks inside the range.
     pub(crate) fn ticks(&self, most: usize) -> Vec<f64> {
         let most = most.max(2);
+        if !self.names.is_empty() {
+            return (0..self.names.len()).map(|place| place as f64).collect();
+        }
         if self.logarithmic {
             let ticks = self.logarithmic_ticks(most);
             // A small part of a decade may contain none of its round numbers.
@@ -222,7 +247,7 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        tick_label(*value)
+        self.label(*value)
     }
 }
 
@@ -252,6 +277,18 @@ mod tests {
             [0.915, 0.92, 0.925, 0.93]
         );
         assert_eq!(Axis::linear(-0.3, 0.3).ticks(4), [-0.2, 0.0, 0.2]);
+    }
+
+    #[test]
+    fn places_have_their_names() {
+        let axis = Axis::categories(&["steps", "seconds"]);
+        assert_eq!(axis.ticks(8), [0.0, 1.0]);
+        assert_eq!(
+            [0.0, 1.0].map(|tick| axis.label(tick)),
+            ["steps", "seconds"]
+        );
+        assert_eq!((axis.position(-0.5), axis.position(1.5)), (0.0, 1.0));
+        assert_eq!(Axis::linear(0.0, 2.0).label(1.0), "1");
     }
 
     #[test]

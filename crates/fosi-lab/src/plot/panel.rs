@@ -7,7 +7,6 @@ use plotters::prelude::{
     ChartBuilder, Color, DrawingArea, DrawingBackend, IntoFont, PathElement, Polygon, RGBColor,
 };
 
-use super::axis::tick_label;
 use super::stroke::strokes;
 use super::{Axis, FONT, INK, Line, PlotError};
 
@@ -66,8 +65,8 @@ impl Panel {
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .set_all_tick_mark_size(px(4))
-            .x_label_formatter(&|value| tick_label(*value))
-            .y_label_formatter(&|value| tick_label(*value))
+            .x_label_formatter(&|value| self.x.label(*value))
+            .y_label_formatter(&|value| self.y.label(*value))
             .draw()
             .map_err(PlotError::draw)?;
         self.draw_bands(&mut chart)?;

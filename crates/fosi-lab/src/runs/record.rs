@@ -310,6 +310,9 @@ pub enum RefreshOutcome {
         /// [`fosi::Refresh::captured_by_last`].
         #[serde(default)]
         captured_by_last: Option<f64>,
+        /// γ, the weight of this refresh in the running mean; see [`fosi::Refresh::weight`].
+        #[serde(default)]
+        weight: Option<f64>,
         /// The interval that Lemma 4 gives for α at the learning rate of the step that follows, and whether α lies in it: see
         /// [`fosi::Refresh::lemma_4`]. `None` where the lemma does not apply.
         #[serde(default)]

@@ -240,6 +240,7 @@ fn refused_refreshes_are_told_with_the_first_reason() {
         scale: 1.0,
         next_eigenvalue: None,
         captured_by_last: None,
+        weight: None,
         lemma_4: None,
     };
     let mut with = run("a", heavy_ball());

@@ -165,6 +165,7 @@ impl<T: Task, S: ModuleSpace> BurnTrainer<T, S> {
                 scale: refresh.scale,
                 next_eigenvalue: refresh.next_eigenvalue,
                 captured_by_last: refresh.captured_by_last,
+                weight: refresh.weight,
             },
             Err(error) => RefreshOutcome::Refused {
                 reason: refusal(error),

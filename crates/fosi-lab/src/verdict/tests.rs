@@ -209,6 +209,7 @@ fn reasons_are_what_was_measured() {
             scale: 1.0,
             next_eigenvalue: Some(next),
             captured_by_last: captured,
+            weight: None,
             lemma_4: captured.map(|share| (1e-4, 0.1, share < 0.5)),
         },
     };

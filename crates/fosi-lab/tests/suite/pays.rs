@@ -232,6 +232,10 @@ fn the_table_is_what_the_kept_runs_say() {
             .join(format!("pays/lr-digits-cosine-40.{file}"));
         assert!(path.exists(), "{}", path.display());
     }
+    let svg = fs::read_to_string(folder.path().join("pays/lr-digits-cosine-40.svg")).unwrap();
+    for drawn in ["steps saved", "seconds saved", "lowest of any epoch"] {
+        assert!(svg.contains(drawn), "{drawn}");
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn record() -> RunRecord {
             scale: 3.0,
             next_eigenvalue: Some(0.1),
             captured_by_last: Some(0.7),
+            weight: Some(0.6),
             lemma_4: Some((1e-7, 0.1, true)),
         }),
         refresh(RefreshOutcome::Refused {

@@ -177,6 +177,7 @@ impl Regression<'_> {
                     scale: 1.0,
                     next_eigenvalue: None,
                     captured_by_last: None,
+                    weight: None,
                     lemma_4: None,
                 },
             },
