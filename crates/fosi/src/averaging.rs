@@ -46,11 +46,11 @@ pub enum Averaging {
     /// The weight γ of a refresh, above 0 and at most 1.
     Fixed(f64),
     /// γ by prediction, always between 0.1 and 0.9. The second refresh has γ = 1/(1 + a), where a in [0, 1] makes a
-    /// times the first estimate, in its leading pairs, closest to the new batch's Hessian. Each later one compares three means by the new
-    /// batch's curvature along their leading pairs (the sum over the k largest minus the sum over the ℓ smallest): H̄ in
-    /// use, and what it would be if the previous refresh had entered with 1.4 times or 1/1.4 times its odds γ/(1−γ).
-    /// The odds change by that factor if one of the two alternatives captures more than H̄. The new Krylov space gives
-    /// all of this without a further product.
+    /// times the first estimate, in its leading pairs, closest to the new batch's Hessian. Each later one compares three
+    /// means by the new batch's curvature along their leading pairs (the sum over the k largest minus the sum over the
+    /// ℓ smallest): H̄ in use, and what it would be if the previous refresh had entered with 1.4 times or 1/1.4 times
+    /// its odds γ/(1−γ). The odds change by that factor if one of the two alternatives captures more than H̄. The new
+    /// Krylov space gives all of this without a further product.
     #[default]
     Predicted,
 }

@@ -178,8 +178,8 @@ impl<S: Space> Spectrum<S> {
         self.eigenvalues.iter().map(damped).collect()
     }
 
-    /// Whether |λ̂| exceeds the sum of its residual and the noise, for each pair. The eigenvalue is
-    /// then not 0, up to the differences between batches where the pair is one of a mean.
+    /// Whether |λ̂| exceeds the sum of its residual and the noise, for each pair: λ̂ is then certainly not 0, apart from
+    /// differences between batches if the pair is one of a mean.
     pub fn resolved(&self) -> Vec<bool> {
         let pairs = self.eigenvalues.iter().zip(&self.residuals);
         pairs

@@ -1,6 +1,6 @@
 //! The figure of a study.
 
-use super::ranges::{savings, validation};
+use super::ranges::{range, savings, validation};
 use super::result::{Comparison, Entry};
 use super::study::Study;
 use crate::plot::{Axis, COLORS, Cell, Line, LineStyle, Panel, Sheet};
@@ -134,13 +134,4 @@ fn panel(comparison: &Comparison, x_label: &str, x: Axis, lines: Vec<Line>) -> P
         y: Axis::logarithmic(low, high.min(SHOWN * low)).padded(0.05),
         lines,
     }
-}
-
-/// The least and the greatest value; 0.1 and 1 without any.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
-        let (low, high) = ends.unwrap_or((value, value));
-        Some((low.min(value), high.max(value)))
-    });
-    ends.unwrap_or((0.1, 1.0))
 }

@@ -125,8 +125,8 @@ fn refreshes_of_a_mean_keep_no_more_memory_than_those_before() {
             grown.unsigned_abs() < 4 * n as u64,
             "{storage:?}: {grown} bytes"
         );
-        // Beside the mean's 2k vectors and the last refresh's k: Q with one vector more than products. In bf16 the 3k new
-        // ones come beside the old.
+        // Beside the mean's 2k vectors and the last refresh's k: Q with one vector more than products. In bf16 the
+        // 3k new ones, of half the size, come beside the old.
         let products = optimizer.config().products(n) as u64;
         let vectors = match storage {
             Storage::Bf16 => products + 1 + 5,

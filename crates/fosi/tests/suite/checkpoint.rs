@@ -236,7 +236,7 @@ fn forged_files_are_refused() {
 fn forged_means_over_refreshes_are_refused() {
     let averaging = || {
         let config = FosiConfig {
-            averaging: Averaging::Fixed(0.7),
+            averaging: Averaging::Predicted,
             ..config()
         };
         Fosi::new(Host::<f32>::new(N), HeavyBall::default(), config).unwrap()
@@ -246,8 +246,8 @@ fn forged_means_over_refreshes_are_refused() {
     let bytes = original.to_bytes().unwrap();
     averaging().restore(&Parts::of(&bytes).bytes()).unwrap();
     for (from, to) in [
-        ("\"count\":2,\"weight\":0.5", "\"count\":0,\"weight\":0.5"),
-        ("\"count\":2,\"weight\":0.5", "\"count\":2,\"weight\":7.5"),
+        ("\"count\":2,\"weight\":0.", "\"count\":0,\"weight\":0."),
+        ("\"count\":2,\"weight\":0.", "\"count\":2,\"weight\":7."),
         ("\"last_largest\":2", "\"last_largest\":9"),
     ] {
         refused(&mut averaging(), &Parts::replaced(&bytes, from, to));
